@@ -1,0 +1,38 @@
+// Package dag is the engine: it brings a graph of typed steps into being, keeps
+// a checkpoint of each, and removes what was only scaffolding.
+//
+// # Steps
+//
+// A step is a plain struct ([Step]): its exported fields are its settings and
+// its references to what other steps make. An [Out] reads another step's
+// output; a [Take] is exclusive, for a step that changes the thing itself. Wrong
+// wiring does not compile. [Add] puts a step into a [Graph] and returns the
+// reference to its output; [Bind] makes its type known to an [Engine] together
+// with the environment that its Do gets.
+//
+// An output that exists outside the process is a [Thing]: it can be found by
+// the token of its making and undone. Any other output is a view of the things
+// that it was derived from.
+//
+// # Keys and tokens
+//
+// A step's [Key] says what it is: the SHA-256 of its kind, its settings and the
+// keys of what it reads. Equal keys are the same step. Its token says which
+// making of it this is; it is journaled before Do is called, so that after a
+// crash Find can say whether the thing was made.
+//
+// # Solving
+//
+// [Engine.Solve] plans before it acts: what is done, what must run, what must
+// be made again since a machine was changed by a step that is no longer wanted,
+// what is left of an earlier graph. Then ready steps run in parallel. A thing
+// that is not kept is released as soon as nothing that still has to run reads
+// it or a view of it, and nothing that stands on it is left. A failure skips its
+// dependents and leaves the rest running.
+//
+// After any crash, at any instruction, Solve goes on where it was, and
+// [Engine.Destroy] removes all that was made: nothing is created without a
+// journaled intent, and nothing journaled is forgotten.
+//
+// The engine never prints: it emits [Event] values to a [Sink].
+package dag

@@ -1,0 +1,80 @@
+package dag
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Status is how far the making of a step has come.
+type Status string
+
+const (
+	Doing   Status = "doing"   // the intent is journaled: it may exist
+	Broken  Status = "broken"  // an attempt failed: it may exist
+	Done    Status = "done"    // the checkpoint holds its output
+	Undoing Status = "undoing" // its removal has begun
+	Gone    Status = "gone"    // it does not exist any more
+)
+
+// Record is what the store remembers about one step. A removed step leaves a
+// record too: its generation must never be used again.
+type Record struct {
+	Node
+	Gen    int             `json:"gen"`             // counts the makings of this step, from 1
+	Status Status          `json:"status"`          //
+	Tries  int             `json:"tries,omitempty"` // attempts of this making that failed
+	Begun  time.Time       `json:"begun"`           // when the intent of this making was journaled
+	Ended  time.Time       `json:"ended,omitzero"`  // when it was done, broken or gone
+	Kept   bool            `json:"kept,omitempty"`  // outlives the run
+	Out    json.RawMessage `json:"out,omitempty"`   // the output, when done
+	Err    string          `json:"err,omitempty"`   // of the last failure
+	Label  string          `json:"label,omitempty"` // what the thing is called outside, such as an instance id
+}
+
+// Token is unique to this making of this step in this run, and the same after
+// any crash.
+func (r Record) Token(run string) string {
+	return fmt.Sprintf("imgflow-%s-%s-%d", run, r.Key.Short(), r.Gen)
+}
+
+// Alive reports whether the record's thing may exist.
+func (r Record) Alive() bool { return r.Thing && r.Status != Gone && r.Status != "" }
+
+// Store keeps the records of one run. Put is atomic and durable: when it
+// returns, all of the records are kept, when it fails or the process dies,
+// either all or none of them are.
+type Store interface {
+	All() ([]Record, error)
+	Put(...Record) error
+}
+
+// MemStore is a Store in memory.
+type MemStore struct {
+	mu sync.Mutex
+	m  map[Key]Record
+}
+
+// All returns every record, in no order.
+func (s *MemStore) All() (rs []Record, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.m {
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+// Put keeps the records.
+func (s *MemStore) Put(rs ...Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = map[Key]Record{}
+	}
+	for _, r := range rs {
+		s.m[r.Key] = r
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package dag
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Build names one source of a template on its way to an image.
+type Build struct {
+	Name string // as the user named it
+	Type string // the kind of builder, such as amazon-ebs
+}
+
+// Fault is a setting that cannot be, named by its option.
+type Fault struct {
+	Field string // the option's name; list items as name[0].sub
+	Text  string // why, in the user's words
+}
+
+func (f Fault) Error() string {
+	if f.Field == "" {
+		return f.Text
+	}
+	return f.Field + ": " + f.Text
+}
+
+// Secret is a string that stays sealed in a step's settings: it holds only the
+// marker of a secret until Task.Reveal is called.
+type Secret string
+
+// Mark returns the text that stands for the secret called name in a setting.
+func Mark(name string) string { return MarkOpen + name + MarkClose }
+
+// File is a local file or directory that a step reads. It enters the step's key
+// by its content; where it lies does not matter.
+type File struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest"`
+}
+
+// CanonKey is the content's digest.
+func (f File) CanonKey() string { return f.Digest }
+
+// NewFile takes the digest of what path holds; of a directory, of every name,
+// permission and content in it.
+func NewFile(path string) (File, error) {
+	h := sha256.New()
+	add := func(p string) error {
+		r, err := os.Open(p)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		_, err = io.Copy(h, r)
+		return err
+	}
+	fi, err := os.Stat(path)
+	switch {
+	case err != nil:
+	case !fi.IsDir():
+		fmt.Fprintf(h, "file %o\n", fi.Mode().Perm())
+		err = add(path)
+	default:
+		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			rel, _ := filepath.Rel(path, p)
+			fi, err := d.Info()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(h, "%q %v %d\n", filepath.ToSlash(rel), fi.Mode(), fileSize(fi))
+			switch {
+			case fi.Mode().IsRegular():
+				return add(p)
+			case fi.Mode()&fs.ModeSymlink != 0:
+				to, err := os.Readlink(p)
+				fmt.Fprintf(h, "%q\n", to)
+				return err
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return File{}, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return File{Path: path, Digest: "sha256:" + hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+func fileSize(fi fs.FileInfo) int64 {
+	if fi.Mode().IsRegular() {
+		return fi.Size()
+	}
+	return 0
+}

@@ -1,0 +1,151 @@
+package dag
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// Step is one typed unit of work: a plain struct whose exported fields are its
+// settings and its references to what other steps make. E is the environment
+// that its kind was bound to, T what it makes.
+//
+// A field tagged `key:"-"` does not enter the step's key (timeouts, poll
+// intervals). A reference tagged `dag:"hold"` says that what the step makes
+// stands on the referenced thing, which cannot be removed before; one tagged
+// `dag:"settle"` says that after this step the thing behind the reference lets
+// go of all that it holds.
+//
+// A step may have a method Title() string, what it does in a few words for the
+// user, and Patience.
+type Step[E, T any] interface {
+	Kind() string
+	Do(ctx context.Context, env E, t *Task) (T, error)
+}
+
+// Thing is implemented by outputs that exist outside the process.
+type Thing[E, T any] interface {
+	// Find returns the thing that the task's token names, or, when called on an
+	// output, that very thing. The error is ErrNotFound only if it is sure that
+	// it does not exist; things too young to be visible are waited for.
+	Find(ctx context.Context, env E, t *Task) (T, error)
+	// Undo removes the thing; removing what is gone already is no error. It sees
+	// only the output itself.
+	Undo(ctx context.Context, env E, t *Task) error
+}
+
+type titled interface{ Title() string }
+
+// labelled is implemented by things that have a name of their own, such as an
+// instance id, for messages.
+type labelled interface{ Label() string }
+
+// Kind is a step type with its environment bound and its types erased.
+type Kind struct {
+	Name  string
+	thing bool
+	do    func(ctx context.Context, spec json.RawMessage, t *Task, get func(Key) (json.RawMessage, error)) (json.RawMessage, error)
+	find  func(ctx context.Context, t *Task, out json.RawMessage) (json.RawMessage, error)
+	undo  func(ctx context.Context, t *Task, out json.RawMessage) error
+	label func(out json.RawMessage) string
+	wait  func(spec json.RawMessage) (patience Patient)
+}
+
+// Bind binds a step type to its environment. It panics for a type whose
+// settings or output a checkpoint could not give back.
+func Bind[S Step[E, T], E, T any](env E) Kind {
+	var zero S
+	mustBePlain(reflect.TypeFor[S](), reflect.TypeFor[S]().String(), map[reflect.Type]bool{})
+	mustBePlain(reflect.TypeFor[T](), reflect.TypeFor[T]().String(), map[reflect.Type]bool{})
+	k := Kind{Name: zero.Kind()}
+	k.do = func(ctx context.Context, p json.RawMessage, t *Task, get func(Key) (json.RawMessage, error)) (json.RawMessage, error) {
+		var s S
+		if err := json.Unmarshal(p, &s); err != nil {
+			return nil, fmt.Errorf("cannot read the settings of %s: %w", t.Name, err)
+		}
+		v := reflect.ValueOf(&s).Elem()
+		var err error
+		walkRefs(v, "", func(v reflect.Value, _ string) {
+			if e := v.Addr().Interface().(resolver).resolve(get); e != nil && err == nil {
+				err = e
+			}
+		})
+		if err == nil {
+			err = reveal(v, func(name string) (string, error) { return t.Reveal(Secret(Mark(name))) })
+		}
+		if err != nil {
+			return nil, err
+		}
+		out, err := s.Do(ctx, env, t)
+		if err != nil {
+			return nil, err
+		}
+		return honest(out)
+	}
+	k.wait = func(p json.RawMessage) Patient {
+		var s S
+		if json.Unmarshal(p, &s) != nil {
+			return nil
+		}
+		w, _ := any(s).(Patient)
+		return w
+	}
+	var nothing T
+	if _, ok := any(nothing).(Thing[E, T]); !ok {
+		if _, ok := reflect.TypeFor[T]().MethodByName("Undo"); ok {
+			panic(fmt.Sprintf("dag: output of %s has Undo but is not a Thing", k.Name))
+		}
+		return k
+	}
+	k.thing = true
+	load := func(p json.RawMessage) (out T, err error) {
+		if p != nil {
+			err = json.Unmarshal(p, &out)
+		}
+		return out, err
+	}
+	k.find = func(ctx context.Context, t *Task, p json.RawMessage) (json.RawMessage, error) {
+		out, err := load(p)
+		if err != nil {
+			return nil, err
+		}
+		out, err = any(out).(Thing[E, T]).Find(ctx, env, t)
+		if err != nil {
+			return nil, err
+		}
+		return honest(out)
+	}
+	k.undo = func(ctx context.Context, t *Task, p json.RawMessage) error {
+		out, err := load(p)
+		if err != nil {
+			return err
+		}
+		return any(out).(Thing[E, T]).Undo(ctx, env, t)
+	}
+	k.label = func(p json.RawMessage) string {
+		out, err := load(p)
+		if l, ok := any(out).(labelled); ok && err == nil && p != nil {
+			return l.Label()
+		}
+		return ""
+	}
+	return k
+}
+
+// honest marshals an output and insists that it comes back as it was: a
+// checkpoint that forgets something is worse than none.
+func honest[T any](out T) (json.RawMessage, error) {
+	p, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("cannot checkpoint: %w", err)
+	}
+	var back T
+	if err := json.Unmarshal(p, &back); err != nil {
+		return nil, fmt.Errorf("cannot checkpoint: %w", err)
+	}
+	if !reflect.DeepEqual(out, back) {
+		return nil, fmt.Errorf("cannot checkpoint: a %T changes when it is stored: %s", out, p)
+	}
+	return p, nil
+}

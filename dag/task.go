@@ -1,0 +1,114 @@
+package dag
+
+import (
+	"fmt"
+	"time"
+)
+
+// Task is what a step knows about its own making.
+type Task struct {
+	Run     string   // the run's id
+	Name    string   // the step's name in its build
+	Builds  []string // the builds that it works for
+	Token   string   // unique to this making; at most 64 letters, digits and hyphens
+	Attempt int      // how many attempts of this making have failed before
+	Resumed bool     // an earlier attempt may have begun the work
+
+	kind   string
+	begun  time.Time
+	sink   Sink
+	secret func(name string) (string, error)
+}
+
+// Age is the time since the intent to make this was journaled: nothing of it
+// can be older.
+func (t *Task) Age() time.Duration { return time.Since(t.begun) }
+
+func (t *Task) event(typ EventType) Event {
+	return Event{V: EventVersion, Time: time.Now(), Type: typ, Builds: t.Builds, Step: t.Name, Kind: t.kind, Token: t.Token}
+}
+
+func (t *Task) emit(e Event) error {
+	if t.sink == nil {
+		return nil
+	}
+	return t.sink.Emit(e)
+}
+
+// Say tells the user what is being done.
+func (t *Task) Say(format string, a ...any) { t.text(Said, format, a...) }
+
+// Detail tells what is worth less attention.
+func (t *Task) Detail(format string, a ...any) { t.text(Detail, format, a...) }
+
+// Warn tells what the user should know before it hurts.
+func (t *Task) Warn(format string, a ...any) { t.text(Warned, format, a...) }
+
+func (t *Task) text(typ EventType, format string, a ...any) {
+	e := t.event(typ)
+	e.Text = fmt.Sprintf(format, a...)
+	t.emit(e) // a message that cannot be kept is no reason to fail the work
+}
+
+// Print keeps one line of remote output. Offset counts the bytes of the stream
+// up to and including the line's end. An error means that it was not kept.
+func (t *Task) Print(stream string, offset int64, line string) error {
+	e := t.event(Printed)
+	e.Stream, e.Offset, e.Text = stream, offset, line
+	return t.emit(e)
+}
+
+// Printed is the offset up to which the stream's lines have been kept, by this
+// process or by one before it.
+func (t *Task) Printed(stream string) int64 {
+	if t.sink == nil {
+		return 0
+	}
+	return t.sink.Offset(t.Token, stream)
+}
+
+// Sync returns when every line printed so far is on disk.
+func (t *Task) Sync() error {
+	if t.sink == nil {
+		return nil
+	}
+	return t.sink.Sync()
+}
+
+// Progress tells how much of the work is done; total 0 is unknown.
+func (t *Task) Progress(done, total int64, unit string) {
+	e := t.event(Progress)
+	e.Count, e.Total, e.Unit = done, total, unit
+	t.emit(e)
+}
+
+// Retrying tells that err may pass and that the step tries again after wait.
+func (t *Task) Retrying(err error, wait time.Duration) {
+	e := t.event(Retrying)
+	e.Err, e.Wait = err.Error(), wait
+	t.emit(e)
+}
+
+// Reveal returns the real text of a setting that holds a secret. The error
+// names a secret that nobody has given to this process.
+func (t *Task) Reveal(s Secret) (string, error) {
+	var first error
+	text := expandMarks(string(s), func(name string) string {
+		if t.secret == nil {
+			first = fmt.Errorf("cannot use %s: its value is not known", name)
+			return ""
+		}
+		v, err := t.secret(name)
+		if err != nil && first == nil {
+			first = err
+		}
+		return v
+	})
+	return text, first
+}
+
+// NewTask makes a Task outside an engine, for programs that use steps' code
+// alone, such as a shell on a machine, and for tests.
+func NewTask(run, name, token string, sink Sink, secret func(string) (string, error)) *Task {
+	return &Task{Run: run, Name: name, Token: token, begun: time.Now(), sink: sink, secret: secret}
+}

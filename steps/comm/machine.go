@@ -1,0 +1,51 @@
+package comm
+
+import (
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Endpoint is where a machine can be reached, before anybody has reached it.
+type Endpoint struct {
+	Protocol string            `json:"protocol"` // ssh, winrm or none
+	Host     string            `json:"host"`
+	Port     int               `json:"port"`
+	HostKeys []string          `json:"host_keys,omitempty"` // in the form of authorized_keys; none: pinned on first use
+	Thing    string            `json:"thing,omitempty"`     // what stands there, for messages: an instance id
+	Vars     map[string]string `json:"vars,omitempty"`      // build variables: ID, Host, SourceAMI ... never a secret
+}
+
+// Machine is a reached machine: all that it takes to reach it again. It is what
+// provisioners take and give back.
+type Machine struct {
+	Endpoint
+	SSH SSH `json:"ssh"`
+}
+
+// SSH holds the communicator options of a template that concern SSH, under the
+// names that templates use. Secrets are sealed; see dag.Secret.
+type SSH struct {
+	Username            string        `json:"ssh_username,omitempty"`
+	Password            dag.Secret    `json:"ssh_password,omitempty"`
+	KeyName             string        `json:"key_name,omitempty" option:"-"` // a generated key in Vault
+	PrivateKeyFile      string        `json:"ssh_private_key_file,omitempty"`
+	CertificateFile     string        `json:"ssh_certificate_file,omitempty"`
+	AgentAuth           bool          `json:"ssh_agent_auth,omitempty"`
+	Pty                 bool          `json:"ssh_pty,omitempty"`
+	Timeout             time.Duration `json:"ssh_timeout,omitempty" key:"-"`
+	HandshakeAttempts   int           `json:"ssh_handshake_attempts,omitempty" key:"-"`
+	KeepAliveInterval   time.Duration `json:"ssh_keep_alive_interval,omitempty" key:"-"`
+	ReadWriteTimeout    time.Duration `json:"ssh_read_write_timeout,omitempty" key:"-"`
+	Ciphers             []string      `json:"ssh_ciphers,omitempty"`
+	KeyExchanges        []string      `json:"ssh_key_exchange_algorithms,omitempty"`
+	FileTransferMethod  string        `json:"ssh_file_transfer_method,omitempty"`
+	ClearAuthorizedKeys bool          `json:"ssh_clear_authorized_keys,omitempty"`
+}
+
+// Vault keeps a run's secrets sealed. Get returns fs.ErrNotExist for a name
+// that was never put.
+type Vault interface {
+	Get(name string) ([]byte, error)
+	Put(name string, value []byte) error
+}

@@ -1,0 +1,62 @@
+package comm
+
+import (
+	"context"
+	"io"
+	"io/fs"
+)
+
+// Remote is a live way into a machine. Every method redials when the link
+// drops, for as long as the machine's ssh_timeout allows, and may be called
+// from many goroutines.
+type Remote interface {
+	// Run runs a job so that it survives the connection and this process, and
+	// prints its output to the task, every line once. Called again with the
+	// same Token, by whatever process, it re-attaches to the run, or returns its
+	// exit; a job that was never started is started. An error other than
+	// context's means that the job's end is not known: *LostError says why.
+	Run(ctx context.Context, j Job) (Exit, error)
+	// Cancel ends the job and everything that it started.
+	Cancel(ctx context.Context, j Job) error
+	// Exec runs a short command on one channel and returns what it printed; it
+	// does not survive the connection and so must be safe to repeat.
+	Exec(ctx context.Context, command string, stdin io.Reader) (stdout []byte, exit Exit, err error)
+	// Upload writes r to the remote path, replacing the file there at once when
+	// it is complete. Size is -1 when it is not known.
+	Upload(ctx context.Context, path string, r io.Reader, size int64, mode fs.FileMode) error
+	// UploadDir copies what the local directory src holds into the remote
+	// directory dst, which is made if its parent exists, as one stream.
+	UploadDir(ctx context.Context, dst, src string) error
+	// Download copies the remote file to w.
+	Download(ctx context.Context, path string, w io.Writer) error
+	// DownloadDir copies what the remote directory holds into the local one.
+	DownloadDir(ctx context.Context, src, dst string) error
+	// Stat describes a remote path; the error is fs.ErrNotExist when there is
+	// nothing.
+	Stat(ctx context.Context, path string) (fs.FileInfo, error)
+}
+
+// Job is one remote run.
+type Job struct {
+	Token   string // names the run; its letters, digits and hyphens
+	Command string // for /bin/sh; may hold {{.Path}}, replaced by the script's remote path
+	Script  []byte // the script, written to Path with mode 0755 before Command runs; nil for none
+	Path    string // where the script lies; "" lets the run directory hold it
+	Keep    bool   // leave the script at Path when the run has ended
+	Pty     bool   // run under a terminal
+	Become  string // command prefix that signals what the job started as another user
+}
+
+// Exit is how a job ended.
+type Exit struct {
+	Code      int  // exit status; 128+n for a signal
+	Signal    int  // the signal that ended it, 0 for none
+	OOM       bool // the kernel killed something for want of memory meanwhile
+	Truncated bool // the machine's disk was full and output was lost
+	Rebooted  bool // the machine rebooted while it ran; Code means nothing
+}
+
+// LostError says why the end of a job cannot be known.
+type LostError struct{ Why string }
+
+func (e *LostError) Error() string { return "the run was lost: " + e.Why }
