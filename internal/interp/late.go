@@ -1,0 +1,147 @@
+package interp
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/template/parse"
+)
+
+// Late evaluates the actions that Early left: fields from data ({{ .SourceAMI }} is data["SourceAMI"]), and
+// build through the function given; either may be nil. Markers pass through it. The error is a Faults.
+func Late(text string, data map[string]any, build func(name string) (string, error)) (string, error) {
+	if !strings.Contains(text, "{{") {
+		return text, nil
+	}
+	nodes, faults := parseLate(text)
+	if len(faults) > 0 {
+		return "", faults
+	}
+	inspect(nodes, func(n parse.Node) {
+		field, ok := n.(*parse.FieldNode)
+		if !ok {
+			return
+		}
+		if _, ok := data[field.Ident[0]]; !ok {
+			f := &Fault{Offset: int(field.Position()), Text: fmt.Sprintf("there is no .%s here", field.Ident[0])}
+			if near := Nearest(field.Ident[0], slices.Collect(maps.Keys(data))); near != "" {
+				f.Hint = "did you mean ." + near + "?"
+			}
+			faults = append(faults, f)
+		}
+	})
+	if len(faults) > 0 {
+		return "", faults
+	}
+	funcs := map[string]any{}
+	for name, fn := range pure {
+		funcs[name] = refusing(name, fn)
+	}
+	funcs["build"] = func(name string) (string, error) {
+		if build == nil {
+			return "", fmt.Errorf("build values are not available here")
+		}
+		return build(name)
+	}
+	if data == nil {
+		data = map[string]any{}
+	}
+	s, err := run(nodes, funcs, data)
+	if err != nil {
+		ev := evaluator{}
+		return "", Faults{ev.fault(unit{nodes: nodes}, err)}
+	}
+	return s, nil
+}
+
+// parseLate parses text and checks that the late pass knows its functions.
+func parseLate(text string) (*parse.ListNode, Faults) {
+	units, faults := scan(text)
+	whole := unit{end: len(text)}
+	if len(faults) == 0 {
+		if f := whole.parse(text); f != nil {
+			faults = Faults{f}
+		}
+	}
+	for _, u := range units {
+		inspect(u.nodes, func(n parse.Node) {
+			id, ok := n.(*parse.IdentifierNode)
+			if !ok || id.Ident == "build" || pure[id.Ident] != nil || slices.Contains(builtin, id.Ident) {
+				return
+			}
+			if slices.Contains(earlyOnly, id.Ident) {
+				faults = append(faults, &Fault{Offset: u.start + int(id.Position()), Text: id.Ident + " is not available at build time"})
+			} else {
+				faults = append(faults, unknownFunction(id, u.start))
+			}
+		})
+	}
+	return whole.nodes, faults
+}
+
+// Pending is a build-time value that a text waits for.
+type Pending struct {
+	Offset int    // in bytes, from the start of the text
+	Field  string // SourceAMI for {{ .SourceAMI }}; "." for {{ . }}
+	Build  string // ID for {{ build `ID` }}; empty if the name is computed
+}
+
+func (p Pending) String() string {
+	switch {
+	case p.Field == ".":
+		return "{{ . }}"
+	case p.Field != "":
+		return "{{ ." + p.Field + " }}"
+	}
+	return "{{ build `" + p.Build + "` }}"
+}
+
+// Waits lists the build-time values that a text out of Early still needs. The error is a Faults.
+func Waits(text string) ([]Pending, error) {
+	if !strings.Contains(text, "{{") {
+		return nil, nil
+	}
+	nodes, faults := parseLate(text)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	var list []Pending
+	inspect(nodes, func(n parse.Node) {
+		switch n := n.(type) {
+		case *parse.FieldNode:
+			list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[0]})
+		case *parse.DotNode:
+			list = append(list, Pending{Offset: int(n.Position()), Field: "."})
+		case *parse.CommandNode:
+			for i, a := range n.Args {
+				if id, ok := a.(*parse.IdentifierNode); ok && id.Ident == "build" {
+					p := Pending{Offset: int(id.Position())}
+					if i+1 < len(n.Args) {
+						if s, ok := n.Args[i+1].(*parse.StringNode); ok {
+							p.Build = s.Text
+						}
+					}
+					list = append(list, p)
+				}
+			}
+		}
+	})
+	return list, nil
+}
+
+// Plain returns the final text of a string out of Early that may not wait for anything.
+func Plain(text string) (string, error) {
+	waits, err := Waits(text)
+	if err != nil {
+		return "", err
+	}
+	var faults Faults
+	for _, p := range waits {
+		faults = append(faults, &Fault{Offset: p.Offset, Text: p.String() + " is known only at build time, too late for this"})
+	}
+	if err := faults.err(); err != nil {
+		return "", err
+	}
+	return Late(text, nil, nil)
+}

@@ -1,0 +1,183 @@
+package interp
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// A marker is MarkOpen, a name, MarkClose. Both are private-use characters, which have no
+// business in a template.
+const (
+	MarkOpen  = "\uE000"
+	MarkClose = "\uE001"
+)
+
+var errBroken = errors.New("a function cannot take a part of a sensitive value")
+
+// Mark returns the marker that stands for the secret of that name.
+func Mark(name string) string { return MarkOpen + name + MarkClose }
+
+// Marked says whether text holds a marker.
+func Marked(text string) bool { return strings.Contains(text, MarkOpen) }
+
+// Reveal replaces each marker in text by what lookup returns for its name.
+// It fails at the first error of lookup, or when a marker has no end.
+func Reveal(text string, lookup func(name string) (string, error)) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, MarkOpen)
+		b.WriteString(before)
+		if !found {
+			if strings.Contains(before, MarkClose) {
+				return "", errBroken
+			}
+			return b.String(), nil
+		}
+		name, after, closed := strings.Cut(rest, MarkClose)
+		if !closed {
+			return "", errBroken
+		}
+		v, err := lookup(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(v)
+		text = after
+	}
+}
+
+// known fails when text holds a marker that stands for nothing in secrets.
+func known(text string, secrets map[string]string) error {
+	if !strings.ContainsAny(text, MarkOpen+MarkClose) {
+		return nil
+	}
+	_, err := Reveal(text, func(name string) (string, error) {
+		v, ok := secrets[name]
+		if !ok {
+			return "", errBroken
+		}
+		return v, nil
+	})
+	return err
+}
+
+// sealed wraps fn so that it works on the real values of the markers among its arguments. If there
+// were any, a text it returns is registered in secrets and replaced by a marker of its own.
+func sealed(name string, fn any, secrets map[string]string) any {
+	return wrap(fn, func(args []string) (func(string) (string, error), func(string) string) {
+		reveal := func(s string) (string, error) {
+			return Reveal(s, func(n string) (string, error) {
+				v, ok := secrets[n]
+				if !ok {
+					return "", errBroken
+				}
+				return v, nil
+			})
+		}
+		// Quoted unless it is one marker and nothing else, so that different calls have different names.
+		for i, a := range args {
+			if inner := strings.TrimSuffix(strings.TrimPrefix(a, MarkOpen), MarkClose); Mark(inner) == a && !strings.ContainsAny(inner, MarkOpen+MarkClose) {
+				args[i] = inner
+			} else {
+				args[i] = strconv.Quote(a)
+			}
+		}
+		derived := name + "(" + strings.Join(args, ",") + ")"
+		return reveal, func(result string) string {
+			if result == "" {
+				return ""
+			}
+			secrets[derived] = result
+			return Mark(derived)
+		}
+	})
+}
+
+// refusing wraps fn so that it fails when a marker is among its arguments.
+func refusing(name string, fn any) any {
+	return wrap(fn, func([]string) (func(string) (string, error), func(string) string) {
+		return func(s string) (string, error) {
+			if Marked(s) {
+				return "", fmt.Errorf("%s cannot change a sensitive value at build time", name)
+			}
+			return s, nil
+		}, func(s string) string { return s }
+	})
+}
+
+// wrap returns a function of fn's type. When none of its arguments holds a marker it is fn. Otherwise
+// guard gets the arguments as text, and returns what to do to each text argument and to the result.
+func wrap(fn any, guard func(args []string) (arg func(string) (string, error), result func(string) string)) any {
+	v := reflect.ValueOf(fn)
+	t := v.Type()
+	fail := func(err error) []reflect.Value {
+		out := make([]reflect.Value, t.NumOut())
+		for i := range out {
+			out[i] = reflect.Zero(t.Out(i))
+		}
+		out[len(out)-1] = reflect.ValueOf(&err).Elem()
+		return out
+	}
+	return reflect.MakeFunc(t, func(in []reflect.Value) []reflect.Value {
+		call := v.Call
+		args := in
+		if t.IsVariadic() {
+			call = v.CallSlice
+			last := in[len(in)-1]
+			args = append([]reflect.Value{}, in[:len(in)-1]...)
+			for i := range last.Len() {
+				args = append(args, last.Index(i))
+			}
+		}
+		texts, marked := make([]string, len(args)), false
+		for i, a := range args {
+			if a.CanInterface() {
+				texts[i] = fmt.Sprint(a.Interface())
+			}
+			marked = marked || strings.ContainsAny(texts[i], MarkOpen+MarkClose)
+		}
+		if !marked {
+			return call(in)
+		}
+		arg, result := guard(texts)
+		real := append([]reflect.Value{}, in...)
+		if t.IsVariadic() {
+			last := in[len(in)-1]
+			real[len(in)-1] = reflect.MakeSlice(last.Type(), last.Len(), last.Len())
+			reflect.Copy(real[len(in)-1], last)
+		}
+		at := func(i int) reflect.Value {
+			if t.IsVariadic() && i >= len(in)-1 {
+				return real[len(in)-1].Index(i - len(in) + 1)
+			}
+			return real[i]
+		}
+		for i, a := range args {
+			s, ok := a.Interface().(string)
+			if !ok {
+				continue
+			}
+			s, err := arg(s)
+			if err != nil {
+				return fail(err)
+			}
+			if t.IsVariadic() && i >= len(in)-1 {
+				at(i).Set(reflect.ValueOf(s))
+			} else {
+				real[i] = reflect.ValueOf(s)
+			}
+		}
+		out := call(real)
+		if err, _ := out[len(out)-1].Interface().(error); err != nil {
+			// The message could quote the value.
+			return fail(fmt.Errorf("the function fails on the sensitive value"))
+		}
+		if s, ok := out[0].Interface().(string); ok {
+			out[0] = reflect.ValueOf(result(s))
+		}
+		return out
+	}).Interface()
+}
