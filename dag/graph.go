@@ -171,6 +171,16 @@ func (g *Graph) lineage(k Key) Node {
 	return n
 }
 
+// behind is the thing that k, an output of its or a view, shows.
+func (g *Graph) behind(k Key) Key {
+	for _, n := range g.Nodes {
+		if n.Thing && views(g.Nodes, n.Key)[k] {
+			return n.Key
+		}
+	}
+	return Key{}
+}
+
 // views returns the thing x and every output that merely shows it: what is
 // derived from it without being a thing of its own.
 func views(nodes []Node, x Key) map[Key]bool {

@@ -96,7 +96,9 @@ func (e *Engine) Plan(g *Graph) (*Plan, error) {
 	return p, nil
 }
 
-// demand finds the steps that must run for the goals to be reached.
+// demand finds the steps that must run for the goals to be reached. While any
+// goal is open, the steps that let things go earlier are wanted too, for the
+// things that will be or are there.
 func demand(g *Graph, recs map[Key]Record, gone map[Key]bool) map[Key]bool {
 	need := map[Key]bool{}
 	var visit func(Key)
@@ -112,6 +114,16 @@ func demand(g *Graph, recs map[Key]Record, gone map[Key]bool) map[Key]bool {
 	}
 	for _, k := range g.Goals {
 		visit(k)
+	}
+	if len(need) == 0 {
+		return need
+	}
+	for _, n := range g.Nodes {
+		for _, d := range n.Settles {
+			if x := g.behind(d); need[x] || recs[x].Alive() && !gone[x] {
+				visit(n.Key)
+			}
+		}
 	}
 	return need
 }
