@@ -17,7 +17,6 @@ func key(spec any) Key {
 func TestKeys(t *testing.T) {
 	type inner struct{ A, B string }
 	type spec struct {
-		inner2  inner `json:"-"`
 		Name    string
 		Size    int
 		Flag    *bool

@@ -143,7 +143,7 @@ func (c *canonizer) structure(v reflect.Value) {
 			f, fv := t.Field(i), v.Field(i)
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			switch {
-			case f.Tag.Get("key") == "-" || empty(fv):
+			case f.Tag.Get("key") == "-" || name == "-" || empty(fv):
 			case f.Anonymous && name == "" && fv.Kind() == reflect.Struct:
 				collect(fv)
 			default:

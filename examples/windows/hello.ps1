@@ -1,0 +1,1 @@
+Write-Host "built as $Env:PACKER_BUILD_NAME on $Env:COMPUTERNAME"
