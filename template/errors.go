@@ -1,0 +1,72 @@
+package template
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error is one thing wrong in a template or in what was given with it.
+type Error struct {
+	Pos  Pos
+	Text string // cannot X: why
+	Hint string // what to do about it, or empty
+}
+
+// Error returns one line: place, text and hint.
+func (e Error) Error() string {
+	s := e.Text
+	if e.Pos.File != "" {
+		s = e.Pos.String() + ": " + s
+	}
+	if e.Hint != "" {
+		s += " (" + e.Hint + ")"
+	}
+	return s
+}
+
+// Errors is everything wrong at once. No errors is nil.
+type Errors []Error
+
+// Error prints each error with its place, the line it stands on with a caret below it, and a hint.
+func (es Errors) Error() string {
+	var b strings.Builder
+	for i, e := range es {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if e.Pos.File != "" {
+			b.WriteString(e.Pos.String() + ": ")
+		}
+		b.WriteString(e.Text)
+		if x := e.Pos.excerpt(); x != "" {
+			b.WriteString("\n    " + strings.ReplaceAll(x, "\n", "\n    "))
+		}
+		if e.Hint != "" {
+			b.WriteString("\n    " + e.Hint)
+		}
+	}
+	return b.String()
+}
+
+// Err returns es as an error, nil if there is none.
+func (es Errors) Err() error {
+	if len(es) == 0 {
+		return nil
+	}
+	return es
+}
+
+// Add appends an error. The text is formatted as by fmt.Sprintf.
+func (es *Errors) Add(p Pos, hint, format string, args ...any) {
+	*es = append(*es, Error{Pos: p, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// Sorted returns the errors in the order of their places, each once.
+func (es Errors) Sorted() Errors {
+	out := slices.Clone(es)
+	slices.SortStableFunc(out, func(a, b Error) int { return a.Pos.compare(b.Pos) })
+	return slices.CompactFunc(out, func(a, b Error) bool {
+		return a.Pos.compare(b.Pos) == 0 && a.Text == b.Text
+	})
+}

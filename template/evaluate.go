@@ -1,0 +1,257 @@
+package template
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/imgflow/imgflow/internal/interp"
+)
+
+// Inputs is all that a template is evaluated with.
+type Inputs struct {
+	Vars     map[string]string // from -var
+	VarFiles []VarFile         // from -var-file, in order; a later one wins
+	Environ  func(name string) string
+	Clock    time.Time     // one instant for the whole run
+	UUID     func() string // called in the same order for the same template and inputs
+	Only     []string      // names of builds; empty: all
+	Except   []string      // names of builds and post-processors
+	Dir      string        // folder of the template
+	Cwd      string        // working directory
+}
+
+// Evaluated is a template with everything filled in that can be known before a build runs.
+type Evaluated struct {
+	Variables []VariableValue
+	Builds    []Build
+	Secrets   map[string]string // name of each marker → real value
+}
+
+// Build is one builder with all that belongs to it.
+type Build struct {
+	Name, Type     string
+	Pos            Pos
+	Options        Value // an Object
+	Provisioners   []Part
+	ErrorCleanup   *Part
+	PostProcessors [][]Part // each a sequence
+}
+
+// Part is a provisioner or post-processor of one build.
+type Part struct {
+	Type    string
+	Name    string // of a post-processor
+	Pos     Pos
+	Options Value // an Object
+}
+
+// Evaluate resolves variables and template strings. When there are errors, the result holds what could be evaluated.
+func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
+	s := newScope(t, in)
+	ev := &Evaluated{Variables: s.all(), Secrets: s.env.Secrets}
+	names := t.names(s)
+	if len(names) == 0 && len(s.errs) == 0 {
+		at := t.start
+		if t.buildersDeclaration.Line > 0 {
+			at = t.buildersDeclaration
+		}
+		s.errs.Add(at, "", "cannot build: the template has no builders")
+	}
+	t.checkNames(s, names, in)
+	for i, b := range t.Builders {
+		if names[i] == "" || len(in.Only) > 0 && !slices.Contains(in.Only, names[i]) || slices.Contains(in.Except, names[i]) {
+			continue
+		}
+		ev.Builds = append(ev.Builds, t.build(s, b, names[i], in.Except))
+	}
+	if len(ev.Builds) == 0 && len(s.errs) == 0 {
+		s.errs.Add(Pos{File: "command line"}, "the builds are "+strings.Join(names, ", "), "cannot build: -only and -except leave no build")
+	}
+	return ev, s.errs.Sorted()
+}
+
+// names evaluates the names of the builds. A name that is wrong is empty.
+func (t *Template) names(s *scope) []string {
+	names := make([]string, len(t.Builders))
+	for i, b := range t.Builders {
+		name, at := b.Type, b.Pos
+		if b.Name.Kind == String {
+			at = b.Name.Pos
+			env := s.env
+			env.Getenv = nil
+			text, err := interp.Early(b.Name.Text, &env)
+			if err == nil {
+				text, err = interp.Plain(text)
+			}
+			if err != nil {
+				s.report(b.Name, fmt.Sprintf("builders[%d].name", i), err)
+				continue
+			}
+			if text != "" {
+				name = text
+			}
+		}
+		if interp.Marked(name) {
+			s.errs.Add(at, "", "cannot use a sensitive variable in the name of a build")
+			continue
+		}
+		if slices.Contains(names[:i], name) {
+			s.errs.Add(at, `give each builder a "name" of its own`, "cannot build: two builds are called %q", name)
+			continue
+		}
+		names[i] = name
+	}
+	return names
+}
+
+// checkNames reports names of builds that do not exist.
+func (t *Template) checkNames(s *scope, names []string, in Inputs) {
+	if slices.Contains(names, "") {
+		return // the wrong name has been reported
+	}
+	check := func(at Pos, name, what string, others ...string) {
+		known := append(slices.Clone(names), others...)
+		if slices.Contains(known, name) {
+			return
+		}
+		hint := "the builds are " + strings.Join(names, ", ")
+		if near := interp.Nearest(name, known); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		s.errs.Add(at, hint, "cannot use %s: there is no build called %q", what, name)
+	}
+	var processors []string
+	for _, seq := range t.PostProcessors {
+		for _, pp := range seq {
+			processors = append(processors, pp.name())
+			for _, n := range slices.Concat(pp.Only, pp.Except) {
+				check(n.Pos, n.Text, "only or except of the post-processor "+pp.Type)
+			}
+		}
+	}
+	provisioners := slices.Clone(t.Provisioners)
+	if t.ErrorCleanup != nil {
+		provisioners = append(provisioners, *t.ErrorCleanup)
+	}
+	for _, p := range provisioners {
+		for _, n := range slices.Concat(p.Only, p.Except) {
+			check(n.Pos, n.Text, "only or except of the provisioner "+p.Type)
+		}
+		for _, f := range p.Override {
+			check(f.Pos, f.Name, "override of the provisioner "+p.Type)
+		}
+	}
+	for _, n := range in.Only {
+		check(Pos{File: "-only"}, n, "-only")
+	}
+	for _, n := range in.Except {
+		check(Pos{File: "-except"}, n, "-except", processors...)
+	}
+}
+
+func (p PostProcessor) name() string {
+	if p.Name.Kind == String && p.Name.Text != "" {
+		return p.Name.Text
+	}
+	return p.Type
+}
+
+func (t *Template) build(s *scope, b Block, name string, except []string) Build {
+	env := s.env
+	env.Getenv, env.BuildName, env.BuildType = nil, name, b.Type
+	e := evaluator{scope: s, env: &env}
+	out := Build{Name: name, Type: b.Type, Pos: b.Pos, Options: e.value(b.Options, name)}
+	for _, p := range t.Provisioners {
+		if applies(p.Only, p.Except, name) {
+			out.Provisioners = append(out.Provisioners, e.provisioner(p, name))
+		}
+	}
+	if p := t.ErrorCleanup; p != nil && applies(p.Only, p.Except, name) {
+		part := e.provisioner(*p, name)
+		out.ErrorCleanup = &part
+	}
+	for _, seq := range t.PostProcessors {
+		var parts []Part
+		for _, pp := range seq {
+			if slices.Contains(except, pp.name()) {
+				break // the rest of the sequence would have no input
+			}
+			if applies(pp.Only, pp.Except, name) {
+				parts = append(parts, Part{Type: pp.Type, Name: pp.name(), Pos: pp.Pos, Options: e.value(pp.Options, pp.Type)})
+			}
+		}
+		if len(parts) > 0 {
+			out.PostProcessors = append(out.PostProcessors, parts)
+		}
+	}
+	return out
+}
+
+func applies(only, except []Value, build string) bool {
+	has := func(names []Value) bool {
+		return slices.ContainsFunc(names, func(v Value) bool { return v.Text == build })
+	}
+	return (len(only) == 0 || has(only)) && !has(except)
+}
+
+// evaluator evaluates the texts of one build.
+type evaluator struct {
+	scope *scope
+	env   *interp.Env
+}
+
+func (e *evaluator) provisioner(p Provisioner, build string) Part {
+	options := p.Options
+	for _, f := range p.Override {
+		if f.Name != build {
+			continue
+		}
+		options.Fields = slices.Clone(options.Fields)
+		for _, o := range f.Value.Fields {
+			if i := slices.IndexFunc(options.Fields, func(x Field) bool { return x.Name == o.Name }); i >= 0 {
+				options.Fields[i] = o
+			} else {
+				options.Fields = append(options.Fields, o)
+			}
+		}
+	}
+	return Part{Type: p.Type, Pos: p.Pos, Options: e.value(options, p.Type)}
+}
+
+// value evaluates every text below v. The path names v in messages.
+func (e *evaluator) value(v Value, path string) Value {
+	switch v.Kind {
+	case String:
+		text, err := interp.Early(v.Text, e.env)
+		if err != nil {
+			e.scope.report(v, path, err)
+			text = ""
+		}
+		v.Text = text
+	case List:
+		list := make([]Value, len(v.List))
+		for i, x := range v.List {
+			list[i] = e.value(x, fmt.Sprintf("%s[%d]", path, i))
+		}
+		v.List = list
+	case Object:
+		fields := make([]Field, len(v.Fields))
+		for i, f := range v.Fields {
+			fields[i] = f
+			fields[i].Value = e.value(f.Value, path+"."+f.Name)
+			if strings.Contains(f.Name, "{{") {
+				key := e.value(textValue(f.Pos, f.Name), path+"."+f.Name)
+				name, err := interp.Plain(key.Text)
+				if err != nil || interp.Marked(name) {
+					e.scope.errs.Add(f.Pos, "", "cannot use the key %q: it must be known before the build, and must not be sensitive", f.Name)
+				} else {
+					fields[i].Name = name
+				}
+			}
+		}
+		v.Fields = fields
+	}
+	return v
+}

@@ -1,0 +1,312 @@
+package template_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/template"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func inputs() template.Inputs {
+	n := 0
+	return template.Inputs{
+		Environ: func(name string) string { return map[string]string{"HOME": "/home/u", "KEY": "k{{y"}[name] },
+		Clock:   time.Date(2026, 2, 3, 14, 5, 6, 0, time.UTC),
+		UUID:    func() string { n++; return fmt.Sprintf("uuid-%d", n) },
+		Dir:     "/t", Cwd: "/w",
+	}
+}
+
+func evaluate(t *testing.T, src string, in template.Inputs) *template.Evaluated {
+	t.Helper()
+	tmpl, errs := template.Parse("t.json", []byte(src))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	ev, errs := tmpl.Evaluate(in)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return ev
+}
+
+func TestGoldenErrors(t *testing.T) {
+	files, err := filepath.Glob("testdata/errors/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no templates", err)
+	}
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmpl, errs := template.Parse(filepath.Base(f), src)
+		if tmpl != nil {
+			_, more := tmpl.Evaluate(inputs())
+			errs = append(errs, more...).Sorted()
+		}
+		got := errs.Error() + "\n"
+		golden := strings.TrimSuffix(f, ".json") + ".golden"
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s:\ngot\n%swant\n%s", f, got, want)
+		}
+	}
+}
+
+// show writes a value in one line.
+func show(v template.Value) string {
+	switch v.Kind {
+	case template.Null:
+		return "null"
+	case template.Bool:
+		return fmt.Sprint(v.Bool)
+	case template.Number:
+		return v.Text
+	case template.String:
+		return fmt.Sprintf("%q", v.Text)
+	}
+	var parts []string
+	for _, x := range v.List {
+		parts = append(parts, show(x))
+	}
+	for _, f := range v.Fields {
+		parts = append(parts, f.Name+":"+show(f.Value))
+	}
+	if v.Kind == template.List {
+		return "[" + strings.Join(parts, " ") + "]"
+	}
+	return "{" + strings.Join(parts, " ") + "}"
+}
+
+func TestPlaces(t *testing.T) {
+	tmpl, errs := template.Parse("t.json", []byte("\uFEFF{\n\t\"builders\": [{\"type\": \"x\", \"é\": \"a\\n\\u00e9\\ud83d\\ude00{{\"}]\n}"))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	b := tmpl.Builders[0]
+	f := b.Options.Fields[0]
+	if got := fmt.Sprint(b.Pos, f.Pos, f.Value.Pos); got != "t.json:2:24 t.json:2:29 t.json:2:34" {
+		t.Errorf("places %s", got)
+	}
+	if want := "a\né😀{{"; f.Value.Text != want {
+		t.Errorf("text %q, want %q", f.Value.Text, want)
+	}
+	// The braces are byte 8 of the text, and stand 21 columns after the quote.
+	if got := f.Value.At(8).Column; got != 34+1+1+2+6+12 {
+		t.Errorf("At(8) is column %d", got)
+	}
+}
+
+func TestValues(t *testing.T) {
+	ev := evaluate(t, `{
+		"min_packer_version": "1.6.0", "_c": {"any": 1}, "push": {}, "comments": [],
+		"variables": {"n": 3, "b": true, "e": "{{env `+"`KEY`"+`}}"},
+		"builders": [{
+			"type": "null", "a": null, "t": true, "n": -1.5e3, "l": [1, "{{user `+"`n`"+`}}", {"x": []}],
+			"{{user `+"`n`"+`}}": "{{build_name}} {{build_type}} {{user `+"`b`"+`}} {{user `+"`e`"+`}} {{ .Late }}"
+		}]}`, inputs())
+	b := ev.Builds[0]
+	want := "{a:null t:true n:-1.5e3 l:[1 \"3\" {x:[]}] 3:\"null null true k{{\\\"{{\\\"}}y {{ .Late }}\"}"
+	if got := show(b.Options); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if b.Name != "null" || b.Type != "null" {
+		t.Errorf("build %s of type %s", b.Name, b.Type)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	src := `{
+		"variables": {"a": "default", "b": "default", "c": "default", "d": "default", "r": null, "url": "{{user ` + "`a`" + `}}/{{user ` + "`new`" + `}}"},
+		"builders": [{"type": "x", "o": "{{user ` + "`url`" + `}}"}]}`
+	in := inputs()
+	in.VarFiles = []template.VarFile{
+		{Name: "one.json", Src: []byte(`{"b": "one", "c": "one", "d": 1, "new": "file"}`)},
+		{Name: "two.json", Src: []byte(`{"c": "two", "d": "two"}`)},
+	}
+	in.Vars = map[string]string{"d": "flag", "r": "flag-{{timestamp}}"}
+	ev := evaluate(t, src, in)
+	var got []string
+	for _, v := range ev.Variables {
+		got = append(got, v.Name+"="+v.Shown())
+	}
+	if s := strings.Join(got, " "); s != "a=default b=one c=two d=flag r=flag-1770127506 url=default/file new=file" {
+		t.Error(s)
+	}
+	if s := show(ev.Builds[0].Options); s != `{o:"default/file"}` {
+		t.Error(s)
+	}
+}
+
+func TestVarErrors(t *testing.T) {
+	tmpl, errs := template.Parse("t.json", []byte(`{"variables": {"a": ""}, "builders": [{"type": "x"}]}`))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	in := inputs()
+	in.VarFiles = []template.VarFile{
+		{Name: "bad.json", Src: []byte("{\n \"a\": [1]\n}")},
+		{Name: "list.json", Src: []byte("[]")},
+		{Name: "broken.json", Src: []byte("{")},
+	}
+	in.Vars = map[string]string{"a": "{{user `nope`}}"}
+	in.Only = []string{"y"}
+	in.Except = []string{"xx"}
+	_, errs = tmpl.Evaluate(in)
+	want := `-except: cannot use -except: there is no build called "xx"
+    did you mean "x"?
+-only: cannot use -only: there is no build called "y"
+    did you mean "x"?
+-var a: cannot evaluate variables.a: the variable "nope" is not defined
+    add "nope" to the variables section
+bad.json:2:7: cannot use the variable a: a text is expected, not a list
+     "a": [1]
+          ^
+broken.json:1:1: cannot read the variable file: this { has no closing }
+    {
+    ^
+list.json:1:1: cannot read the variable file: an object is expected, not a list
+    []
+    ^`
+	if errs.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", errs, want)
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	in := inputs()
+	in.Vars = map[string]string{"pw": "hunter2"}
+	ev := evaluate(t, `{
+		"variables": {"pw": null, "none": "", "twice": "{{user `+"`pw`"+`}}{{user `+"`pw`"+`}}", "url": "u:{{user `+"`pw`"+`}}@h"},
+		"sensitive-variables": ["pw", "none", "twice"],
+		"builders": [{"type": "x",
+			"a": "{{user `+"`url`"+`}}", "b": "{{user `+"`pw`"+` | upper}}", "c": "{{user `+"`none`"+`}}", "d": "{{user `+"`twice`"+`}}"}]}`, in)
+	if s := fmt.Sprint(show(ev.Builds[0].Options), ev.Variables); strings.Contains(strings.ToLower(s), "hunter2") {
+		t.Error("the value is in", s)
+	}
+	get := func(name string) string {
+		v, _ := ev.Builds[0].Options.Get(name)
+		return v.Text
+	}
+	for name, want := range map[string]string{
+		"a": "u:" + interp.Mark("pw") + "@h", "b": interp.Mark("upper(pw)"), "c": "", "d": interp.Mark("twice"),
+	} {
+		if got := get(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if want := map[string]string{"pw": "hunter2", "twice": "hunter2hunter2", "upper(pw)": "HUNTER2"}; !maps.Equal(ev.Secrets, want) {
+		t.Errorf("secrets %q", ev.Secrets)
+	}
+	var shown []string
+	for _, v := range ev.Variables {
+		shown = append(shown, v.Shown())
+	}
+	if s := strings.Join(shown, " "); s != "<sensitive> <sensitive> <sensitive> u:<sensitive>@h" {
+		t.Error(s)
+	}
+}
+
+const several = `{
+	"variables": {"n": "db"},
+	"builders": [{"type": "x"}, {"type": "x", "name": "web"}, {"type": "y", "name": "{{user ` + "`n`" + `}}"}],
+	"provisioners": [
+		{"type": "all", "u": "{{uuid}}", "inline": ["{{build_name}}"], "override": {"web": {"inline": "other", "more": 1}}},
+		{"type": "some", "only": "web"},
+		{"type": "others", "except": ["web", "db"]}
+	],
+	"error-cleanup-provisioner": {"type": "shell", "only": ["db"]},
+	"post-processors": ["manifest", ["a", {"type": "b", "name": "bee", "except": ["x"]}, {"type": "c", "keep_input_artifact": true}]]
+}`
+
+func TestBuilds(t *testing.T) {
+	describe := func(in template.Inputs) string {
+		var b strings.Builder
+		for _, x := range evaluate(t, several, in).Builds {
+			fmt.Fprintf(&b, "%s(%s):", x.Name, x.Type)
+			for _, p := range x.Provisioners {
+				fmt.Fprintf(&b, " %s%s", p.Type, show(p.Options))
+			}
+			if x.ErrorCleanup != nil {
+				b.WriteString(" !" + x.ErrorCleanup.Type)
+			}
+			for _, seq := range x.PostProcessors {
+				b.WriteString(" >")
+				for _, pp := range seq {
+					fmt.Fprintf(&b, " %s%s", pp.Name, show(pp.Options))
+				}
+			}
+			b.WriteByte('\n')
+		}
+		return b.String()
+	}
+	want := `x(x): all{u:"uuid-1" inline:["x"]} others{} > manifest{} > a{} c{keep_input_artifact:true}
+web(x): all{u:"uuid-2" inline:"other" more:1} some{} > manifest{} > a{} bee{} c{keep_input_artifact:true}
+db(y): all{u:"uuid-3" inline:["db"]} !shell > manifest{} > a{} bee{} c{keep_input_artifact:true}
+`
+	if got := describe(inputs()); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	in := inputs()
+	in.Only, in.Except = []string{"web", "x"}, []string{"x", "bee"}
+	if got := describe(in); got != "web(x): all{u:\"uuid-1\" inline:\"other\" more:1} some{} > manifest{} > a{}\n" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestNothingLeft(t *testing.T) {
+	tmpl, _ := template.Parse("t.json", []byte(several))
+	in := inputs()
+	in.Except = []string{"x", "web", "db"}
+	if _, errs := tmpl.Evaluate(in); len(errs) != 1 || !strings.Contains(errs.Error(), "-only and -except leave no build") {
+		t.Errorf("%v", errs)
+	}
+}
+
+// Parsing and evaluating anything must not panic, and places must lie inside of the file.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/errors/*.json")
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Add([]byte(several))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		tmpl, errs := template.Parse("t.json", src)
+		if tmpl != nil {
+			_, more := tmpl.Evaluate(inputs())
+			errs = slices.Concat(errs, more)
+		} else if len(errs) == 0 {
+			t.Fatal("no template and no error")
+		}
+		lines := strings.Count(string(src), "\n") + 1
+		for _, e := range errs {
+			if e.Pos.Line > lines || e.Pos.Line > 0 && e.Pos.Column < 1 {
+				t.Fatalf("%v is outside of the file", e.Pos)
+			}
+		}
+		_ = errs.Error()
+	})
+}

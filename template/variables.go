@@ -1,0 +1,210 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/imgflow/imgflow/internal/interp"
+)
+
+// VarFile is a file of variables: a JSON object of texts, numbers and booleans.
+type VarFile struct {
+	Name string
+	Src  []byte
+}
+
+// VariableValue is what became of a user variable.
+type VariableValue struct {
+	Variable
+	Value     string // as interp.Early leaves it; empty when it could not be evaluated
+	Set       bool   // by a file or the command line
+	Declared  bool   // in the template
+	Sensitive bool
+}
+
+// Shown is the value as it may be printed.
+func (v VariableValue) Shown() string {
+	if v.Sensitive {
+		return "<sensitive>"
+	}
+	s, err := interp.Reveal(v.Value, func(string) (string, error) { return "<sensitive>", nil })
+	if err != nil {
+		return "<sensitive>"
+	}
+	return s
+}
+
+// errReported stops the evaluation of a text that uses a variable whose fault has been reported.
+var errReported = errors.New("already reported")
+
+// undefined is the use of a variable that nothing defines.
+type undefined struct{ text, hint string }
+
+func (u *undefined) Error() string { return u.text }
+func (u *undefined) Hint() string  { return u.hint }
+
+// scope evaluates variables when they are first used.
+type scope struct {
+	env    interp.Env // for the variables section
+	vars   map[string]*variable
+	order  []string
+	inside []string // variables being evaluated
+	errs   Errors
+}
+
+type variable struct {
+	VariableValue
+	source Value
+	state  state
+}
+
+type state int
+
+const (
+	untouched state = iota
+	busy
+	good
+	bad
+)
+
+func newScope(t *Template, in Inputs) *scope {
+	s := &scope{vars: map[string]*variable{}}
+	s.env = interp.Env{
+		User: s.user, Getenv: in.Environ, Clock: in.Clock, UUID: in.UUID,
+		Dir: in.Dir, Cwd: in.Cwd, Secrets: map[string]string{},
+	}
+	if s.env.Getenv == nil {
+		s.env.Getenv = func(string) string { return "" }
+	}
+	for _, d := range t.Variables {
+		if s.vars[d.Name] == nil {
+			s.order = append(s.order, d.Name)
+		}
+		s.vars[d.Name] = &variable{VariableValue: VariableValue{Variable: d, Declared: true}, source: d.Default}
+	}
+	set := func(name string, v Value, at Pos) {
+		x := s.vars[name]
+		if x == nil {
+			x = &variable{VariableValue: VariableValue{Variable: Variable{Name: name, Pos: at}}}
+			s.vars[name] = x
+			s.order = append(s.order, name)
+		}
+		x.source, x.Set = v, true
+	}
+	for _, f := range in.VarFiles {
+		root, ok, errs := readJSON("variable file", newSource(f.Name, f.Src))
+		s.errs = append(s.errs, errs...)
+		if !ok {
+			continue
+		}
+		if root.Kind != Object {
+			s.errs.Add(root.Pos, "", "cannot read the variable file: an object is expected, not %s", root.Kind)
+			continue
+		}
+		for _, e := range root.Fields {
+			if v, ok := plainText(e.Value); ok {
+				set(e.Name, v, e.Pos)
+			} else {
+				s.errs.Add(e.Value.Pos, "", "cannot use the variable %s: a text is expected, not %s", e.Name, e.Value.Kind)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.Vars)) {
+		at := Pos{File: "-var " + name}
+		set(name, textValue(at, in.Vars[name]), at)
+	}
+	for _, n := range t.Sensitive {
+		if x := s.vars[n.Text]; x != nil {
+			x.Sensitive = true
+		} else {
+			s.errs.Add(n.Pos, s.near(n.Text), "cannot hide the variable %q: it is not declared", n.Text)
+		}
+	}
+	return s
+}
+
+// all evaluates every variable.
+func (s *scope) all() []VariableValue {
+	var values []VariableValue
+	for _, name := range s.order {
+		s.resolve(s.vars[name])
+	}
+	for _, name := range s.order {
+		values = append(values, s.vars[name].VariableValue)
+	}
+	return values
+}
+
+func (s *scope) resolve(x *variable) {
+	if x.state != untouched {
+		return
+	}
+	x.state = busy
+	s.inside = append(s.inside, x.Name)
+	defer func() { s.inside = s.inside[:len(s.inside)-1] }()
+	if x.Required && !x.Set {
+		s.errs.Add(x.Pos, fmt.Sprintf("set it with -var '%s=…' or in a -var-file", x.Name), "cannot build: required variable not set: %s", x.Name)
+		x.state = bad
+		return
+	}
+	text, err := interp.Early(x.source.Text, &s.env)
+	if err == nil && x.Sensitive {
+		text, err = s.secret(text)
+	}
+	if err != nil {
+		s.report(x.source, "variables."+x.Name, err)
+		x.state = bad
+		return
+	}
+	if x.Sensitive && text != "" {
+		s.env.Secrets[x.Name] = text
+		text = interp.Mark(x.Name)
+	}
+	x.Value, x.state = text, good
+}
+
+// secret returns the real value of a sensitive variable.
+func (s *scope) secret(text string) (string, error) {
+	text, err := interp.Plain(text)
+	if err != nil {
+		return "", err
+	}
+	return interp.Reveal(text, func(name string) (string, error) { return s.env.Secrets[name], nil })
+}
+
+// user is the function user of template strings.
+func (s *scope) user(name string) (string, error) {
+	x := s.vars[name]
+	if x == nil {
+		return "", &undefined{fmt.Sprintf("the variable %q is not defined", name), s.near(name)}
+	}
+	if x.state == busy {
+		i := slices.Index(s.inside, name)
+		return "", fmt.Errorf("the variable %s uses itself: %s", name, strings.Join(append(slices.Clone(s.inside[i:]), name), " → "))
+	}
+	s.resolve(x)
+	if x.state == bad {
+		return "", errReported
+	}
+	return x.Value, nil
+}
+
+func (s *scope) near(name string) string {
+	if near := interp.Nearest(name, s.order); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return fmt.Sprintf("add %q to the variables section", name)
+}
+
+// report turns the faults of a text into errors with places.
+func (s *scope) report(v Value, path string, err error) {
+	for _, f := range interp.AsFaults(err) {
+		if errors.Is(f, errReported) {
+			continue
+		}
+		s.errs.Add(v.At(f.Offset), f.Hint, "cannot evaluate %s: %s", path, f.Text)
+	}
+}
