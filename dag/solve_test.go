@@ -431,3 +431,23 @@ func (s *memSink) count(t EventType) (n int) {
 	}
 	return n
 }
+
+// BenchmarkSolve is what the engine itself costs for ten builds of eleven steps
+// each, checkpoints in memory.
+func BenchmarkSolve(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		w := newWorld()
+		g := NewGraph(nil)
+		for i := range 10 {
+			toyBuild(g, fmt.Sprintf("b%d", i), "a", "b", "c")
+		}
+		e, err := New(Options{Run: "bench", Store: &MemStore{}, Kinds: toyKinds(w)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := e.Solve(context.Background(), g); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
