@@ -1,0 +1,291 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterr "go.etcd.io/bbolt/errors"
+)
+
+const dbFile = "state.db"
+
+var (
+	metaBucket    = []byte("meta")
+	recordsBucket = []byte("records")
+	docsBucket    = []byte("docs")
+	vaultBucket   = []byte("vault")
+	levelKey      = []byte("level")
+)
+
+// schema is the form of the database: its level, and how to bring an older
+// level one up.
+type schema struct {
+	level int
+	up    map[int]func(*bbolt.Tx) error // from this level to the next
+}
+
+var current = schema{level: 1}
+
+// lockWait is how long an opener waits for the lock: long enough to outlast a
+// reader that only looks whether it is held.
+const lockWait = 250 * time.Millisecond
+
+// database is a bbolt file in which damage shows as an error. bbolt trusts what
+// it reads and panics when that is wrong, or reads beyond the end of its map.
+type database struct {
+	path, run string
+	file      *os.File // bbolt's own, to give the lock back when bbolt cannot
+	db        *bbolt.DB
+
+	writing sync.Mutex // held by the one who commits
+	mu      sync.Mutex // guards what follows
+	next    *commit
+	broken  error
+}
+
+// commit is a transaction that is being gathered.
+type commit struct {
+	puts []put
+	done chan struct{}
+	err  error
+}
+
+type put struct {
+	bucket, key []byte
+	value       []byte
+}
+
+// openDB opens the database of a run, or makes it. The error is os.ErrDeadlineExceeded
+// when another process holds it.
+func openDB(path, run string, create bool, s schema) (*database, error) {
+	d := &database{path: path, run: run}
+	opt := &bbolt.Options{Timeout: lockWait, OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		if create {
+			flag |= os.O_EXCL
+		} else {
+			flag &^= os.O_CREATE
+		}
+		f, err := os.OpenFile(name, flag, mode)
+		if err != nil {
+			return nil, err
+		}
+		if fi, err := f.Stat(); err == nil && fi.Size() == 0 && !create {
+			f.Close()
+			return nil, bolterr.ErrInvalid // bbolt would take it for a new one
+		}
+		d.file = f
+		return f, nil
+	}}
+	err := d.safely(func() (err error) {
+		d.db, err = bbolt.Open(path, 0o600, opt)
+		return err
+	})
+	var corrupt *CorruptError
+	switch {
+	case err == nil:
+	case errors.Is(err, bolterr.ErrTimeout):
+		return nil, os.ErrDeadlineExceeded
+	case errors.As(err, &corrupt):
+		d.abandon()
+		return nil, err
+	case d.file == nil && !errors.Is(err, bolterr.ErrInvalid), errors.As(err, new(*fs.PathError)):
+		return nil, fmt.Errorf("cannot open the state of run %s: %w", run, err)
+	default:
+		return nil, d.corrupt(err)
+	}
+	if err := d.prepare(create, s); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// prepare makes the buckets of a new database, and brings an old one up to the
+// level of the schema, in one transaction.
+func (d *database) prepare(create bool, s schema) error {
+	return d.transact(func(tx *bbolt.Tx) error {
+		level := s.level
+		if create {
+			for _, name := range [][]byte{metaBucket, recordsBucket, docsBucket, vaultBucket} {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
+		} else {
+			meta := tx.Bucket(metaBucket)
+			if meta == nil {
+				return d.corrupt(errors.New("it has no schema level"))
+			}
+			var err error
+			if level, err = strconv.Atoi(string(meta.Get(levelKey))); err != nil || level < 1 {
+				return d.corrupt(errors.New("its schema level is not a number"))
+			}
+		}
+		if level > s.level {
+			return fmt.Errorf("cannot open run %s: %s was made by a newer imgflow (level %d; this one knows up to %d): use that version", d.run, d.path, level, s.level)
+		}
+		if level == s.level && !create {
+			return nil
+		}
+		for ; level < s.level; level++ {
+			if s.up[level] == nil {
+				return fmt.Errorf("cannot open run %s: nothing brings %s from level %d to %d: use the version of imgflow that made it", d.run, d.path, level, level+1)
+			}
+			if err := s.up[level](tx); err != nil {
+				return fmt.Errorf("cannot bring %s from level %d to %d: %w", d.path, level, level+1, err)
+			}
+		}
+		return tx.Bucket(metaBucket).Put(levelKey, strconv.AppendInt(nil, int64(s.level), 10))
+	})
+}
+
+// safely turns panics and memory faults of bbolt into errors. After one, the
+// database is not used any more: bbolt may hold its locks for ever.
+func (d *database) safely(fn func() error) (err error) {
+	d.mu.Lock()
+	broken := d.broken
+	d.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = d.corrupt(fmt.Errorf("%v", p))
+			d.mu.Lock()
+			d.broken = err
+			d.mu.Unlock()
+		}
+	}()
+	return fn()
+}
+
+func (d *database) corrupt(why error) error {
+	return &CorruptError{Path: d.path, Run: d.run, Why: why.Error()}
+}
+
+func (d *database) view(fn func(*bbolt.Tx) error) error {
+	return d.safely(func() error { return d.db.View(fn) })
+}
+
+func (d *database) transact(fn func(*bbolt.Tx) error) error {
+	return d.safely(func() error { return d.db.Update(fn) })
+}
+
+// write stores all of the values or none, and returns when they are on disk.
+// Those who come while a commit is under way share the next one. (bbolt's Batch
+// would make a lone writer wait, and commits on a goroutine of its own, where a
+// panic of a damaged file could not be caught.)
+func (d *database) write(puts ...put) error {
+	d.mu.Lock()
+	c, lead := d.next, false
+	if c == nil {
+		c, lead = &commit{done: make(chan struct{})}, true
+		d.next = c
+	}
+	c.puts = append(c.puts, puts...)
+	d.mu.Unlock()
+	if !lead {
+		<-c.done
+		return c.err
+	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	defer close(c.done)
+	d.mu.Lock()
+	d.next = nil
+	d.mu.Unlock()
+	c.err = d.transact(func(tx *bbolt.Tx) error {
+		for _, p := range c.puts {
+			b := tx.Bucket(p.bucket)
+			if b == nil {
+				return d.corrupt(fmt.Errorf("bucket %s is missing", p.bucket))
+			}
+			if err := b.Put(p.key, frame(p.value)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return c.err
+}
+
+// get returns a copy of a value; nil if there is none.
+func (d *database) get(bucket []byte, key string) (value []byte, err error) {
+	err = d.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucket)
+		if b == nil {
+			return d.corrupt(fmt.Errorf("bucket %s is missing", bucket))
+		}
+		p := b.Get([]byte(key))
+		if p == nil {
+			return nil
+		}
+		p, err := d.unframe(p)
+		value = append([]byte{}, p...)
+		return err
+	})
+	return value, err
+}
+
+// each calls fn for every value of a bucket; the slices are valid only in fn.
+func (d *database) each(bucket []byte, fn func(key, value []byte) error) error {
+	return d.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucket)
+		if b == nil {
+			return d.corrupt(fmt.Errorf("bucket %s is missing", bucket))
+		}
+		return b.ForEach(func(k, v []byte) error {
+			v, err := d.unframe(v)
+			if err != nil {
+				return err
+			}
+			return fn(k, v)
+		})
+	})
+}
+
+// close gives the lock back.
+func (d *database) close() error {
+	err := d.safely(func() error { return d.db.Close() })
+	d.mu.Lock()
+	broken := d.broken != nil
+	d.broken = errors.New("cannot use a run that is closed")
+	d.mu.Unlock()
+	if broken {
+		d.abandon()
+		return nil // whoever met the damage has been told
+	}
+	return err
+}
+
+// abandon gives the lock of a broken database back without bbolt, which may hold
+// its own locks for ever.
+func (d *database) abandon() {
+	unlock(d.file)
+	d.file.Close()
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// frame puts a checksum before a value.
+func frame(p []byte) []byte {
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(p)), crc32.Checksum(p, castagnoli))
+	return append(b, p...)
+}
+
+func (d *database) unframe(p []byte) ([]byte, error) {
+	if len(p) < 4 || binary.BigEndian.Uint32(p) != crc32.Checksum(p[4:], castagnoli) {
+		return nil, d.corrupt(errors.New("a value does not match its checksum"))
+	}
+	return p[4:], nil
+}

@@ -1,0 +1,36 @@
+// Package state keeps what must not be lost about a run: its records, pins and
+// secrets, its events, and a summary that others may read while it works.
+//
+// A [Home] is the directory that holds all runs. A [Run] is one of them, held
+// by one process at a time:
+//
+//	runs/<id>/state.db      records, documents and sealed secrets, in bbolt
+//	runs/<id>/events.jsonl  one event a line, in the order in which they came
+//	runs/<id>/run.json      the summary, replaced as a whole
+//	identity                opens the secrets of every run
+//
+// # Who may do what
+//
+// Whoever creates or opens a run drives it: the lock on state.db is held until
+// Close or until the process ends, however it ends. A second driver gets a
+// [BusyError] at once. Readers use the summary and the events only, and never
+// wait for a driver nor make one wait.
+//
+// # Durability
+//
+// [Run.Put] and the other writes to state.db return when the data is on disk;
+// those that come while a commit is under way share the next one. [Run.Emit]
+// hands an event to the operating system, so that it survives the death of the
+// process; [Run.Sync] makes it survive a power cut.
+//
+// A full disk fails the write that met it and leaves what was there before as it
+// was; [WriteError] names the file and the things that exist outside. A damaged
+// file is a [CorruptError], never a panic and never silently wrong data: every
+// value carries a checksum.
+//
+// # Secrets
+//
+// The [Vault] of a run seals values with age to an identity that lies in the
+// home, or wherever IMGFLOW_IDENTITY points. The run directory alone gives none
+// of them away. The [Redactor] keeps them out of the events.
+package state

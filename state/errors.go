@@ -1,0 +1,61 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// BusyError says which process drives the run that was to be opened. The zero
+// Owner stands for one that has not said so yet.
+type BusyError struct {
+	Run string
+	Owner
+}
+
+func (e *BusyError) Error() string {
+	who := "another process"
+	if e.PID != 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+		if e.Host != "" {
+			who += " on " + e.Host
+		}
+		if e.Command != "" {
+			who += " (" + e.Command + ")"
+		}
+		if !e.Since.IsZero() {
+			who += " since " + e.Since.Local().Format(time.DateTime)
+		}
+	}
+	return fmt.Sprintf("cannot open run %s: %s is driving it; wait for it to end, or interrupt it", e.Run, who)
+}
+
+// CorruptError says that a run's database cannot be believed.
+type CorruptError struct {
+	Path string
+	Run  string
+	Why  string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("cannot use %s: the file is damaged: %s; what run %s made carries its tags and is found by `imgflow destroy --orphans`", e.Path, e.Why, e.Run)
+}
+
+// WriteError says that a run's file could not be written, such as on a full
+// disk, and what the run has made that exists outside.
+type WriteError struct {
+	Path  string
+	Run   string
+	Err   error
+	Exist []string // labels of the things
+}
+
+func (e *WriteError) Error() string {
+	exist := "nothing of this run exists outside"
+	if len(e.Exist) > 0 {
+		exist = "still exist: " + strings.Join(e.Exist, ", ")
+	}
+	return fmt.Sprintf("cannot write %s: %v; %s; make room and `imgflow resume %s` or `imgflow destroy %s`", e.Path, e.Err, exist, e.Run, e.Run)
+}
+
+func (e *WriteError) Unwrap() error { return e.Err }

@@ -1,0 +1,136 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// pollEvents is how often a follower looks for new events. A look at the end of
+// a file costs microseconds.
+const pollEvents = 50 * time.Millisecond
+
+// Events returns the events of a run that stand behind a position in its event
+// file, and the position behind the last of them; 0 is the beginning. An event
+// that is being written is left for the next call.
+func (h *Home) Events(id string, from int64) (events []dag.Event, next int64, err error) {
+	r, err := h.reader(id)
+	if err != nil {
+		return nil, from, err
+	}
+	defer r.close()
+	r.at = from
+	_, err = r.read(func(e dag.Event) error { events = append(events, e); return nil })
+	return events, r.at, err
+}
+
+// Follow calls fn with every event of a run, past and coming, until the run
+// ends: its run-ended event arrives, or nobody drives it any more. It returns
+// the error of fn or of ctx. The driver is never made to wait.
+func (h *Home) Follow(ctx context.Context, id string, fn func(dag.Event) error) error {
+	r, err := h.reader(id)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	tick := time.NewTicker(pollEvents)
+	defer tick.Stop()
+	for past := true; ; past = false {
+		driven := h.Driven(r.id) // asked before reading: what it wrote last is not missed
+		last, err := r.read(fn)
+		if err != nil {
+			return err
+		}
+		// A run-ended event of the past may be followed by a resumed run.
+		if !driven || last == dag.RunEnded && !past {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// eventReader reads an event file that may be growing. It remembers where the
+// first line begins that it has not seen whole: a driver that takes over cuts a
+// torn line off and writes another there.
+type eventReader struct {
+	id, path string
+	f        *os.File
+	at       int64
+	buf      []byte
+}
+
+func (h *Home) reader(id string) (*eventReader, error) {
+	id, err := h.Resolve(id)
+	if err != nil {
+		return nil, err
+	}
+	r := &eventReader{id: id, path: filepath.Join(h.RunDir(id), eventsFile), buf: make([]byte, 64<<10)}
+	if r.f, err = os.Open(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the events of run %s: %w", id, err)
+	}
+	return r, nil
+}
+
+func (r *eventReader) close() {
+	if r.f != nil {
+		r.f.Close()
+	}
+}
+
+// read passes on every whole line from r.at, and returns the type of the last.
+func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err error) {
+	if r.f == nil {
+		if r.f, err = os.Open(r.path); errors.Is(err, fs.ErrNotExist) {
+			return "", nil // the run has emitted nothing so far
+		} else if err != nil {
+			return "", fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+		}
+	}
+	for {
+		n, err := r.f.ReadAt(r.buf, r.at)
+		if err != nil && err != io.EOF {
+			return last, fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+		}
+		chunk := r.buf[:n]
+		for {
+			i := bytes.IndexByte(chunk, '\n')
+			if i < 0 {
+				break
+			}
+			e := r.event(chunk[:i])
+			chunk, r.at, last = chunk[i+1:], r.at+int64(i)+1, e.Type
+			if err := fn(e); err != nil {
+				return last, err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return last, nil
+		case len(chunk) == len(r.buf): // one line fills the buffer
+			r.buf = make([]byte, 2*len(r.buf))
+		}
+	}
+}
+
+// event decodes a line. One that a crash of the whole machine has spoilt is told
+// rather than passed over, and hides none of the others.
+func (r *eventReader) event(line []byte) (e dag.Event) {
+	if err := json.Unmarshal(line, &e); err != nil {
+		text := fmt.Sprintf("%d bytes at %d of %s cannot be read: %v", len(line), r.at, r.path, err)
+		return dag.Event{V: dag.EventVersion, Type: dag.Warned, Text: text}
+	}
+	return e
+}

@@ -1,0 +1,152 @@
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Home is the directory that holds every run of a user.
+type Home struct{ dir string }
+
+// OpenHome opens the home in dir, making it where it is missing. An empty dir
+// stands for $IMGFLOW_HOME, else $XDG_STATE_HOME/imgflow, else the place that
+// the platform has for such files.
+func OpenHome(dir string) (*Home, error) {
+	if dir == "" {
+		var err error
+		if dir, err = defaultHome(); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, "runs"), 0o700)
+	}
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(dir, ".probe-*"); err == nil {
+			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep runs in %s: %w; set IMGFLOW_HOME to a directory that can be written", dir, err)
+	}
+	return &Home{dir: dir}, nil
+}
+
+func defaultHome() (string, error) {
+	if dir := os.Getenv("IMGFLOW_HOME"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "imgflow"), nil
+	}
+	var dir string
+	var err error
+	switch runtime.GOOS {
+	case "windows":
+		dir, err = os.UserCacheDir() // %LocalAppData%
+	case "darwin", "ios":
+		dir, err = os.UserConfigDir() // ~/Library/Application Support
+	default:
+		if dir, err = os.UserHomeDir(); err == nil {
+			dir = filepath.Join(dir, ".local", "state")
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot find a place for runs: %w; set IMGFLOW_HOME to a directory", err)
+	}
+	return filepath.Join(dir, "imgflow"), nil
+}
+
+// Dir is where the home lies.
+func (h *Home) Dir() string { return h.dir }
+
+// RunDir is where the run lies.
+func (h *Home) RunDir(id string) string { return filepath.Join(h.dir, "runs", id) }
+
+// ids lists the run directories, oldest first.
+func (h *Home) ids() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(h.dir, "runs"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the runs: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && validID(e.Name()) {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// Resolve returns the id of the run that id, which may be a prefix that only
+// one run has, stands for. The error is fs.ErrNotExist if there is none.
+func (h *Home) Resolve(id string) (string, error) {
+	ids, err := h.ids()
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, have := range ids {
+		if have == id {
+			return id, nil
+		}
+		if id != "" && strings.HasPrefix(have, id) {
+			found = append(found, have)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", &noRunError{id, h.dir}
+	}
+	return "", fmt.Errorf("cannot tell which run %q is: %s; give more of the id", id, strings.Join(found, ", "))
+}
+
+type noRunError struct{ id, dir string }
+
+func (e *noRunError) Error() string {
+	return fmt.Sprintf("cannot find run %q in %s: `imgflow list` shows the runs that there are", e.id, e.dir)
+}
+func (e *noRunError) Unwrap() error { return fs.ErrNotExist }
+
+// Runs returns the summary of every run, newest first. It opens no database, so
+// it never waits for a run that is being driven. A run whose summary cannot be
+// read is listed with Problem saying why.
+func (h *Home) Runs() ([]Summary, error) {
+	ids, err := h.ids()
+	if err != nil {
+		return nil, err
+	}
+	sums := make([]Summary, len(ids))
+	for i, id := range ids {
+		if sums[i], err = h.read(id); err != nil {
+			sums[i] = Summary{ID: id, Status: Unreadable, Started: idTime(id), Problem: err.Error()}
+		}
+	}
+	slices.SortStableFunc(sums, func(a, b Summary) int {
+		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(b.ID, a.ID))
+	})
+	return sums, nil
+}
+
+// Summary returns the summary of one run; id may be a prefix.
+func (h *Home) Summary(id string) (Summary, error) {
+	id, err := h.Resolve(id)
+	if err != nil {
+		return Summary{}, err
+	}
+	return h.read(id)
+}
+
+// Driven reports whether a living process of this machine holds the run.
+func (h *Home) Driven(id string) bool { return locked(filepath.Join(h.RunDir(id), dbFile)) }

@@ -1,0 +1,304 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Run is one run, held for driving. It is the engine's Store and Sink; its
+// methods may be called from many goroutines.
+type Run struct {
+	id, dir string
+	db      *database
+	events  *journal
+	vault   *Vault
+	red     *Redactor
+
+	mu     sync.Mutex
+	sum    Summary
+	things map[dag.Key]string // labels of what exists outside
+}
+
+var (
+	_ dag.Store = (*Run)(nil)
+	_ dag.Sink  = (*Run)(nil)
+)
+
+// Create begins a run and drives it. It fills in the id, the owner and the
+// times of the summary, and Running where the status is empty.
+func (h *Home) Create(s Summary) (*Run, error) {
+	now := time.Now()
+	var dir string
+	for {
+		s.ID = newID(now)
+		dir = h.RunDir(s.ID)
+		err := os.Mkdir(dir, 0o700)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("cannot begin a run: %w", err)
+		}
+	}
+	s.Started, s.Updated, s.Owner, s.Problem = now, now, self(now), ""
+	if s.Status == "" {
+		s.Status = Running
+	}
+	r, err := h.open(s.ID, true)
+	if err != nil {
+		return nil, err
+	}
+	r.sum = s
+	if err = writeSummary(dir, s); err == nil {
+		_, err = r.Salt()
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(dir))
+	}
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("cannot begin a run: %w", err)
+	}
+	return r, nil
+}
+
+// Open takes a run to drive it on; id may be a prefix. The error is a
+// *BusyError if another process drives it. The status stays what it was.
+func (h *Home) Open(id string) (*Run, error) {
+	id, err := h.Resolve(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := h.open(id, false)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s, _ := readSummary(h.RunDir(id)) // the zero Owner says that nobody has signed yet
+		return nil, &BusyError{Run: id, Owner: s.Owner}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.sum, err = readSummary(r.dir); err != nil {
+		// The summary can be written anew; only what no record holds is lost.
+		r.sum = Summary{ID: id, Status: Interrupted, Started: idTime(id)}
+	}
+	if err := r.SetSummary(func(s *Summary) { s.Owner = self(time.Now()) }); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (h *Home) open(id string, create bool) (*Run, error) {
+	dir := h.RunDir(id)
+	db, err := openDB(filepath.Join(dir, dbFile), id, create, current)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{id: id, dir: dir, db: db, red: &Redactor{}, things: map[dag.Key]string{}}
+	r.vault = &Vault{home: h, db: db, red: r.red}
+	rs, err := r.All()
+	if err == nil {
+		r.note(rs)
+		r.events, err = openJournal(filepath.Join(dir, eventsFile))
+	}
+	if err != nil {
+		db.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// self is this process as the owner of a run.
+func self(now time.Time) Owner {
+	host, _ := os.Hostname()
+	args := slices.Clone(os.Args)
+	args[0] = filepath.Base(args[0])
+	return Owner{PID: os.Getpid(), Host: host, Command: publicArgs(args), Since: now}
+}
+
+// publicArgs leaves the values of variables out of a command line: they may be
+// secret, and the summary is not sealed.
+func publicArgs(args []string) string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		name, value, ok := strings.Cut(a, "=")
+		switch {
+		case ok && strings.Trim(name, "-") == "var" && strings.HasPrefix(a, "-"):
+			v, _, _ := strings.Cut(value, "=")
+			out[i] = name + "=" + v + "=..."
+		case i > 0 && (args[i-1] == "-var" || args[i-1] == "--var"):
+			out[i] = name + "=..."
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// ID is the run's id.
+func (r *Run) ID() string { return r.id }
+
+// Dir is where the run lies.
+func (r *Run) Dir() string { return r.dir }
+
+// Close gives the run back.
+func (r *Run) Close() error { return errors.Join(r.events.close(), r.db.close()) }
+
+// All returns every record.
+func (r *Run) All() ([]dag.Record, error) {
+	var rs []dag.Record
+	err := r.db.each(recordsBucket, func(k, v []byte) error {
+		var rec dag.Record
+		if err := json.Unmarshal(v, &rec); err != nil {
+			return r.db.corrupt(fmt.Errorf("record %.8x: %w", k, err))
+		}
+		rs = append(rs, rec)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rs, nil
+}
+
+// Put keeps all of the records or none. When it returns they are on disk.
+func (r *Run) Put(rs ...dag.Record) error {
+	puts := make([]put, len(rs))
+	for i, rec := range rs {
+		p, err := json.Marshal(rec)
+		if err != nil {
+			return fmt.Errorf("cannot store %s: %w", rec.Name, err)
+		}
+		puts[i] = put{recordsBucket, slices.Clone(rec.Key[:]), p}
+	}
+	err := r.db.write(puts...)
+	// What could not be stored may exist all the same.
+	r.note(rs)
+	return r.failed(r.db.path, err)
+}
+
+// note remembers what exists outside, to say so when it can be said no more.
+func (r *Run) note(rs []dag.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rec := range rs {
+		switch {
+		case !rec.Alive():
+			delete(r.things, rec.Key)
+		case rec.Label != "":
+			r.things[rec.Key] = rec.Label + " (" + rec.Name + ")"
+		case rec.Status != dag.Doing:
+			r.things[rec.Key] = rec.Name
+		}
+	}
+}
+
+// failed says what a write that failed leaves behind.
+func (r *Run) failed(path string, err error) error {
+	if err == nil || errors.As(err, new(*CorruptError)) {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &WriteError{Path: path, Run: r.id, Err: err, Exist: slices.Sorted(maps.Values(r.things))}
+}
+
+// SetDoc stores a document under a name.
+func (r *Run) SetDoc(name string, v any) error {
+	p, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot store %s: %w", name, err)
+	}
+	return r.failed(r.db.path, r.db.write(put{docsBucket, []byte(name), p}))
+}
+
+// Doc reads the document of this name into v; the error is fs.ErrNotExist if it
+// was never stored.
+func (r *Run) Doc(name string, v any) error {
+	p, err := r.db.get(docsBucket, name)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return fmt.Errorf("cannot find %s in run %s: %w", name, r.id, fs.ErrNotExist)
+	}
+	if err := json.Unmarshal(p, v); err != nil {
+		return fmt.Errorf("cannot read %s of run %s: %w", name, r.id, err)
+	}
+	return nil
+}
+
+const graphDoc = "graph"
+
+// SetGraph stores what the run wants.
+func (r *Run) SetGraph(g *dag.Graph) error { return r.SetDoc(graphDoc, g) }
+
+// Graph returns what the run wants; the error is fs.ErrNotExist if the run ended
+// before that was known.
+func (r *Run) Graph() (*dag.Graph, error) {
+	g := new(dag.Graph)
+	if err := r.Doc(graphDoc, g); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Vault returns the run's secrets.
+func (r *Run) Vault() *Vault { return r.vault }
+
+// Redact returns what keeps secrets out of the events, and is to keep them out
+// of all else that is shown.
+func (r *Run) Redact() *Redactor { return r.red }
+
+// saltName cannot be the name of a step's secret.
+const saltName = "\x00salt"
+
+// Salt is random and always the same for the run: what digests of secrets are
+// keyed with. It is sealed, since who has it could try out short secrets.
+func (r *Run) Salt() ([]byte, error) { return r.vault.salt(saltName) }
+
+// Summary returns the summary as it stands.
+func (r *Run) Summary() Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sum
+	s.Builds, s.Left = slices.Clone(s.Builds), slices.Clone(s.Left)
+	return s
+}
+
+// SetSummary changes the summary and replaces the file. Secrets are kept out.
+func (r *Run) SetSummary(change func(*Summary)) error {
+	r.mu.Lock()
+	change(&r.sum)
+	r.sum.ID, r.sum.Updated = r.id, time.Now()
+	s := r.sum
+	s.Builds = slices.Clone(s.Builds)
+	s.Err = r.red.Redact(s.Err)
+	for i := range s.Builds {
+		s.Builds[i].Err = r.red.Redact(s.Builds[i].Err)
+	}
+	err := writeSummary(r.dir, s)
+	r.mu.Unlock()
+	return r.failed(filepath.Join(r.dir, summaryFile), err)
+}
+
+// Emit keeps one event, without the secrets in it. It returns when the event
+// would survive the death of the process.
+func (r *Run) Emit(e dag.Event) error {
+	return r.failed(r.events.path, r.events.emit(r.red.Event(e)))
+}
+
+// Sync returns when all events emitted so far would survive a power cut.
+func (r *Run) Sync() error { return r.failed(r.events.path, r.events.sync()) }
+
+// Offset is up to where the lines of a stream were emitted for a token.
+func (r *Run) Offset(token, stream string) int64 { return r.events.offset(token, stream) }

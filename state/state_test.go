@@ -1,0 +1,444 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/dag/dagtest"
+)
+
+func home(t testing.TB) *Home {
+	t.Helper()
+	t.Setenv(identityEnv, "")
+	h, err := OpenHome(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func create(t testing.TB, h *Home) *Run {
+	t.Helper()
+	r, err := h.Create(Summary{Template: "web.json"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func open(t testing.TB, h *Home, id string) *Run {
+	t.Helper()
+	r, err := h.Open(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func rec(i int) dag.Record {
+	r := dag.Record{Node: dag.Node{Name: fmt.Sprint("step-", i), Kind: "aws.launch", Spec: json.RawMessage(`{"subnet":"subnet-1"}`), Canon: strings.Repeat("canon ", 100), Thing: true}, Gen: 1, Status: dag.Done, Label: fmt.Sprint("i-", i)}
+	r.Key[0], r.Key[1], r.Key[2] = byte(i), byte(i>>8), 1
+	return r
+}
+
+func TestStore(t *testing.T) {
+	dagtest.Store(t, func(t *testing.T) (dag.Store, func() dag.Store) {
+		h := home(t)
+		r := create(t, h)
+		return r, func() dag.Store {
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r = open(t, h, r.ID())
+			return r
+		}
+	})
+}
+
+func TestID(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	a, b := newID(at), newID(at.Add(time.Millisecond))
+	if !regexp.MustCompile(`^[a-z0-9]{12}$`).MatchString(a) {
+		t.Errorf("id %q", a)
+	}
+	if a >= b {
+		t.Errorf("%q does not sort before the later %q", a, b)
+	}
+	if a == newID(at) {
+		t.Error("two ids of one millisecond are the same")
+	}
+	if !idTime(a).Equal(at) {
+		t.Errorf("idTime = %v", idTime(a))
+	}
+	if token := (dag.Record{Gen: 999}).Token(a); len(token) > 64 {
+		t.Errorf("token %q has %d characters", token, len(token))
+	}
+}
+
+func TestHomePlace(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("IMGFLOW_HOME", "")
+	t.Setenv("XDG_STATE_HOME", dir)
+	h, err := OpenHome("")
+	if err != nil || h.Dir() != filepath.Join(dir, "imgflow") {
+		t.Fatalf("home is %v, %v", h, err)
+	}
+	for _, d := range []string{h.Dir(), filepath.Join(h.Dir(), "runs")} {
+		if fi, err := os.Stat(d); err != nil || fi.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v %v", d, fi.Mode(), err)
+		}
+	}
+	t.Setenv("IMGFLOW_HOME", filepath.Join(dir, "mine"))
+	if h, err := OpenHome(""); err != nil || h.Dir() != filepath.Join(dir, "mine") {
+		t.Fatalf("home is %v, %v", h, err)
+	}
+
+	file := filepath.Join(dir, "file")
+	os.WriteFile(file, nil, 0o600)
+	if _, err := OpenHome(filepath.Join(file, "home")); err == nil || !strings.Contains(err.Error(), "IMGFLOW_HOME") {
+		t.Errorf("a home below a file: %v", err)
+	}
+}
+
+func TestDocsGraphSalt(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	type meta struct {
+		Vars map[string]string
+		N    int
+	}
+	var m meta
+	if err := r.Doc("meta", &m); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a document that was never stored: %v", err)
+	}
+	if _, err := r.Graph(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a graph that was never stored: %v", err)
+	}
+	g := dag.NewGraph(nil)
+	g.Nodes = []dag.Node{rec(1).Node}
+	g.Goals = []dag.Key{rec(1).Key}
+	salt, err := r.Salt()
+	if err := errors.Join(err, r.SetDoc("meta", meta{map[string]string{"a": "1"}, 2}), r.SetGraph(g)); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	r = open(t, h, r.ID()[:10])
+	if err := r.Doc("meta", &m); err != nil || m.N != 2 || m.Vars["a"] != "1" {
+		t.Errorf("meta is %+v, %v", m, err)
+	}
+	if g, err := r.Graph(); err != nil || len(g.Nodes) != 1 || g.Nodes[0].Canon != rec(1).Canon || g.Goals[0] != rec(1).Key {
+		t.Errorf("graph is %+v, %v", g, err)
+	}
+	if again, err := r.Salt(); err != nil || !bytes.Equal(again, salt) || len(salt) < 16 {
+		t.Errorf("salt %x, then %x, %v", salt, again, err)
+	}
+	if other, _ := create(t, h).Salt(); bytes.Equal(other, salt) {
+		t.Error("two runs have one salt")
+	}
+}
+
+func TestBusy(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	if !h.Driven(r.ID()) {
+		t.Error("a created run is not driven")
+	}
+	_, err := h.Open(r.ID())
+	var busy *BusyError
+	if !errors.As(err, &busy) {
+		t.Fatalf("the second opener got %v", err)
+	}
+	if busy.PID != os.Getpid() || busy.Command == "" || busy.Since.IsZero() || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+		t.Errorf("the busy error is %+v: %v", busy, err)
+	}
+	r.Close()
+	if h.Driven(r.ID()) {
+		t.Error("a closed run is driven")
+	}
+	open(t, h, r.ID())
+}
+
+// TestProcessDies kills a process that drives a run.
+func TestProcessDies(t *testing.T) {
+	if dir := os.Getenv("STATE_TEST_DRIVE"); dir != "" {
+		h, _ := OpenHome(dir)
+		r, err := h.Create(Summary{Template: "web.json"})
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		r.Put(rec(1))
+		r.Emit(dag.Event{Type: dag.Said, Text: "alive"})
+		fmt.Println(r.ID())
+		select {}
+	}
+	h := home(t)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestProcessDies$")
+	cmd.Env = append(os.Environ(), "STATE_TEST_DRIVE="+h.Dir())
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 64)
+	n, err := out.Read(buf)
+	id := strings.TrimSpace(string(buf[:n]))
+	if err != nil || !validID(id) {
+		t.Fatalf("the driver says %q, %v", id, err)
+	}
+	if s, err := h.Summary(id); err != nil || s.Status != Running || s.PID != cmd.Process.Pid {
+		t.Errorf("while driven: %+v, %v", s, err)
+	}
+	var busy *BusyError
+	if _, err := h.Open(id); !errors.As(err, &busy) || busy.PID != cmd.Process.Pid {
+		t.Errorf("open while driven: %v", err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	if s, err := h.Summary(id); err != nil || s.Status != Interrupted {
+		t.Errorf("after its death: %+v, %v", s, err)
+	}
+	if runs, err := h.Runs(); err != nil || len(runs) != 1 || runs[0].Status != Interrupted {
+		t.Errorf("Runs = %+v, %v", runs, err)
+	}
+	r := open(t, h, id)
+	if rs, err := r.All(); err != nil || len(rs) != 1 {
+		t.Errorf("records after its death: %v, %v", rs, err)
+	}
+}
+
+func TestRuns(t *testing.T) {
+	h := home(t)
+	a := create(t, h)
+	b := create(t, h)
+	err := b.SetSummary(func(s *Summary) {
+		s.Status = Done
+		s.Builds = []BuildSummary{{Name: "web", Type: "amazon-ebs", Status: Done, Artifacts: []Artifact{{"us-east-1", "ami-1", "web 1"}}}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := newID(time.Now().Add(-time.Hour))
+	os.Mkdir(h.RunDir(bad), 0o700)
+	os.WriteFile(filepath.Join(h.RunDir(bad), summaryFile), []byte(`{"id":`), 0o600)
+	runs, err := h.Runs()
+	if err != nil || len(runs) != 3 {
+		t.Fatalf("Runs = %+v, %v", runs, err)
+	}
+	if runs[0].ID != b.ID() || runs[1].ID != a.ID() || runs[2].ID != bad {
+		t.Errorf("order: %s %s %s", runs[0].ID, runs[1].ID, runs[2].ID)
+	}
+	if runs[1].Status != Running || runs[2].Status != Unreadable || runs[2].Problem == "" {
+		t.Errorf("%+v", runs)
+	}
+	var js []map[string]any
+	p, _ := json.Marshal(runs)
+	json.Unmarshal(p, &js)
+	for _, k := range []string{"id", "status", "template", "started", "builds"} {
+		if js[0][k] == nil {
+			t.Errorf("a run has no %s: %v", k, js[0])
+		}
+	}
+
+	if _, err := h.Open("nosuch"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "nosuch") {
+		t.Errorf("unknown run: %v", err)
+	}
+	if _, err := h.Summary(a.ID()[:1]); err == nil || !strings.Contains(err.Error(), a.ID()) {
+		t.Errorf("ambiguous prefix: %v", err)
+	}
+	for _, id := range []string{"", "..", "../runs", a.ID() + "/."} {
+		if _, err := h.Summary(id); err == nil {
+			t.Errorf("Summary(%q) found a run", id)
+		}
+	}
+}
+
+func TestSummaryKeepsNoSecrets(t *testing.T) {
+	args := publicArgs([]string{"imgflow", "run", "-var", "pw=hunter2", "--var=token=s3cret=", "-var-file=x.json", "web.json"})
+	if strings.Contains(args, "hunter2") || strings.Contains(args, "s3cret") || !strings.Contains(args, "-var-file=x.json") || !strings.Contains(args, "pw=") {
+		t.Errorf("%s", args)
+	}
+	h := home(t)
+	r := create(t, h)
+	r.Redact().Add("hunter2hunter2")
+	r.SetSummary(func(s *Summary) { s.Err = "login with hunter2hunter2 failed" })
+	if s, _ := h.Summary(r.ID()); strings.Contains(s.Err, "hunter2") || !strings.Contains(s.Err, "login") {
+		t.Errorf("err = %q", s.Err)
+	}
+}
+
+func TestSchema(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	if err := r.SetDoc("meta", "old"); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	path := filepath.Join(r.Dir(), dbFile)
+
+	two := schema{level: 3, up: map[int]func(*bbolt.Tx) error{
+		1: func(tx *bbolt.Tx) error { return tx.Bucket(docsBucket).Put([]byte("meta"), frame([]byte(`"two"`))) },
+		2: func(tx *bbolt.Tx) error {
+			b := tx.Bucket(docsBucket)
+			return b.Put([]byte("three"), b.Get([]byte("meta")))
+		},
+	}}
+	half := schema{level: 3, up: map[int]func(*bbolt.Tx) error{1: two.up[1], 2: func(*bbolt.Tx) error { return errors.New("no luck") }}}
+	if _, err := openDB(path, r.ID(), false, half); err == nil || !strings.Contains(err.Error(), "no luck") {
+		t.Errorf("a migration that fails: %v", err)
+	}
+	var doc string
+	same := open(t, h, r.ID())
+	if err := same.Doc("meta", &doc); err != nil || doc != "old" {
+		t.Errorf("after a failed migration: %q, %v", doc, err)
+	}
+	same.Close()
+	if _, err := openDB(path, r.ID(), false, schema{level: 2}); err == nil || !strings.Contains(err.Error(), "level 1 to 2") {
+		t.Errorf("a level that nothing leads to: %v", err)
+	}
+	db, err := openDB(path, r.ID(), false, two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := db.get(docsBucket, "three"); err != nil || string(p) != `"two"` {
+		t.Errorf("migrated: %s, %v", p, err)
+	}
+	db.close()
+	if _, err := h.Open(r.ID()); err == nil || !strings.Contains(err.Error(), "newer imgflow") || !strings.Contains(err.Error(), path) {
+		t.Errorf("a newer level: %v", err)
+	}
+	if h.Driven(r.ID()) {
+		t.Error("the lock is held after a refusal")
+	}
+}
+
+// TestDamage flips and cuts bytes all over the file: whatever happens, it is an
+// error that names the file, or the data is right.
+func TestDamage(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	var rs []dag.Record
+	for i := range 120 {
+		rs = append(rs, rec(i))
+		if err := r.Put(rec(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.SetDoc("meta", "kept")
+	r.Close()
+	path := filepath.Join(r.Dir(), dbFile)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprint(rs)
+	rng := rand.New(rand.NewPCG(1, 2))
+	n := 300
+	if testing.Short() {
+		n = 50
+	}
+	silent, refused := 0, 0
+	try := func(what string, content []byte) {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := func() error {
+			r, err := h.Open(r.ID())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			got, err := r.All()
+			if err != nil {
+				return err
+			}
+			if len(got) == len(rs) && fmt.Sprint(got) != want {
+				t.Errorf("%s: wrong data without an error", what)
+			}
+			for i := range 40 {
+				if err := r.Put(rec(1000 + i)); err != nil {
+					return err
+				}
+			}
+			_, err = r.All()
+			return err
+		}()
+		if err == nil {
+			silent++
+			return
+		}
+		refused++
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "--orphans") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for range n {
+		bad := bytes.Clone(good)
+		at := rng.IntN(len(bad))
+		bad[at] ^= byte(1 + rng.IntN(255))
+		try(fmt.Sprintf("byte %d is %#x", at, bad[at]), bad)
+	}
+	for range n / 5 {
+		bad := bytes.Clone(good)
+		page := rng.IntN(len(bad)/4096) * 4096
+		for i := range 64 {
+			bad[page+i] ^= byte(rng.Uint32())
+		}
+		try(fmt.Sprintf("the head of page %d is noise", page/4096), bad)
+	}
+	for range n / 5 {
+		size := rng.IntN(len(good))
+		try(fmt.Sprintf("cut to %d bytes", size), good[:size])
+	}
+	try("empty", nil)
+	try("text", []byte(strings.Repeat("this is no database\n", 1000)))
+	t.Logf("%d refused, %d unharmed", refused, silent)
+	if refused == 0 {
+		t.Error("no damage was ever noticed")
+	}
+}
+
+func TestConcurrentWritesShareCommits(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	before := commits(r)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			if err := r.Put(rec(i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := commits(r) - before; n >= 64 {
+		t.Errorf("64 concurrent puts took %d commits", n)
+	}
+}
+
+func commits(r *Run) int {
+	var id int
+	r.db.view(func(tx *bbolt.Tx) error { id = tx.ID(); return nil })
+	return id
+}

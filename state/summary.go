@@ -1,0 +1,134 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The statuses of a run and of a build.
+const (
+	Running     = "running"
+	Suspended   = "suspended"   // interrupted on purpose; resume or destroy goes on
+	Interrupted = "interrupted" // its process died; resume or destroy goes on
+	Failed      = "failed"
+	Partial     = "partial" // some builds are done, some failed
+	Done        = "done"
+	Destroyed   = "destroyed"
+	Unreadable  = "unreadable" // the summary cannot be read: see Problem
+)
+
+// Summary is what others may know about a run without asking who drives it.
+type Summary struct {
+	ID       string         `json:"id"`
+	Status   string         `json:"status"`
+	Template string         `json:"template"`
+	Started  time.Time      `json:"started"`
+	Updated  time.Time      `json:"updated"`
+	Ended    time.Time      `json:"ended,omitzero"`
+	Local    bool           `json:"local,omitempty"`    // built on the embedded EC2
+	Endpoint string         `json:"endpoint,omitempty"` // of the cloud, where it is not AWS's own
+	Builds   []BuildSummary `json:"builds"`
+	Left     []string       `json:"left,omitempty"` // things that still exist though nothing wants them
+	Err      string         `json:"err,omitempty"`
+
+	Owner
+
+	// Problem says why the summary could not be read. It is never stored.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Owner is the process that drives a run, or that did so last.
+type Owner struct {
+	PID     int       `json:"pid,omitempty"`
+	Host    string    `json:"host,omitempty"`
+	Command string    `json:"command,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+}
+
+// BuildSummary is one build of a run.
+type BuildSummary struct {
+	Name      string     `json:"name"`
+	Type      string     `json:"type"`
+	Status    string     `json:"status"`
+	Artifacts []Artifact `json:"artifacts,omitempty"`
+	Err       string     `json:"err,omitempty"`
+}
+
+// Artifact is one image that a build made.
+type Artifact struct {
+	Region string `json:"region"`
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+}
+
+const summaryFile = "run.json"
+
+// read reads the summary of exactly this run.
+func (h *Home) read(id string) (Summary, error) {
+	s, err := readSummary(h.RunDir(id))
+	if err != nil || s.Status != Running || h.Driven(id) {
+		return s, err
+	}
+	// Nobody drives it: it has ended between the two looks, or its process died.
+	if s, err = readSummary(h.RunDir(id)); err == nil && s.Status == Running {
+		s.Status = Interrupted
+	}
+	return s, err
+}
+
+func readSummary(dir string) (s Summary, err error) {
+	path := filepath.Join(dir, summaryFile)
+	p, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("cannot read the summary of the run: %w: it was interrupted before it began, or the file was removed", err)
+	}
+	if err != nil {
+		return s, fmt.Errorf("cannot read the summary of the run: %w", err)
+	}
+	if err := json.Unmarshal(p, &s); err != nil {
+		return s, fmt.Errorf("cannot read the summary of the run: %s is damaged: %w", path, err)
+	}
+	return s, nil
+}
+
+// writeSummary replaces the summary as a whole.
+func writeSummary(dir string, s Summary) error {
+	if s.Builds == nil {
+		s.Builds = []BuildSummary{} // readers of the JSON may rely on a list
+	}
+	p, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(dir, summaryFile), append(p, '\n'))
+}
+
+// replaceFile puts data in the place of the file at once: a reader, and a power
+// cut, finds the old content or the new one.
+func replaceFile(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}

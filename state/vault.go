@@ -1,0 +1,177 @@
+package state
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"filippo.io/age"
+)
+
+// identityEnv names the file that opens secrets, in place of the home's own.
+const identityEnv = "IMGFLOW_IDENTITY"
+
+const identityFile = "identity"
+
+// Vault keeps the secrets of a run sealed. What is put in or taken out is from
+// then on kept out of the run's events.
+type Vault struct {
+	home *Home
+	db   *database
+	red  *Redactor
+
+	mu sync.Mutex
+	id *age.X25519Identity
+}
+
+// Get returns a secret; the error is fs.ErrNotExist if it was never put.
+func (v *Vault) Get(name string) ([]byte, error) {
+	value, err := v.open(name)
+	if err == nil {
+		v.red.Add(string(value))
+	}
+	return value, err
+}
+
+// Put seals a secret, in the place of an earlier one of this name.
+func (v *Vault) Put(name string, value []byte) error {
+	v.red.Add(string(value))
+	return v.seal(name, value)
+}
+
+func (v *Vault) open(name string) ([]byte, error) {
+	sealed, err := v.db.get(vaultBucket, name)
+	if err != nil {
+		return nil, err
+	}
+	if sealed == nil {
+		return nil, fmt.Errorf("cannot find the secret %s of run %s: %w", name, v.db.run, fs.ErrNotExist)
+	}
+	id, err := v.identity()
+	if err != nil {
+		return nil, err
+	}
+	r, err := age.Decrypt(bytes.NewReader(sealed), id)
+	var value []byte
+	if err == nil {
+		value, err = io.ReadAll(r)
+	}
+	if errors.As(err, new(*age.NoIdentityMatchError)) {
+		return nil, fmt.Errorf("cannot open the secret %s of run %s: it was sealed for another identity than %s: set %s to the file that the run was started with", name, v.db.run, v.home.identityPath(), identityEnv)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the secret %s of run %s: %w", name, v.db.run, err)
+	}
+	return value, nil
+}
+
+func (v *Vault) seal(name string, value []byte) error {
+	if name == "" {
+		return errors.New("cannot keep a secret without a name")
+	}
+	id, err := v.identity()
+	if err != nil {
+		return err
+	}
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, id.Recipient())
+	if err == nil {
+		_, err = w.Write(value)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot seal the secret %s: %w", name, err)
+	}
+	return v.db.write(put{vaultBucket, []byte(name), sealed.Bytes()})
+}
+
+// salt returns the random bytes under this name, which are made at first use.
+func (v *Vault) salt(name string) ([]byte, error) {
+	salt, err := v.open(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return salt, err
+	}
+	salt = make([]byte, 32)
+	rand.Read(salt)
+	return salt, v.seal(name, salt)
+}
+
+func (v *Vault) identity() (*age.X25519Identity, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.id == nil {
+		id, err := v.home.identity()
+		if err != nil {
+			return nil, err
+		}
+		v.id = id
+	}
+	return v.id, nil
+}
+
+func (h *Home) identityPath() string {
+	if path := os.Getenv(identityEnv); path != "" {
+		return path
+	}
+	return filepath.Join(h.dir, identityFile)
+}
+
+// identity reads what opens the secrets, and makes the home's own at first use.
+func (h *Home) identity() (*age.X25519Identity, error) {
+	path := h.identityPath()
+	p, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && os.Getenv(identityEnv) == "" {
+		if err := h.makeIdentity(path); err != nil {
+			return nil, fmt.Errorf("cannot make an identity to seal secrets: %w", err)
+		}
+		p, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the identity that opens secrets: %w (%s may name another age identity file)", err, identityEnv)
+	}
+	ids, err := age.ParseIdentities(bytes.NewReader(p))
+	if err != nil {
+		// The parser's error may quote the line, which is the secret itself.
+		return nil, fmt.Errorf("cannot read the identity in %s: it is not an age identity file, such as age-keygen makes", path)
+	}
+	for _, id := range ids {
+		if id, ok := id.(*age.X25519Identity); ok {
+			return id, nil
+		}
+	}
+	return nil, fmt.Errorf("cannot use the identity in %s: it holds no X25519 identity (AGE-SECRET-KEY-1...)", path)
+}
+
+// makeIdentity leaves an identity at path, its own or that of a process that
+// was faster.
+func (h *Home) makeIdentity(path string) (err error) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(h.dir, ".identity-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = fmt.Fprintf(f, "# opens the secrets of imgflow's runs\n# public key: %s\n%s\n", id.Recipient(), id)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never takes the place of what is there.
+	if err = os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(h.dir)
+}
