@@ -1,0 +1,338 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+func said(text string) dag.Event {
+	return dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.Said, Text: text}
+}
+
+func printed(token, stream string, offset int64, text string) dag.Event {
+	e := said(text)
+	e.Type, e.Token, e.Stream, e.Offset = dag.Printed, token, stream, offset
+	return e
+}
+
+func emit(t testing.TB, r *Run, events ...dag.Event) {
+	t.Helper()
+	for _, e := range events {
+		if err := r.Emit(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func texts(events []dag.Event) string {
+	var s []string
+	for _, e := range events {
+		s = append(s, e.Text)
+	}
+	return strings.Join(s, "|")
+}
+
+func TestEvents(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	nasty := "quote \" <b> & \\ \"offset\":99,\"token\":\"evil\"\u2028 \x01"
+	emit(t, r, said("a"), printed("tok-1", "stdout", 10, nasty), printed("tok-1", "stderr", 4, "e"), printed("tok-1", "stdout", 25, strings.Repeat("long ", 1<<19)))
+	events, next, err := h.Events(r.ID(), 0)
+	if err != nil || len(events) != 4 || events[1].Text != nasty || len(events[3].Text) != 5<<19 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	emit(t, r, said("b"))
+	if events, _, err = h.Events(r.ID(), next); err != nil || texts(events) != "b" {
+		t.Errorf("from %d: %q, %v", next, texts(events), err)
+	}
+	check := func(r *Run) {
+		t.Helper()
+		for s, want := range map[streamOf]int64{{"tok-1", "stdout"}: 25, {"tok-1", "stderr"}: 4, {"tok-2", "stdout"}: 0, {"evil", ""}: 0} {
+			if got := r.Offset(s.token, s.stream); got != want {
+				t.Errorf("offset of %v is %d, want %d", s, got, want)
+			}
+		}
+	}
+	check(r)
+	r.Close()
+	if fi, err := os.Stat(filepath.Join(r.Dir(), eventsFile)); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", fi.Mode(), err)
+	}
+	check(open(t, h, r.ID()))
+}
+
+// TestTornLine cuts the event file after every byte of its last line, as a
+// crash may, and drives the run on.
+func TestTornLine(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	emit(t, r, said("first"), printed("tok", "stdout", 7, "whole"))
+	path := filepath.Join(r.Dir(), eventsFile)
+	whole, _ := os.ReadFile(path)
+	emit(t, r, printed("tok", "stdout", 14, "torn"))
+	r.Close()
+	all, _ := os.ReadFile(path)
+	for n := len(whole); n < len(all); n++ {
+		if err := os.WriteFile(path, all[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if events, next, err := h.Events(r.ID(), 0); err != nil || texts(events) != "first|whole" || next != int64(len(whole)) {
+			t.Fatalf("cut at %d, reader: %q to %d, %v", n, texts(events), next, err)
+		}
+		r := open(t, h, r.ID())
+		if got := r.Offset("tok", "stdout"); got != 7 {
+			t.Fatalf("cut at %d: offset %d", n, got)
+		}
+		emit(t, r, said("after"))
+		r.Close()
+		if events, _, err := h.Events(r.ID(), 0); err != nil || texts(events) != "first|whole|after" {
+			t.Fatalf("cut at %d, driven on: %q, %v", n, texts(events), err)
+		}
+	}
+}
+
+func TestSpoiltLine(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	emit(t, r, said("a"))
+	r.Close()
+	f, _ := os.OpenFile(filepath.Join(r.Dir(), eventsFile), os.O_APPEND|os.O_WRONLY, 0)
+	f.Write(append(make([]byte, 40), '\n'))
+	f.Close()
+	r = open(t, h, r.ID())
+	emit(t, r, said("b"))
+	events, _, err := h.Events(r.ID(), 0)
+	if err != nil || len(events) != 3 || events[1].Type != dag.Warned || events[2].Text != "b" {
+		t.Errorf("%+v, %v", events, err)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	emit(t, r, said("past"), dag.Event{Type: dag.RunEnded, Text: "suspended"})
+	got := make(chan string, 100)
+	done := make(chan error, 1)
+	follow := func() {
+		done <- h.Follow(t.Context(), r.ID()[:11], func(e dag.Event) error { got <- e.Text; return nil })
+	}
+	next := func(want string) {
+		t.Helper()
+		select {
+		case s := <-got:
+			if s != want {
+				t.Fatalf("followed %q, want %q", s, want)
+			}
+		case err := <-done:
+			t.Fatalf("Follow ended before %q: %v", want, err)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%q never came", want)
+		}
+	}
+	end := func() {
+		t.Helper()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("Follow does not end")
+		}
+	}
+	go follow()
+	next("past")
+	next("suspended") // of the past: the run is driven on
+	emit(t, r, said("one"))
+	next("one")
+
+	// A line that comes in two pieces.
+	line, _ := json.Marshal(said("two"))
+	r.events.f.Write(line[:20])
+	time.Sleep(3 * pollEvents)
+	r.events.f.Write(append(line[20:], '\n'))
+	next("two")
+	emit(t, r, dag.Event{Type: dag.RunEnded, Text: "done"})
+	next("done")
+	end()
+
+	go follow()
+	for _, s := range []string{"past", "suspended", "one", "two", "done"} {
+		next(s)
+	}
+	r.Close() // as when its process dies: no event tells
+	end()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	r = open(t, h, r.ID())
+	go func() { done <- h.Follow(ctx, r.ID(), func(dag.Event) error { cancel(); return nil }) }()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("after cancel: %v", err)
+	}
+	stop := errors.New("enough")
+	if err := h.Follow(t.Context(), r.ID(), func(dag.Event) error { return stop }); err != stop {
+		t.Errorf("the error of fn: %v", err)
+	}
+}
+
+// TestFollowWhileEmitting follows a run that many goroutines emit to.
+func TestFollowWhileEmitting(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	const writers, each = 8, 200
+	done := make(chan error, 1)
+	last := make(map[string]int64)
+	n := 0
+	go func() {
+		done <- h.Follow(t.Context(), r.ID(), func(e dag.Event) error {
+			if e.Offset <= last[e.Token] {
+				return fmt.Errorf("%s: %d after %d", e.Token, e.Offset, last[e.Token])
+			}
+			last[e.Token] = e.Offset
+			n++
+			return nil
+		})
+	}()
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				if err := r.Emit(printed(fmt.Sprint("tok-", w), "stdout", int64(i+1), "line")); err != nil {
+					t.Error(err)
+				}
+				if i%50 == 0 {
+					if err := r.Sync(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	r.Close()
+	if err := <-done; err != nil || n != writers*each {
+		t.Errorf("%d of %d events, %v", n, writers*each, err)
+	}
+}
+
+func TestSecretsStaySealed(t *testing.T) {
+	h := home(t)
+	r := create(t, h)
+	key := "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz\n-----END OPENSSH PRIVATE KEY-----\n"
+	if err := r.Vault().Put("ssh-key", []byte(key)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Vault().Put("empty", nil); err != nil {
+		t.Fatal(err)
+	}
+	salt, _ := r.Salt()
+	r.Put(rec(1))
+	emit(t, r, said("the key is "+key), dag.Event{Type: dag.Failed, Err: "bad key AAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz"}, said("--BEGIN ok"))
+	r.SetSummary(func(s *Summary) { s.Err = key })
+	r.Close()
+
+	id, err := os.ReadFile(filepath.Join(h.Dir(), identityFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fi, _ := os.Stat(filepath.Join(h.Dir(), identityFile)); fi.Mode().Perm() != 0o600 {
+		t.Errorf("the identity has mode %v", fi.Mode())
+	}
+	secret := id[bytes.Index(id, []byte("AGE-SECRET-KEY")):]
+	n := 0
+	filepath.WalkDir(h.Dir(), func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.IsDir() {
+			return nil
+		}
+		n++
+		p, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range [][]byte{[]byte("b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"), []byte("AAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz"), salt} {
+			if bytes.Contains(p, s) {
+				t.Errorf("%s holds the secret %q", path, s)
+			}
+		}
+		if filepath.Base(path) != identityFile && bytes.Contains(p, bytes.TrimSpace(secret)) {
+			t.Errorf("%s holds the identity", path)
+		}
+		return nil
+	})
+	if n != 4 {
+		t.Errorf("%d files, want state.db, events.jsonl, run.json and identity: something was left behind", n)
+	}
+
+	r = open(t, h, r.ID())
+	if got, err := r.Vault().Get("ssh-key"); err != nil || string(got) != key {
+		t.Errorf("the key came back as %q, %v", got, err)
+	}
+	if got, err := r.Vault().Get("empty"); err != nil || len(got) != 0 {
+		t.Errorf("an empty secret: %q, %v", got, err)
+	}
+	if _, err := r.Vault().Get("nosuch"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a secret that was never put: %v", err)
+	}
+	emit(t, r, said("again b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"))
+	events, _, _ := h.Events(r.ID(), 0)
+	if all := texts(events); strings.Contains(all, "b3Blbn") || !strings.HasSuffix(all, "again "+Redacted) {
+		t.Errorf("after reopening, a secret that was taken out is shown: %s", all)
+	}
+	r.Close()
+
+	// Another identity opens nothing, and says what is missing.
+	other := filepath.Join(t.TempDir(), "other")
+	if err := (&Home{dir: filepath.Dir(other)}).makeIdentity(other); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(identityEnv, other)
+	r = open(t, h, r.ID())
+	if _, err := r.Vault().Get("ssh-key"); err == nil || !strings.Contains(err.Error(), identityEnv) {
+		t.Errorf("with another identity: %v", err)
+	}
+	if err := r.Vault().Put("mine", []byte("mine")); err != nil {
+		t.Error(err)
+	}
+	r.Close()
+	t.Setenv(identityEnv, filepath.Join(h.Dir(), "nosuch"))
+	r = open(t, h, r.ID())
+	if _, err := r.Vault().Get("ssh-key"); err == nil || !strings.Contains(err.Error(), identityEnv) {
+		t.Errorf("without the identity: %v", err)
+	}
+	os.WriteFile(other, []byte("AGE-SECRET-KEY-1BROKEN\n"), 0o600)
+	t.Setenv(identityEnv, other)
+	if _, err := r.Vault().Get("ssh-key"); err == nil || strings.Contains(err.Error(), "BROKEN") {
+		t.Errorf("a broken identity: %v", err)
+	}
+}
+
+// TestIdentityIsMadeOnce begins many runs in a new home at once.
+func TestIdentityIsMadeOnce(t *testing.T) {
+	h := home(t)
+	var wg sync.WaitGroup
+	runs := make([]*Run, 16)
+	for i := range runs {
+		wg.Go(func() { runs[i] = create(t, h) })
+	}
+	wg.Wait()
+	for _, r := range runs {
+		r.Close()
+		if _, err := open(t, h, r.ID()).Salt(); err != nil {
+			t.Error(err)
+		}
+	}
+}
