@@ -47,7 +47,8 @@ type Part struct {
 	Options Value // an Object
 }
 
-// Evaluate resolves variables and template strings. When there are errors, the result holds what could be evaluated.
+// Evaluate resolves variables and template strings. When there are errors, the result holds what
+// could be evaluated, and a Value of kind Faulty for what could not, so that the rest can still be checked.
 func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 	s := newScope(t, in)
 	ev := &Evaluated{Variables: s.all(), Secrets: s.env.Secrets}
@@ -227,7 +228,7 @@ func (e *evaluator) value(v Value, path string) Value {
 		text, err := interp.Early(v.Text, e.env)
 		if err != nil {
 			e.scope.report(v, path, err)
-			text = ""
+			v.Kind = Faulty
 		}
 		v.Text = text
 	case List:

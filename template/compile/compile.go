@@ -1,0 +1,249 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/template"
+)
+
+// Options say how to compile.
+type Options struct {
+	Cwd string // working directory; empty: the process's
+	Dir string // folder of the template
+
+	// ForRun asks for a graph that can run: what is known but not supported is an error. Without it, the
+	// builds are only checked.
+	ForRun bool
+
+	// Digest stands for a secret in keys; see [dag.NewGraph]. It is first called when all of
+	// ev.Secrets is known.
+	Digest func(name string) string
+}
+
+// Compile checks every build and, for a run, returns their graph. It adds sealed options to ev.Secrets. All
+// that is wrong with all builds is reported at once; then there is no graph.
+func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template.Errors) {
+	if ev.Secrets == nil {
+		ev.Secrets = map[string]string{}
+	}
+	p := compiler{catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}}
+	plans := make([]plan, len(ev.Builds))
+	for i, b := range ev.Builds {
+		plans[i] = p.build(b)
+	}
+	if len(p.errs) > 0 {
+		return nil, p.errs.Sorted()
+	}
+	if !o.ForRun {
+		return nil, nil
+	}
+	g := dag.NewGraph(o.Digest)
+	for _, pl := range plans {
+		pl.wire(g)
+	}
+	if err := g.Err(); err != nil {
+		return nil, template.Errors{{Text: "cannot build: the steps do not fit together: " + err.Error(),
+			Hint: "this is a defect of imgflow: please report it"}}
+	}
+	return g, nil
+}
+
+// plan is a build that is ready to be wired.
+type plan struct {
+	build        dag.Build
+	builder      Builder
+	provisioners []named
+}
+
+type named struct {
+	name string
+	Provisioner
+}
+
+func (p plan) wire(g *dag.Graph) {
+	m := p.builder.Machine(g, p.build)
+	for _, pr := range p.provisioners {
+		m = pr.Add(g, p.build, pr.name, m)
+	}
+	p.builder.Capture(g, p.build, m)
+}
+
+type compiler struct {
+	catalog Catalog
+	opts    Options
+	secrets map[string]string
+	files   *Files
+	errs    template.Errors
+}
+
+func (c *compiler) build(b template.Build) plan {
+	pl := plan{build: dag.Build{Name: b.Name, Type: b.Type}}
+	if why, later := c.catalog.LaterBuilders[b.Type]; later {
+		c.later(b.Pos, "the builder "+b.Type, why)
+	} else if maker, ok := c.catalog.Builders[b.Type]; !ok {
+		c.unknown(b.Pos, "builder", b.Type, known(c.catalog.Builders, c.catalog.LaterBuilders))
+	} else {
+		pl.builder = maker()
+		c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
+	}
+	count := map[string]int{}
+	for _, part := range b.Provisioners {
+		count[part.Type]++
+		name := part.Type
+		if n := count[part.Type]; n > 1 {
+			name = fmt.Sprintf("%s-%d", part.Type, n)
+		}
+		if pr := c.provisioner(part, b.Name+"."+name); pr != nil {
+			pl.provisioners = append(pl.provisioners, named{name, pr})
+		}
+	}
+	if part := b.ErrorCleanup; part != nil {
+		c.provisioner(*part, b.Name+".error-cleanup")
+		c.later(part.Pos, "error-cleanup-provisioner", "not supported yet")
+	}
+	for _, seq := range b.PostProcessors {
+		for _, part := range seq {
+			if why, later := c.catalog.LaterPostProcessors[part.Type]; later {
+				c.later(part.Pos, "the post-processor "+part.Type, why)
+			} else {
+				c.unknown(part.Pos, "post-processor", part.Type, known(map[string]bool{}, c.catalog.LaterPostProcessors))
+			}
+		}
+	}
+	return pl
+}
+
+// later refuses what is known but cannot run.
+func (c *compiler) later(at template.Pos, what, why string) {
+	if c.opts.ForRun {
+		c.errs.Add(at, "", "cannot run %s: %s", what, why)
+	}
+}
+
+func (c *compiler) unknown(at template.Pos, what, name string, known []string) {
+	hint := "known are " + strings.Join(known, ", ")
+	if near := interp.Nearest(name, known); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	c.errs.Add(at, hint, "cannot build: there is no %s called %q", what, name)
+}
+
+var commonOptions = []string{"pause_before", "timeout", "max_retries"}
+
+func (c *compiler) provisioner(part template.Part, path string) Provisioner {
+	if why, later := c.catalog.LaterProvisioners[part.Type]; later {
+		c.later(part.Pos, "the provisioner "+part.Type, why)
+		return nil
+	}
+	maker, ok := c.catalog.Provisioners[part.Type]
+	if !ok {
+		c.unknown(part.Pos, "provisioner", part.Type, known(c.catalog.Provisioners, c.catalog.LaterProvisioners))
+		return nil
+	}
+	pr := maker()
+	c.common(pr, part)
+	c.check(pr, part.Type, path, part.Pos, part.Options.Without(commonOptions...))
+	return pr
+}
+
+// common hands the common options of a provisioner on.
+func (c *compiler) common(pr Provisioner, part template.Part) {
+	picked := template.Value{Pos: part.Options.Pos, Kind: template.Object}
+	for _, f := range part.Options.Fields {
+		if slices.Contains(commonOptions, f.Name) {
+			picked.Fields = append(picked.Fields, f)
+		}
+	}
+	var common Common
+	errs := Decode(picked, &common, Scope{What: part.Type, Pos: part.Pos})
+	fail := func(name, why string) {
+		at, _ := picked.Get(name)
+		errs.Add(at.Pos, "", "cannot use %s: %s", name, why)
+	}
+	if common.PauseBefore < 0 {
+		fail("pause_before", "it must not be negative")
+	}
+	if common.Timeout < 0 {
+		fail("timeout", "it must not be negative")
+	}
+	if common.MaxRetries < 0 {
+		fail("max_retries", "it must not be negative")
+	}
+	c.errs = append(c.errs, errs...)
+	if cm, ok := pr.(Commoner); ok {
+		cm.SetCommon(common)
+	} else if common != (Common{}) {
+		c.errs.Add(picked.Fields[0].Pos, "", "cannot use %s: %s does not take it", picked.Fields[0].Name, part.Type)
+	}
+}
+
+type checker interface{ Check() []dag.Fault }
+
+// check decodes the options into x, lets it check itself, and finds the places of its faults.
+func (c *compiler) check(x checker, what, path string, at template.Pos, v template.Value) {
+	d := newDecoder(Scope{What: what, Pos: at, Path: path, Secrets: c.secrets, Files: c.files})
+	d.into(v, x)
+	c.errs = append(c.errs, d.errs...)
+	for _, f := range x.Check() {
+		if d.wrong[root(f.Field)] {
+			continue // a consequence of what is reported already
+		}
+		if f.Field == "" {
+			c.errs.Add(at, "", "cannot use %s: %s", what, f.Text)
+			continue
+		}
+		place, ok := find(v, f.Field)
+		if !ok && place == v.Pos {
+			place = at
+		}
+		c.errs.Add(place, "", "cannot use %s: %s", f.Field, f.Text)
+	}
+	if s, ok := x.(Supporter); ok && c.opts.ForRun {
+		if err := s.Supported(); err != nil {
+			c.errs.Add(at, "", "cannot run %s: %v", what, err)
+		}
+	}
+}
+
+// root returns the option of the outer struct that a field path begins with.
+func root(path string) string {
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		return path[:i]
+	}
+	return path
+}
+
+// find returns the place of the value at a path such as a[0].b below v. If it is not there, the place is that of
+// the last part of the path that is, and ok is false.
+func find(v template.Value, path string) (at template.Pos, ok bool) {
+	if path == "" {
+		return v.Pos, true
+	}
+	path = strings.TrimPrefix(path, ".")
+	if rest, isIndex := strings.CutPrefix(path, "["); isIndex {
+		var i int
+		if _, err := fmt.Sscanf(rest, "%d]", &i); err != nil || i < 0 {
+			return v.Pos, false
+		}
+		_, rest, _ = strings.Cut(rest, "]")
+		if v.Kind != template.List { // one element without its list
+			return find(v, rest)
+		}
+		if i >= len(v.List) {
+			return v.Pos, false
+		}
+		return find(v.List[i], rest)
+	}
+	// A key of a map may hold dots: the longest one that fits.
+	for end := len(path); end > 0; {
+		if x, ok := v.Get(path[:end]); ok {
+			return find(x, path[end:])
+		}
+		end = strings.LastIndexAny(path[:end], ".[")
+	}
+	return v.Pos, false
+}

@@ -1,0 +1,304 @@
+package compile_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+	"github.com/imgflow/imgflow/template"
+	"github.com/imgflow/imgflow/template/compile"
+)
+
+// A little cloud: a machine is launched, connected to, changed and imaged.
+
+type instance struct {
+	ID string `json:"id"`
+}
+
+func (instance) Find(context.Context, struct{}, *dag.Task) (instance, error) {
+	return instance{}, dag.ErrNotFound
+}
+func (instance) Undo(context.Context, struct{}, *dag.Task) error { return nil }
+
+type launch struct {
+	Build string `json:"build"`
+	Size  string `json:"size"`
+}
+
+func (launch) Kind() string { return "test.launch" }
+func (launch) Do(context.Context, struct{}, *dag.Task) (instance, error) {
+	return instance{ID: "i-1"}, nil
+}
+
+type connect struct {
+	To dag.Take[instance] `json:"to"`
+}
+
+func (connect) Kind() string { return "test.connect" }
+func (connect) Do(context.Context, struct{}, *dag.Task) (comm.Machine, error) {
+	return comm.Machine{}, nil
+}
+
+type script struct {
+	On       dag.Take[comm.Machine] `json:"on"`
+	Inline   []string               `json:"inline"`
+	Password dag.Secret             `json:"password"`
+	Common   compile.Common         `json:"common" option:"-"`
+}
+
+func (script) Kind() string { return "test.script" }
+func (script) Do(context.Context, struct{}, *dag.Task) (comm.Machine, error) {
+	return comm.Machine{}, nil
+}
+func (s *script) SetCommon(c compile.Common) { s.Common = c }
+func (s *script) Check() []dag.Fault {
+	if len(s.Inline) == 0 {
+		return []dag.Fault{{Field: "inline", Text: "there is nothing to run"}}
+	}
+	return nil
+}
+func (s *script) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	s.On = on.Take()
+	return dag.Add(g, b, name, *s)
+}
+
+// windows is known, but cannot run; it takes no common options.
+type windows struct {
+	Inline []string `json:"inline"`
+}
+
+func (*windows) Check() []dag.Fault { return nil }
+func (*windows) Supported() error   { return errors.New("Windows machines are not supported yet") }
+func (*windows) Add(_ *dag.Graph, _ dag.Build, _ string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	return on
+}
+
+type image struct {
+	From dag.Take[comm.Machine] `json:"from"`
+	Name string                 `json:"name"`
+}
+
+func (image) Kind() string { return "test.image" }
+func (image) Do(context.Context, struct{}, *dag.Task) (string, error) {
+	return "ami-1", nil
+}
+
+type disk struct {
+	Size int `json:"volume_size"`
+}
+
+type builder struct {
+	Name  string            `json:"ami_name" option:"required"`
+	Type  string            `json:"instance_type"`
+	Disks []disk            `json:"disks"`
+	Tags  map[string]string `json:"tags"`
+}
+
+func (b *builder) Check() []dag.Fault {
+	var fs []dag.Fault
+	if b.Type == "" {
+		fs = append(fs, dag.Fault{Field: "instance_type", Text: "it must be given"})
+	}
+	if len(b.Name) < 3 {
+		fs = append(fs, dag.Fault{Field: "ami_name", Text: "it is too short"})
+	}
+	for i, d := range b.Disks {
+		if d.Size == 0 {
+			fs = append(fs, dag.Fault{Field: "disks[" + string(rune('0'+i)) + "].volume_size", Text: "it must be more than 0"})
+		}
+	}
+	for k, v := range b.Tags {
+		if v == "" {
+			fs = append(fs, dag.Fault{Field: "tags." + k, Text: "it is empty"})
+		}
+	}
+	if b.Name == "whole" {
+		fs = append(fs, dag.Fault{Text: "nothing fits"})
+	}
+	return fs
+}
+
+func (b *builder) Machine(g *dag.Graph, build dag.Build) dag.Out[comm.Machine] {
+	i := dag.Add(g, build, "launch", launch{Build: build.Name, Size: b.Type})
+	return dag.Add(g, build, "connect", connect{To: i.Take()})
+}
+
+func (b *builder) Capture(g *dag.Graph, build dag.Build, m dag.Out[comm.Machine]) {
+	dag.Goal(g, dag.Add(g, build, "image", image{From: m.Take(), Name: b.Name}))
+}
+
+func catalog() compile.Catalog {
+	return compile.Catalog{
+		Builders: map[string]func() compile.Builder{"test": func() compile.Builder { return &builder{} }},
+		Provisioners: map[string]func() compile.Provisioner{
+			"shell":      func() compile.Provisioner { return &script{} },
+			"powershell": func() compile.Provisioner { return &windows{} },
+		},
+		LaterBuilders:       map[string]string{"test-chroot": "not supported yet"},
+		LaterProvisioners:   map[string]string{"ansible": "not supported yet"},
+		LaterPostProcessors: map[string]string{"manifest": "not supported yet"},
+	}
+}
+
+func build(t *testing.T, src string, forRun bool) (*dag.Graph, *template.Evaluated, template.Errors) {
+	t.Helper()
+	tmpl, errs := template.Parse("t.json", []byte(src))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	ev, errs := tmpl.Evaluate(template.Inputs{})
+	g, more := compile.Compile(ev, catalog(), compile.Options{ForRun: forRun, Digest: func(name string) string { return "digest of " + name }})
+	return g, ev, append(errs, more...).Sorted()
+}
+
+func TestCompile(t *testing.T) {
+	g, ev, errs := build(t, `{
+		"builders": [
+			{"type": "test", "ami_name": "{{build_name}}", "instance_type": "s"},
+			{"type": "test", "name": "web", "ami_name": "web image", "instance_type": "s"}
+		],
+		"provisioners": [
+			{"type": "shell", "inline": "true", "pause_before": "5s", "timeout": "1m", "max_retries": "2"},
+			{"type": "shell", "inline": "false", "only": ["web"], "password": "open sesame"},
+			{"type": "shell", "inline": ["true"]}
+		]}`, true)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	order, err := g.Order()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, n := range order {
+		names = append(names, strings.Join(n.Builds, "+")+":"+n.Name)
+	}
+	slices.Sort(names)
+	want := "test:connect test:image test:launch test:shell test:shell-2 web:connect web:image web:launch web:shell web:shell-2 web:shell-3"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if len(g.Goals) != 2 {
+		t.Errorf("%d goals", len(g.Goals))
+	}
+	for _, n := range g.Nodes {
+		if strings.Contains(string(n.Spec)+n.Canon, "sesame") {
+			t.Errorf("%s shows the password: %s %s", n.Name, n.Spec, n.Canon)
+		}
+		if n.Name == "shell" {
+			var s script
+			if err := json.Unmarshal(n.Spec, &s); err != nil || s.Common.PauseBefore.String() != "5s" || s.Common.Timeout.String() != "1m0s" || s.Common.MaxRetries != 2 {
+				t.Errorf("common options %+v, %v", s.Common, err)
+			}
+		}
+	}
+	if ev.Secrets["web.shell-2.password"] != "open sesame" {
+		t.Errorf("secrets %q", ev.Secrets)
+	}
+}
+
+const faulty = `{
+"builders": [
+  {"type": "test", "ami_name": [], "disks": [{"volume_size": 1}, {}], "tags": {"a.b": ""}},
+  {"type": "test", "name": "two", "ami_name": "{{user ` + "`nope`" + `}}", "instance_type": "s", "disks": {"volume_size": 0}},
+  {"type": "test", "name": "three", "ami_name": "whole", "instance_type": "s", "instnace_type": 1},
+  {"type": "tset", "name": "four"},
+  {"type": "test-chroot", "name": "five", "anything": true}
+],
+"provisioners": [
+  {"type": "shell", "timeout": 5, "only": "two", "max_retries": -1},
+  {"type": "shel", "only": "two"},
+  {"type": "powershell", "only": "two", "pause_before": "1s"},
+  {"type": "ansible", "only": "two"}
+],
+"error-cleanup-provisioner": {"type": "shell", "inline": "x", "only": "two"},
+"post-processors": ["manifest", "manifset"]
+}`
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	always := []string{
+		`t.json:3:12: cannot use instance_type: it must be given`,
+		`t.json:3:32: cannot use ami_name: a text is expected, not a list`,
+		`t.json:3:66: cannot use disks[1].volume_size: it must be more than 0`,
+		`t.json:3:87: cannot use tags.a.b: it is empty`,
+		"t.json:4:50: cannot evaluate two.ami_name: the variable \"nope\" is not defined (add \"nope\" to the variables section)",
+		`t.json:4:113: cannot use disks[0].volume_size: it must be more than 0`,
+		`t.json:5:12: cannot use test: nothing fits`,
+		`t.json:5:80: cannot use instnace_type: test has no such option (did you mean "instance_type"?)`,
+		`t.json:6:12: cannot build: there is no builder called "tset" (did you mean "test"?)`,
+		`t.json:10:12: cannot use inline: there is nothing to run`,
+		`t.json:10:32: cannot use timeout: a duration needs a unit (write "5s" for seconds or "5m" for minutes)`,
+		`t.json:10:65: cannot use max_retries: it must not be negative`,
+		`t.json:11:12: cannot build: there is no provisioner called "shel" (did you mean "shell"?)`,
+		`t.json:12:41: cannot use pause_before: powershell does not take it`,
+		`t.json:16:33: cannot build: there is no post-processor called "manifset" (did you mean "manifest"?)`,
+	}
+	run := append([]string{
+		`t.json:7:12: cannot run the builder test-chroot: not supported yet`,
+		`t.json:12:12: cannot run powershell: Windows machines are not supported yet`,
+		`t.json:13:12: cannot run the provisioner ansible: not supported yet`,
+		`t.json:15:39: cannot run error-cleanup-provisioner: not supported yet`,
+		`t.json:16:21: cannot run the post-processor manifest: not supported yet`,
+	}, always...)
+	for _, tt := range []struct {
+		forRun bool
+		want   []string
+	}{{false, always}, {true, run}} {
+		g, _, errs := build(t, faulty, tt.forRun)
+		if g != nil {
+			t.Error("a graph in spite of faults")
+		}
+		var got []string
+		for _, e := range errs {
+			got = append(got, e.Error())
+		}
+		for _, w := range tt.want {
+			if !slices.Contains(got, w) {
+				t.Errorf("for run %v: missing %s", tt.forRun, w)
+			}
+		}
+		for _, g := range got {
+			if !slices.Contains(tt.want, g) {
+				t.Errorf("for run %v: unexpected %s", tt.forRun, g)
+			}
+		}
+	}
+}
+
+// validate accepts what is known but cannot run.
+func TestValidOnly(t *testing.T) {
+	src := `{"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s"}], "provisioners": [{"type": "powershell", "inline": ["x"]}]}`
+	if g, _, errs := build(t, src, false); g != nil || len(errs) > 0 {
+		t.Errorf("graph %v, errors %v", g, errs)
+	}
+}
+
+func TestPins(t *testing.T) {
+	var p compile.Pins
+	clock := p.Clock()
+	next := p.UUID()
+	a, b := next(), next()
+	if a == b || len(a) != 36 || a[14] != '7' {
+		t.Errorf("ids %s, %s", a, b)
+	}
+	stored, err := json.Marshal(&p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q compile.Pins
+	if err := json.Unmarshal(stored, &q); err != nil {
+		t.Fatal(err)
+	}
+	again := q.UUID()
+	if !q.Clock().Equal(clock) || again() != a || again() != b {
+		t.Errorf("not replayed: %+v, want %+v", q, p)
+	}
+	if c := again(); c == a || c == b || len(q.UUIDs) != 3 {
+		t.Errorf("third id %s of %v", c, q.UUIDs)
+	}
+}

@@ -1,0 +1,38 @@
+// Package compile turns an evaluated template into a graph of steps.
+//
+// It names no concrete step. A [Catalog] maps the type names of templates to makers of structs:
+// [Decode] fills such a struct with the options that the user wrote, the struct checks itself, and then adds its
+// steps to the graph. The graph of a build is a fold: the builder's front half makes a machine, each
+// provisioner takes the machine and gives it back, the builder's back half makes an image of it.
+//
+// # Structs of options
+//
+// The name of an option is the field's json name. Embedded structs, and struct fields tagged
+// option:"flatten", lend their options to the struct around them. References to steps ([dag.Out], [dag.Take])
+// and fields tagged option:"-" or json:"-" are no options. A field may be a string, a boolean, any number, a
+// [time.Duration], a [dag.Secret], a [dag.File], a struct, and a pointer to, slice of, or map from string to those.
+// A pointer stays nil when the option is not given. The tag option takes words separated by commas:
+//
+//	required      the option must be there and not empty
+//	unsupported   using it is an error that says "not supported yet"
+//	deprecated=x  using it is an error that names x
+//	late          the text is a source for interp.Late: it may hold build-time actions
+//	late=A+B      the same, but only {{ .A }} and {{ .B }}; the word build allows {{ build `…` }}
+//	flatten       the options of the struct are options of the one around it
+//	-             not an option
+//
+// Without late, a text is final: a build-time action in it is an error.
+//
+// # Weak typing
+//
+// As in Packer: a number or boolean is fine for a text; a text for a number or boolean if it reads as one; a
+// text for a list is cut at its commas; one element for a list of one; one object for a list of
+// objects, and a list of objects for a map. A duration is a text with a unit; a bare number is an error. Null is the
+// same as leaving the option out.
+//
+// # Secrets and files
+//
+// What a user writes into a dag.Secret option is sealed: the struct gets a marker, the text goes to the secrets of
+// the evaluated template. A dag.File is looked for in the working directory first, then in the template's
+// folder; its path is stored whole, with a trailing slash if the user wrote one.
+package compile

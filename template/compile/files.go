@@ -1,0 +1,101 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/template"
+)
+
+// Files finds the local files that options name. The digest of each is taken once.
+type Files struct {
+	Cwd string // working directory, looked at first; empty: the process's
+	Dir string // folder of the template
+
+	known map[string]dag.File
+}
+
+// Find returns the file or directory called name. The path is absolute, and keeps a trailing slash.
+func (f *Files) Find(name string) (dag.File, error) {
+	path := name
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return dag.File{}, fmt.Errorf("the home directory is not known: %w", err)
+		}
+		path = filepath.Join(home, rest)
+	}
+	tried := []string{path}
+	if !filepath.IsAbs(path) {
+		tried = []string{filepath.Join(f.Cwd, path)}
+		if in := filepath.Join(f.Dir, path); f.Dir != "" && in != tried[0] {
+			tried = append(tried, in)
+		}
+	}
+	for _, path := range tried {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return dag.File{}, err
+		}
+		if strings.HasSuffix(name, "/") || strings.HasSuffix(name, string(filepath.Separator)) {
+			path += "/"
+		}
+		if file, ok := f.known[path]; ok {
+			return file, nil
+		}
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		file, err := dag.NewFile(path)
+		if err != nil {
+			return file, err
+		}
+		if f.known == nil {
+			f.known = map[string]dag.File{}
+		}
+		f.known[path] = file
+		return file, nil
+	}
+	return dag.File{}, &missing{name, tried}
+}
+
+// missing is a local file that is not there.
+type missing struct {
+	name  string
+	tried []string
+}
+
+func (m *missing) Error() string { return fmt.Sprintf("there is no file or directory %s", m.name) }
+func (m *missing) Unwrap() error { return fs.ErrNotExist }
+
+func (d *decoder) file(v template.Value, into reflect.Value, path string, o option) {
+	if !d.is(v, path, template.String) {
+		return
+	}
+	name, ok := d.text(v, path, o)
+	if !ok || name == "" {
+		return
+	}
+	if interp.Marked(name) {
+		d.err(v.Pos, "", path, "a sensitive variable cannot stand in the name of a file")
+		return
+	}
+	file, err := d.Files.Find(name)
+	if err != nil {
+		hint := ""
+		var m *missing
+		if errors.As(err, &m) {
+			hint = "looked for " + strings.Join(m.tried, " and ")
+		}
+		d.err(v.Pos, hint, path, "%v", err)
+		return
+	}
+	into.Set(reflect.ValueOf(file))
+}
