@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/state"
+)
+
+// The exit statuses of imgflow.
+const (
+	exitOK        = 0
+	exitFailed    = 1
+	exitUsage     = 2 // the command line or the template is wrong: nothing was done
+	exitPartial   = 3 // some of several builds failed
+	exitInterrupt = 130
+)
+
+// exitError ends the program with a status. Without an error all has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usagef(format string, a ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, a...)}
+}
+
+// run is the whole program: it returns the exit status.
+func run(args []string) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "imgflow: cannot go on: a fault in imgflow itself: %v\n\n%s\n%s\n", p, debug.Stack(), whereState())
+			code = exitFailed
+		}
+	}()
+	app := newApp()
+	args, err := arrange(app, args)
+	if err == nil {
+		err = app.Run(args)
+	}
+	if err == nil {
+		return exitOK
+	}
+	code = exitFailed
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+		if exit.err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(app.ErrWriter, "imgflow: %s\n", strings.TrimRight(err.Error(), "\n"))
+	return code
+}
+
+func whereState() string {
+	home, err := state.OpenHome("")
+	if err != nil {
+		return err.Error()
+	}
+	return "What the run has made is recorded in " + home.Dir() + ": `imgflow list` shows it, `imgflow resume` goes on, `imgflow destroy` removes it."
+}
+
+// The groups of commands in the help.
+const (
+	buildGroup = "1. Build"
+	lookGroup  = "2. Look"
+	toolGroup  = "3. Tools"
+)
+
+func newApp() *cli.App {
+	app := &cli.App{
+		Name:  "imgflow",
+		Usage: "builds machine images from templates, and loses nothing on the way",
+		UsageText: `imgflow COMMAND [flags] [arguments]
+
+   imgflow run --local template.json      build on this machine, without a cloud account
+   imgflow run template.json              build on AWS
+   imgflow resume                         go on with what was interrupted or failed
+   imgflow destroy                        remove what an unfinished run has made
+
+   ` + "`imgflow help COMMAND`" + ` tells all about one command.`,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		Writer:                    os.Stdout,
+		ErrWriter:                 os.Stderr,
+		Commands: []*cli.Command{
+			listCommand(), showCommand(), logsCommand(), versionCommand(),
+		},
+		CustomAppHelpTemplate: appHelp,
+	}
+	for _, c := range app.Commands {
+		c.HideHelpCommand = true
+		c.CustomHelpTemplate = commandHelp
+		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
+			return usagef("cannot run `imgflow %s`: %w", c.Name, err)
+		}
+	}
+	return app
+}
+
+const appHelp = `{{.Name}} {{.Usage}}.
+
+Usage:
+   {{.UsageText}}
+{{range .VisibleCategories}}{{if .Name}}
+{{slice .Name 3}}:{{range .VisibleCommands}}
+   {{join .Names ", "}}{{"\t"}}{{.Usage}}{{end}}
+{{end}}{{end}}
+Exit status: 0 done, 1 a build failed, 2 a wrong command line or template,
+3 some of several builds failed, 130 suspended by an interrupt.
+`
+
+const commandHelp = `imgflow {{.Name}}: {{.Usage}}.
+
+Usage:
+   imgflow {{.Name}} [flags]{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+{{if .Description}}
+{{.Description}}
+{{end}}{{range .VisibleFlagCategories}}
+{{if .Name}}{{.Name}}{{else}}Flags{{end}}:{{range .Flags}}
+   {{.}}{{end}}
+{{end}}`
+
+// wantArgs checks the number of arguments of a command.
+func wantArgs(c *cli.Context, least, most int, what string) error {
+	n := c.Args().Len()
+	switch {
+	case n < least:
+		return usagef("cannot run `imgflow %s` without %s; `imgflow help %s` shows how", c.Command.Name, what, c.Command.Name)
+	case most == 0 && n > 0:
+		return usagef("cannot run `imgflow %s` with %q: it takes no arguments", c.Command.Name, c.Args().First())
+	case n > most:
+		return usagef("cannot run `imgflow %s` with %q: it takes no more than %s", c.Command.Name, c.Args().Get(most), what)
+	}
+	return nil
+}
+
+// The flags that several commands have.
+const (
+	outputFlags = "Output"
+	inputFlags  = "Template"
+)
+
+func displayFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "color", Value: true, Usage: "use colours on a terminal (NO_COLOR turns them off, too)", Category: outputFlags},
+		&cli.BoolFlag{Name: "timestamp-ui", Usage: "begin each line with the time", Category: outputFlags},
+	}
+}
+
+func jsonFlag(usage string) cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: usage, Category: outputFlags}
+}
+
+// lines returns the display that the flags ask for.
+func lines(c *cli.Context, w io.Writer) *render.Lines { return render.NewLines(w, lineOptions(c, w)) }
+
+func lineOptions(c *cli.Context, w io.Writer) render.Options {
+	tty := isTerminal(w)
+	return render.Options{
+		Color:  tty && c.Bool("color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Live:   tty && os.Getenv("TERM") != "dumb" && !c.Bool("timestamp-ui"),
+		Stamps: c.Bool("timestamp-ui"),
+	}
+}
+
+func isTerminal(x any) bool {
+	f, ok := x.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// openHome opens the directory that holds all runs.
+func openHome() (*state.Home, error) { return state.OpenHome("") }

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// arrange puts the flags of a command line before its other arguments, where
+// the flag package looks for them, so that a flag after the template is a flag
+// too. A flag that the command does not have is an error that names the nearest
+// one. Everything behind "--" stays as it is, and behind it.
+func arrange(app *cli.App, args []string) ([]string, error) {
+	if len(args) < 2 {
+		return args, nil
+	}
+	name := args[1]
+	if strings.HasPrefix(name, "-") {
+		switch strings.TrimLeft(name, "-") {
+		case "version", "v":
+			return []string{args[0], "version"}, nil
+		case "help", "h":
+			return []string{args[0], "help"}, nil
+		}
+		return nil, usagef("cannot use %s before the command: flags stand behind it, as in `imgflow run %s ...`", name, name)
+	}
+	if name == "help" {
+		if len(args) > 2 && app.Command(args[2]) == nil {
+			return nil, unknownCommand(app, args[2])
+		}
+		return args, nil
+	}
+	cmd := app.Command(name)
+	if cmd == nil {
+		return nil, unknownCommand(app, name)
+	}
+	var flags, rest []string
+	for i := 2; i < len(args); i++ {
+		a := args[i]
+		if a == "--" {
+			rest = append(rest, args[i:]...)
+			break
+		}
+		if len(a) < 2 || a[0] != '-' {
+			rest = append(rest, a)
+			continue
+		}
+		key, _, hasValue := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if key == "help" || key == "h" {
+			return []string{args[0], "help", cmd.Name}, nil
+		}
+		f := flagNamed(cmd, key)
+		if f == nil {
+			return nil, usagef("cannot use %s: `imgflow %s` has no such flag%s; `imgflow help %s` lists them", dashed(a, key), name, suggestFlag(cmd, key), name)
+		}
+		flags = append(flags, a)
+		if _, isBool := f.(*cli.BoolFlag); isBool || hasValue {
+			continue
+		}
+		if i+1 == len(args) {
+			return nil, usagef("cannot use %s: it needs a value, as in %s=VALUE", a, a)
+		}
+		i++
+		flags = append(flags, args[i])
+	}
+	if len(rest) > 0 {
+		rest = slices.Insert(rest, 0, "--")
+	}
+	return slices.Concat(args[:2], flags, rest), nil
+}
+
+func unknownCommand(app *cli.App, name string) error {
+	return usagef("cannot do %q: imgflow has no such command%s; `imgflow help` lists them", name, suggest(name, append(commandNames(app), "help")))
+}
+
+// dashed is the flag as it was typed, without its value.
+func dashed(arg, key string) string {
+	return arg[:len(arg)-len(strings.TrimLeft(arg, "-"))] + key
+}
+
+func flagNamed(cmd *cli.Command, name string) cli.Flag {
+	for _, f := range cmd.Flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+func commandNames(app *cli.App) (names []string) {
+	for _, c := range app.Commands {
+		if !c.Hidden {
+			names = append(names, c.Names()...)
+		}
+	}
+	return names
+}
+
+func suggestFlag(cmd *cli.Command, name string) string {
+	var names []string
+	for _, f := range cmd.Flags {
+		names = append(names, f.Names()...)
+	}
+	if s := nearest(name, names); s != "" {
+		return "; did you mean -" + s + "?"
+	}
+	return ""
+}
+
+func suggest(name string, names []string) string {
+	if s := nearest(name, names); s != "" {
+		return "; did you mean `" + s + "`?"
+	}
+	return ""
+}
+
+// nearest returns the word that takes the fewest edits to become, if that is
+// few enough to have been meant.
+func nearest(word string, words []string) string {
+	best, least := "", max(1, len(word)/3)+1
+	for _, w := range words {
+		if d := edits(strings.ToLower(word), w); d < least {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// edits counts the insertions, deletions, replacements and swaps of neighbours
+// that make b of a.
+func edits(a, b string) int {
+	before, last, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(last[j]+1, cur[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], before[j-2]+1)
+			}
+		}
+		before, last, cur = last, cur, before
+	}
+	return last[len(b)]
+}

@@ -1,0 +1,217 @@
+package drive
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/state"
+)
+
+// Options say how a run is driven.
+type Options struct {
+	Run    *state.Run
+	Kinds  []dag.Kind
+	Secret func(name string) (string, error) // may be nil
+	// Show gets every event, with no secrets in it.
+	Show func(dag.Event)
+	// Pause is called before each step begins; it may be nil.
+	Pause func(dag.Event)
+	// OnFailure decides what a failed step means; nil cleans up.
+	OnFailure func(ctx context.Context, n dag.Node, err error) dag.Decision
+	// Beside runs as long as the run is driven, and ends with its context; it
+	// may be nil.
+	Beside func(ctx context.Context)
+	// Artifacts tells which images a record stands for.
+	Artifacts func(r dag.Record) []state.Artifact
+	Parallel  int // builds at work at once; 0: all
+}
+
+// Result is how driving a run ended.
+type Result struct {
+	*dag.Report
+	Summary state.Summary
+}
+
+// Solve drives a run until all that it is for exists, or something failed, or
+// ctx ends. The error says that nothing could go on.
+func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
+	s := newSink(o)
+	e, err := engine(o, s)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := o.Run.SetSummary(func(sum *state.Summary) {
+		sum.Status, sum.Ended, sum.Err, sum.Left = state.Running, time.Time{}, "", nil
+		for i := range sum.Builds {
+			if sum.Builds[i].Status != state.Done {
+				sum.Builds[i].Status, sum.Builds[i].Err = state.Running, ""
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if err := s.Emit(dag.Event{V: dag.EventVersion, Time: began, Type: dag.RunBegun, Text: o.Run.Summary().Template}); err != nil {
+		return nil, err
+	}
+	report, err := beside(ctx, o, func() (*dag.Report, error) { return e.Solve(ctx, g) })
+	if report == nil {
+		report = &dag.Report{}
+	}
+	sum := judge(o.Run.Summary(), g, e.Records(), report, err, o.Artifacts)
+	if serr := o.Run.SetSummary(func(old *state.Summary) {
+		old.Status, old.Builds, old.Left, old.Err, old.Ended = sum.Status, sum.Builds, sum.Left, sum.Err, time.Now()
+	}); serr != nil && err == nil {
+		err = serr
+	}
+	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: sum.Status, Err: sum.Err, Took: time.Since(began)})
+	s.Sync()
+	return &Result{report, o.Run.Summary()}, err
+}
+
+// Destroy removes what the run has made and which chooses. It returns what
+// could not be removed.
+func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag.Failure, error) {
+	s := newSink(o)
+	e, err := engine(o, s)
+	if err != nil {
+		return nil, err
+	}
+	left, err := beside(ctx, o, func() ([]dag.Failure, error) { return e.Destroy(ctx, which) })
+	alive, kept := 0, 0
+	for _, r := range e.Records() {
+		switch {
+		case r.Alive() && r.Kept:
+			kept++
+		case r.Alive():
+			alive++
+		}
+	}
+	serr := o.Run.SetSummary(func(sum *state.Summary) {
+		sum.Left = leftNames(left)
+		switch {
+		case alive > 0:
+			if sum.Status == state.Running {
+				sum.Status = state.Interrupted
+			}
+		case kept == 0 || sum.Status != state.Done && sum.Status != state.Partial:
+			sum.Status = state.Destroyed
+		}
+		if kept == 0 {
+			for i := range sum.Builds {
+				sum.Builds[i].Artifacts = nil
+			}
+		}
+		for i := range sum.Builds {
+			if b := &sum.Builds[i]; alive == 0 && len(b.Artifacts) == 0 && b.Status != state.Failed {
+				b.Status = state.Destroyed
+			}
+		}
+		sum.Ended = time.Now()
+	})
+	if err == nil {
+		err = serr
+	}
+	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: o.Run.Summary().Status})
+	s.Sync()
+	return left, err
+}
+
+// Engine opens the engine of a run to ask it for records and plans.
+func Engine(o Options) (*dag.Engine, error) { return engine(o, newSink(o)) }
+
+func engine(o Options, s dag.Sink) (*dag.Engine, error) {
+	return dag.New(dag.Options{Run: o.Run.ID(), Store: o.Run, Sink: s, Kinds: o.Kinds, Secret: o.Secret,
+		OnFailure: o.OnFailure, Parallel: o.Parallel})
+}
+
+// beside runs f while o.Beside runs, and waits for both.
+func beside[T any](ctx context.Context, o Options, f func() (T, error)) (T, error) {
+	if o.Beside == nil {
+		return f()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { o.Beside(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	return f()
+}
+
+func leftNames(left []dag.Failure) (names []string) {
+	for _, f := range left {
+		names = append(names, fmt.Sprintf("%s: %v", f.Name, f.Err))
+	}
+	return names
+}
+
+// judge says what has become of each build and of the run.
+func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Report, err error, artifacts func(dag.Record) []state.Artifact) state.Summary {
+	byKey := map[dag.Key]dag.Record{}
+	for _, r := range recs {
+		byKey[r.Key] = r
+	}
+	done, failed, made := 0, 0, 0
+	for i := range sum.Builds {
+		b := &sum.Builds[i]
+		b.Artifacts, b.Err = nil, ""
+		whole := true
+		for _, n := range g.Nodes {
+			if !slices.Contains(n.Builds, b.Name) {
+				continue
+			}
+			r := byKey[n.Key]
+			if slices.Contains(g.Goals, n.Key) && r.Status != dag.Done {
+				whole = false
+			}
+			if r.Status == dag.Done && r.Kept && artifacts != nil {
+				b.Artifacts = append(b.Artifacts, artifacts(r)...)
+			}
+		}
+		for _, f := range report.Failed {
+			if slices.Contains(f.Node.Builds, b.Name) && b.Err == "" {
+				b.Err = f.Node.Name + ": " + f.Err.Error()
+			}
+		}
+		made += len(b.Artifacts)
+		switch {
+		case whole:
+			b.Status = state.Done
+			done++
+		case b.Err != "" && len(b.Artifacts) > 0:
+			b.Status = state.Partial
+			failed++
+		case b.Err != "":
+			b.Status = state.Failed
+			failed++
+		case report.Suspended || err != nil:
+			b.Status = state.Suspended
+		default:
+			b.Status = state.Failed
+			failed++
+		}
+	}
+	held := slices.ContainsFunc(recs, func(r dag.Record) bool { return r.Alive() && !r.Kept })
+	sum.Left = leftNames(report.Left)
+	sum.Err = ""
+	switch {
+	case err != nil:
+		sum.Status, sum.Err = state.Failed, err.Error()
+		if held {
+			sum.Status = state.Suspended
+		}
+	case report.Suspended, failed > 0 && held && len(report.Left) == 0:
+		sum.Status = state.Suspended
+	case failed == 0 && len(report.Left) == 0:
+		sum.Status = state.Done
+	case done > 0 || made > 0:
+		sum.Status = state.Partial
+	default:
+		sum.Status = state.Failed
+	}
+	return sum
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/state"
+)
+
+func showCommand() *cli.Command {
+	return &cli.Command{
+		Name: "show", Usage: "tell all about one run", ArgsUsage: "[RUN]", Category: lookGroup,
+		Description: `   RUN is a run's id or the beginning of it; without it, the newest run is shown.`,
+		Flags:       []cli.Flag{jsonFlag("print the run as JSON")},
+		Action: func(c *cli.Context) error {
+			if err := wantArgs(c, 0, 1, "one run"); err != nil {
+				return err
+			}
+			home, err := openHome()
+			if err != nil {
+				return err
+			}
+			s, err := chosenRun(home, c.Args().First())
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return render.Indented(c.App.Writer, s)
+			}
+			render.Run(c.App.Writer, s, time.Now())
+			if next := nextSteps(s); next != "" {
+				fmt.Fprint(c.App.Writer, "\n"+next)
+			}
+			return nil
+		},
+	}
+}
+
+// chosenRun finds the run of an id, or the newest.
+func chosenRun(home *state.Home, id string) (state.Summary, error) {
+	if id != "" {
+		s, err := home.Summary(id)
+		if err != nil {
+			return s, &exitError{exitUsage, err}
+		}
+		return s, nil
+	}
+	runs, err := home.Runs()
+	if err != nil {
+		return state.Summary{}, err
+	}
+	if len(runs) == 0 {
+		return state.Summary{}, usagef("cannot show a run: there is none in %s", home.Dir())
+	}
+	return runs[0], nil
+}
+
+// nextSteps are the commands that go on with a run as it stands.
+func nextSteps(s state.Summary) string {
+	if !unfinished(s) {
+		return ""
+	}
+	return fmt.Sprintf("Go on with it:    imgflow resume %s\nRemove it all:    imgflow destroy %s\n", s.ID, s.ID)
+}
