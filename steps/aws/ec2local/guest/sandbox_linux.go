@@ -1,0 +1,329 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ids is how guests get user ids on this host.
+type ids int
+
+const (
+	rootIDs ids = iota // CAP_SYS_ADMIN: no user namespace, real ids
+	subIDs             // user namespace with the ids of /etc/subuid
+	oneID              // user namespace with uid 0 alone
+)
+
+const nsFlags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
+
+type idRange struct{ start, count string }
+
+func subRange(file string) (r idRange, ok bool) {
+	u, err := user.Current()
+	if err != nil {
+		return
+	}
+	colons(file, func(f []string) {
+		if len(f) == 3 && (f[0] == u.Username || f[0] == u.Uid) && !ok {
+			r, ok = idRange{f[1], f[2]}, true
+		}
+	})
+	return
+}
+
+func hasCap(c int) bool {
+	b, _ := os.ReadFile("/proc/self/status")
+	for _, l := range strings.Split(string(b), "\n") {
+		if f := strings.Fields(l); len(f) == 2 && f[0] == "CapEff:" {
+			v, _ := strconv.ParseUint(f[1], 16, 64)
+			return v&(1<<c) != 0
+		}
+	}
+	return false
+}
+
+func detectIDs() ids {
+	if os.Geteuid() == 0 && hasCap(unix.CAP_SYS_ADMIN) {
+		return rootIDs
+	}
+	_, u := subRange("/etc/subuid")
+	_, g := subRange("/etc/subgid")
+	_, err1 := exec.LookPath("newuidmap")
+	_, err2 := exec.LookPath("newgidmap")
+	if u && g && err1 == nil && err2 == nil {
+		return subIDs
+	}
+	return oneID
+}
+
+// spawn starts this program in a role, in new namespaces, with control as
+// descriptor 3. The channel closes when the process has gone.
+func (m ids) spawn(cmd *exec.Cmd, flags uintptr, control *os.File) (<-chan struct{}, error) {
+	cmd.Path = "/proc/self/exe"
+	cmd.ExtraFiles = []*os.File{control}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}
+	var ready *os.File
+	switch m {
+	case oneID:
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	case subIDs:
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		defer w.Close()
+		ready = w
+		cmd.Args = append([]string{rolePrefix + "wait"}, cmd.Args...)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, r)
+	}
+	started, done := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // PDEATHSIG comes when this thread ends, not this process
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			cmd.Wait()
+			close(done)
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	if m == subIDs {
+		for tool, file := range map[string]string{"newuidmap": "/etc/subuid", "newgidmap": "/etc/subgid"} {
+			own := strconv.Itoa(os.Getuid())
+			if tool == "newgidmap" {
+				own = strconv.Itoa(os.Getgid())
+			}
+			r, _ := subRange(file)
+			if out, err := exec.Command(tool, strconv.Itoa(cmd.Process.Pid), "0", own, "1", "1", r.start, r.count).CombinedOutput(); err != nil {
+				cmd.Process.Kill()
+				<-done
+				return nil, fmt.Errorf("%s: %w: %s", tool, err, bytes.TrimSpace(out))
+			}
+		}
+		ready.Write([]byte{1})
+	}
+	return done, nil
+}
+
+// helper runs a short role with the ids of a guest, so that it may read and
+// remove what a guest owns.
+func (m ids) helper(in io.Reader, out io.Writer, role string, args ...string) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	var stderr strings.Builder
+	cmd := &exec.Cmd{Args: append([]string{rolePrefix + role}, args...), Stdin: in, Stdout: out, Stderr: &stderr}
+	done, err := m.spawn(cmd, 0, null)
+	if err != nil {
+		return err
+	}
+	<-done
+	if !cmd.ProcessState.Success() {
+		return fmt.Errorf("%s (%s)", strings.TrimSpace(strings.TrimPrefix(stderr.String(), role+": ")), cmd.ProcessState)
+	}
+	return nil
+}
+
+// sandbox is the host of guests in namespaces.
+type sandbox struct {
+	s      *store
+	ids    ids
+	pieces []piece
+
+	base    chan struct{} // closes when the base layer is there, or baseErr
+	baseErr error
+
+	mu       sync.Mutex
+	machines map[string]*sandboxMachine
+}
+
+func newSandbox(dir string) (Host, error) {
+	s, err := openStore(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := &sandbox{s: s, ids: detectIDs(), base: make(chan struct{}), machines: map[string]*sandboxMachine{}}
+	h.pieces = hostPieces(h.ids != rootIDs)
+	go func() { // in a user namespace this takes seconds
+		defer close(h.base)
+		if err := h.buildBase(); err != nil {
+			h.baseErr = fmt.Errorf("cannot prepare the host's directories for guests: %w", err)
+		}
+	}()
+	return h, nil
+}
+
+func (h *sandbox) Name() string { return "sandbox" }
+
+func (h *sandbox) limits() string {
+	switch h.ids {
+	case rootIDs:
+		return "guests share this host's kernel, network and, as root, its user ids: no boundary against hostile code"
+	case subIDs:
+		return "guests run in a user namespace: packages that this host does not have can be installed, those that it has cannot be upgraded"
+	}
+	return "guests have one user id (no newuidmap, or no range in /etc/subuid and /etc/subgid): plain scripts work, package managers do not"
+}
+
+const baseLayer = "base"
+
+// buildBase makes the lowest layer anew for each server, since the host may have
+// changed; in a user namespace, where it takes long, only when it has.
+func (h *sandbox) buildBase() error {
+	shim := h.ids != rootIDs
+	if st, err := os.Stat("/usr/bin/sudo"); err != nil || st.Mode()&os.ModeSetuid == 0 {
+		shim = true
+	}
+	print, printPath := h.fingerprint(shim), filepath.Join(h.s.dir, "base.json")
+	if b, err := os.ReadFile(printPath); err == nil && h.ids != rootIDs && bytes.Equal(b, print) && isDir(h.s.layer(baseLayer)) {
+		return nil
+	}
+	made, old := h.s.layer(baseLayer+".new"), h.s.layer(baseLayer+".old")
+	if err := h.ids.helper(nil, nil, "rm", made, old); err != nil {
+		return err
+	}
+	if err := os.Mkdir(made, 0o755); err != nil {
+		return err
+	}
+	r, w := io.Pipe()
+	go func() {
+		enc := json.NewEncoder(w)
+		planBase(h.pieces, h.ids != rootIDs, shim, func(e entry) { enc.Encode(e) })
+		w.Close()
+	}()
+	if err := h.ids.helper(r, nil, "base", made); err != nil {
+		return err
+	}
+	if isDir(h.s.layer(baseLayer)) {
+		if err := os.Rename(h.s.layer(baseLayer), old); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(made, h.s.layer(baseLayer)); err != nil {
+		return err
+	}
+	if err := writeFileAtomic(printPath, print); err != nil {
+		return err
+	}
+	return h.ids.helper(nil, nil, "rm", old)
+}
+
+// fingerprint changes when the host's packages, accounts or mounts do, or this
+// program does.
+func (h *sandbox) fingerprint(shim bool) []byte {
+	times := map[string]string{}
+	exe, _ := os.Executable()
+	for _, p := range []string{exe, "/etc", "/etc/passwd", "/etc/group", "/usr/bin", "/usr/lib", "/var/lib/dpkg/status", "/var/lib/rpm", "/etc/resolv.conf"} {
+		if st, err := os.Stat(p); err == nil {
+			times[p] = fmt.Sprint(st.ModTime().UnixNano(), " ", st.Size())
+		}
+	}
+	b, _ := json.Marshal(map[string]any{"format": 1, "ids": h.ids, "pieces": h.pieces, "sudo": shim, "times": times})
+	return b
+}
+
+func (h *sandbox) machine(id string, r *record) *sandboxMachine {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.machines[id]
+	if m == nil {
+		m = &sandboxMachine{h: h, id: id, rec: r, console: &console{path: h.s.guest(id, "console.log")}}
+		h.machines[id] = m
+	}
+	return m
+}
+
+func (h *sandbox) Create(id string, spec Spec) (Machine, error) {
+	r, err := h.s.create(id, spec)
+	if err != nil {
+		return nil, err
+	}
+	return h.machine(id, r), nil
+}
+
+func (h *sandbox) Open(id string) (Machine, error) {
+	h.mu.Lock()
+	m := h.machines[id]
+	h.mu.Unlock()
+	if m != nil {
+		return m, nil
+	}
+	r, err := h.s.open(id)
+	if err != nil {
+		return nil, err
+	}
+	return h.machine(id, r), nil
+}
+
+func (h *sandbox) RemoveLayer(_ context.Context, layer string) error {
+	if err := h.s.free(layer); err != nil {
+		return err
+	}
+	if err := h.ids.helper(nil, nil, "rm", h.s.layer(layer)); err != nil {
+		return fmt.Errorf("cannot remove layer %s: %w", layer, err)
+	}
+	return nil
+}
+
+func (h *sandbox) Export(ctx context.Context, w io.Writer, layers []string) error {
+	for _, l := range layers {
+		if err := h.s.hasLayer(l); err != nil {
+			return fmt.Errorf("cannot export: %w", err)
+		}
+	}
+	err := h.ids.helper(nil, contextWriter{ctx, w}, "tar", append([]string{h.s.dir}, layers...)...)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot export: %w", err)
+	}
+	return nil
+}
+
+// contextWriter stops a copy when its context ends.
+type contextWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c contextWriter) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(p)
+}
+
+func (h *sandbox) Close() error {
+	<-h.base
+	h.mu.Lock()
+	var stop sync.WaitGroup
+	for _, m := range h.machines {
+		stop.Go(func() { m.Stop(context.Background()) })
+	}
+	h.mu.Unlock()
+	stop.Wait()
+	return h.s.close()
+}
