@@ -1,0 +1,169 @@
+package comm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// login is who to be on one server, the machine's or the bastion's.
+type login struct {
+	user     string
+	password dag.Secret
+	keyName  string // in the vault
+	keyFile  string
+	certFile string
+	agent    bool
+}
+
+func (s SSH) login() login {
+	return login{s.Username, s.Password, s.KeyName, s.PrivateKeyFile, s.CertificateFile, s.AgentAuth}
+}
+
+func (s SSH) bastionLogin() login {
+	l := login{s.BastionUsername, s.BastionPassword, "", s.BastionPrivateKeyFile, s.BastionCertificateFile, s.BastionAgentAuth}
+	if l.keyFile == "" {
+		l.keyFile = s.PrivateKeyFile
+	}
+	return l
+}
+
+// methods returns the ways to authenticate, keys before passwords, and what to
+// close when the handshake is over. Its errors do not pass by waiting.
+func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), err error) {
+	done = func() {}
+	var signers []ssh.Signer
+	if l.keyName != "" {
+		s, err := e.vaultSigner(l.keyName)
+		if err != nil {
+			return nil, done, err
+		}
+		signers = append(signers, s)
+	}
+	if l.keyFile != "" {
+		s, err := fileSigner(l.keyFile, l.certFile)
+		if err != nil {
+			return nil, done, err
+		}
+		signers = append(signers, s...)
+	}
+	if l.agent {
+		sock := os.Getenv("SSH_AUTH_SOCK")
+		if sock == "" {
+			return nil, done, errors.New("ssh_agent_auth is set, but no agent is running: SSH_AUTH_SOCK is empty")
+		}
+		c, err := net.Dial("unix", sock)
+		if err != nil {
+			return nil, done, fmt.Errorf("cannot reach the SSH agent: %w", err)
+		}
+		done = func() { c.Close() }
+		s, err := agent.NewClient(c).Signers()
+		if err != nil {
+			done()
+			return nil, func() {}, fmt.Errorf("cannot read the keys of the SSH agent: %w", err)
+		}
+		signers = append(signers, s...)
+	}
+	if len(signers) > 0 {
+		ms = append(ms, ssh.PublicKeys(signers...))
+	}
+	if l.password != "" {
+		pw, err := t.Reveal(l.password)
+		if err != nil {
+			done()
+			return nil, func() {}, err
+		}
+		ms = append(ms, ssh.Password(pw), ssh.KeyboardInteractive(answers(pw)))
+	}
+	if len(ms) == 0 {
+		done()
+		return nil, func() {}, errors.New("there is nothing to log in with: set ssh_private_key_file, ssh_password or ssh_agent_auth")
+	}
+	return ms, done, nil
+}
+
+// answers gives the password to every question that is not shown while typed.
+func answers(password string) ssh.KeyboardInteractiveChallenge {
+	return func(_, _ string, questions []string, echos []bool) ([]string, error) {
+		as := make([]string, len(questions))
+		for i := range questions {
+			if !echos[i] {
+				as[i] = password
+			}
+		}
+		return as, nil
+	}
+}
+
+func (e *Env) vaultSigner(name string) (ssh.Signer, error) {
+	if e.vault == nil {
+		return nil, fmt.Errorf("cannot use the key %s: this run keeps no secrets", name)
+	}
+	pem, err := e.vault.Get(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("cannot use the key %s: it is not among the secrets of this run", name)
+		}
+		return nil, fmt.Errorf("cannot use the key %s: %w", name, err)
+	}
+	s, err := ssh.ParsePrivateKey(pem)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the key %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// fileSigner reads a private key and its certificate. With a certificate both
+// are offered, the certificate first.
+func fileSigner(keyFile, certFile string) ([]ssh.Signer, error) {
+	b, err := os.ReadFile(home(keyFile))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the private key: %w", err)
+	}
+	s, err := ssh.ParsePrivateKey(b)
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, fmt.Errorf("cannot use the private key %s: it has a passphrase; add it to an SSH agent and set ssh_agent_auth", keyFile)
+	case err != nil:
+		return nil, fmt.Errorf("cannot use the private key %s: %s", keyFile, strings.TrimPrefix(err.Error(), "ssh: "))
+	}
+	if certFile == "" {
+		return []ssh.Signer{s}, nil
+	}
+	b, err = os.ReadFile(home(certFile))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the certificate: %w", err)
+	}
+	pub, _, _, _, err := ssh.ParseAuthorizedKey(b)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the certificate %s: %s", certFile, strings.TrimPrefix(err.Error(), "ssh: "))
+	}
+	cert, ok := pub.(*ssh.Certificate)
+	if !ok {
+		return nil, fmt.Errorf("cannot use the certificate %s: it holds a plain key, not a certificate", certFile)
+	}
+	cs, err := ssh.NewCertSigner(cert, s)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the certificate %s: it does not belong to the key %s", certFile, keyFile)
+	}
+	return []ssh.Signer{cs, s}, nil
+}
+
+// home expands a leading ~.
+func home(p string) string {
+	if p == "~" || strings.HasPrefix(p, "~/") {
+		if h, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(h, p[1:])
+		}
+	}
+	return p
+}

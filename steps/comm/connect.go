@@ -1,0 +1,72 @@
+package comm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Connect waits until a machine lets us in.
+type Connect struct {
+	To    dag.Take[Endpoint] `json:"to"`
+	SSH   SSH                `json:"ssh"`
+	Key   dag.Out[Key]       `json:"key"`                     // generated key to log in with, if any
+	Pause time.Duration      `json:"pause,omitempty" key:"-"` // after the first success hang up, wait this long, connect again
+}
+
+func (Connect) Kind() string  { return "comm.connect" }
+func (Connect) Title() string { return "connect" }
+
+// Do connects and returns how to do it again, with the key that the machine
+// must show every time from now on. A machine without a communicator is given
+// back as it is.
+func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
+	m := Machine{Endpoint: s.To.Value(), SSH: s.SSH}
+	if s.Key.Set() {
+		m.SSH.KeyName = s.Key.Value().Secret
+	}
+	switch m.Protocol {
+	case "ssh", "":
+	case "none":
+		return m, nil
+	default:
+		return Machine{}, fmt.Errorf("cannot connect to %s: the communicator %s is not supported yet; use ssh", m.Host, m.Protocol)
+	}
+	if m.SSH.Host != "" {
+		m.Host = m.SSH.Host
+	}
+	if m.SSH.Port != 0 {
+		m.Port = m.SSH.Port
+	}
+	if m.Port == 0 {
+		m.Port = 22
+	}
+	t.Say("waiting for SSH at %s:%d", m.Host, m.Port)
+	known := len(m.HostKeys) > 0
+	p := m.SSH.firstPatience()
+	for {
+		l, err := e.link(ctx, t, m, p)
+		if err != nil {
+			return Machine{}, err
+		}
+		if len(m.HostKeys) == 0 {
+			m.HostKeys = []string{l.hostKey}
+		}
+		if s.Pause <= 0 {
+			break
+		}
+		e.drop(m)
+		t.Say("waiting %s before connecting", s.Pause)
+		if err := sleep(ctx, s.Pause); err != nil {
+			return Machine{}, err
+		}
+		s.Pause = 0
+	}
+	if !known {
+		t.Warn("the host key of %s is not known; trusting %s from now on", m.label(), fingerprint(m.HostKeys[0]))
+	}
+	t.Say("connected")
+	return m, nil
+}

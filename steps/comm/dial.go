@@ -1,0 +1,148 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"golang.org/x/crypto/ssh"
+)
+
+// patience says how long to go on dialing.
+type patience struct {
+	total    time.Duration // 0: for ever
+	attempts int           // refused logins that are borne; 0: any number
+	first    bool          // the machine has never been reached
+}
+
+const (
+	defaultTimeout  = 5 * time.Minute
+	defaultAttempts = 10
+	redialAttempts  = 30 // a machine that goes down or comes up may refuse logins that were good before
+)
+
+// firstPatience is for a machine that may still be booting. Each of the two
+// limits has its default only when neither is set.
+func (s SSH) firstPatience() patience {
+	p := patience{s.Timeout, s.HandshakeAttempts, true}
+	if p.total == 0 && p.attempts == 0 {
+		p.total, p.attempts = defaultTimeout, defaultAttempts
+	}
+	return p
+}
+
+// redialPatience is for a machine that has been reached before.
+func (s SSH) redialPatience() patience {
+	p := patience{total: s.Timeout, attempts: redialAttempts}
+	if p.total == 0 {
+		p.total = defaultTimeout
+	}
+	return p
+}
+
+// permanent is an error that does not pass by waiting.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// refused reports whether a server has answered and did not let us in.
+func refused(err error) bool { return strings.Contains(err.Error(), "unable to authenticate") }
+
+func hopeless(err error) bool {
+	var p permanent
+	var k *HostKeyError
+	var a *ssh.AlgorithmNegotiationError
+	return errors.As(err, &p) || errors.As(err, &k) || errors.As(err, &a)
+}
+
+// dialUntil dials until the machine answers. It begins with short waits, and
+// comes back to them whenever the failure changes: then the machine has come a
+// step further, and the next one is near.
+func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience) (*link, error) {
+	begun, wait, refusals, last := time.Now(), time.Duration(0), 0, ""
+	for {
+		l, err := e.dial(ctx, t, m)
+		if err == nil {
+			return l, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		why := explain(err, m.SSH)
+		if hopeless(err) {
+			return nil, fmt.Errorf("cannot connect to %s: %w", m.label(), reason{why, err})
+		}
+		if refused(err) {
+			if refusals++; p.attempts > 0 && refusals >= p.attempts {
+				return nil, fmt.Errorf("cannot connect to %s: %w (%d attempts)", m.label(), reason{why, err}, refusals)
+			}
+		}
+		if p.total > 0 && time.Since(begun) >= p.total {
+			return nil, fmt.Errorf("cannot connect to %s within %s: %w", m.label(), p.total, reason{why, err})
+		}
+		if why != last {
+			t.Detail("no SSH at %s yet: %s", m.address(), why)
+			last, wait = why, 0
+		}
+		wait = min(max(250*time.Millisecond, wait*3/2), 5*time.Second)
+		if p.total > 0 {
+			wait = min(wait, max(0, p.total-time.Since(begun))+time.Millisecond)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// reason is an error told in the user's words.
+type reason struct {
+	text string
+	err  error
+}
+
+func (r reason) Error() string { return r.text }
+func (r reason) Unwrap() error { return r.err }
+
+// explain says in the user's words what a failed attempt means.
+func explain(err error, s SSH) string {
+	var dns *net.DNSError
+	var ne net.Error
+	var k *HostKeyError
+	var a *ssh.AlgorithmNegotiationError
+	var p permanent
+	switch {
+	case errors.As(err, &p):
+		return p.Error()
+	case errors.As(err, &k):
+		return k.Error()
+	case errors.As(err, &a):
+		return "the server and imgflow have no algorithm in common: " + strings.TrimPrefix(a.Error(), "ssh: ") +
+			"; see ssh_ciphers and ssh_key_exchange_algorithms"
+	case refused(err):
+		return fmt.Sprintf("the server does not let %s in: check the user name and the key or password", s.Username)
+	case errors.As(err, &dns):
+		return "the name " + dns.Name + " cannot be resolved"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection is refused"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the server hangs up during the handshake"
+	case errors.As(err, &ne) && ne.Timeout():
+		return "no answer"
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "ssh: handshake failed: "), "ssh: ")
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,168 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Env is what steps that reach machines are bound to: the run's vault and the
+// live connections, one for each machine.
+type Env struct {
+	vault Vault
+
+	mu     sync.Mutex
+	lines  map[string]*line
+	closed bool
+}
+
+// NewEnv returns an environment without connections. The vault may be nil if
+// no step uses a generated key.
+func NewEnv(v Vault) *Env { return &Env{vault: v, lines: map[string]*line{}} }
+
+// Kinds are the steps of this package.
+func Kinds(e *Env) []dag.Kind {
+	return []dag.Kind{
+		dag.Bind[GenerateKey](e),
+		dag.Bind[GenerateHostKey](e),
+		dag.Bind[Connect](e),
+		dag.Bind[ClearKeys](e),
+	}
+}
+
+// Remote returns a way into the machine on behalf of a task, which gets the
+// messages and reveals the secrets. It dials when it is first used.
+func (e *Env) Remote(t *dag.Task, m Machine) (Remote, error) {
+	switch m.Protocol {
+	case "ssh", "":
+		return &remote{env: e, t: t, m: m}, nil
+	case "none":
+		return nil, fmt.Errorf("cannot reach a machine: the communicator is none; only steps that need no machine can run")
+	}
+	return nil, fmt.Errorf("cannot reach %s: the communicator %s is not supported yet; use ssh", m.Host, m.Protocol)
+}
+
+// Close ends all connections; every later use of the environment fails.
+func (e *Env) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	for _, ln := range e.lines {
+		ln.shut()
+	}
+	return nil
+}
+
+// line is the place of one machine in the pool: at most one live connection,
+// dialed by one caller at a time.
+type line struct {
+	turn chan struct{} // held while dialing
+
+	mu   sync.Mutex
+	live *link
+	pins []string // what a machine without known host keys showed first
+}
+
+func (ln *line) shut() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.live != nil {
+		ln.live.close()
+	}
+}
+
+// current is the live connection, if it leads to a machine with one of the keys.
+func (ln *line) current(keys []string) *link {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	l := ln.live
+	if l == nil || l.dead() {
+		return nil
+	}
+	if len(keys) > 0 && !hasKey(keys, l.hostKey) {
+		l.close()
+		return nil
+	}
+	return l
+}
+
+func (e *Env) line(m Machine) (*line, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("the connections have been closed")
+	}
+	id := strings.Join([]string{m.SSH.Username, m.address(), m.SSH.KeyName, m.SSH.PrivateKeyFile, m.SSH.BastionHost, m.SSH.ProxyHost}, "\x00")
+	ln := e.lines[id]
+	if ln == nil {
+		ln = &line{turn: make(chan struct{}, 1)}
+		e.lines[id] = ln
+	}
+	return ln, nil
+}
+
+// link returns the live connection to the machine, dialing for as long as the
+// patience allows when there is none.
+func (e *Env) link(ctx context.Context, t *dag.Task, m Machine, p patience) (*link, error) {
+	ln, err := e.line(m)
+	if err != nil {
+		return nil, err
+	}
+	if l := ln.current(m.HostKeys); l != nil {
+		return l, nil
+	}
+	select {
+	case ln.turn <- struct{}{}:
+		defer func() { <-ln.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if l := ln.current(m.HostKeys); l != nil {
+		return l, nil
+	}
+	if len(m.HostKeys) == 0 {
+		m.HostKeys = ln.pins
+	}
+	l, err := e.dialUntil(ctx, t, m, p)
+	if err != nil {
+		return nil, err
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	ln.live, ln.pins = l, []string{l.hostKey}
+	if e.shutting() {
+		l.close()
+		return nil, errors.New("the connections have been closed")
+	}
+	return l, nil
+}
+
+func (e *Env) shutting() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
+}
+
+// drop ends the live connection to the machine, if any.
+func (e *Env) drop(m Machine) {
+	if ln, err := e.line(m); err == nil {
+		ln.shut()
+	}
+}
+
+// address is where the machine is dialed.
+func (m Machine) address() string { return net.JoinHostPort(m.Host, strconv.Itoa(m.Port)) }
+
+// label is what messages call the machine.
+func (m Machine) label() string {
+	if m.Thing != "" {
+		return m.Thing + " at " + m.address()
+	}
+	return m.address()
+}

@@ -1,0 +1,294 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/net/proxy"
+)
+
+const (
+	dialTimeout      = 5 * time.Second // for one TCP connection: a booting machine drops what comes too early
+	handshakeTimeout = time.Minute
+	keepAlive        = 5 * time.Second
+	maxSessions      = 8 // OpenSSH allows 10 on a connection unless told otherwise
+)
+
+// link is one live SSH connection.
+type link struct {
+	client  *ssh.Client
+	conn    *quietConn
+	hostKey string        // what the server showed
+	done    chan struct{} // closed when the connection has ended
+	slots   chan struct{}
+
+	mu     sync.Mutex
+	files  *sftp.Client
+	noSFTP bool // the server has no such subsystem
+}
+
+func (l *link) dead() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// broke reports whether the connection is the reason why something failed. A
+// channel learns of it a moment before the connection does.
+func (l *link) broke() bool {
+	select {
+	case <-l.done:
+		return true
+	case <-time.After(50 * time.Millisecond):
+		return false
+	}
+}
+
+func (l *link) close() {
+	l.conn.Close() // first: closing in good order waits for a peer that may be gone
+	l.client.Close()
+}
+
+// session opens one channel. Release must be called when it is not used any more.
+func (l *link) session(ctx context.Context) (s *ssh.Session, release func(), err error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.done:
+		return nil, nil, errors.New("the connection is lost")
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	type opened struct {
+		s   *ssh.Session
+		err error
+	}
+	c := make(chan opened, 1)
+	go func() {
+		s, err := l.client.NewSession()
+		c <- opened{s, err}
+	}()
+	free := func() { <-l.slots }
+	select {
+	case o := <-c:
+		if o.err != nil {
+			free()
+			return nil, nil, o.err
+		}
+		return o.s, sync.OnceFunc(func() { o.s.Close(); free() }), nil
+	case <-ctx.Done():
+		go func() {
+			if o := <-c; o.err == nil {
+				o.s.Close()
+			}
+			free()
+		}()
+		return nil, nil, ctx.Err()
+	}
+}
+
+// quietConn remembers when the peer was last heard of.
+type quietConn struct {
+	net.Conn
+	heard atomic.Int64  // Unix nanoseconds
+	idle  time.Duration // deadline of each read and write, 0 for none
+}
+
+func (c *quietConn) Read(b []byte) (int, error) {
+	if c.idle > 0 {
+		c.SetReadDeadline(time.Now().Add(c.idle))
+	}
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+func (c *quietConn) Write(b []byte) (int, error) {
+	if c.idle > 0 {
+		c.SetWriteDeadline(time.Now().Add(c.idle))
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *quietConn) quiet() time.Duration {
+	return time.Since(time.Unix(0, c.heard.Load()))
+}
+
+// patrol asks a silent peer for a sign of life and closes the connection when
+// there is none: one that is only half open would never tell.
+func (l *link) patrol(interval time.Duration) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	asking := make(chan struct{}, 1)
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-tick.C:
+		}
+		switch q := l.conn.quiet(); {
+		case q > 3*interval:
+			l.close()
+			return
+		case q > interval/2:
+			select {
+			case asking <- struct{}{}:
+				go func() {
+					l.client.SendRequest("keepalive@openssh.com", true, nil)
+					<-asking
+				}()
+			default: // the last question is still open
+			}
+		}
+	}
+}
+
+// dial makes one connection to the machine, without patience.
+func (e *Env) dial(ctx context.Context, t *dag.Task, m Machine) (*link, error) {
+	var via *link
+	connect := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext
+	switch s := m.SSH; {
+	case s.BastionHost != "":
+		b, err := e.bastion(ctx, t, m)
+		if err != nil {
+			return nil, err
+		}
+		via, connect = b, b.client.DialContext
+	case s.ProxyHost != "":
+		p, err := socks(t, s)
+		if err != nil {
+			return nil, err
+		}
+		connect = p.DialContext
+	}
+	l, err := e.handshake(ctx, t, connect, m.address(), m.SSH.login(), m.HostKeys, m.SSH)
+	if err != nil {
+		if via != nil {
+			via.close()
+		}
+		return nil, err
+	}
+	if via != nil {
+		go func() { <-l.done; via.close() }()
+	}
+	return l, nil
+}
+
+// bastion connects to the jump host. A key that is not known is pinned for the
+// life of this process.
+func (e *Env) bastion(ctx context.Context, t *dag.Task, m Machine) (*link, error) {
+	s := m.SSH
+	port := s.BastionPort
+	if port == 0 {
+		port = 22
+	}
+	b := Machine{Endpoint: Endpoint{Host: s.BastionHost, Port: port}, SSH: SSH{Username: s.BastionUsername}}
+	ln, err := e.line(b)
+	if err != nil {
+		return nil, err
+	}
+	keys := s.BastionHostKeys
+	ln.mu.Lock()
+	if len(keys) == 0 {
+		keys = ln.pins
+	}
+	ln.mu.Unlock()
+	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	l, err := e.handshake(ctx, t, d.DialContext, b.address(), s.bastionLogin(), keys, s)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the bastion %s: %w", s.BastionHost, err)
+	}
+	if len(keys) == 0 {
+		t.Warn("the host key of the bastion %s is not known; trusting %s from now on", s.BastionHost, fingerprint(l.hostKey))
+		ln.mu.Lock()
+		ln.pins = []string{l.hostKey}
+		ln.mu.Unlock()
+	}
+	return l, nil
+}
+
+func socks(t *dag.Task, s SSH) (proxy.ContextDialer, error) {
+	port := s.ProxyPort
+	if port == 0 {
+		port = 1080
+	}
+	var auth *proxy.Auth
+	if s.ProxyUsername != "" {
+		pw, err := t.Reveal(s.ProxyPassword)
+		if err != nil {
+			return nil, permanent{err}
+		}
+		auth = &proxy.Auth{User: s.ProxyUsername, Password: pw}
+	}
+	d, err := proxy.SOCKS5("tcp", net.JoinHostPort(s.ProxyHost, strconv.Itoa(port)), auth, &net.Dialer{Timeout: dialTimeout})
+	if err != nil {
+		return nil, err
+	}
+	return d.(proxy.ContextDialer), nil
+}
+
+func (e *Env) handshake(ctx context.Context, t *dag.Task, connect func(context.Context, string, string) (net.Conn, error), addr string, who login, known []string, s SSH) (*link, error) {
+	l := &link{done: make(chan struct{}), slots: make(chan struct{}, maxSessions)}
+	check, algos, err := verifier(addr, known, &l.hostKey)
+	if err != nil {
+		return nil, permanent{err}
+	}
+	tc, err := connect(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	// Keys and agent are only asked for when somebody answers.
+	auth, authDone, err := e.methods(t, who)
+	if err != nil {
+		tc.Close()
+		return nil, permanent{err}
+	}
+	defer authDone()
+	l.conn = &quietConn{Conn: tc}
+	l.conn.heard.Store(time.Now().UnixNano())
+	conf := &ssh.ClientConfig{
+		Config:            ssh.Config{Ciphers: s.Ciphers, KeyExchanges: s.KeyExchanges},
+		User:              who.user,
+		Auth:              auth,
+		HostKeyCallback:   check,
+		HostKeyAlgorithms: algos,
+		ClientVersion:     "SSH-2.0-imgflow",
+	}
+	tc.SetDeadline(time.Now().Add(handshakeTimeout))
+	stop := context.AfterFunc(ctx, func() { tc.Close() })
+	c, chans, reqs, err := ssh.NewClientConn(l.conn, addr, conf)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		tc.Close()
+		return nil, err
+	}
+	tc.SetDeadline(time.Time{})
+	l.conn.idle = s.ReadWriteTimeout
+	l.client = ssh.NewClient(c, chans, reqs)
+	go func() {
+		l.client.Wait()
+		close(l.done)
+	}()
+	switch interval := s.KeepAliveInterval; {
+	case interval == 0:
+		go l.patrol(keepAlive)
+	case interval > 0:
+		go l.patrol(interval)
+	}
+	return l, nil
+}

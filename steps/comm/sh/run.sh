@@ -1,0 +1,62 @@
+# The detached runner; its directory is the run's.
+# $1 token  $2 suffix of this starter's files  $3 where the script must lie, or nothing
+# $4 1: leave it there  $5 1: under a terminal  $6 boot id  $7 where it lies already, outside
+T=$1 U=$2 P=$3 KEEP=$4 PTY=$5 B=$6 A=$7
+umask 077
+mkdir claim 2>/dev/null || { rm -f "cmd.$U" "script.$U" "$0"; exit 0; }  # exactly one starter passes
+trap : TERM INT                                                    # caught, so that children get the default back
+exec 8>&1 >/dev/null
+quit() { printf '%s\n' "$1" >fail; exit 1; }
+grep '^oom_kill ' /proc/vmstat >oom 2>/dev/null 8>&- &
+if [ -n "$P" ] && [ -e "script.$U" ]; then
+  [ ! -d "$P" ] || quit "$P is a directory"
+  z=$(mv -f "script.$U" "$P" 2>&1) || quit "$z"
+fi
+mkfifo o e d 2>/dev/null || quit "no named pipes"
+: >out; : >err; : >ok
+printf -- '-\n%08190d\n' 0 >st || quit "no space"                   # reserved now: a full disk cannot lose the status
+exec 9<>d
+# One reader for each stream. FIFOs, not plain files: a script that opens
+# /dev/stderr would empty a file, and a full disk would hit the script. When the
+# spool can take no more the reader goes on to drain, so that nobody gets SIGPIPE.
+spool() { (
+  trap 'k=1; kill $c' TERM; k=; exec 4<$1
+  cat <&4 >>$2 4<&- & c=$!
+  wait $c && { echo $1 >&9; exit; }
+  trap '' TERM
+  [ -n "$k" ] || { rm -f ok; cat <&4 >/dev/null; echo $1 >&9; exit; }
+  exec cat <&4 >/dev/null
+  ) 8>&- & }
+spool o out; co=$!; spool e err; ce=$!
+exec 6>o 7>e
+read -r z </proc/$$/stat; z=${z##*) }; set -- $z
+printf '%s\n' "$$ ${20} $B ." >run
+exec 8>&-                                                          # tells the starter
+if command -v setsid >/dev/null; then S=setsid; else S=; fi
+if [ "$PTY" = 1 ] && command -v script >/dev/null && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+  { IFS= read -r z; printf '%s; exec script -qefc "exec sh %s/tty" /dev/null\n' "$z" "$PWD"; cat >tty; } <"cmd.$U" >cmd.tty
+  U=tty; export TERM="${TERM:-xterm}"
+fi
+{ IMGFLOW_RUN=$T $S sh "./cmd.$U" 6>&- 7>&- 9>&-; rc=$?; } 2>why
+sig=0; [ ! -s why ] || [ $rc -le 128 ] || sig=$((rc - 128))          # sh tells of real signal deaths only ("Killed")
+oom=0
+if [ $rc = 137 ]; then # a count of the whole machine, so only probably this run's
+  read -r z k0 <oom; set -- $(grep '^oom_kill ' /proc/vmstat); [ "${2:-0}" = "${k0:-0}" ] || oom=1
+fi
+[ -z "$P" ] || [ "$KEEP" = 1 ] || rm -f "$P"
+[ -z "$A" ] || rm -f "$A"
+# A mark behind all that the command wrote. Its readers end now, unless a daemon
+# holds the streams open: then wait only until the mark is in the spool.
+printf '\001\nEND%s\n' "$T" >&6; printf '\001\nEND%s\n' "$T" >&7; exec 6>&- 7>&-
+{ sleep .1 2>/dev/null || sleep 1; echo t >&9; } &
+seen() { z=$(($(stat -c %s $1) / 65536)); [ $z = 0 ] || z=$((z - 1)); dd bs=65536 skip=$z <$1 2>/dev/null | grep -qF "END$T"; }
+full=0; read -r x <&9
+[ "$x" = t ] || read -r y <&9
+if [ "$x" = t ] || [ "$y" = t ]; then
+  i=0; until seen out && seen err || [ ! -e ok ] || [ $i -ge 1500 ]; do i=$((i + 1)); sleep .02 2>/dev/null || sleep 1; done
+  [ $i -lt 1500 ] || full=1
+  [ ! -e ok ] || kill $co $ce 2>/dev/null                           # leftover daemons write to a drain from now on
+fi
+[ -e ok ] || full=1
+[ -e cancelled ] && c=1 || c=0
+printf '%s\n' "$rc $sig $oom $full $c ." 1<>st

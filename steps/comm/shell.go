@@ -1,0 +1,247 @@
+package comm
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"golang.org/x/crypto/ssh"
+)
+
+// remote is a Remote over SSH.
+type remote struct {
+	env *Env
+	t   *dag.Task
+	m   Machine
+}
+
+var _ Remote = (*remote)(nil)
+
+func (r *remote) link(ctx context.Context) (*link, error) {
+	return r.env.link(ctx, r.t, r.m, r.m.SSH.redialPatience())
+}
+
+// bootstrap is a command that any login shell understands: it takes exactly n
+// bytes of its input as a script for sh and leaves the rest to the script. A
+// shell reading its own script would swallow some of the rest. What the script
+// holds is never seen in a list of processes.
+func bootstrap(n int) string {
+	return fmt.Sprintf(`exec sh -c 'eval "$(dd ibs=1 obs=65536 count=%d 2>/dev/null)"'`, n)
+}
+
+// quote makes one word of sh of any text without NUL.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// tail keeps the last bytes that were written to it.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+const tailSize = 4 << 10
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.b = append(w.b, p...)
+	if len(w.b) > 2*tailSize {
+		w.b = append(w.b[:0], w.b[len(w.b)-tailSize:]...)
+	}
+	return len(p), nil
+}
+
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.b[max(0, len(w.b)-tailSize):]
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "?"))
+}
+
+// said makes what a machine said part of an error.
+func said(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }), "; ")
+}
+
+// exitError is a command that ran and failed.
+type exitError struct {
+	exit Exit
+	text string // what it wrote to stderr
+}
+
+func (e *exitError) Error() string {
+	s := fmt.Sprintf("exit status %d", e.exit.Code)
+	if e.exit.Signal != 0 {
+		s = fmt.Sprintf("killed by signal %d", e.exit.Signal)
+	}
+	return s + said(e.text)
+}
+
+// errDropped is a channel that ended without an exit status.
+var errDropped = errors.New("the connection was lost")
+
+// session runs a script of ours once, on the link. Stdin feeds what the script
+// leaves of its input; stdout takes its output.
+func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout io.Writer) error {
+	s, release, err := l.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	defer context.AfterFunc(ctx, release)()
+	var errs tail
+	s.Stdout, s.Stderr = stdout, &errs
+	in, err := s.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.Start(bootstrap(len(text))); err != nil {
+		return err
+	}
+	fed := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(in, text)
+		if err == nil && stdin != nil {
+			if _, err = io.Copy(in, stdin); errors.Is(err, io.EOF) {
+				err = nil // the script ended without reading all: its status tells
+			}
+		}
+		in.Close()
+		fed <- err
+	}()
+	err = s.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var ee *ssh.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &ee):
+		x := Exit{Code: ee.ExitStatus()}
+		if n, ok := signals[ee.Signal()]; ok {
+			x.Signal, x.Code = n, 128+n
+		}
+		return &exitError{x, errs.String()}
+	default:
+		var missing *ssh.ExitMissingError
+		if errors.As(err, &missing) || errors.Is(err, io.EOF) {
+			return fmt.Errorf("%w%s", errDropped, said(errs.String()))
+		}
+		return err
+	}
+	select {
+	case err := <-fed:
+		return err
+	default: // it needed no more
+		return nil
+	}
+}
+
+var signals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}
+
+// attempt calls f with a live connection, again with a new one when the
+// connection broke, until f has an answer or the machine stays away.
+func (r *remote) attempt(ctx context.Context, f func(l *link) error) error {
+	for n := 0; ; n++ {
+		l, err := r.link(ctx)
+		if err != nil {
+			return err
+		}
+		err = f(l)
+		var ee *exitError
+		if err == nil || ctx.Err() != nil || errors.As(err, &ee) || errors.As(err, new(permanent)) {
+			return err
+		}
+		if !l.broke() && !errors.Is(err, errDropped) {
+			return err
+		}
+		if n >= 20 {
+			return fmt.Errorf("gave up after %d broken connections: %w", n, err)
+		}
+		r.t.Detail("connection to %s lost, trying again", r.m.label())
+		if err := sleep(ctx, min(50*time.Millisecond<<min(n, 8), 5*time.Second)); err != nil {
+			return err
+		}
+	}
+}
+
+// shell runs a script of ours with the text as its input.
+func (r *remote) shell(ctx context.Context, text, stdin string) ([]byte, *exitError, error) {
+	var out bytes.Buffer
+	err := r.attempt(ctx, func(l *link) error {
+		out.Reset()
+		return l.script(ctx, text, strings.NewReader(stdin), &out)
+	})
+	var ee *exitError
+	if errors.As(err, &ee) {
+		return out.Bytes(), ee, nil
+	}
+	return out.Bytes(), nil, err
+}
+
+func (e *exitError) err() error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+// Exec runs the command with sh. Standard input is sent again when the
+// connection breaks, if it can be rewound; else that is an error.
+func (r *remote) Exec(ctx context.Context, command string, stdin io.Reader) ([]byte, Exit, error) {
+	var out bytes.Buffer
+	again := rewinder(stdin)
+	err := r.attempt(ctx, func(l *link) error {
+		out.Reset()
+		if err := again(); err != nil {
+			return err
+		}
+		return l.script(ctx, command, stdin, &out)
+	})
+	var ee *exitError
+	if errors.As(err, &ee) {
+		return out.Bytes(), ee.exit, nil
+	}
+	if err != nil {
+		return nil, Exit{}, fmt.Errorf("cannot run a command on %s: %w", r.m.label(), err)
+	}
+	return out.Bytes(), Exit{}, nil
+}
+
+// rewinder returns a function to call before every reading of r.
+func rewinder(r io.Reader) func() error {
+	if r == nil {
+		return func() error { return nil }
+	}
+	s, ok := r.(io.Seeker)
+	start := int64(0)
+	if ok {
+		var err error
+		if start, err = s.Seek(0, io.SeekCurrent); err != nil {
+			ok = false
+		}
+	}
+	first := true
+	return func() error {
+		if first {
+			first = false
+			return nil
+		}
+		if !ok {
+			return permanent{errors.New("the connection was lost and what was being sent cannot be read a second time")}
+		}
+		_, err := s.Seek(start, io.SeekStart)
+		return err
+	}
+}
+
+func base64Key(k ssh.PublicKey) string { return base64.StdEncoding.EncodeToString(k.Marshal()) }
