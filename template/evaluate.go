@@ -244,11 +244,10 @@ func (e *evaluator) value(v Value, path string) Value {
 			fields[i].Value = e.value(f.Value, path+"."+f.Name)
 			if strings.Contains(f.Name, "{{") {
 				key := e.value(textValue(f.Pos, f.Name), path+"."+f.Name)
-				name, err := interp.Plain(key.Text)
-				if err != nil || interp.Marked(name) {
-					e.scope.errs.Add(f.Pos, "", "cannot use the key %q: it must be known before the build, and must not be sensitive", f.Name)
-				} else {
-					fields[i].Name = name
+				if interp.Marked(key.Text) {
+					e.scope.errs.Add(f.Pos, "", "cannot use a sensitive variable in the name of a key")
+				} else if key.Kind == String {
+					fields[i].Name = key.Text
 				}
 			}
 		}

@@ -36,8 +36,8 @@ type Value struct {
 
 // Field is one key of an object with its value.
 type Field struct {
-	Name  string
-	Pos   Pos // of the name
+	Name  string // after Evaluate, as interp.Early leaves it
+	Pos   Pos    // of the name
 	Value Value
 }
 

@@ -131,6 +131,35 @@ func TestDerivedNamesDiffer(t *testing.T) {
 	}
 }
 
+// Whoever knows the variables can make the derived secrets again from their names.
+func TestResolve(t *testing.T) {
+	e := env()
+	texts := []string{
+		"{{user `pw` | upper}}", "{{replace `s` `a,\"b)` 1 (user `pw` | upper | lower)}}", "{{split (user `pw`) `c` 1}}",
+		"{{printf `%s:%d:%s` (user `pw`) 3 (print `x` (user `pw`))}}", "{{user `pw` | urlquery}}", "{{clean_resource_name (user `pw`)}}",
+		"{{upper (print (user `pw`) `(`)}}",
+	}
+	for _, text := range texts {
+		if _, err := interp.Early(text, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(e.Secrets) < len(texts)+1 {
+		t.Errorf("secrets %q", e.Secrets)
+	}
+	for name, want := range e.Secrets {
+		got, err := interp.Resolve(name, func(n string) (string, bool) { return "s3cret", n == "pw" })
+		if err != nil || got != want {
+			t.Errorf("Resolve(%s) = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"other", "upper(other)", "upper()", "upper(", "upper(pw,pw)", "nothing(pw)", `replace("a","b",c,pw)`, "split(pw)", `printf()`, "upper(3)"} {
+		if got, err := interp.Resolve(name, func(n string) (string, bool) { return "s3cret", n == "pw" }); err == nil {
+			t.Errorf("Resolve(%s) = %q", name, got)
+		}
+	}
+}
+
 func TestEarlyFaults(t *testing.T) {
 	tests := []struct {
 		in     string
@@ -274,6 +303,15 @@ func FuzzEarly(f *testing.F) {
 		if _, err := interp.Waits(got); err != nil {
 			t.Fatalf("Early(%q) = %q: %v", in, got, err)
 		}
+	})
+}
+
+func FuzzResolve(f *testing.F) {
+	for _, s := range []string{"pw", "upper(pw)", `replace("a","b",1,upper(pw))`, `printf("%s",pw,"x")`, "upper(", `upper("\ue000pw\ue001")`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		interp.Resolve(name, func(n string) (string, bool) { return "s3cret", n == "pw" })
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 )
 
@@ -67,7 +66,7 @@ func known(text string, secrets map[string]string) error {
 // sealed wraps fn so that it works on the real values of the markers among its arguments. If there
 // were any, a text it returns is registered in secrets and replaced by a marker of its own.
 func sealed(name string, fn any, secrets map[string]string) any {
-	return wrap(fn, func(args []string) (func(string) (string, error), func(string) string) {
+	return wrap(fn, func(args []any) (func(string) (string, error), func(string) string) {
 		reveal := func(s string) (string, error) {
 			return Reveal(s, func(n string) (string, error) {
 				v, ok := secrets[n]
@@ -77,15 +76,7 @@ func sealed(name string, fn any, secrets map[string]string) any {
 				return v, nil
 			})
 		}
-		// Quoted unless it is one marker and nothing else, so that different calls have different names.
-		for i, a := range args {
-			if inner := strings.TrimSuffix(strings.TrimPrefix(a, MarkOpen), MarkClose); Mark(inner) == a && !strings.ContainsAny(inner, MarkOpen+MarkClose) {
-				args[i] = inner
-			} else {
-				args[i] = strconv.Quote(a)
-			}
-		}
-		derived := name + "(" + strings.Join(args, ",") + ")"
+		derived := deriveName(name, args)
 		return reveal, func(result string) string {
 			if result == "" {
 				return ""
@@ -98,7 +89,7 @@ func sealed(name string, fn any, secrets map[string]string) any {
 
 // refusing wraps fn so that it fails when a marker is among its arguments.
 func refusing(name string, fn any) any {
-	return wrap(fn, func([]string) (func(string) (string, error), func(string) string) {
+	return wrap(fn, func([]any) (func(string) (string, error), func(string) string) {
 		return func(s string) (string, error) {
 			if Marked(s) {
 				return "", fmt.Errorf("%s cannot change a sensitive value at build time", name)
@@ -109,8 +100,8 @@ func refusing(name string, fn any) any {
 }
 
 // wrap returns a function of fn's type. When none of its arguments holds a marker it is fn. Otherwise
-// guard gets the arguments as text, and returns what to do to each text argument and to the result.
-func wrap(fn any, guard func(args []string) (arg func(string) (string, error), result func(string) string)) any {
+// guard gets the arguments, and returns what to do to each text argument and to the result.
+func wrap(fn any, guard func(args []any) (arg func(string) (string, error), result func(string) string)) any {
 	v := reflect.ValueOf(fn)
 	t := v.Type()
 	fail := func(err error) []reflect.Value {
@@ -132,17 +123,15 @@ func wrap(fn any, guard func(args []string) (arg func(string) (string, error), r
 				args = append(args, last.Index(i))
 			}
 		}
-		texts, marked := make([]string, len(args)), false
+		values, marked := make([]any, len(args)), false
 		for i, a := range args {
-			if a.CanInterface() {
-				texts[i] = fmt.Sprint(a.Interface())
-			}
-			marked = marked || strings.ContainsAny(texts[i], MarkOpen+MarkClose)
+			values[i] = a.Interface()
+			marked = marked || strings.ContainsAny(fmt.Sprint(values[i]), MarkOpen+MarkClose)
 		}
 		if !marked {
 			return call(in)
 		}
-		arg, result := guard(texts)
+		arg, result := guard(values)
 		real := append([]reflect.Value{}, in...)
 		if t.IsVariadic() {
 			last := in[len(in)-1]

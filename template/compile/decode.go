@@ -48,7 +48,7 @@ func newDecoder(s Scope) *decoder {
 }
 
 func (d *decoder) into(v template.Value, x any) {
-	d.object(v, reflect.ValueOf(x).Elem(), "")
+	d.object(v, reflect.ValueOf(x).Elem(), "", option{})
 }
 
 func (d *decoder) err(p template.Pos, hint, path, format string, args ...any) {
@@ -121,8 +121,9 @@ var renamed = map[string]string{
 	"temporary_security_group_source_cidr": "temporary_security_group_source_cidrs",
 }
 
-// object decodes v into a struct. The prefix is the path of v with a dot at its end, or empty.
-func (d *decoder) object(v template.Value, into reflect.Value, prefix string) {
+// object decodes v into a struct. The prefix is the path of v with a dot at its end, or empty. What
+// is late in the outer option is late in the struct.
+func (d *decoder) object(v template.Value, into reflect.Value, prefix string, outer option) {
 	opts := options(into)
 	var known []string
 	for _, o := range opts {
@@ -149,6 +150,9 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string) {
 			continue
 		}
 		o := opts[i]
+		if outer.late && !o.late {
+			o.late, o.fields = true, outer.fields
+		}
 		if to := o.replacement(); to != "" {
 			d.err(f.Pos, "", path, "it is called %s now", to)
 			continue
@@ -204,7 +208,7 @@ func (d *decoder) value(v template.Value, into reflect.Value, path string, o opt
 		return
 	case secretType:
 		if text, ok := d.text(v, path, o); ok {
-			d.secret(v, text, into, path)
+			d.secret(v, text, into, path, o)
 		}
 		return
 	case fileType:
@@ -235,7 +239,7 @@ func (d *decoder) value(v template.Value, into reflect.Value, path string, o opt
 			v = v.List[0]
 		}
 		if d.is(v, path, template.Object) {
-			d.object(v, into, path+".")
+			d.object(v, into, path+".", o)
 		}
 	case reflect.Slice:
 		d.slice(v, into, path, o)
@@ -296,8 +300,10 @@ func (d *decoder) text(v template.Value, path string, o option) (string, bool) {
 	return v.Text, ok
 }
 
-func (d *decoder) secret(v template.Value, text string, into reflect.Value, path string) {
-	if text != "" && !oneMarker(text) {
+// secret seals what the user wrote. A late text is left as it is, since it is not final: its step evaluates it
+// first, and puts the secrets in after that, where they cannot be taken for actions.
+func (d *decoder) secret(v template.Value, text string, into reflect.Value, path string, o option) {
+	if text != "" && !oneMarker(text) && !o.late {
 		real, err := interp.Reveal(text, func(name string) (string, error) {
 			if v, ok := d.Secrets[name]; ok {
 				return v, nil
@@ -501,9 +507,13 @@ func (d *decoder) mapping(v template.Value, into reflect.Value, path string, o o
 			if f.Value.Kind == template.Null {
 				continue
 			}
+			name, ok := d.text(template.Value{Pos: f.Pos, Kind: template.String, Text: f.Name}, at+"."+f.Name, o)
+			if !ok {
+				continue
+			}
 			x := reflect.New(into.Type().Elem()).Elem()
-			d.value(f.Value, x, at+"."+f.Name, o)
-			m.SetMapIndex(reflect.ValueOf(f.Name).Convert(into.Type().Key()), x)
+			d.value(f.Value, x, at+"."+name, o)
+			m.SetMapIndex(reflect.ValueOf(name).Convert(into.Type().Key()), x)
 		}
 	}
 	into.Set(m)

@@ -58,6 +58,8 @@ type all struct {
 	Disk    inner             `json:"disk"`
 	Extra   *inner            `json:"extra"`
 	Disks   []inner           `json:"disks"`
+	Blocks  []Embedded        `json:"blocks" option:"late=SourceAMI"`
+	Late    dag.Secret        `json:"late" option:"late"`
 	Command string            `json:"command" option:"late=Path+Vars+build"`
 	Secret  dag.Secret        `json:"secret"`
 	Script  dag.File          `json:"script"`
@@ -92,7 +94,7 @@ func TestDecode(t *testing.T) {
 		{`{"owners": "a,b", "codes": "0,2"}`, all{Owners: []string{"a", "b"}, Codes: []int{0, 2}}},
 		{`{"owners": ["a,b", 7, null], "codes": ["0", 2]}`, all{Owners: []string{"a,b", "7"}, Codes: []int{0, 2}}},
 		{`{"owners": ""}`, all{Owners: []string{}}},
-		{`{"owners": "{{user ` + "`pw`" + ` | replace ` + "`a,b` `,` 1" + `}},x"}`, all{Owners: []string{interp.Mark(`replace("a,b",",","1",pw)`), "x"}}},
+		{`{"owners": "{{user ` + "`pw`" + ` | replace ` + "`a,b` `,` 1" + `}},x"}`, all{Owners: []string{interp.Mark(`replace("a,b",",",1,pw)`), "x"}}},
 		{`{"tags": {"A": "b", "n": 1, "late": "{{ .SourceAMI }}", "gone": null}}`, all{Tags: map[string]string{"A": "b", "n": "1", "late": "{{ .SourceAMI }}"}}},
 		{`{"tags": [{"A": "b"}, {"c": "d"}]}`, all{Tags: map[string]string{"A": "b", "c": "d"}}},
 		{`{"disk": {"size": 1}, "extra": [{"on": true}], "disks": {"size": 2}}`,
@@ -103,6 +105,9 @@ func TestDecode(t *testing.T) {
 		{`{"text": "p={{user ` + "`pw`" + `}}"}`, all{Text: "p=" + interp.Mark("pw")}},
 		{`{"secret": "{{user ` + "`pw`" + `}}"}`, all{Secret: dag.Secret(interp.Mark("pw"))}},
 		{`{"secret": ""}`, all{}},
+		{`{"blocks": {"region": "{{ .SourceAMI }}"}}`, all{Blocks: []Embedded{{"{{ .SourceAMI }}"}}}},
+		{`{"late": "echo {{user ` + "`pw`" + `}} | {{.Path}}"}`, all{Late: dag.Secret("echo " + interp.Mark("pw") + " | {{.Path}}")}},
+		{`{"tags": {"{{ .SourceAMI }}": "{{user ` + "`r`" + `}}", "{{user ` + "`r`" + `}}": "x"}}`, all{Tags: map[string]string{"{{ .SourceAMI }}": "eu", "eu": "x"}}},
 		{`{"never": false}`, all{}},
 	}
 	for _, tt := range tests {
@@ -164,6 +169,7 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"name": [1]}`, &must{}, `2:29: cannot use name: a text is expected, not a list | `},
 		{`{"name": "n", "sub": [{}]}`, &must{}, `2:42: cannot use x: the option sub[0].name is missing | `},
 		{`{"name": "n", "odd": 1}`, &must{}, `2:41: cannot use odd: options of the type chan int cannot be read | this is a defect of imgflow: please report it`},
+		{`{"blocks": [{"region": "{{.X}}"}]}`, &all{}, `2:43: cannot use blocks[0].region: {{ .X }} means nothing here | `},
 		{`{"wait": 5}`, &all{}, `2:29: cannot use wait: a duration needs a unit | write "5s" for seconds or "5m" for minutes`},
 		{`{"wait": "5 minutes"}`, &all{}, `2:29: cannot use wait: "5 minutes" is not a duration | write it as "90s", "5m" or "1h30m"`},
 		{`{"bool": "perhaps"}`, &all{}, `2:29: cannot use bool: true or false is expected, not "perhaps" | `},

@@ -16,7 +16,7 @@
 //	required      the option must be there and not empty
 //	unsupported   using it is an error that says "not supported yet"
 //	deprecated=x  using it is an error that names x
-//	late          the text is a source for interp.Late: it may hold build-time actions
+//	late          the text, or each text and key in it, is a source for interp.Late: it may hold build-time actions
 //	late=A+B      the same, but only {{ .A }} and {{ .B }}; the word build allows {{ build `…` }}
 //	flatten       the options of the struct are options of the one around it
 //	-             not an option
@@ -35,4 +35,8 @@
 // What a user writes into a dag.Secret option is sealed: the struct gets a marker, the text goes to the secrets of
 // the evaluated template. A dag.File is looked for in the working directory first, then in the template's
 // folder; its path is stored whole, with a trailing slash if the user wrote one.
+//
+// The engine puts the values of secrets into every other text before a step runs, so a late text
+// that may hold secrets should be a dag.Secret tagged late: it is not sealed, and the step calls interp.Late first and
+// Task.Reveal on the result, so that braces in a password are never taken for an action.
 package compile
