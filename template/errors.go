@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func (es *Errors) Add(p Pos, hint, format string, args ...any) {
 // Sorted returns the errors in the order of their places, each once.
 func (es Errors) Sorted() Errors {
 	out := slices.Clone(es)
-	slices.SortStableFunc(out, func(a, b Error) int { return a.Pos.compare(b.Pos) })
+	slices.SortFunc(out, func(a, b Error) int { return cmp.Or(a.Pos.compare(b.Pos), strings.Compare(a.Text, b.Text)) })
 	return slices.CompactFunc(out, func(a, b Error) bool {
 		return a.Pos.compare(b.Pos) == 0 && a.Text == b.Text
 	})

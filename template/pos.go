@@ -22,7 +22,7 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// before orders by file, as first met, then by place.
+// compare orders by file, then by place.
 func (p Pos) compare(q Pos) int {
 	if p.File != q.File {
 		return strings.Compare(p.File, q.File)

@@ -81,5 +81,5 @@ func (v Value) At(offset int) Pos {
 	return v.Pos.src.pos(v.start + i)
 }
 
-// Text makes a text that has no place in a file.
+// textValue makes a text that has no place in a file.
 func textValue(p Pos, s string) Value { return Value{Pos: p, Kind: String, Text: s} }
