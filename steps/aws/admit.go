@@ -1,0 +1,104 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Admit opens a temporary security group for the communicator, and for nobody
+// but those that the template names or else the caller.
+type Admit struct {
+	Group  dag.Out[SecurityGroup] `json:"group"`
+	Ports  []int                  `json:"ports,omitempty"`
+	CIDRs  []string               `json:"cidrs,omitempty"`  // none: the caller's own address
+	Insist bool                   `json:"insist,omitempty"` // fail where the caller's address cannot be learned
+}
+
+// Admitted says who may reach the machine.
+type Admitted struct {
+	CIDRs []string `json:"cidrs,omitempty"`
+}
+
+func (Admit) Kind() string  { return "aws.admit" }
+func (Admit) Title() string { return "open the security group" }
+
+// Do adds the rules; those that are there already are no error.
+func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) {
+	g := s.Group.Value()
+	at, err := c.at(ctx, g.Place)
+	if err != nil || len(s.Ports) == 0 {
+		return Admitted{}, err
+	}
+	cidrs := s.CIDRs
+	if len(cidrs) == 0 {
+		own, err := callerCIDR(ctx, at)
+		if err != nil {
+			if s.Insist {
+				return Admitted{}, fmt.Errorf("cannot learn this machine's public address for temporary_security_group_source_public_ip: %w", err)
+			}
+			own = "0.0.0.0/0"
+			t.Warn("this machine's public address cannot be learned (%v): the security group admits everybody; set temporary_security_group_source_cidrs to narrow it", err)
+		}
+		cidrs = []string{own}
+	}
+	in := &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &g.ID}
+	for _, port := range s.Ports {
+		p := types.IpPermission{IpProtocol: ptr("tcp"), FromPort: ptr(int32(port)), ToPort: ptr(int32(port))}
+		for _, c := range cidrs {
+			if strings.Contains(c, ":") {
+				p.Ipv6Ranges = append(p.Ipv6Ranges, types.Ipv6Range{CidrIpv6: ptr(c)})
+			} else {
+				p.IpRanges = append(p.IpRanges, types.IpRange{CidrIp: ptr(c)})
+			}
+		}
+		in.IpPermissions = append(in.IpPermissions, p)
+	}
+	_, err = at.api.AuthorizeSecurityGroupIngress(ctx, in)
+	if err != nil && judge("AuthorizeSecurityGroupIngress", since(g.Made), err).is != exists {
+		return Admitted{}, fault("open the security group "+g.ID, "AuthorizeSecurityGroupIngress", since(g.Made), err)
+	}
+	t.Say("admitting %s to port %s", list(cidrs), strings.Trim(fmt.Sprint(s.Ports), "[]"))
+	return Admitted{CIDRs: cidrs}, nil
+}
+
+// publicIP answers with the address that it was asked from.
+const publicIP = "https://checkip.amazonaws.com"
+
+// callerCIDR is the caller as the instance will see it. Whoever plays EC2 on this
+// machine sees it from this machine, so nobody is asked.
+func callerCIDR(ctx context.Context, at *site) (string, error) {
+	if at.loopback {
+		return "127.0.0.0/8", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, publicIP, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	p, err := io.ReadAll(io.LimitReader(resp.Body, 100))
+	if err != nil {
+		return "", err
+	}
+	ip, err := netip.ParseAddr(strings.TrimSpace(string(p)))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return "", errors.New(publicIP + " gave no address")
+	}
+	return netip.PrefixFrom(ip, ip.BitLen()).String(), nil
+}

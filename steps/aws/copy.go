@@ -1,0 +1,71 @@
+package aws
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// CopyImage copies a finished image to another region. The copy is an Image of
+// its own, for which another ImageReady waits.
+type CopyImage struct {
+	Place                             // where to
+	Of           dag.Out[Artifact]    `json:"of"`
+	Source       dag.Out[SourceImage] `json:"source"` // what late words stand for
+	Description  string               `json:"description,omitempty"`
+	Tags         map[string]string    `json:"tags,omitempty"`
+	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty"`
+	Minutes      int                  `json:"minutes,omitempty"` // to be done in that time; 0 leaves it to AWS
+}
+
+func (CopyImage) Kind() string    { return "aws.copy" }
+func (s CopyImage) Title() string { return "copy the image to " + s.Region }
+
+// Patience covers the limit on copies at once.
+func (CopyImage) Patience() time.Duration { return 30 * time.Minute }
+
+// Do asks for the copy; its client token makes a repeated call give back the same
+// image.
+func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
+	of := s.Of.Value()
+	at, err := c.at(ctx, s.Place)
+	if err != nil {
+		return Image{}, err
+	}
+	source := s.Source.Value()
+	description, err := source.late("ami_description", s.Description)
+	if err != nil {
+		return Image{}, err
+	}
+	tags, err := source.lateTags("tags", s.Tags)
+	if err != nil {
+		return Image{}, err
+	}
+	snapshotTags, err := source.lateTags("snapshot_tags", s.SnapshotTags)
+	if err != nil {
+		return Image{}, err
+	}
+	in := &ec2.CopyImageInput{
+		ClientToken: ptr(clientToken(t.Token, 0)), Name: &of.Name, Description: optional(description), SourceImageId: &of.ID, SourceRegion: &of.Region,
+		TagSpecifications: append(tagged(c.tags(t, tags), types.ResourceTypeImage), tagged(c.tags(t, over(tags, snapshotTags)), types.ResourceTypeSnapshot)...),
+	}
+	if s.Minutes > 0 {
+		in.SnapshotCopyCompletionDurationMinutes = ptr(int64(s.Minutes))
+	}
+	t.Say("copying %s to %s", of.ID, s.Region)
+	out, err := at.api.CopyImage(ctx, in)
+	if err == nil {
+		return Image{s.Place, text(out.ImageId), of.Name, t.Token, now()}, nil
+	}
+	if judge("CopyImage", 0, err).is == exists {
+		image, lookErr := patient(ctx, at.settle, func() (Image, error) { return at.image(ctx, t) })
+		if lookErr == nil {
+			return image, nil
+		}
+	}
+	return Image{}, fault("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err)
+}

@@ -1,0 +1,184 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// CreateImage makes an image of a stopped instance.
+type CreateImage struct {
+	From         dag.Out[Stopped]     `json:"from" dag:"hold"`
+	Source       dag.Out[SourceImage] `json:"source"`
+	Name         string               `json:"name"`
+	Description  string               `json:"description,omitempty"`
+	Tags         map[string]string    `json:"tags,omitempty"`
+	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty"`
+	Mappings     []BlockDevice        `json:"mappings,omitempty"`
+
+	// What only has to come first.
+	Settled dag.Out[Regrouped]    `json:"settled" key:"-"`
+	Free    dag.Out[Deregistered] `json:"free" key:"-"`
+}
+
+// Image is an image that is being made or has been.
+type Image struct {
+	Place
+	ID    string    `json:"id"`
+	Name  string    `json:"name"`
+	Token string    `json:"token"` // its snapshots carry it too
+	Made  time.Time `json:"made"`
+}
+
+func (CreateImage) Kind() string    { return "aws.image" }
+func (s CreateImage) Title() string { return "create the image " + s.Name }
+
+// Patience covers the limits on snapshots of one volume.
+func (CreateImage) Patience() time.Duration { return 15 * time.Minute }
+
+// Do asks for the image and does not wait for it, or adopts what an earlier
+// attempt has made.
+func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
+	from := s.From.Value()
+	at, err := c.at(ctx, from.Place)
+	if err != nil {
+		return Image{}, err
+	}
+	source := s.Source.Value()
+	description, err := source.late("ami_description", s.Description)
+	if err != nil {
+		return Image{}, err
+	}
+	tags, err := source.lateTags("tags", s.Tags)
+	if err != nil {
+		return Image{}, err
+	}
+	snapshotTags, err := source.lateTags("snapshot_tags", s.SnapshotTags)
+	if err != nil {
+		return Image{}, err
+	}
+	in := &ec2.CreateImageInput{
+		InstanceId: &from.ID, Name: &s.Name, Description: optional(description),
+		TagSpecifications: append(tagged(c.tags(t, tags), types.ResourceTypeImage), tagged(c.tags(t, over(tags, snapshotTags)), types.ResourceTypeSnapshot)...),
+	}
+	for _, d := range s.Mappings {
+		in.BlockDeviceMappings = append(in.BlockDeviceMappings, d.mapping())
+	}
+	t.Say("creating the image %s from %s", s.Name, from.ID)
+	out, err := at.api.CreateImage(ctx, in)
+	if err == nil {
+		t.Say("image %s", text(out.ImageId))
+		return Image{from.Place, text(out.ImageId), s.Name, t.Token, now()}, nil
+	}
+	doing := fmt.Sprintf("create the image %q", s.Name)
+	if judge("CreateImage", 0, err).is == exists {
+		image, lookErr := patient(ctx, at.settle, func() (Image, error) { return at.image(ctx, t) })
+		if lookErr == nil {
+			return image, nil
+		}
+	}
+	return Image{}, fault(doing, "CreateImage", 0, err)
+}
+
+// image is the one that a task has made.
+func (s *site) image(ctx context.Context, t *dag.Task) (Image, error) {
+	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{byToken(t)}, IncludeDeprecated: ptr(true)})
+	if err != nil {
+		return Image{}, fault("look for the image", "DescribeImages", old, err)
+	}
+	for _, i := range out.Images {
+		if i.State != types.ImageStateDeregistered {
+			return Image{s.Place, text(i.ImageId), text(i.Name), t.Token, now()}, nil
+		}
+	}
+	return Image{}, dag.ErrNotFound
+}
+
+// Find looks for the image by its id, or by the token of its making.
+func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
+	return seek(ctx, c, i.Place, func(s *site) (Image, error) {
+		if i.ID == "" {
+			return s.image(ctx, t)
+		}
+		found, err := s.listImages(ctx, []string{i.ID})
+		if err != nil {
+			return i, fault("look for "+i.ID, "DescribeImages", old, err)
+		}
+		if v, ok := found[i.ID]; !ok || v.State == types.ImageStateDeregistered {
+			return i, dag.ErrNotFound
+		}
+		return i, nil
+	})
+}
+
+// Undo deregisters the image and deletes its snapshots. Those of an image that is
+// not finished may not be listed in it yet: they carry its token.
+func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
+	at, err := c.at(ctx, i.Place)
+	if err != nil {
+		return err
+	}
+	return at.removeImage(ctx, i.ID, i.Token)
+}
+
+func (s *site) removeImage(ctx context.Context, id, token string) error {
+	found, err := s.listImages(ctx, []string{id})
+	if err != nil {
+		return fault("look for "+id, "DescribeImages", old, err)
+	}
+	image, there := found[id]
+	if there && text(image.DeregistrationProtection) != "" && text(image.DeregistrationProtection) != "disabled" {
+		if _, err := s.api.DisableImageDeregistrationProtection(ctx, &ec2.DisableImageDeregistrationProtectionInput{ImageId: &id}); err != nil {
+			return fault("lift the protection of "+id, "DisableImageDeregistrationProtection", old, err)
+		}
+	}
+	ids := snapshots(image)
+	if err := s.deregister(ctx, id); err != nil {
+		return err
+	}
+	look := func() ([]string, error) {
+		more, err := s.snapshotsOf(ctx, token)
+		if err == nil && len(more) == 0 {
+			err = dag.ErrNotFound
+		}
+		return more, err
+	}
+	more, err := look()
+	if errors.Is(err, dag.ErrNotFound) && there && len(ids) == 0 { // a young image's snapshots come after it
+		more, err = patient(ctx, s.settle, look)
+	}
+	if err != nil && !errors.Is(err, dag.ErrNotFound) {
+		return err
+	}
+	for _, id := range more {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return s.deleteSnapshots(ctx, ids)
+}
+
+// snapshotsOf are the snapshots that carry a token.
+func (s *site) snapshotsOf(ctx context.Context, token string) (ids []string, err error) {
+	if token == "" {
+		return nil, nil
+	}
+	out, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{filter("tag:"+TagToken, token)}})
+	if err != nil {
+		return nil, fault("look for snapshots", "DescribeSnapshots", old, err)
+	}
+	for _, sn := range out.Snapshots {
+		ids = append(ids, text(sn.SnapshotId))
+	}
+	return ids, nil
+}
+
+// Label is the image's id.
+func (i Image) Label() string { return i.ID }

@@ -1,0 +1,70 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// ImageReady waits until an image can be used. From then on the instance that it
+// was made of is not needed, and the image is a result.
+type ImageReady struct {
+	Image dag.Out[Image] `json:"image" dag:"settle"`
+}
+
+// Artifact is a finished image.
+type Artifact struct {
+	Place
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Snapshots []string `json:"snapshots,omitempty"`
+}
+
+func (ImageReady) Kind() string  { return "aws.ready" }
+func (ImageReady) Title() string { return "wait until the image is ready" }
+
+// Do has no deadline: as long as AWS says that the image is pending, it is.
+func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (Artifact, error) {
+	in := s.Image.Value()
+	at, err := c.at(ctx, in.Place)
+	if err != nil {
+		return Artifact{}, err
+	}
+	t.Say("waiting until %s is ready", in.ID)
+	i, err := at.images.wait(ctx, in.ID, func(i types.Image) (bool, error) {
+		switch i.State {
+		case types.ImageStateAvailable:
+			return true, nil
+		case types.ImageStatePending, types.ImageStateTransient:
+			return false, nil
+		}
+		why := "AWS gives no reason"
+		if i.StateReason != nil && text(i.StateReason.Message) != "" {
+			why = text(i.StateReason.Message)
+		}
+		return false, fmt.Errorf("cannot use %s: it is %s: %s", in.ID, i.State, why)
+	})
+	switch code, _ := apiError(err); {
+	case errors.Is(err, dag.ErrNotFound):
+		return Artifact{}, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
+	case code != "":
+		return Artifact{}, fault("wait for "+in.ID, "DescribeImages", old, err)
+	case err != nil:
+		return Artifact{}, err
+	}
+	a := Artifact{Place: in.Place, ID: in.ID, Name: in.Name, Snapshots: snapshots(i)}
+	// The mark that keeps orphan hunters off, whose lease is not renewed for ever.
+	if err := at.setTags(ctx, map[string]string{TagArtifact: "true"}, slices.Concat([]string{a.ID}, a.Snapshots)...); err != nil {
+		return Artifact{}, fault("mark "+in.ID+" as finished", "CreateTags", since(in.Made), err)
+	}
+	t.Say("%s: %s is ready", a.Region, a.ID)
+	return a, nil
+}
+
+// Label is what a user looks for at the end.
+func (a Artifact) Label() string { return a.Region + ": " + a.ID }

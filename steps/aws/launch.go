@@ -1,0 +1,332 @@
+package aws
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// Launch starts the instance that becomes the image.
+type Launch struct {
+	Place
+	Build string `json:"build"` // two builds never share an instance
+	MachineOptions
+	PublicIP *bool                    `json:"public_ip,omitempty"`
+	Source   dag.Out[SourceImage]     `json:"source"`
+	Network  dag.Out[Network]         `json:"network"`
+	KeyName  string                   `json:"key_name,omitempty"` // an existing key pair
+	KeyPair  dag.Out[KeyPair]         `json:"key_pair"`
+	GroupIDs []string                 `json:"group_ids,omitempty"` // existing security groups
+	Groups   []dag.Out[SecurityGroup] `json:"groups,omitempty" dag:"hold"`
+	HostKey  dag.Out[comm.Key]        `json:"host_key"` // the machine is to show, where it takes one
+
+	// What only has to come first.
+	Checked  dag.Out[Namesakes] `json:"checked" key:"-"`
+	Admitted dag.Out[Admitted]  `json:"admitted" key:"-"`
+}
+
+// Instance is a launched machine.
+type Instance struct {
+	Place
+	ID   string    `json:"id"`
+	VPC  string    `json:"vpc,omitempty"`
+	Made time.Time `json:"made"`
+}
+
+func (Launch) Kind() string    { return "aws.launch" }
+func (s Launch) Title() string { return "launch " + s.InstanceType }
+
+// Patience covers a capacity that comes and goes.
+func (Launch) Patience() time.Duration { return 5 * time.Minute }
+
+// Do launches one instance. Every try has a client token of its own, derived from
+// the task's, so that a repeated call gives back the instance that it made.
+func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error) {
+	at, err := c.at(ctx, s.Place)
+	if err != nil {
+		return Instance{}, err
+	}
+	source := s.Source.Value()
+	in, err := s.request(c, t, source)
+	if err != nil {
+		return Instance{}, err
+	}
+	network := s.Network.Value()
+	tries := network.Subnets
+	if len(tries) == 0 {
+		tries = []Subnet{{Zone: network.Zone}}
+	}
+	groups := s.groups(network)
+	var failure error
+	for i, try := range tries {
+		where := s.stand(in, try, groups)
+		in.ClientToken = ptr(clientToken(t.Token, i))
+		t.Say("launching %s from %s (%s)%s", s.InstanceType, source.ID, source.Name, where)
+		out, err := at.api.RunInstances(ctx, in)
+		if err == nil && len(out.Instances) == 1 {
+			return at.launched(t, out.Instances[0]), nil
+		}
+		if err == nil {
+			return Instance{}, fmt.Errorf("cannot launch %s: EC2 launched %d instances instead of one", s.InstanceType, len(out.Instances))
+		}
+		failure = fault("launch "+s.InstanceType, "RunInstances", s.age(), err)
+		switch judge("RunInstances", s.age(), err).is {
+		case exists:
+			// The token was used, with other words: what it made is ours all the same.
+			found, lookErr := patient(ctx, at.settle, func() (types.Instance, error) { return at.alive(ctx, byToken(t)) })
+			if lookErr == nil {
+				return at.launched(t, found), nil
+			}
+			return Instance{}, failure
+		case full:
+			if i+1 < len(tries) {
+				t.Warn("no room for %s%s; trying the next subnet", s.InstanceType, where)
+			}
+			continue
+		}
+		return Instance{}, failure
+	}
+	if code, _ := apiError(failure); code == "InsufficientInstanceCapacity" { // it may come back within minutes
+		failure = dag.Retry(failure, 15*time.Second)
+	}
+	return Instance{}, failure
+}
+
+// clientToken names one try; EC2 takes 64 characters.
+func clientToken(token string, try int) string {
+	if try == 0 {
+		return token
+	}
+	suffix := fmt.Sprintf("-s%d", try)
+	return token[:min(len(token), 64-len(suffix))] + suffix
+}
+
+// age is that of the youngest thing the call speaks of.
+func (s Launch) age() time.Duration {
+	age := time.Duration(old)
+	if s.KeyPair.Set() {
+		age = min(age, since(s.KeyPair.Value().Made))
+	}
+	for _, g := range s.Groups {
+		age = min(age, since(g.Value().Made))
+	}
+	return age
+}
+
+func (s Launch) groups(n Network) (ids []string) {
+	ids = append(ids, s.GroupIDs...)
+	ids = append(ids, n.Groups...)
+	for _, g := range s.Groups {
+		ids = append(ids, g.Value().ID)
+	}
+	return ids
+}
+
+// stand puts the place of one try into the request.
+func (s Launch) stand(in *ec2.RunInstancesInput, try Subnet, groups []string) (where string) {
+	in.SubnetId, in.SecurityGroupIds, in.NetworkInterfaces = nil, nil, nil
+	in.Placement = s.placement(try.Zone)
+	switch {
+	case s.PublicIP != nil && try.ID != "":
+		in.NetworkInterfaces = []types.InstanceNetworkInterfaceSpecification{{
+			DeviceIndex: ptr(int32(0)), SubnetId: &try.ID, Groups: groups, AssociatePublicIpAddress: s.PublicIP, DeleteOnTermination: ptr(true)}}
+	case try.ID != "":
+		in.SubnetId, in.SecurityGroupIds = &try.ID, groups
+	default:
+		in.SecurityGroupIds = groups
+	}
+	switch {
+	case try.ID != "":
+		return " in " + try.ID
+	case try.Zone != "":
+		return " in " + try.Zone
+	}
+	return ""
+}
+
+func (s Launch) placement(zone string) *types.Placement {
+	p := types.Placement{Tenancy: types.Tenancy(s.Placement.Tenancy)}
+	if p.Tenancy == "" {
+		p.Tenancy = types.Tenancy(s.Tenancy)
+	}
+	p.AvailabilityZone = optional(zone)
+	p.HostId = optional(s.Placement.HostID)
+	p.HostResourceGroupArn = optional(s.Placement.HostResourceGroupARN)
+	if p == (types.Placement{}) {
+		return nil
+	}
+	return &p
+}
+
+// request is the call but for the place.
+func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInstancesInput, error) {
+	tags, err := source.lateTags("run_tags", merged(s.RunTags, s.RunTag))
+	if err != nil {
+		return nil, err
+	}
+	volumes := map[string]string{}
+	for _, b := range s.RunVolumeTag {
+		volumes[b.Key+b.Name] = b.Value
+	}
+	volumes, err = source.lateTags("run_volume_tags", over(s.RunVolumeTags, volumes))
+	if err != nil {
+		return nil, err
+	}
+	instance := c.tags(t, tags)
+	if instance["Name"] == "" {
+		instance["Name"] = "imgflow builder"
+	}
+	in := &ec2.RunInstancesInput{
+		ImageId: &source.ID, InstanceType: types.InstanceType(s.InstanceType), MinCount: ptr(int32(1)), MaxCount: ptr(int32(1)),
+		KeyName:             optional(s.KeyName),
+		BlockDeviceMappings: s.mappings(source),
+		TagSpecifications: slices.Concat(
+			tagged(instance, types.ResourceTypeInstance),
+			tagged(c.tags(t, volumes), types.ResourceTypeVolume),
+			tagged(c.tags(t, tags), types.ResourceTypeNetworkInterface)),
+		InstanceInitiatedShutdownBehavior: types.ShutdownBehavior(s.ShutdownBehavior),
+	}
+	if s.KeyPair.Set() {
+		in.KeyName = ptr(s.KeyPair.Value().Name)
+	}
+	s.hardware(in)
+	data, err := s.userData(c, t, source)
+	if err != nil {
+		return nil, err
+	}
+	if data != "" {
+		in.UserData = ptr(base64.StdEncoding.EncodeToString([]byte(data)))
+	}
+	if s.lifetime(c) > 0 && s.ShutdownBehavior == "" {
+		in.InstanceInitiatedShutdownBehavior = types.ShutdownBehaviorTerminate
+	}
+	return in, nil
+}
+
+// hardware sets what the template says of the machine itself.
+func (s Launch) hardware(in *ec2.RunInstancesInput) {
+	if s.EBSOptimized {
+		in.EbsOptimized = ptr(true)
+	}
+	if s.NitroEnclave {
+		in.EnclaveOptions = &types.EnclaveOptionsRequest{Enabled: ptr(true)}
+	}
+	if burstable(s.InstanceType) {
+		credits := "standard"
+		if s.UnlimitedCredits || s.T2Unlimited {
+			credits = "unlimited"
+		}
+		in.CreditSpecification = &types.CreditSpecificationRequest{CpuCredits: &credits}
+	}
+	if s.InstanceProfile != "" {
+		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: &s.InstanceProfile}
+	}
+	if m := s.Metadata; m != (Metadata{}) {
+		in.MetadataOptions = &types.InstanceMetadataOptionsRequest{
+			HttpEndpoint: types.InstanceMetadataEndpointState(m.HTTPEndpoint), HttpTokens: types.HttpTokensState(m.HTTPTokens),
+			InstanceMetadataTags: types.InstanceMetadataTagsState(m.Tags)}
+		if m.HopLimit != 0 {
+			in.MetadataOptions.HttpPutResponseHopLimit = ptr(int32(m.HopLimit))
+		}
+	}
+	for _, l := range s.Licenses {
+		in.LicenseSpecifications = append(in.LicenseSpecifications, types.LicenseConfigurationRequest{LicenseConfigurationArn: &l.Request.ARN})
+	}
+	if s.CapacityPreference != "" || s.CapacityID != "" || s.CapacityGroupARN != "" {
+		r := &types.CapacityReservationSpecification{CapacityReservationPreference: types.CapacityReservationPreference(s.CapacityPreference)}
+		if s.CapacityID != "" || s.CapacityGroupARN != "" {
+			r.CapacityReservationTarget = &types.CapacityReservationTarget{
+				CapacityReservationId: optional(s.CapacityID), CapacityReservationResourceGroupArn: optional(s.CapacityGroupARN)}
+		}
+		in.CapacityReservationSpecification = r
+	}
+}
+
+// burstable types have CPU credits.
+func burstable(instanceType string) bool {
+	family, _, _ := strings.Cut(instanceType, ".")
+	return slices.Contains([]string{"t2", "t3", "t3a", "t4g"}, family)
+}
+
+// optional leaves an empty text out of a call.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// launched is the output for an instance that EC2 shows.
+func (s *site) launched(t *dag.Task, i types.Instance) Instance {
+	t.Say("launched %s", text(i.InstanceId))
+	return s.view(i)
+}
+
+func (s *site) view(i types.Instance) Instance {
+	made := now()
+	if i.LaunchTime != nil {
+		made = i.LaunchTime.UTC().Truncate(time.Second)
+	}
+	return Instance{Place: s.Place, ID: text(i.InstanceId), VPC: text(i.VpcId), Made: made}
+}
+
+// alive is the one instance that the filter hits and that is not ending.
+func (s *site) alive(ctx context.Context, f types.Filter) (types.Instance, error) {
+	found, err := s.describeInstances(ctx, f, filter("instance-state-name", "pending", "running", "stopping", "stopped"))
+	if err != nil {
+		return types.Instance{}, fault("look for the instance", "DescribeInstances", old, err)
+	}
+	if len(found) == 0 {
+		return types.Instance{}, dag.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// Find looks for the instance by its id, or by the token of its launch. One that
+// is ending counts as gone.
+func (i Instance) Find(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error) {
+	return seek(ctx, c, i.Place, func(s *site) (Instance, error) {
+		if i.ID == "" {
+			found, err := s.alive(ctx, byToken(t))
+			return s.view(found), err
+		}
+		_, err := s.alive(ctx, filter("instance-id", i.ID))
+		return i, err
+	})
+}
+
+// Undo terminates the instance and returns when it has ended, so that what it
+// used can go next.
+func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
+	at, err := c.at(ctx, i.Place)
+	if err != nil {
+		return err
+	}
+	return at.terminate(ctx, i.ID)
+}
+
+// Label is the instance's id.
+func (i Instance) Label() string { return i.ID }
+
+func (s *site) terminate(ctx context.Context, id string) error {
+	_, err := s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
+	if err != nil {
+		return gone("terminate "+id, "TerminateInstances", err)
+	}
+	_, err = s.instances.wait(ctx, id, func(i types.Instance) (bool, error) {
+		return i.State.Name == types.InstanceStateNameTerminated, nil
+	})
+	if err != nil {
+		return gone("wait for the end of "+id, "TerminateInstances", err)
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// NameCheck finds out early whether the name of the image is free.
+type NameCheck struct {
+	Place
+	Name  string `json:"name"`
+	Force bool   `json:"force,omitempty"` // images of that name will be deregistered
+}
+
+// Namesakes are the caller's images that have the name already.
+type Namesakes struct {
+	IDs []string `json:"ids,omitempty"`
+}
+
+func (NameCheck) Kind() string    { return "aws.name" }
+func (s NameCheck) Title() string { return fmt.Sprintf("check that the name %q is free", s.Name) }
+
+// Do fails when the name is taken, unless the owner of the name has to give way.
+func (s NameCheck) Do(ctx context.Context, c *Cloud, t *dag.Task) (Namesakes, error) {
+	at, err := c.at(ctx, s.Place)
+	if err != nil {
+		return Namesakes{}, err
+	}
+	ids, err := at.namesakes(ctx, s.Name)
+	if err != nil {
+		return Namesakes{}, err
+	}
+	if len(ids) > 0 && !s.Force {
+		return Namesakes{}, fmt.Errorf("cannot use ami_name %q: %s has it already; choose another name, or set force_deregister to replace it", s.Name, list(ids))
+	}
+	return Namesakes{IDs: ids}, nil
+}
+
+// namesakes are the caller's own images of a name.
+func (s *site) namesakes(ctx context.Context, name string) (ids []string, err error) {
+	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", name)}, IncludeDeprecated: ptr(true)})
+	if err != nil {
+		return nil, fault(fmt.Sprintf("look for images called %q", name), "DescribeImages", old, err)
+	}
+	for _, i := range out.Images {
+		if text(i.Name) == name {
+			ids = append(ids, *i.ImageId)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,76 @@
+package aws
+
+import "time"
+
+// NetworkOptions are the options that say where the instance stands.
+type NetworkOptions struct {
+	VPC              string       `json:"vpc_id,omitempty"`
+	VPCFilter        Filter       `json:"vpc_filter,omitzero"`
+	Subnet           string       `json:"subnet_id,omitempty"`
+	SubnetFilter     SubnetFilter `json:"subnet_filter,omitzero"`
+	AvailabilityZone string       `json:"availability_zone,omitempty"`
+	PublicIP         *bool        `json:"associate_public_ip_address,omitempty"`
+	GroupFilter      Filter       `json:"security_group_filter,omitzero"`
+}
+
+// Filter is a set of EC2 filters. A value may hold several, separated by commas.
+type Filter struct {
+	Filters map[string]string `json:"filters,omitempty"`
+	Filter  []NameValue       `json:"filter,omitempty"`
+}
+
+// SubnetFilter chooses among subnets.
+type SubnetFilter struct {
+	Filter
+	MostFree bool `json:"most_free,omitempty"`
+	Random   bool `json:"random,omitempty"`
+}
+
+// NameValue is one filter as a block.
+type NameValue struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
+}
+
+func (f Filter) empty() bool { return len(f.Filters) == 0 && len(f.Filter) == 0 }
+
+// GroupOptions are the options of security groups.
+type GroupOptions struct {
+	GroupID        string   `json:"security_group_id,omitempty"`
+	GroupIDs       []string `json:"security_group_ids,omitempty"`
+	SourceCIDRs    []string `json:"temporary_security_group_source_cidrs,omitempty"`
+	SourcePublicIP bool     `json:"temporary_security_group_source_public_ip,omitempty"`
+}
+
+// KeyOptions are the options of the key pair that the instance is launched with.
+type KeyOptions struct {
+	KeyPairName      string `json:"ssh_keypair_name,omitempty"`
+	TemporaryKeyName string `json:"temporary_key_pair_name,omitempty"`
+	TemporaryKeyType string `json:"temporary_key_pair_type,omitempty"` // ed25519 or rsa
+	TemporaryKeyBits int    `json:"temporary_key_pair_bits,omitempty"`
+}
+
+// ReachOptions are the options that say how the instance is reached, beside
+// those of SSH itself.
+type ReachOptions struct {
+	Communicator   string        `json:"communicator,omitempty"` // ssh, winrm or none
+	Interface      string        `json:"ssh_interface,omitempty"`
+	Pause          time.Duration `json:"pause_before_connecting,omitempty"`
+	DisableStop    bool          `json:"disable_stop_instance,omitempty"`
+	SSMPort        int           `json:"session_manager_port,omitempty" option:"unsupported"`
+	PauseBeforeSSM time.Duration `json:"pause_before_ssm,omitempty" option:"unsupported"`
+}
+
+// WinRMOptions are the options of the communicator winrm.
+type WinRMOptions struct {
+	Username        string        `json:"winrm_username,omitempty"`
+	Password        string        `json:"winrm_password,omitempty"`
+	Host            string        `json:"winrm_host,omitempty"`
+	NoProxy         bool          `json:"winrm_no_proxy,omitempty"`
+	Port            int           `json:"winrm_port,omitempty"`
+	Timeout         time.Duration `json:"winrm_timeout,omitempty"`
+	UseSSL          bool          `json:"winrm_use_ssl,omitempty"`
+	Insecure        bool          `json:"winrm_insecure,omitempty"`
+	UseNTLM         bool          `json:"winrm_use_ntlm,omitempty"`
+	PasswordTimeout time.Duration `json:"windows_password_timeout,omitempty"`
+}

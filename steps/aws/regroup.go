@@ -1,0 +1,52 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// Regroup moves an instance that nobody has to reach any more into the default
+// group of its VPC, so that the temporary group can go while the image is made.
+// It does not wait for the instance to stop.
+type Regroup struct {
+	Instance dag.Out[Instance]     `json:"instance" dag:"settle"`
+	After    dag.Out[comm.Machine] `json:"after"`
+}
+
+// Regrouped names the group that the instance is in now.
+type Regrouped struct {
+	Group string `json:"group"`
+}
+
+func (Regroup) Kind() string  { return "aws.regroup" }
+func (Regroup) Title() string { return "leave the security group" }
+
+// Do changes the groups of the instance; doing it twice is no error.
+func (s Regroup) Do(ctx context.Context, c *Cloud, t *dag.Task) (Regrouped, error) {
+	in := s.Instance.Value()
+	at, err := c.at(ctx, in.Place)
+	if err != nil {
+		return Regrouped{}, err
+	}
+	out, err := at.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
+		Filters: []types.Filter{filter("vpc-id", in.VPC), filter("group-name", "default")}})
+	if err != nil {
+		return Regrouped{}, fault("find the default group of "+in.VPC, "DescribeSecurityGroups", old, err)
+	}
+	if len(out.SecurityGroups) == 0 {
+		return Regrouped{}, fmt.Errorf("cannot find the default group of %s", in.VPC)
+	}
+	group := text(out.SecurityGroups[0].GroupId)
+	_, err = at.api.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{InstanceId: &in.ID, Groups: []string{group}})
+	if err != nil {
+		return Regrouped{}, fault("move "+in.ID+" to the group "+group, "ModifyInstanceAttribute", since(in.Made), err)
+	}
+	t.Detail("moved %s to the group %s", in.ID, group)
+	return Regrouped{group}, nil
+}

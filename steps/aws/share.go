@@ -1,0 +1,90 @@
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Share lets others use a finished image.
+type Share struct {
+	Of dag.Out[Artifact] `json:"of"`
+	Sharing
+}
+
+// Attributed is a finished image to which something was done.
+type Attributed struct {
+	Place
+	ID string `json:"id"`
+}
+
+func (Share) Kind() string  { return "aws.share" }
+func (Share) Title() string { return "share the image" }
+
+// Do makes one call for each attribute; doing it twice is no error.
+func (s Share) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
+	of := s.Of.Value()
+	at, err := c.at(ctx, of.Place)
+	if err != nil {
+		return Attributed{}, err
+	}
+	if add := s.launchers(); len(add) > 0 {
+		t.Say("sharing %s", of.ID)
+		_, err := at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+			ImageId: &of.ID, LaunchPermission: &types.LaunchPermissionModifications{Add: add}})
+		if err != nil {
+			return Attributed{}, fault("share "+of.ID, "ModifyImageAttribute", 0, err)
+		}
+	}
+	if len(s.ProductCodes) > 0 {
+		_, err := at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: &of.ID, ProductCodes: s.ProductCodes})
+		if err != nil {
+			return Attributed{}, fault("add product codes to "+of.ID, "ModifyImageAttribute", 0, err)
+		}
+	}
+	if add := s.readers(); len(add) > 0 {
+		for _, id := range of.Snapshots {
+			t.Say("sharing %s", id)
+			_, err := at.api.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
+				SnapshotId: &id, CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add}})
+			if err != nil {
+				return Attributed{}, fault("share "+id, "ModifySnapshotAttribute", 0, err)
+			}
+		}
+	}
+	return Attributed{of.Place, of.ID}, nil
+}
+
+// empty reports whether the image stays the caller's own.
+func (s Sharing) empty() bool {
+	return len(s.launchers()) == 0 && len(s.readers()) == 0 && len(s.ProductCodes) == 0
+}
+
+func (s Sharing) launchers() (add []types.LaunchPermission) {
+	for _, u := range s.Users {
+		add = append(add, types.LaunchPermission{UserId: &u})
+	}
+	for _, g := range s.Groups {
+		add = append(add, types.LaunchPermission{Group: types.PermissionGroup(g)})
+	}
+	for _, arn := range s.OrgARNs {
+		add = append(add, types.LaunchPermission{OrganizationArn: &arn})
+	}
+	for _, arn := range s.OUARNs {
+		add = append(add, types.LaunchPermission{OrganizationalUnitArn: &arn})
+	}
+	return add
+}
+
+func (s Sharing) readers() (add []types.CreateVolumePermission) {
+	for _, u := range s.SnapshotUsers {
+		add = append(add, types.CreateVolumePermission{UserId: &u})
+	}
+	for _, g := range s.SnapshotGroups {
+		add = append(add, types.CreateVolumePermission{Group: types.PermissionGroup(g)})
+	}
+	return add
+}

@@ -1,0 +1,151 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Source finds the image that a build begins from.
+type Source struct {
+	Place
+	SourceOptions
+	NeedHVM bool `json:"need_hvm,omitempty"` // what is done to the instance needs full virtualization
+}
+
+// SourceImage is an image to begin from, as it was found.
+type SourceImage struct {
+	Place
+	ID           string            `json:"id"`
+	Name         string            `json:"name,omitempty"`
+	Owner        string            `json:"owner,omitempty"`      // an account
+	OwnerName    string            `json:"owner_name,omitempty"` // such as amazon
+	CreationDate string            `json:"creation_date,omitempty"`
+	RootDevice   string            `json:"root_device,omitempty"`
+	Platform     string            `json:"platform,omitempty"` // windows, or nothing
+	Details      string            `json:"details,omitempty"`  // such as Linux/UNIX
+	Architecture string            `json:"architecture,omitempty"`
+	Leaves       []string          `json:"leaves,omitempty"` // devices whose volumes would outlive the instance
+	Tags         map[string]string `json:"tags,omitempty"`
+}
+
+func (Source) Kind() string    { return "aws.source" }
+func (s Source) Title() string { return "find the source image" }
+
+// Do asks for the images that fit and chooses one.
+func (s Source) Do(ctx context.Context, c *Cloud, t *dag.Task) (SourceImage, error) {
+	at, err := c.at(ctx, s.Place)
+	if err != nil {
+		return SourceImage{}, err
+	}
+	in := &ec2.DescribeImagesInput{Filters: filters(Filter{Filters: s.Filter.Filters}), Owners: s.Filter.Owners}
+	if s.Filter.IncludeDeprecated {
+		in.IncludeDeprecated = ptr(true)
+	}
+	if s.SourceAMI != "" {
+		in.ImageIds = []string{s.SourceAMI}
+	}
+	out, err := at.api.DescribeImages(ctx, in)
+	if err != nil {
+		return SourceImage{}, fault("find the source image "+s.what(), "DescribeImages", old, err)
+	}
+	image, err := s.choose(out.Images)
+	if err != nil {
+		return SourceImage{}, err
+	}
+	if s.NeedHVM && image.VirtualizationType != types.VirtualizationTypeHvm {
+		return SourceImage{}, fmt.Errorf("cannot use %s: ena_support and sriov_support need an image with virtualization type hvm, and this one is %s", *image.ImageId, image.VirtualizationType)
+	}
+	if image.RootDeviceType != "" && image.RootDeviceType != types.DeviceTypeEbs {
+		return SourceImage{}, fmt.Errorf("cannot use %s: its root device is an instance store, and only ebs can be imaged", *image.ImageId)
+	}
+	found := s.view(image)
+	t.Say("found image %s (%s)", found.ID, found.Name)
+	return found, nil
+}
+
+// what names the image that is looked for.
+func (s Source) what() string {
+	if s.SourceAMI != "" {
+		return s.SourceAMI
+	}
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(s.Filter.Filters)) {
+		parts = append(parts, k+"="+s.Filter.Filters[k])
+	}
+	return "with " + strings.Join(parts, ", ") + " of " + strings.Join(s.Filter.Owners, ", ")
+}
+
+// choose takes the one image that fits, or the newest if the template says so.
+func (s Source) choose(images []types.Image) (types.Image, error) {
+	switch {
+	case len(images) == 0:
+		return types.Image{}, fmt.Errorf("cannot find the source image %s in %s: no image fits; look at the filters, the owners and the region", s.what(), s.Region)
+	case len(images) == 1:
+		return images[0], nil
+	}
+	slices.SortStableFunc(images, func(a, b types.Image) int {
+		return cmp.Or(cmp.Compare(text(b.CreationDate), text(a.CreationDate)), cmp.Compare(text(b.ImageId), text(a.ImageId)))
+	})
+	if s.Filter.MostRecent {
+		return images[0], nil
+	}
+	var names []string
+	for _, i := range images {
+		names = append(names, text(i.ImageId)+" ("+text(i.Name)+")")
+	}
+	return types.Image{}, fmt.Errorf("cannot choose the source image: %d images fit: %s; narrow the filters or set most_recent", len(images), list(names))
+}
+
+func (s Source) view(i types.Image) SourceImage {
+	v := SourceImage{
+		Place: s.Place, ID: text(i.ImageId), Name: text(i.Name), Owner: text(i.OwnerId), OwnerName: text(i.ImageOwnerAlias),
+		CreationDate: text(i.CreationDate), RootDevice: text(i.RootDeviceName), Platform: string(i.Platform),
+		Details: text(i.PlatformDetails), Architecture: string(i.Architecture),
+	}
+	for _, d := range i.BlockDeviceMappings {
+		if d.Ebs != nil && d.Ebs.DeleteOnTermination != nil && !*d.Ebs.DeleteOnTermination {
+			v.Leaves = append(v.Leaves, text(d.DeviceName))
+		}
+	}
+	if len(i.Tags) > 0 {
+		v.Tags = tagMap(i.Tags)
+	}
+	return v
+}
+
+// cloudInit reports whether the image is known to run cloud-init, which takes a
+// host key from user data.
+func (s SourceImage) cloudInit() bool {
+	if s.Platform != "" {
+		return false
+	}
+	switch s.Owner {
+	case "099720109477", // Canonical
+		"136693071363", // Debian
+		"137112412989": // Amazon Linux
+		return true
+	}
+	return false
+}
+
+// filters puts a template's filters into EC2's form.
+func filters(f Filter) (fs []types.Filter) {
+	all := map[string]string{}
+	maps.Copy(all, f.Filters)
+	for _, b := range f.Filter {
+		all[b.Name] = b.Value
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fs = append(fs, filter(name, strings.Split(all[name], ",")...))
+	}
+	return fs
+}

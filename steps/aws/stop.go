@@ -1,0 +1,63 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// Stop stops the provisioned instance, so that its volumes are at rest.
+type Stop struct {
+	Instance dag.Out[Instance]      `json:"instance"`
+	After    dag.Take[comm.Machine] `json:"after"`
+	Itself   bool                   `json:"itself,omitempty"` // the machine has been told to stop by itself
+}
+
+// Stopped is an instance at rest.
+type Stopped struct {
+	Place
+	ID  string `json:"id"`
+	VPC string `json:"vpc,omitempty"`
+}
+
+func (Stop) Kind() string  { return "aws.stop" }
+func (Stop) Title() string { return "stop the instance" }
+
+// Do stops the instance and waits; one that has stopped by itself is welcome.
+func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
+	in := s.Instance.Value()
+	at, err := c.at(ctx, in.Place)
+	if err != nil {
+		return Stopped{}, err
+	}
+	if s.Itself {
+		t.Say("waiting until %s stops by itself", in.ID)
+	} else {
+		t.Say("stopping %s", in.ID)
+		if _, err := at.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{in.ID}}); err != nil {
+			return Stopped{}, fault("stop "+in.ID, "StopInstances", since(in.Made), err)
+		}
+	}
+	_, err = at.instances.wait(ctx, in.ID, func(i types.Instance) (bool, error) {
+		switch i.State.Name {
+		case types.InstanceStateNameStopped:
+			return true, nil
+		case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated:
+			return false, fmt.Errorf("cannot image %s: it is %s%s", in.ID, i.State.Name, reason(i))
+		}
+		return false, nil
+	})
+	if err != nil {
+		return Stopped{}, waitFault(in.ID, err)
+	}
+	return Stopped{in.Place, in.ID, in.VPC}, nil
+}
+
+// Patience covers an instance that is still pending.
+func (Stop) Patience() time.Duration { return 5 * time.Minute }

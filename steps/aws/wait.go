@@ -1,0 +1,161 @@
+package aws
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// Wait waits until the instance runs and says where it can be reached.
+type Wait struct {
+	Instance     dag.Take[Instance]   `json:"instance"`
+	Source       dag.Out[SourceImage] `json:"source"`
+	HostKey      dag.Out[comm.Key]    `json:"host_key"`           // that the machine was given
+	Communicator string               `json:"protocol,omitempty"` // ssh, winrm or none
+	Interface    string               `json:"interface,omitempty"`
+	User         string               `json:"user,omitempty"`
+}
+
+func (Wait) Kind() string  { return "aws.wait" }
+func (Wait) Title() string { return "wait until the instance runs" }
+
+// Do has no deadline: an instance that will never run says so itself.
+func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, error) {
+	in := s.Instance.Value()
+	at, err := c.at(ctx, in.Place)
+	if err != nil {
+		return comm.Endpoint{}, err
+	}
+	t.Say("waiting until %s runs", in.ID)
+	var host string
+	looks := 0
+	i, err := at.instances.wait(ctx, in.ID, func(i types.Instance) (bool, error) {
+		switch i.State.Name {
+		case types.InstanceStateNameRunning:
+			looks++
+			host = address(i, s.Interface, looks)
+			return host != "" || s.Communicator == "none", nil
+		case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated, types.InstanceStateNameStopping, types.InstanceStateNameStopped:
+			return false, fmt.Errorf("cannot wait for %s: it is %s%s", in.ID, i.State.Name, reason(i))
+		}
+		return false, nil
+	})
+	if err != nil {
+		return comm.Endpoint{}, waitFault(in.ID, err)
+	}
+	source := s.Source.Value()
+	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: sshPort(i), Thing: in.ID, HostKeys: hostKeys(source, s.HostKey), Vars: source.vars()}
+	if len(e.HostKeys) == 0 && e.Protocol == "ssh" {
+		e.HostKeys = at.consoleKeys(ctx, in.ID)
+	}
+	e.Vars["ID"] = in.ID
+	e.Vars["Host"] = host
+	e.Vars["Port"] = strconv.Itoa(e.Port)
+	e.Vars["User"] = s.User
+	e.Vars["ConnType"] = s.Communicator
+	e.Vars["PackerRunUUID"] = t.Run
+	if host != "" {
+		t.Say("%s runs at %s", in.ID, host)
+	}
+	return e, nil
+}
+
+// waitFault words the end of a wait that came to nothing.
+func waitFault(id string, err error) error {
+	if errors.Is(err, dag.ErrNotFound) {
+		return fmt.Errorf("cannot wait for %s: it does not exist any more", id)
+	}
+	if code, _ := apiError(err); code != "" {
+		return fault("wait for "+id, "DescribeInstances", old, err)
+	}
+	return err
+}
+
+// address is where to dial. By itself it prefers the public address, and settles
+// for the private one when no public one has come by the third look.
+func address(i types.Instance, iface string, looks int) string {
+	switch iface {
+	case "public_ip":
+		return text(i.PublicIpAddress)
+	case "private_ip":
+		return text(i.PrivateIpAddress)
+	case "public_dns":
+		return text(i.PublicDnsName)
+	case "private_dns":
+		return text(i.PrivateDnsName)
+	case "ipv6":
+		for _, n := range i.NetworkInterfaces {
+			for _, a := range n.Ipv6Addresses {
+				return text(a.Ipv6Address)
+			}
+		}
+		return text(i.Ipv6Address)
+	}
+	if a := text(i.PublicIpAddress); a != "" || looks < 3 {
+		return a
+	}
+	return text(i.PrivateIpAddress)
+}
+
+// sshPort is 22 but on an embedded EC2 that may not serve it.
+func sshPort(i types.Instance) int {
+	if p, err := strconv.Atoi(tag(i.Tags, portTag)); err == nil && p > 0 {
+		return p
+	}
+	return 22
+}
+
+// reason is why an instance is in the state that it is in.
+func reason(i types.Instance) string {
+	if i.StateReason != nil && text(i.StateReason.Message) != "" {
+		return ": " + text(i.StateReason.Message)
+	}
+	if r := text(i.StateTransitionReason); r != "" {
+		return ": " + r
+	}
+	return ""
+}
+
+// consoleKeys reads the host keys off the console, where cloud-init prints them.
+// Early output is often not there yet: then the key is pinned at first sight.
+func (s *site) consoleKeys(ctx context.Context, id string) (keys []string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := s.api.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: &id, Latest: ptr(true)})
+	if err != nil { // not every type shows its latest output
+		return nil
+	}
+	p, err := base64.StdEncoding.DecodeString(text(out.Output))
+	if err != nil {
+		return nil
+	}
+	return parseConsole(string(p))
+}
+
+// parseConsole takes the first block of host keys; a later one may come from
+// whatever runs on the machine.
+func parseConsole(console string) (keys []string) {
+	inside := false
+	for line := range strings.Lines(console) {
+		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "ec2:"))
+		switch {
+		case strings.Contains(line, "BEGIN SSH HOST KEY KEYS"):
+			inside = true
+		case strings.Contains(line, "END SSH HOST KEY KEYS"):
+			return keys
+		case inside && (strings.HasPrefix(line, "ssh-") || strings.HasPrefix(line, "ecdsa-")):
+			keys = append(keys, line)
+		}
+	}
+	return nil
+}
