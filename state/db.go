@@ -186,6 +186,7 @@ func (d *database) transact(fn func(*bbolt.Tx) error) error {
 // would make a lone writer wait, and commits on a goroutine of its own, where a
 // panic of a damaged file could not be caught.)
 func (d *database) write(puts ...put) error {
+	defer crashPoint()()
 	d.mu.Lock()
 	c, lead := d.next, false
 	if c == nil {
