@@ -1,10 +1,14 @@
 package comm
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 func TestExit(t *testing.T) {
@@ -60,4 +64,146 @@ func TestManyLines(t *testing.T) {
 			t.Errorf("%d bytes, want %d", len(got), want.Len())
 		}
 	})
+}
+
+// The script lies where the template wants it, and goes away.
+func TestPath(t *testing.T) {
+	eachShell(t, func(t *testing.T, s *server) {
+		dir := t.TempDir()
+		for _, keep := range []bool{false, true} {
+			l := newLab(t, s.machine())
+			j := l.job(`echo "$0"; ls -l "$0"`)
+			j.Path, j.Keep, j.Command = dir+"/a b.sh", keep, "'{{.Path}}'; echo '{{.Path}}'"
+			l.mustRun(t, j)
+			got := printed(t, l.log, "stdout")
+			if len(got) != 3 || got[0] != j.Path || !strings.HasPrefix(got[1], "-rwxr-xr-x") || got[2] != j.Path {
+				t.Errorf("%q %q", got, l.lines(t, "stderr"))
+			}
+			if _, err := os.Stat(j.Path); (err == nil) != keep {
+				t.Errorf("keep %v: %v", keep, err)
+			}
+		}
+		for path, want := range map[string]string{dir: "is a directory", dir + "/none/x": "put in its place"} {
+			l := newLab(t, s.machine())
+			j := l.job("exit 0")
+			j.Path = path
+			if _, err := l.remote.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", path, err, want)
+			}
+			if d := left(j.Token); d != nil {
+				t.Errorf("left: %v", d)
+			}
+		}
+	})
+}
+
+// Several jobs of one task keep their streams apart.
+func TestJobsOfOneTask(t *testing.T) {
+	l := newLab(t, sshd(t, "dash").machine())
+	for i := range 3 {
+		j := l.job(fmt.Sprintf("echo job %d; exit %d", i, i))
+		j.Token += fmt.Sprintf("-%d", i)
+		if x := l.mustRun(t, j); x.Code != i {
+			t.Errorf("%d: %+v", i, x)
+		}
+		if got := l.lines(t, fmt.Sprintf("stdout/%d", i)); got != fmt.Sprintf("job %d\n", i) {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	for _, name := range []string{"dash", "bash"} {
+		l := newLab(t, sshd(t, name).machine())
+		j := l.job("test -t 0 && test -t 1 && test -t 2 && echo terminal; exit 7")
+		j.Pty = true
+		if x := l.mustRun(t, j); x != (Exit{Code: 7}) || l.lines(t, "stdout") != "terminal\n" {
+			t.Errorf("%s: %+v %q %q", name, x, l.lines(t, "stdout"), l.lines(t, "stderr"))
+		}
+	}
+	l := newLab(t, sshd(t, "busybox").machine())
+	j := l.job("echo none; exit 7")
+	j.Pty = true
+	if x := l.mustRun(t, j); x != (Exit{Code: 7}) || l.lines(t, "stdout") != "none\n" {
+		t.Errorf("busybox: %+v %q %q", x, l.lines(t, "stdout"), l.lines(t, "stderr"))
+	}
+}
+
+func TestEndlessLine(t *testing.T) {
+	l := newLab(t, sshd(t, "dash").machine())
+	l.mustRun(t, l.job(`head -c 1000000 /dev/zero | tr '\0' x`))
+	n := 0
+	for _, line := range printed(t, l.log, "stdout") {
+		if len(line) > maxLine {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+		n += len(line)
+	}
+	if n != 1000000 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+// What the journal cannot keep is not lost: the machine still has it.
+func TestSinkFails(t *testing.T) {
+	l := newLab(t, sshd(t, "dash").machine())
+	j := l.job("seq 1 100; exit 2")
+	l.sink.fail = func(e dag.Event) error {
+		if e.Stream == "stdout" && e.Text == "50" {
+			return errors.New("disk full")
+		}
+		return nil
+	}
+	if _, err := l.remote.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Fatal(err)
+	}
+	l.sink.fail = nil
+	if x := l.mustRun(t, j); x != (Exit{Code: 2}) {
+		t.Error(x)
+	}
+	if got := printed(t, l.log, "stdout"); len(got) != 100 || got[49] != "50" {
+		t.Errorf("%d lines", len(got))
+	}
+}
+
+// The end mark is found wherever the chunks are cut.
+func TestMark(t *testing.T) {
+	const token = "tok"
+	whole := "a\n\x01\nENDto\nb\x01\nx\r\nlast\x01\nEND" + token + "\nnoise of a daemon\n"
+	for cut := range len(whole) {
+		l := &lab{log: filepath.Join(t.TempDir(), "log")}
+		var err error
+		if l.sink, err = openSink(l.log); err != nil {
+			t.Fatal(err)
+		}
+		jr := newJournal(dagTask(token, l.sink), token)
+		for _, part := range []string{whole[:cut], whole[cut:]} {
+			if err := jr.write(0, []byte(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := printed(t, l.log, "stdout"); strings.Join(got, "|") != "a|\x01|ENDto|b\x01|x|last" || !jr.ended[0] {
+			t.Fatalf("cut at %d: %q", cut, got)
+		}
+		l.sink.f.Close()
+	}
+}
+
+func TestExitKept(t *testing.T) {
+	for _, x := range []Exit{{}, {Code: 255}, {Code: 137, Signal: 9, OOM: true}, {Truncated: true}, {Rebooted: true}} {
+		sink, err := openSink(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		jr := newJournal(dagTask("a", sink), "a-1")
+		if _, ok := jr.finished(); ok {
+			t.Error("finished before the end")
+		}
+		if err := jr.finish(x); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := jr.finished(); !ok || got != x {
+			t.Errorf("%+v, want %+v", got, x)
+		}
+	}
 }

@@ -15,20 +15,21 @@ fi
 mkfifo o e d 2>/dev/null || quit "no named pipes"
 : >out; : >err; : >ok
 printf -- '-\n%08190d\n' 0 >st || quit "no space"                   # reserved now: a full disk cannot lose the status
-exec 9<>d
+# Opened so that nothing waits: busybox takes the end of a child for the end of a wait.
+exec 9<>d 6<>o 7<>e 4<o 5<e
 # One reader for each stream. FIFOs, not plain files: a script that opens
 # /dev/stderr would empty a file, and a full disk would hit the script. When the
 # spool can take no more the reader goes on to drain, so that nobody gets SIGPIPE.
 spool() { (
-  trap 'k=1; kill $c' TERM; k=; exec 4<$1
+  trap 'k=1; kill $c' TERM; k=; exec 4<&$1 5<&- 6<&- 7<&- 8>&-
   cat <&4 >>$2 4<&- & c=$!
   wait $c && { echo $1 >&9; exit; }
   trap '' TERM
   [ -n "$k" ] || { rm -f ok; cat <&4 >/dev/null; echo $1 >&9; exit; }
   exec cat <&4 >/dev/null
-  ) 8>&- & }
-spool o out; co=$!; spool e err; ce=$!
-exec 6>o 7>e
+  ) & }
+spool 4 out; co=$!; spool 5 err; ce=$!
+exec 4<&- 5<&-
 read -r z </proc/$$/stat; z=${z##*) }; set -- $z
 printf '%s\n' "$$ ${20} $B ." >run
 exec 8>&-                                                          # tells the starter
@@ -37,7 +38,7 @@ if [ "$PTY" = 1 ] && command -v script >/dev/null && script -qec true /dev/null 
   { IFS= read -r z; printf '%s; exec script -qefc "exec sh %s/tty" /dev/null\n' "$z" "$PWD"; cat >tty; } <"cmd.$U" >cmd.tty
   U=tty; export TERM="${TERM:-xterm}"
 fi
-{ IMGFLOW_RUN=$T $S sh "./cmd.$U" 6>&- 7>&- 9>&-; rc=$?; } 2>why
+{ IMGFLOW_RUN=$T $S sh "./cmd.$U" 6<&- 7<&- 9<&-; rc=$?; } 2>why
 sig=0; [ ! -s why ] || [ $rc -le 128 ] || sig=$((rc - 128))          # sh tells of real signal deaths only ("Killed")
 oom=0
 if [ $rc = 137 ]; then # a count of the whole machine, so only probably this run's
@@ -47,11 +48,11 @@ fi
 [ -z "$A" ] || rm -f "$A"
 # A mark behind all that the command wrote. Its readers end now, unless a daemon
 # holds the streams open: then wait only until the mark is in the spool.
-printf '\001\nEND%s\n' "$T" >&6; printf '\001\nEND%s\n' "$T" >&7; exec 6>&- 7>&-
+printf '\001\nEND%s\n' "$T" >&6; printf '\001\nEND%s\n' "$T" >&7; exec 6<&- 7<&-
 { sleep .1 2>/dev/null || sleep 1; echo t >&9; } &
 seen() { z=$(($(stat -c %s $1) / 65536)); [ $z = 0 ] || z=$((z - 1)); dd bs=65536 skip=$z <$1 2>/dev/null | grep -qF "END$T"; }
-full=0; read -r x <&9
-[ "$x" = t ] || read -r y <&9
+full=0; read -r x <&9 || x=t
+[ "$x" = t ] || read -r y <&9 || y=t
 if [ "$x" = t ] || [ "$y" = t ]; then
   i=0; until seen out && seen err || [ ! -e ok ] || [ $i -ge 1500 ]; do i=$((i + 1)); sleep .02 2>/dev/null || sleep 1; done
   [ $i -lt 1500 ] || full=1

@@ -1,0 +1,232 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+func dagTask(token string, s dag.Sink) *dag.Task { return dag.NewTask("run", "step", token, s, nil) }
+
+// during runs the job and calls f once when its first line has come.
+func during(t *testing.T, l *lab, j Job, f func(dir string)) (Exit, error) {
+	t.Helper()
+	go func() {
+		for l.sink.Offset(l.task.Token, "stdout") == 0 {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		f("/var/tmp/.imgf-" + j.Token)
+	}()
+	return l.remote.Run(t.Context(), j)
+}
+
+// A run whose end cannot be known is lost, and never started again.
+func TestLost(t *testing.T) {
+	eachShell(t, func(t *testing.T, s *server) {
+		for what, f := range map[string]func(dir string){
+			"runner killed": func(dir string) {
+				b, _ := os.ReadFile(dir + "/run")
+				pid, _ := strconv.Atoi(strings.Fields(string(b))[0])
+				p, _ := os.FindProcess(pid)
+				p.Kill()
+			},
+			"directory removed": func(dir string) { os.RemoveAll(dir) },
+		} {
+			count := filepath.Join(t.TempDir(), "count")
+			l := newLab(t, s.machine())
+			j := l.job("echo x >>" + count + "; echo one; printf two; sleep 1")
+			_, err := during(t, l, j, func(dir string) { time.Sleep(50 * time.Millisecond); f(dir) })
+			var lost *LostError
+			if !errors.As(err, &lost) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if _, err = l.remote.Run(t.Context(), j); !errors.As(err, &lost) {
+				t.Errorf("%s, again: %v", what, err)
+			}
+			if b, _ := os.ReadFile(count); string(b) != "x\n" {
+				t.Errorf("%s: started %d times", what, len(b)/2)
+			}
+			if d := left(j.Token); d != nil {
+				t.Errorf("%s: left on the machine: %v", what, d)
+			}
+		}
+	})
+}
+
+// A changed boot id says that the machine rebooted.
+func TestRebooted(t *testing.T) {
+	s := sshd(t, "dash")
+	boot := filepath.Join(t.TempDir(), "boot")
+	os.WriteFile(boot, []byte("aaaa\n"), 0o644)
+	defer func(old string) { place.boot = old }(place.boot)
+	place.boot = boot
+	for what, f := range map[string]func(dir string){
+		"directory there": func(string) {},
+		"directory gone":  func(dir string) { os.RemoveAll(dir) },
+	} {
+		os.WriteFile(boot, []byte("aaaa\n"), 0o644)
+		l := newLab(t, s.machine())
+		j := l.job("echo one; exec sleep 2")
+		x, err := during(t, l, j, func(dir string) {
+			os.WriteFile(boot, []byte("bbbb\n"), 0o644)
+			f(dir)
+			l.env.drop(s.machine())
+		})
+		if err != nil || !x.Rebooted {
+			t.Errorf("%s: %+v %v", what, x, err)
+		}
+		if x, err := l.remote.Run(t.Context(), j); err != nil || !x.Rebooted {
+			t.Errorf("%s, again: %+v %v", what, x, err)
+		}
+		if l.lines(t, "stdout") != "one\n" {
+			t.Errorf("%s: %q", what, l.lines(t, "stdout"))
+		}
+	}
+}
+
+// carriers are the processes that carry the run's cookie.
+func carriers(token string) (pids []int) {
+	fs, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, f := range fs {
+		if b, _ := os.ReadFile(f); strings.Contains(string(b), "IMGFLOW_RUN="+token) {
+			pid, _ := strconv.Atoi(strings.Split(f, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func TestCancel(t *testing.T) {
+	eachShell(t, func(t *testing.T, s *server) {
+		l := newLab(t, s.machine())
+		j := l.job(`trap '' TERM; setsid sh -c 'trap "" TERM; sleep 61; sleep 62' & sleep 63 & echo ready; sleep 64; sleep 65`)
+		cancelled := make(chan error, 1)
+		x, err := during(t, l, j, func(string) { cancelled <- l.remote.Cancel(context.Background(), j) })
+		if err != nil || x.Code == 0 {
+			t.Error(x, err)
+		}
+		if err := <-cancelled; err != nil {
+			t.Error(err)
+		}
+		for range 100 {
+			if len(carriers(j.Token)) == 0 {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if p := carriers(j.Token); p != nil {
+			t.Errorf("still running: %v", p)
+		}
+		if err := l.remote.Cancel(t.Context(), j); err != nil {
+			t.Errorf("again: %v", err)
+		}
+	})
+}
+
+// A cancelled context leaves the run alone; the next caller finds it.
+func TestSuspended(t *testing.T) {
+	s := sshd(t, "dash")
+	l := newLab(t, s.machine())
+	j := l.job("echo one; sleep 1; echo two; exit 6")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for l.sink.Offset(l.task.Token, "stdout") == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := l.remote.Run(ctx, j); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if x := l.mustRun(t, j); x != (Exit{Code: 6}) || l.lines(t, "stdout") != "one\ntwo\n" {
+		t.Error(x, l.lines(t, "stdout"))
+	}
+}
+
+// A daemon that keeps the streams open does not hold the run up, and lives on.
+func TestDaemon(t *testing.T) {
+	eachShell(t, func(t *testing.T, s *server) {
+		l := newLab(t, s.machine())
+		j := l.job("(while sleep 0.05; do echo noise || exit; done) & sleep 0.2; echo last; exit 5")
+		if x := l.mustRun(t, j); x != (Exit{Code: 5}) || !strings.Contains(l.lines(t, "stdout"), "last\n") {
+			t.Error(x, l.lines(t, "stdout"))
+		}
+		time.Sleep(200 * time.Millisecond)
+		p := carriers(j.Token)
+		if len(p) == 0 {
+			t.Error("the daemon died")
+		}
+		for _, pid := range p {
+			if p, err := os.FindProcess(pid); err == nil {
+				p.Kill()
+			}
+		}
+	})
+}
+
+// A full disk costs output, and neither the command nor its exit status.
+func TestDiskFull(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: needs root to mount a small file system")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "none", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: cannot mount a small file system: %s", out)
+	}
+	defer exec.Command("umount", "-l", dir).Run()
+	defer func(old string) { place.base = old }(place.base)
+	place.base = dir
+	for _, name := range shells {
+		l := newLab(t, sshd(t, name).machine())
+		j := l.job("seq 1 400000; exit 9")
+		if x := l.mustRun(t, j); x != (Exit{Code: 9, Truncated: true}) {
+			t.Errorf("%s: %+v", name, x)
+		}
+		if got := l.lines(t, "stdout"); !strings.HasPrefix(got, "1\n2\n3\n") || len(got) > 2<<20 {
+			t.Errorf("%s: %d bytes kept", name, len(got))
+		}
+		l = newLab(t, sshd(t, name).machine())
+		j = l.job("exit 0 #" + strings.Repeat("x", 2<<20))
+		if _, err := l.remote.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), "cannot be stored") {
+			t.Errorf("%s: a script too big for the disk: %v", name, err)
+		}
+		if m, _ := filepath.Glob(dir + "/.imgf-*/script*"); m != nil {
+			t.Errorf("%s: left: %v", name, m)
+		}
+	}
+}
+
+func TestNoexec(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: needs root to mount a file system")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "noexec,size=1m,mode=1777", "none", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: cannot mount a file system: %s", out)
+	}
+	defer exec.Command("umount", "-l", dir).Run()
+	defer func(old string) { place.base = old }(place.base)
+	place.base = dir
+	for _, name := range []string{"dash", "bash"} {
+		l := newLab(t, sshd(t, name).machine())
+		j := l.job("echo ran; exit 3")
+		if x := l.mustRun(t, j); x != (Exit{Code: 3}) {
+			t.Errorf("%s: %+v %s", name, x, l.lines(t, "stderr"))
+		}
+		if d := left(j.Token); d != nil {
+			t.Errorf("left: %v", d)
+		}
+	}
+}
