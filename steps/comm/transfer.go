@@ -182,12 +182,13 @@ func (r *remote) Upload(ctx context.Context, dst string, src io.Reader, size int
 	return nil
 }
 
-// putScript does what put does, on machines without SFTP.
+// putScript does what put does, on machines without SFTP. It tries with true, not
+// with ":", whose failure would end the shell.
 const putScript = `case $p in -*) p=./$p;; esac
 [ ! -d "$p" ] || { echo "it is a directory" >&2; exit 1; }
 cut() { echo "the upload was cut short" >&2; exit 1; }
 size() { set -- $(ls -ln "$1"); echo "$5"; }
-if { [ ! -e "$p" ] || [ -f "$p" -a -O "$p" ]; } && [ ! -L "$p" ] && : 2>/dev/null >"$t"; then
+if { [ ! -e "$p" ] || [ -f "$p" -a -O "$p" ]; } && [ ! -L "$p" ] && true 2>/dev/null >"$t"; then
 	cat >"$t" && { [ "$n" -lt 0 ] || [ "$(size "$t")" = "$n" ] || { rm -f "$t"; cut; }; } &&
 	if [ "$m" != 0 ]; then chmod "$m" "$t"; elif [ -e "$p" ] && command -v stat >/dev/null; then chmod "$(stat -c %a "$p")" "$t"; fi &&
 	mv -f "$t" "$p" || { rm -f "$t"; exit 1; }

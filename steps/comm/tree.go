@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // smallTree is the size up to which a tree is not worth compressing, in bytes.
@@ -153,6 +154,8 @@ func (r *remote) pack(w io.Writer, src string, zip bool, m *meter) error {
 			h.Name += "/"
 		}
 		h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "", ""
+		// GNU's place for these is where other tars look for a part of the name.
+		h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
 		h.Mode &= 0o777
 		h.Format = tar.FormatGNU // every tar reads it, with names of any length
 		if err := tw.WriteHeader(h); err != nil || !fi.Mode().IsRegular() {

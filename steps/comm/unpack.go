@@ -121,7 +121,7 @@ func (u *unpacker) make(p string, h *tar.Header, body io.Reader) error {
 		return u.file(p, h, body)
 	case tar.TypeSymlink:
 		to := h.Linkname
-		if path.IsAbs(to) || !filepath.IsLocal(filepath.FromSlash(path.Join(path.Dir(filepath.ToSlash(p)), to))) {
+		if path.IsAbs(to) || !filepath.IsLocal(filepath.FromSlash(path.Join(path.Dir(filepath.ToSlash(p)), to))) || u.linked(filepath.Dir(p)) {
 			u.warn("not downloaded: %s is a symbolic link to %s, outside of the directory", h.Name, to)
 			return nil
 		}
@@ -138,6 +138,17 @@ func (u *unpacker) make(p string, h *tar.Header, body io.Reader) error {
 	}
 	u.warn("not downloaded: %s is neither a file nor a directory nor a link", h.Name)
 	return nil
+}
+
+// linked reports whether a symbolic link is part of the way to dir: then a
+// relative link in it does not point to where its text says.
+func (u *unpacker) linked(dir string) bool {
+	for ; dir != "."; dir = filepath.Dir(dir) {
+		if fi, err := u.root.Lstat(dir); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // skipped reports whether the entry is of a kind that is left out.
