@@ -1,0 +1,208 @@
+package aws
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+func TestCheckFindsEveryFault(t *testing.T) {
+	no := false
+	for _, c := range []struct {
+		field string
+		spoil func(*EBS)
+	}{
+		{"ami_name", func(b *EBS) { b.AMIName = "" }},
+		{"ami_name", func(b *EBS) { b.AMIName = "ab" }},
+		{"ami_name", func(b *EBS) { b.AMIName = strings.Repeat("a", 129) }},
+		{"ami_name", func(b *EBS) { b.AMIName = "image:1" }},
+		{"secret_key", func(b *EBS) { b.SecretKey = "x" }},
+		{"access_key", func(b *EBS) { b.AccessKey = "x" }},
+		{"token", func(b *EBS) { b.Token = "x" }},
+		{"custom_endpoint_ec2", func(b *EBS) { b.CustomEndpointEC2 = "example.com" }},
+		{"source_ami", func(b *EBS) { b.SourceOptions = SourceOptions{} }},
+		{"source_ami_filter.owners", func(b *EBS) { b.Filter.Owners = nil }},
+		{"instance_type", func(b *EBS) { b.InstanceType = "" }},
+		{"imds_support", func(b *EBS) { b.IMDSSupport = "v1" }},
+		{"deprecate_at", func(b *EBS) { b.DeprecateAt = "tomorrow" }},
+		{"force_delete_snapshot", func(b *EBS) { b.ForceDeleteSnapshot = true }},
+		{"snapshot_copy_duration_minutes", func(b *EBS) { b.SnapshotCopyMinutes = 20 }},
+		{"tag[0].key", func(b *EBS) { b.Tag = []KeyValue{{Value: "x"}} }},
+		{"run_volume_tag[0].name", func(b *EBS) { b.RunVolumeTag = []VolumeTag{{Value: "x"}} }},
+		{"enable_nitro_enclave", func(b *EBS) { b.NitroEnclave = true }},
+		{"enable_unlimited_credits", func(b *EBS) { b.InstanceType, b.UnlimitedCredits = "m5.large", true }},
+		{"shutdown_behavior", func(b *EBS) { b.ShutdownBehavior = "explode" }},
+		{"user_data_file", func(b *EBS) { b.UserData, b.UserDataFile.Path = "x", "y" }},
+		{"metadata_options.http_tokens", func(b *EBS) { b.Metadata.HTTPTokens = "v2" }},
+		{"metadata_options.http_put_response_hop_limit", func(b *EBS) { b.Metadata.HopLimit = 65 }},
+		{"capacity_reservation_preference", func(b *EBS) { b.CapacityPreference = "closed" }},
+		{"capacity_reservation_group_arn", func(b *EBS) { b.CapacityID, b.CapacityGroupARN = "a", "b" }},
+		{"placement.tenancy", func(b *EBS) { b.Placement = Placement{Tenancy: "dedicated", HostID: "h-1"} }},
+		{"tenancy", func(b *EBS) { b.Tenancy, b.Placement.Tenancy = "default", "default" }},
+		{"max_lifetime", func(b *EBS) { b.MaxLifetime, b.DisableStop = time.Hour, true }},
+		{"launch_block_device_mappings[0].device_name", func(b *EBS) { b.LaunchMappings = []BlockDevice{{}} }},
+		{"launch_block_device_mappings[0].kms_key_id", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "a", KMSKeyID: "alias/x", Encrypted: &no}}
+		}},
+		{"launch_block_device_mappings[0].iops", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "a", VolumeType: "io1", VolumeSize: 10, IOPS: 600}}
+		}},
+		{"launch_block_device_mappings[0].throughput", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "a", VolumeType: "gp2", Throughput: 200}}
+		}},
+		{"ami_block_device_mappings[0].volume_type", func(b *EBS) { b.AMIMappings = []BlockDevice{{DeviceName: "a", VolumeType: "ssd"}} }},
+		{"security_group_id", func(b *EBS) { b.GroupID, b.GroupIDs = "sg-1", []string{"sg-2"} }},
+		{"temporary_security_group_source_cidrs[0]", func(b *EBS) { b.SourceCIDRs = []string{"10.0.0.1"} }},
+		{"communicator", func(b *EBS) { b.Communicator = "telnet" }},
+		{"ssh_interface", func(b *EBS) { b.Interface = "eth0" }},
+		{"ssh_username", func(b *EBS) { b.Communicator = "" }},
+		{"winrm_username", func(b *EBS) { b.Communicator = "winrm" }},
+		{"ssh_keypair_name", func(b *EBS) { b.Communicator, b.SSH.Username, b.KeyPairName = "ssh", "u", "k" }},
+		{"temporary_key_pair_type", func(b *EBS) { b.TemporaryKeyType = "dsa" }},
+	} {
+		b := template()
+		if fs := b.Check(); len(fs) > 0 {
+			t.Fatalf("the sound template: %v", fs)
+		}
+		c.spoil(b)
+		fs := b.Check()
+		if len(fs) != 1 || fs[0].Field != c.field || fs[0].Text == "" {
+			t.Errorf("%s: found %v", c.field, fs)
+		}
+	}
+}
+
+// A template fills options from environment variables that may be empty.
+func TestEmptyKeysAreNoKeys(t *testing.T) {
+	var b EBS
+	if err := json.Unmarshal([]byte(`{"access_key": "", "secret_key": "", "region": ""}`), &b); err != nil {
+		t.Fatal(err)
+	}
+	if fs := b.Access.faults(); len(fs) > 0 || b.Access.name() != "" {
+		t.Errorf("faults %v, account %q", fs, b.Access.name())
+	}
+}
+
+// Every option has one home, so that a decoder can find it by its name.
+func TestOptionNamesAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case f.Anonymous && name == "":
+				walk(f.Type)
+			case !f.IsExported():
+			case name == "":
+				t.Errorf("%s.%s has no name", typ.Name(), f.Name)
+			case seen[name] != "":
+				t.Errorf("%s is in %s and in %s", name, seen[name], typ.Name())
+			default:
+				seen[name] = typ.Name()
+			}
+		}
+	}
+	walk(reflect.TypeFor[EBS]())
+	for _, name := range documented {
+		if seen[name] == "" {
+			t.Errorf("the option %s is missing", name)
+		}
+	}
+}
+
+// documented are the options of amazon-ebs that users know.
+var documented = strings.Fields(`
+access_key secret_key token profile shared_credentials_file region assume_role custom_endpoint_ec2 decode_authorization_messages
+insecure_skip_tls_verify max_retries mfa_code skip_metadata_api_check skip_credential_validation vault_aws_engine aws_polling
+ami_name ami_description ami_virtualization_type ami_users ami_groups ami_org_arns ami_ou_arns ami_product_codes ami_regions
+skip_region_validation snapshot_copy_duration_minutes tags tag snapshot_tags snapshot_tag snapshot_users snapshot_groups ena_support
+sriov_support force_deregister force_delete_snapshot encrypt_boot kms_key_id region_kms_key_ids skip_save_build_region imds_support
+deprecate_at deregistration_protection skip_create_ami skip_ami_run_tags
+source_ami source_ami_filter instance_type associate_public_ip_address availability_zone ebs_optimized enable_nitro_enclave
+enable_unlimited_credits enable_t2_unlimited disable_stop_instance shutdown_behavior iam_instance_profile skip_profile_validation
+temporary_iam_instance_profile_policy_document user_data user_data_file run_tags run_tag run_volume_tags run_volume_tag no_ephemeral
+metadata_options license_specifications capacity_reservation_preference capacity_reservation_id capacity_reservation_group_arn placement
+tenancy windows_password_timeout
+spot_price spot_instance_types spot_allocation_strategy spot_tags spot_tag fleet_tags fleet_tag block_duration_minutes spot_price_auto_product
+vpc_id vpc_filter subnet_id subnet_filter security_group_id security_group_ids security_group_filter temporary_security_group_source_cidrs
+temporary_security_group_source_public_ip ssh_interface session_manager_port pause_before_ssm ssh_keypair_name temporary_key_pair_name
+temporary_key_pair_type temporary_key_pair_bits launch_block_device_mappings ami_block_device_mappings fast_launch
+communicator pause_before_connecting ssh_host ssh_port ssh_username ssh_password ssh_ciphers ssh_key_exchange_algorithms
+ssh_clear_authorized_keys ssh_private_key_file ssh_certificate_file ssh_pty ssh_timeout ssh_handshake_attempts ssh_agent_auth
+ssh_disable_agent_forwarding ssh_bastion_host ssh_bastion_port ssh_bastion_username ssh_bastion_password ssh_bastion_agent_auth
+ssh_bastion_interactive ssh_bastion_private_key_file ssh_bastion_certificate_file ssh_file_transfer_method ssh_proxy_host ssh_proxy_port
+ssh_proxy_username ssh_proxy_password ssh_keep_alive_interval ssh_read_write_timeout ssh_remote_tunnels ssh_local_tunnels
+winrm_username winrm_password winrm_host winrm_no_proxy winrm_port winrm_timeout winrm_use_ssl winrm_insecure winrm_use_ntlm
+max_lifetime`)
+
+func TestSupported(t *testing.T) {
+	b := template()
+	if err := b.Supported(); err != nil {
+		t.Error(err)
+	}
+	b.Communicator = "winrm"
+	if err := b.Supported(); err == nil {
+		t.Error("winrm is supported?")
+	}
+}
+
+func TestGraphOfADefaultBuild(t *testing.T) {
+	b := whole()
+	b.place = here
+	g := dag.NewGraph(nil)
+	bd := dag.Build{Name: "b"}
+	b.Capture(g, bd, b.Machine(g, bd))
+	if err := g.Err(); err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]dag.Node{}
+	var names []string
+	for _, n := range g.Nodes {
+		at[n.Name] = n
+		names = append(names, n.Name)
+	}
+	slices.Sort(names)
+	want := "admit connect group host-key image image-ready key keypair launch name-check network regroup source stop wait"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("steps: %s, want %s", got, want)
+	}
+	needs := func(n, of string) bool { return slices.Contains(at[n].Needs, at[of].Key) }
+	for _, edge := range [][2]string{{"launch", "name-check"}, {"launch", "source"}, {"launch", "keypair"}, {"launch", "group"}, {"launch", "admit"},
+		{"wait", "launch"}, {"regroup", "connect"}, {"stop", "connect"}, {"image", "stop"}, {"image", "regroup"}, {"image-ready", "image"}} {
+		if !needs(edge[0], edge[1]) {
+			t.Errorf("%s does not wait for %s", edge[0], edge[1])
+		}
+	}
+	if needs("keypair", "group") || needs("group", "source") || needs("stop", "regroup") {
+		t.Error("steps wait for what they do not need")
+	}
+	for _, thing := range []string{"keypair", "group", "launch", "image"} {
+		if !at[thing].Thing {
+			t.Errorf("%s is not a thing", thing)
+		}
+	}
+	if !slices.Contains(at["launch"].Holds, at["group"].Key) || !slices.Contains(at["image"].Holds, at["stop"].Key) {
+		t.Error("what a thing stands on is not held")
+	}
+}
+
+// The image's name is not part of the machine: a new one does not rebuild it.
+func TestNameIsNotPartOfTheMachine(t *testing.T) {
+	key := func(name string) string {
+		b := whole()
+		b.place, b.AMIName = here, name
+		g := dag.NewGraph(nil)
+		return fmt.Sprint(b.Machine(g, dag.Build{Name: "b"}).Key())
+	}
+	if key("one") != key("two") {
+		t.Error("another ami_name is another machine")
+	}
+}

@@ -1,0 +1,84 @@
+// Package aws turns a template's amazon-ebs options into typed steps, and is the
+// one place that knows EC2.
+//
+// # The life of a build
+//
+// [EBS] holds the options. Machine adds the steps up to a reached machine,
+// Capture those from there to the finished image:
+//
+//	source ─────────┬─ launch ─ wait ─ connect ─ (provisioners) ─┬─ stop ──┬─ image ─ image-ready ─┬─ share, imds, deprecate, protect
+//	name-check ─────┤                                            └ regroup ┘                       └─ copy-REGION ─ copy-ready-REGION ─ ...
+//	network ─ group ─ admit ─┤
+//	key ─ keypair ──┤
+//	host-key ───────┘
+//
+// The key pair goes right after the launch. Regroup moves the instance into the
+// default group of its VPC while it stops, so that the temporary group goes while
+// the image is made. The instance goes when the image is ready. What is done to
+// a finished image comes in steps of their own, each a goal: when one fails, the
+// image stays, and a resume does only what is missing.
+//
+// A default build makes about 20 calls; a test holds it below 25.
+//
+// # Nothing twice, nothing forgotten
+//
+// Every call that makes something tags it in the call: see [TagRun] and the
+// others. Where EC2 takes a client token (RunInstances, CopyImage) it is the
+// task's token; where it does not, the token is the name (key pair, group), or
+// the name that the user chose is adopted if the thing carries the token (image).
+// So a reply that was lost costs nothing, in this process or the next.
+//
+// Find looks for a thing by its token in the place that the output names, or
+// after a crash in every place that [Cloud.Learn] was told of. It says that
+// there is nothing only after CloudOptions.Settle, 8 s by default: EC2 shows new
+// things and tags within a few seconds. A shorter time risks to overlook what was
+// made in the last seconds before a crash; a longer one delays every resume.
+//
+// What an error of EC2 means (may pass, not there yet, made before, no room,
+// fails) is decided by one table, in errors.go, from its code, the call and the
+// age of the thing spoken of. Throttling, 5xx and broken connections are
+// retried within the call, at a pace that all callers of one account and region
+// share; what takes longer is retried by the engine.
+//
+// Waits have no deadline. One poller for each account and region serves all of
+// them with one call a round: quickly at first, every 5 to 10 s later.
+//
+// # Leases and orphans
+//
+// What is made carries the end of its lease, an hour from its making.
+// [Cloud.KeepLease] renews the leases of a run while a process drives it.
+// [Cloud.Orphans] lists by tags alone what has no valid lease, without any local
+// state; the lease of a run is that of the thing of it that was renewed last, so
+// nothing of a run in progress is an orphan. ImageReady tags a finished image and
+// its snapshots as [TagArtifact]: they are results, which no lease bounds.
+//
+// # The end of an instance that everybody forgot
+//
+// With max_lifetime (or CloudOptions.MaxLifetime) an instance is told at launch
+// to terminate when it is shut down from inside, and user data starts a process
+// on it that shuts it down at that age. A stop by EC2 and a reboot are not
+// shutdowns in this sense. On images that are known to run cloud-init the timer
+// starts again at every boot; a user's own script as user data is run after it;
+// other user data is refused together with max_lifetime. Nothing of it is stored
+// on the machine, so the image is without it.
+//
+// # Who may reach the machine
+//
+// The temporary group admits the caller's public address and nobody else, unless
+// the template names others. Where the endpoint is on this machine, that is
+// loopback; where the address cannot be learned, everybody is admitted and a
+// warning says so. The address is learned once: from another network a resume
+// reaches the machine only if the template names it.
+//
+// Images of Canonical, Debian and Amazon Linux get a host key in user data, so
+// that the machine is known before it boots, unless the template has user data
+// of its own. Otherwise the keys are read off the console if they are there
+// already, and else pinned at first sight, with a warning.
+//
+// # Accounts and endpoints
+//
+// Steps name an account by a digest of its settings ([Cloud.Register]), never by
+// a secret. A process that does not know the account, such as one that only
+// destroys, uses the SDK's own choice of credentials. With CloudOptions.Endpoint
+// every call of every region goes to that endpoint with throwaway credentials.
+package aws

@@ -1,0 +1,262 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// EBS is the builder amazon-ebs: every option that templates may give it, under
+// the names that they use. An option tagged "unsupported" is known and refused;
+// one tagged "late" may hold words that only the build can replace.
+type EBS struct {
+	Access
+	SourceOptions
+	ImageOptions
+	MachineOptions
+	SpotOptions
+	ProfileOptions
+	NetworkOptions
+	GroupOptions
+	KeyOptions
+	ReachOptions
+	WinRMOptions
+	comm.SSH
+
+	Force bool `json:"force,omitempty" option:"-"` // the flag -force: as if force_deregister were set
+
+	place Place
+	parts parts
+}
+
+// parts are what Machine hands to Capture.
+type parts struct {
+	source    dag.Out[SourceImage]
+	key       dag.Out[comm.Key]
+	instance  dag.Out[Instance]
+	temporary bool // a group is to be left
+}
+
+// Resolve finds out where to build and makes the access settings known. It must
+// be called before Machine; it reads files and environment, and calls nobody.
+func (b *EBS) Resolve(ctx context.Context, c *Cloud) error {
+	region, err := b.Access.region(ctx)
+	if err != nil && c.o.Endpoint != "" {
+		region, err = "us-east-1", nil
+	}
+	if err != nil {
+		return err
+	}
+	b.Access.Region = region
+	b.place = Place{Account: c.Register(b.Access), Region: region}
+	c.learn(b.place)
+	return nil
+}
+
+// Machine adds the steps up to a machine that provisioners can work on.
+func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
+	p := &b.parts
+	tags := merged(b.RunTags, b.RunTag)
+	p.source = dag.Add(g, bd, "source", Source{Place: b.place, SourceOptions: b.SourceOptions, NeedHVM: b.needHVM()})
+	late := dag.Out[SourceImage]{} // only who needs its words waits for it
+	if hasLate(tags) {
+		late = p.source
+	}
+	launch := Launch{Place: b.place, Build: bd.Name, MachineOptions: b.MachineOptions, PublicIP: b.PublicIP,
+		Source: p.source, KeyName: b.KeyPairName, GroupIDs: b.groupIDs()}
+	if !b.SkipCreateAMI {
+		for _, r := range append([]string{b.place.Region}, b.copyRegions()...) {
+			launch.Checked = append(launch.Checked, dag.Add(g, bd, named("name-check", r, b.place.Region),
+				NameCheck{Place: Place{b.place.Account, r}, Name: b.AMIName, Force: b.force()}))
+		}
+	}
+	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType})
+	if b.temporaryKey() {
+		p.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: b.TemporaryKeyType, Bits: b.keyBits()})
+		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: b.place, Key: p.key, Name: b.TemporaryKeyName, Tags: tags, Source: late})
+	}
+	if b.temporaryGroup() {
+		group := dag.Add(g, bd, "group", Group{Place: b.place, Network: launch.Network, Tags: tags, Source: late})
+		launch.Groups = []dag.Out[SecurityGroup]{group}
+		launch.Admitted = dag.Add(g, bd, "admit", Admit{Group: group, Ports: []int{b.port()}, CIDRs: b.cidrs(), Insist: b.SourcePublicIP})
+		p.temporary = true
+	}
+	if b.protocol() == "ssh" && b.UserData == "" && b.UserDataFile.Path == "" {
+		launch.HostKey = dag.Add(g, bd, "host-key", comm.GenerateHostKey{Scope: bd.Name})
+	}
+	p.instance = dag.Add(g, bd, "launch", launch)
+	endpoint := dag.Add(g, bd, "wait", Wait{Instance: p.instance.Take(), Source: p.source, HostKey: launch.HostKey,
+		Communicator: b.protocol(), Interface: b.Interface, User: b.SSH.Username})
+	return dag.Add(g, bd, "connect", comm.Connect{To: endpoint.Take(), SSH: b.SSH, Key: p.key, Pause: b.ReachOptions.Pause})
+}
+
+// Capture adds the steps from the provisioned machine to the finished image and
+// all that is done to it. Machine must have been called before.
+func (b *EBS) Capture(g *dag.Graph, bd dag.Build, m dag.Out[comm.Machine]) {
+	p := &b.parts
+	if b.SSH.ClearAuthorizedKeys && p.key.Set() {
+		m = dag.Add(g, bd, "clear-keys", comm.ClearKeys{On: m.Take(), Key: p.key})
+	}
+	stopped := dag.Add(g, bd, "stop", Stop{Instance: p.instance, After: m.Take(), Itself: b.DisableStop})
+	if b.SkipCreateAMI {
+		dag.Goal(g, stopped)
+		return
+	}
+	image := CreateImage{Source: p.source, Name: b.AMIName, Description: b.AMIDescription, Tags: b.imageTags(),
+		SnapshotTags: merged(b.SnapshotTags, b.SnapshotTag), Mappings: b.AMIMappings}
+	if p.temporary {
+		image.Settled = dag.Add(g, bd, "regroup", Regroup{Instance: p.instance, After: m})
+	}
+	if b.ENASupport != nil || b.SriovSupport {
+		stopped = dag.Add(g, bd, "enhance", Enhance{From: stopped, ENA: b.ENASupport, SRIOV: b.SriovSupport})
+	}
+	if b.force() {
+		d := Deregister{After: stopped, Places: []Place{b.place}, Name: b.AMIName, Snapshots: b.ForceDeleteSnapshot}
+		for _, r := range b.copyRegions() {
+			d.Places = append(d.Places, Place{b.place.Account, r})
+		}
+		image.Free = dag.Add(g, bd, "deregister", d)
+	}
+	image.From = stopped
+	made := dag.Add(g, bd, "image", image)
+	ready := dag.Add(g, bd, "image-ready", ImageReady{Image: made})
+	dag.Keep(g, made, ready)
+	b.finish(g, bd, b.place.Region, ready)
+	for _, r := range b.copyRegions() {
+		made := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{b.place.Account, r}, Of: ready, Source: p.source, Description: b.AMIDescription,
+			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: b.SnapshotCopyMinutes})
+		there := dag.Add(g, bd, "copy-ready-"+r, ImageReady{Image: made})
+		dag.Keep(g, made, there)
+		b.finish(g, bd, r, there)
+	}
+}
+
+// finish adds what is done to a finished image, each a goal of its own: a late
+// failure leaves the image and everything else that was reached.
+func (b *EBS) finish(g *dag.Graph, bd dag.Build, region string, of dag.Out[Artifact]) {
+	name := func(step string) string { return named(step, region, b.place.Region) }
+	if !b.Sharing.empty() {
+		dag.Goal(g, dag.Add(g, bd, name("share"), Share{Of: of, Sharing: b.Sharing}))
+	}
+	if b.IMDSSupport != "" {
+		dag.Goal(g, dag.Add(g, bd, name("imds"), RequireIMDSv2{Of: of}))
+	}
+	if b.DeprecateAt != "" {
+		dag.Goal(g, dag.Add(g, bd, name("deprecate"), Deprecate{Of: of, At: b.DeprecateAt}))
+	}
+	if b.Protection.Enabled || b.Protection.WithCooldown {
+		dag.Goal(g, dag.Add(g, bd, name("protect"), Protect{Of: of, Cooldown: b.Protection.WithCooldown}))
+	}
+}
+
+// named is the name of a step that every region has.
+func named(step, region, home string) string {
+	if region == home {
+		return step
+	}
+	return step + "-" + region
+}
+
+func hasLate(tags map[string]string) bool {
+	for k, v := range tags {
+		if strings.Contains(k+v, "{{") {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *EBS) force() bool { return b.ForceDeregister || b.Force }
+
+func (b *EBS) needHVM() bool { return b.ENASupport != nil && *b.ENASupport || b.SriovSupport }
+
+// protocol is the communicator, ssh by default.
+func (b *EBS) protocol() string {
+	if b.Communicator == "" {
+		return "ssh"
+	}
+	return b.Communicator
+}
+
+// port is what the communicator dials and the temporary group admits.
+func (b *EBS) port() int {
+	switch {
+	case b.protocol() == "winrm" && b.WinRMOptions.Port != 0:
+		return b.WinRMOptions.Port
+	case b.protocol() == "winrm" && b.UseSSL:
+		return 5986
+	case b.protocol() == "winrm":
+		return 5985
+	case b.SSH.Port != 0:
+		return b.SSH.Port
+	}
+	return 22
+}
+
+// cidrs are those that may reach the machine; none is the caller alone. An IPv6
+// caller cannot be told from outside, so every one is admitted.
+func (b *EBS) cidrs() []string {
+	if len(b.SourceCIDRs) == 0 && b.Interface == "ipv6" {
+		return []string{"::/0"}
+	}
+	return b.SourceCIDRs
+}
+
+// temporaryKey reports whether a key is made for this build.
+func (b *EBS) temporaryKey() bool {
+	return b.protocol() == "ssh" && b.KeyPairName == "" && b.SSH.PrivateKeyFile == "" && b.SSH.Password == "" && !b.SSH.AgentAuth
+}
+
+// keyBits is a size that only rsa has.
+func (b *EBS) keyBits() int {
+	if b.TemporaryKeyType == "rsa" {
+		return b.TemporaryKeyBits
+	}
+	return 0
+}
+
+func (b *EBS) groupIDs() []string {
+	if b.GroupID != "" {
+		return []string{b.GroupID}
+	}
+	return b.GroupIDs
+}
+
+// temporaryGroup reports whether a group is made for this build.
+func (b *EBS) temporaryGroup() bool {
+	return b.protocol() != "none" && len(b.groupIDs()) == 0 && b.GroupFilter.empty()
+}
+
+// copyRegions are the regions that get a copy.
+func (b *EBS) copyRegions() []string {
+	rs := slices.Clone(b.AMIRegions)
+	slices.Sort(rs)
+	return slices.DeleteFunc(slices.Compact(rs), func(r string) bool { return r == b.place.Region })
+}
+
+// imageTags are the tags of the image: its own over those of the run.
+func (b *EBS) imageTags() map[string]string {
+	own := merged(b.Tags, b.Tag)
+	if b.SkipRunTags {
+		return own
+	}
+	run := merged(b.RunTags, b.RunTag)
+	maps.Copy(run, own)
+	return run
+}
+
+// Supported says what of the options cannot be built yet, though it is valid.
+func (b *EBS) Supported() error {
+	switch {
+	case b.protocol() == "winrm":
+		return errors.New("cannot build with communicator winrm: not supported yet")
+	case b.Interface == "session_manager":
+		return errors.New("cannot build with ssh_interface session_manager: not supported yet")
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package aws
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// KeepLease renews the lease of everything of a run that is not a finished
+// result, in every place that the process works in, until ctx ends. A renewal
+// that fails is tried again at the next one: a lease outlasts many of them.
+func (c *Cloud) KeepLease(ctx context.Context, run string) {
+	for ctx.Err() == nil {
+		c.mu.Lock()
+		known := slices.Clone(c.known)
+		c.mu.Unlock()
+		for _, p := range known {
+			if s, err := c.at(ctx, p); err == nil {
+				s.renew(ctx, run, c.expires(time.Now()))
+			}
+		}
+		pause(ctx, c.o.Lease/12)
+	}
+}
+
+// renew moves the end of the lease of a run's things. One call names many; what
+// has just gone must not cost the others their lease, so then each has its own.
+func (s *site) renew(ctx context.Context, run, expires string) error {
+	tags, err := s.tagsOf(ctx, filter("key", TagRun), filter("value", run))
+	if err != nil {
+		return err
+	}
+	artifacts, err := s.tagsOf(ctx, filter("key", TagArtifact))
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for id := range tags {
+		if artifacts[id] == nil && leased(tags[id].kind) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	m := map[string]string{TagExpires: expires}
+	for batch := range slices.Chunk(ids, 500) {
+		if s.setTags(ctx, m, batch...) == nil {
+			continue
+		}
+		for _, id := range batch {
+			if e := s.setTags(ctx, m, id); e != nil {
+				err = e
+			}
+		}
+	}
+	return err
+}
+
+// leased are the types of resources that a lease bounds by itself: a network
+// interface goes with its instance.
+func leased(k types.ResourceType) bool { return k != types.ResourceTypeNetworkInterface }
+
+// labels are the tags of one resource.
+type labels struct {
+	kind types.ResourceType
+	tags map[string]string
+}
+
+// tagsOf lists resources of every type by their tags alone.
+func (s *site) tagsOf(ctx context.Context, fs ...types.Filter) (map[string]*labels, error) {
+	all := map[string]*labels{}
+	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{Filters: fs})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fault("list tags", "DescribeTags", old, err)
+		}
+		for _, t := range page.Tags {
+			id := text(t.ResourceId)
+			if all[id] == nil {
+				all[id] = &labels{kind: t.ResourceType, tags: map[string]string{}}
+			}
+			all[id].tags[text(t.Key)] = text(t.Value)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,209 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// Orphan is something that a run has made and that nobody seems to need.
+type Orphan struct {
+	Place
+	Type    string    `json:"type"` // instance, volume, image, snapshot, key-pair, security-group
+	ID      string    `json:"id"`
+	Name    string    `json:"name,omitempty"`
+	Run     string    `json:"run"`
+	Build   string    `json:"build,omitempty"`
+	Expires time.Time `json:"expires,omitzero"` // end of the run's lease
+	// Artifact says that it is a finished image or a snapshot of one.
+	Artifact bool   `json:"artifact,omitempty"`
+	Token    string `json:"token,omitempty"`
+}
+
+// Hunt says what counts as an orphan.
+type Hunt struct {
+	Regions []string
+	// OlderThan takes runs, too, whose lease still holds but was not renewed for
+	// that long. Nil takes only runs whose lease has ended.
+	OlderThan *time.Duration
+	// Driven reports whether a process on this machine drives the run; its things
+	// are never orphans. Nil knows none.
+	Driven func(run string) bool
+	// Artifacts takes finished images and their snapshots, too.
+	Artifacts bool
+}
+
+// removal is the order in which orphans can go.
+var removal = []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeImage,
+	types.ResourceTypeSnapshot, types.ResourceTypeKeyPair, types.ResourceTypeSecurityGroup}
+
+// Orphans lists what nobody needs, by tags alone, in the order in which it can
+// be removed. A lease is that of the whole run: while one of its things is
+// renewed, all of them are in use. Listings lag, so it lists, waits and lists
+// again. Regions that fail do not hide the orphans of the others.
+func (c *Cloud) Orphans(ctx context.Context, h Hunt) (found []Orphan, err error) {
+	var errs []error
+	for _, region := range h.Regions {
+		for _, account := range c.accountNames() {
+			s, err := c.at(ctx, Place{account, region})
+			if err == nil {
+				var os []Orphan
+				os, err = c.hunt(ctx, s, h)
+				found = append(found, os...)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("cannot list what is left in %s: %w", region, err))
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Orphan) int {
+		return cmp.Or(cmp.Compare(slices.Index(removal, types.ResourceType(a.Type)), slices.Index(removal, types.ResourceType(b.Type))),
+			cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
+	})
+	return found, errors.Join(errs...)
+}
+
+// accountNames are those that were registered, or the default one.
+func (c *Cloud) accountNames() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.accounts) == 0 {
+		return []string{""}
+	}
+	return slices.Sorted(maps.Keys(c.accounts))
+}
+
+func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err error) {
+	keys := filter("key", TagRun, TagBuild, TagToken, TagExpires, TagArtifact, "Name")
+	all := map[string]*labels{}
+	for look := range 2 {
+		if look > 0 {
+			if err := pause(ctx, c.o.Settle); err != nil {
+				return nil, err
+			}
+		}
+		more, err := s.tagsOf(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, more)
+	}
+	maps.DeleteFunc(all, func(_ string, l *labels) bool { return l.tags[TagRun] == "" || !slices.Contains(removal, l.kind) })
+	ends := map[string]time.Time{}
+	for _, l := range all {
+		if at, err := time.Parse(time.RFC3339, l.tags[TagExpires]); err == nil && at.After(ends[l.tags[TagRun]]) {
+			ends[l.tags[TagRun]] = at
+		}
+	}
+	for id, l := range all {
+		run := l.tags[TagRun]
+		o := Orphan{Place: s.Place, Type: string(l.kind), ID: id, Name: l.tags["Name"], Run: run, Build: l.tags[TagBuild],
+			Expires: ends[run], Artifact: l.tags[TagArtifact] != "", Token: l.tags[TagToken]}
+		if c.orphaned(o, h) {
+			found = append(found, o)
+		}
+	}
+	return s.present(ctx, found)
+}
+
+// orphaned decides by the lease of the run.
+func (c *Cloud) orphaned(o Orphan, h Hunt) bool {
+	if o.Artifact && !h.Artifacts || h.Driven != nil && h.Driven(o.Run) {
+		return false
+	}
+	if h.OlderThan != nil && time.Since(o.Expires.Add(-c.o.Lease-time.Minute)) >= *h.OlderThan {
+		return true
+	}
+	return time.Now().After(o.Expires)
+}
+
+// present drops what tags still show though it is gone, and the volumes that go
+// with their instance.
+func (s *site) present(ctx context.Context, os []Orphan) ([]Orphan, error) {
+	ids := func(k types.ResourceType) (ids []string) {
+		for _, o := range os {
+			if o.Type == string(k) {
+				ids = append(ids, o.ID)
+			}
+		}
+		return ids
+	}
+	gone := map[string]bool{}
+	for batch := range slices.Chunk(ids(types.ResourceTypeInstance), 200) {
+		for _, id := range batch {
+			gone[id] = true
+		}
+		found, err := s.describeInstances(ctx, filter("instance-id", batch...))
+		if err != nil {
+			return nil, fault("look for instances", "DescribeInstances", old, err)
+		}
+		for _, i := range found {
+			gone[text(i.InstanceId)] = i.State.Name == types.InstanceStateNameTerminated || i.State.Name == types.InstanceStateNameShuttingDown
+		}
+	}
+	for batch := range slices.Chunk(ids(types.ResourceTypeVolume), 200) {
+		for _, id := range batch {
+			gone[id] = true
+		}
+		out, err := s.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{filter("volume-id", batch...)}})
+		if err != nil {
+			return nil, fault("look for volumes", "DescribeVolumes", old, err)
+		}
+		for _, v := range out.Volumes {
+			gone[text(v.VolumeId)] = slices.ContainsFunc(v.Attachments, func(a types.VolumeAttachment) bool {
+				return a.DeleteOnTermination != nil && *a.DeleteOnTermination
+			})
+		}
+	}
+	return slices.DeleteFunc(os, func(o Orphan) bool { return gone[o.ID] }), nil
+}
+
+// Remove removes an orphan and returns when it is gone. It may be called again
+// for what is gone already. While something else still uses it, it waits up to
+// three minutes.
+func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
+	s, err := c.at(ctx, o.Place)
+	if err != nil {
+		return err
+	}
+	for start, wait := time.Now(), time.Second; ; wait = min(2*wait, 15*time.Second) {
+		err := s.remove(ctx, o)
+		var again *dag.RetryError
+		if !errors.As(err, &again) || time.Since(start) > 3*time.Minute {
+			return err
+		}
+		if e := pause(ctx, wait); e != nil {
+			return err
+		}
+	}
+}
+
+func (s *site) remove(ctx context.Context, o Orphan) error {
+	switch types.ResourceType(o.Type) {
+	case types.ResourceTypeInstance:
+		return s.terminate(ctx, o.ID)
+	case types.ResourceTypeVolume:
+		_, err := s.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &o.ID})
+		return gone("delete "+o.ID, "DeleteVolume", err)
+	case types.ResourceTypeImage:
+		return s.removeImage(ctx, o.ID, o.Token)
+	case types.ResourceTypeSnapshot:
+		return s.deleteSnapshots(ctx, []string{o.ID})
+	case types.ResourceTypeKeyPair:
+		_, err := s.api.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyPairId: &o.ID})
+		return gone("delete "+o.ID, "DeleteKeyPair", err)
+	case types.ResourceTypeSecurityGroup:
+		_, err := s.api.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &o.ID})
+		return gone("delete "+o.ID, "DeleteSecurityGroup", err)
+	}
+	return fmt.Errorf("cannot remove %s: imgflow makes nothing of the type %s", o.ID, o.Type)
+}

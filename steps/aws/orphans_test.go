@@ -1,0 +1,118 @@
+package aws
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// stray makes one of everything for a run and forgets it; it returns the image.
+func (w *world) stray(run string) {
+	w.t.Helper()
+	ctx := context.Background()
+	tk := func(step string) *dag.Task { return dag.NewTask(run, step, "imgflow-"+run+"-"+step, nil, nil) }
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVmPnPqMGOwIYBiCAnZR2PkBxpUUPNXQuS0Y9sqHnzy test"
+	pair, err := ImportKey{Place: here, Key: dag.Lit(comm.Key{Public: key})}.Do(ctx, w.cloud, tk("key"))
+	must(err)
+	group, err := Group{Place: here, Network: dag.Lit(Network{})}.Do(ctx, w.cloud, tk("group"))
+	must(err)
+	source, err := Source{Place: here, SourceOptions: ubuntu()}.Do(ctx, w.cloud, tk("source"))
+	must(err)
+	l := w.launch(source)
+	l.KeyPair, l.Groups = dag.Lit(pair), []dag.Out[SecurityGroup]{dag.Lit(group)}
+	i, err := l.Do(ctx, w.cloud, tk("launch"))
+	must(err)
+	_, err = CreateImage{From: dag.Lit(w.rest(i)), Source: dag.Lit(source), Name: "image of " + run}.Do(ctx, w.cloud, tk("image"))
+	must(err)
+}
+
+func TestOrphansAreFoundByTagsAlone(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{Lag: 100 * time.Millisecond})
+	w.build(&dag.MemStore{}, w.graph(template())) // leaves an image that is nobody's orphan
+	w.stray("lost")
+	w.stray("alive")
+	time.Sleep(300 * time.Millisecond)
+	ctx := t.Context()
+	other := NewCloud(w.cloud.o) // knows nothing but the region
+	hunt := Hunt{Regions: []string{home}, Driven: func(run string) bool { return run == "alive" }}
+	if found, err := other.Orphans(ctx, hunt); err != nil || len(found) != 0 {
+		t.Fatalf("with unexpired leases: %v, %v", found, err)
+	}
+	now := time.Duration(0)
+	hunt.OlderThan = &now
+	found, err := other.Orphans(ctx, hunt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for _, o := range found {
+		kinds[o.Type]++
+		if o.Run != "lost" {
+			t.Errorf("not an orphan: %+v", o)
+		}
+	}
+	for _, k := range []string{"instance", "key-pair", "security-group", "image", "snapshot"} {
+		if kinds[k] != 1 {
+			t.Errorf("%d orphans of type %s, want 1: %v", kinds[k], k, found)
+		}
+	}
+	for _, o := range found {
+		if err := other.Remove(ctx, o); err != nil {
+			t.Errorf("remove %s: %v", o.ID, err)
+		}
+	}
+	for _, o := range found { // and again, as after a kill
+		if err := other.Remove(ctx, o); err != nil {
+			t.Errorf("remove %s again: %v", o.ID, err)
+		}
+	}
+	v := w.inventory()
+	if len(v.instances) != 1 || len(v.images) != 2 || len(v.keys) != 1 || len(v.groups) != 1 {
+		t.Errorf("what should have stayed: %+v", v)
+	}
+	if found, err := other.Orphans(ctx, hunt); err != nil || len(found) != 0 {
+		t.Errorf("after removal: %v, %v", found, err)
+	}
+	hunt.Artifacts = true
+	if found, err := other.Orphans(ctx, hunt); err != nil || len(found) != 2 {
+		t.Errorf("with artifacts: %v, %v", found, err)
+	}
+}
+
+func TestLeaseRunsOutAndIsKept(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	w.launched("t1")
+	s := w.site()
+	expired := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
+	if err := s.renew(t.Context(), "r1", expired); err != nil {
+		t.Fatal(err)
+	}
+	hunt := Hunt{Regions: []string{home}}
+	found, err := w.cloud.Orphans(t.Context(), hunt)
+	if err != nil || len(found) != 1 || found[0].Type != "instance" {
+		t.Fatalf("with an expired lease: %v, %v", found, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { w.cloud.KeepLease(ctx, "r1"); close(ended) }()
+	for range 100 {
+		if found, err = w.cloud.Orphans(t.Context(), hunt); err != nil || len(found) == 0 {
+			break
+		}
+	}
+	cancel()
+	<-ended
+	if err != nil || len(found) != 0 {
+		t.Errorf("with a renewed lease: %v, %v", found, err)
+	}
+}

@@ -1,0 +1,305 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+const home = "us-east-1"
+
+var here = Place{Region: home}
+
+// world is an EC2 of its own for one test, reached over HTTP by the real SDK.
+type world struct {
+	t     *testing.T
+	cloud *Cloud
+	front *front
+	vault *memVault
+}
+
+// front stands before the endpoint: it counts calls and plays with them.
+type front struct {
+	next http.Handler
+
+	mu    sync.Mutex
+	calls map[string]int
+	// play may answer a call itself; it says so by returning true.
+	play func(w http.ResponseWriter, action string, n int, form url.Values) bool
+	// lose says whether the answer of the nth call of an action is lost on its way.
+	lose func(action string, n int) bool
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	form, _ := url.ParseQuery(string(body))
+	action := form.Get("Action")
+	f.mu.Lock()
+	f.calls[action]++
+	n := f.calls[action]
+	play, lose := f.play, f.lose
+	f.mu.Unlock()
+	if play != nil && play(w, action, n, form) {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if lose != nil && lose(action, n) {
+		f.next.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+	f.next.ServeHTTP(w, r)
+}
+
+func (f *front) count(action string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[action]
+}
+
+func (f *front) total() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.calls {
+		n += c
+	}
+	return n
+}
+
+// refuse answers as EC2 does.
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	w.WriteHeader(status)
+	io.WriteString(w, `<?xml version="1.0"?><Response><Errors><Error><Code>`+code+`</Code><Message>`+message+`</Message></Error></Errors><RequestID>r</RequestID></Response>`)
+}
+
+type memVault struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func (v *memVault) Get(name string) ([]byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if b, ok := v.m[name]; ok {
+		return b, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (v *memVault) Put(name string, b []byte) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.m[name] = b
+	return nil
+}
+
+func newWorld(t *testing.T, f ec2local.Faults) *world {
+	t.Helper()
+	server, err := ec2local.New(ec2local.Options{Dir: t.TempDir(), Faults: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := &front{next: server, calls: map[string]int{}}
+	h := httptest.NewUnstartedServer(front)
+	h.Config.ErrorLog = nil
+	h.Start()
+	t.Cleanup(func() {
+		h.Close()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	settle := 300 * time.Millisecond
+	if f.Lag > 0 {
+		settle = 2*f.Lag + time.Second
+	}
+	vault := &memVault{m: map[string][]byte{}}
+	return &world{t, NewCloud(CloudOptions{Endpoint: h.URL, Vault: vault, Settle: settle}), front, vault}
+}
+
+func (w *world) site() *site {
+	w.t.Helper()
+	s, err := w.cloud.at(w.t.Context(), here)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// engine is a new process of the run whose records are in the store.
+func (w *world) engine(store dag.Store, log *events) *dag.Engine {
+	w.t.Helper()
+
+	e, err := dag.New(dag.Options{Run: "r1", Store: store, Kinds: w.kinds(), Sink: log})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+// events keeps what steps say.
+type events struct {
+	mu   sync.Mutex
+	list []dag.Event
+}
+
+func (l *events) Emit(e dag.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, e)
+	return nil
+}
+func (l *events) Sync() error                       { return nil }
+func (l *events) Offset(token, stream string) int64 { return 0 }
+
+// ubuntu is the image that most tests begin from.
+func ubuntu() SourceOptions {
+	return SourceOptions{Filter: SourceFilter{MostRecent: true, Owners: []string{"099720109477"}, Filters: map[string]string{
+		"name": "ubuntu/images/*ubuntu-xenial-16.04-amd64-server-*", "virtualization-type": "hvm", "root-device-type": "ebs"}}}
+}
+
+// template is a build that needs no guest behind the instance.
+func template() *EBS {
+	b := &EBS{}
+	b.Access.Region = home
+	b.SourceOptions = ubuntu()
+	b.InstanceType = "t2.micro"
+	b.AMIName = "image-1"
+	b.Communicator = "none"
+	return b
+}
+
+// graph is the template without provisioners.
+func (w *world) graph(b *EBS) *dag.Graph {
+	w.t.Helper()
+	if faults := b.Check(); len(faults) > 0 {
+		w.t.Fatal(faults)
+	}
+	if err := b.Resolve(w.t.Context(), w.cloud); err != nil {
+		w.t.Fatal(err)
+	}
+	g := dag.NewGraph(nil)
+	bd := dag.Build{Name: "amazon-ebs", Type: "amazon-ebs"}
+	b.Capture(g, bd, b.Machine(g, bd))
+	if err := g.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
+
+// build solves the graph in a new process and insists on success.
+func (w *world) build(store dag.Store, g *dag.Graph) *dag.Engine {
+	w.t.Helper()
+	log := &events{}
+	e := w.engine(store, log)
+	r, err := e.Solve(w.t.Context(), g)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range append(r.Failed, r.Left...) {
+		w.t.Errorf("%s: %v", f.Name, f.Err)
+	}
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+	return e
+}
+
+// inventory is what the user would find in the account, of what is made here.
+type inventory struct{ instances, volumes, keys, groups, images, snapshots []string }
+
+func (w *world) inventory() (v inventory) {
+	w.t.Helper()
+	s, ctx := w.site(), context.Background()
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	is, err := s.describeInstances(ctx, filter("instance-state-name", "pending", "running", "stopping", "stopped", "shutting-down"))
+	must(err)
+	for _, i := range is {
+		v.instances = append(v.instances, *i.InstanceId)
+	}
+	vs, err := s.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})
+	must(err)
+	for _, i := range vs.Volumes {
+		v.volumes = append(v.volumes, *i.VolumeId)
+	}
+	ks, err := s.api.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{})
+	must(err)
+	for _, i := range ks.KeyPairs {
+		v.keys = append(v.keys, *i.KeyName)
+	}
+	gs, err := s.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{})
+	must(err)
+	for _, i := range gs.SecurityGroups {
+		if text(i.GroupName) != "default" {
+			v.groups = append(v.groups, *i.GroupId)
+		}
+	}
+	ms, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}})
+	must(err)
+	for _, i := range ms.Images {
+		v.images = append(v.images, *i.ImageId)
+	}
+	ss, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
+	must(err)
+	for _, i := range ss.Snapshots {
+		v.snapshots = append(v.snapshots, *i.SnapshotId)
+	}
+	return v
+}
+
+// only insists that nothing but so many images, each with one snapshot, is left.
+func (w *world) only(images int) {
+	w.t.Helper()
+	v := w.inventory()
+	if len(v.instances)+len(v.volumes)+len(v.keys)+len(v.groups) > 0 || len(v.images) != images || len(v.snapshots) != images {
+		w.t.Errorf("want %d images and nothing else, found %+v", images, v)
+	}
+}
+
+func (w *world) describeImage(id string) types.Image {
+	w.t.Helper()
+	m, err := w.site().listImages(w.t.Context(), []string{id})
+	if err != nil || len(m) != 1 {
+		w.t.Fatalf("image %s: %v, %d found", id, err, len(m))
+	}
+	return m[id]
+}
+
+// kinds are all steps, with one that needs a guest replaced.
+func (w *world) kinds() []dag.Kind {
+	env := comm.NewEnv(w.vault)
+	others := slices.DeleteFunc(comm.Kinds(env), func(k dag.Kind) bool { return k.Name == reached{}.Kind() })
+	return slices.Concat(Kinds(w.cloud), others, []dag.Kind{dag.Bind[reached](env)})
+}
+
+// reached believes the endpoint: nobody stands behind it.
+type reached struct {
+	To dag.Take[comm.Endpoint] `json:"to"`
+}
+
+func (reached) Kind() string { return comm.Connect{}.Kind() }
+func (s reached) Do(context.Context, *comm.Env, *dag.Task) (comm.Machine, error) {
+	return comm.Machine{Endpoint: s.To.Value()}, nil
+}
