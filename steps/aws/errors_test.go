@@ -110,7 +110,7 @@ func TestPollerServesAllWaitsWithOneCall(t *testing.T) {
 	ends := make(chan error, 3)
 	for _, id := range []string{"a", "b"} {
 		go func() {
-			_, err := p.wait(t.Context(), id, func(n int) (bool, error) { return n >= 3, nil })
+			_, err := p.wait(t.Context(), nil, id, func(n int) (bool, error) { return n >= 3, nil })
 			ends <- err
 		}()
 	}
@@ -122,12 +122,12 @@ func TestPollerServesAllWaitsWithOneCall(t *testing.T) {
 	if calls > 6 {
 		t.Errorf("%d calls", calls)
 	}
-	if _, err := p.wait(t.Context(), "c", func(int) (bool, error) { return true, nil }); !errors.Is(err, dag.ErrNotFound) {
+	if _, err := p.wait(t.Context(), nil, "c", func(int) (bool, error) { return true, nil }); !errors.Is(err, dag.ErrNotFound) {
 		t.Errorf("a thing that is not there: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		_, err := p.wait(ctx, "a", func(int) (bool, error) { return false, nil })
+		_, err := p.wait(ctx, nil, "a", func(int) (bool, error) { return false, nil })
 		ends <- err
 	}()
 	cancel()

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
@@ -36,7 +40,10 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (Artifact, er
 		return Artifact{}, err
 	}
 	t.Say("waiting until %s is ready", in.ID)
-	i, err := at.images.wait(ctx, in.ID, func(i types.Image) (bool, error) {
+	watching, enough := context.WithCancel(ctx)
+	defer enough()
+	go at.progress(watching, t, in.Token)
+	i, err := at.images.wait(ctx, t, in.ID, func(i types.Image) (bool, error) {
 		switch i.State {
 		case types.ImageStateAvailable:
 			return true, nil
@@ -64,6 +71,25 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (Artifact, er
 	}
 	t.Say("%s: %s is ready", a.Region, a.ID)
 	return a, nil
+}
+
+// progress tells now and then how much of the snapshots is there. That it cannot
+// be told is no reason to worry anybody.
+func (s *site) progress(ctx context.Context, t *dag.Task, token string) {
+	for pause(ctx, 15*time.Second) == nil {
+		out, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{filter("tag:"+TagToken, token)}})
+		if err != nil || len(out.Snapshots) == 0 {
+			continue
+		}
+		sum := int64(0)
+		for _, sn := range out.Snapshots {
+			n, _ := strconv.ParseInt(strings.TrimSuffix(text(sn.Progress), "%"), 10, 64) // empty is 0
+			sum += n
+		}
+		if ctx.Err() == nil {
+			t.Progress(sum/int64(len(out.Snapshots)), 100, "%")
+		}
+	}
 }
 
 // Label is what a user looks for at the end.

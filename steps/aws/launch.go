@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -311,22 +312,23 @@ func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.terminate(ctx, i.ID)
+	return at.terminate(ctx, t, i.ID)
 }
 
 // Label is the instance's id.
 func (i Instance) Label() string { return i.ID }
 
-func (s *site) terminate(ctx context.Context, id string) error {
+// terminate ends an instance and waits until it has ended; the task may be nil.
+func (s *site) terminate(ctx context.Context, t *dag.Task, id string) error {
 	_, err := s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
 	if err != nil {
 		return gone("terminate "+id, "TerminateInstances", err)
 	}
-	_, err = s.instances.wait(ctx, id, func(i types.Instance) (bool, error) {
+	_, err = s.instances.wait(ctx, t, id, func(i types.Instance) (bool, error) {
 		return i.State.Name == types.InstanceStateNameTerminated, nil
 	})
-	if err != nil {
-		return gone("wait for the end of "+id, "TerminateInstances", err)
+	if errors.Is(err, dag.ErrNotFound) {
+		return nil
 	}
-	return nil
+	return gone("wait for the end of "+id, "TerminateInstances", err)
 }

@@ -190,7 +190,7 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 func (s *site) remove(ctx context.Context, o Orphan) error {
 	switch types.ResourceType(o.Type) {
 	case types.ResourceTypeInstance:
-		return s.terminate(ctx, o.ID)
+		return s.terminate(ctx, nil, o.ID)
 	case types.ResourceTypeVolume:
 		_, err := s.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &o.ID})
 		return gone("delete "+o.ID, "DeleteVolume", err)

@@ -26,6 +26,7 @@ type poller[T any] struct {
 
 type watch[T any] struct {
 	id    string
+	task  *dag.Task // hears of trouble; may be nil
 	since time.Time
 	round int
 	done  func(T) (bool, error)
@@ -44,9 +45,9 @@ func newPoller[T any](settle time.Duration, list func(context.Context, []string)
 // wait returns when done says so of the thing called id. Done is called after
 // every look and must be quick. The error is dag.ErrNotFound when the thing did
 // not show itself for the time that EC2 may need, done's, the context's, or one
-// of EC2's that does not pass.
-func (p *poller[T]) wait(ctx context.Context, id string, done func(T) (bool, error)) (T, error) {
-	w := &watch[T]{id: id, since: time.Now(), done: done, end: make(chan result[T], 1)}
+// of EC2's that does not pass. Trouble that passes is told to the task, if any.
+func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, done func(T) (bool, error)) (T, error) {
+	w := &watch[T]{id: id, task: t, since: time.Now(), done: done, end: make(chan result[T], 1)}
 	p.mu.Lock()
 	p.watches[w] = true
 	if p.wake == nil {
@@ -115,7 +116,11 @@ func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
 				continue
 			}
 			w.round++
-			next = min(next, interval(w.round, time.Since(w.since)))
+			again := interval(w.round, time.Since(w.since))
+			if err != nil && w.task != nil {
+				w.task.Retrying(fault("ask how far it is", "", old, err), again)
+			}
+			next = min(next, again)
 		}
 		timer := time.NewTimer(next)
 		select {

@@ -44,7 +44,7 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 			return Stopped{}, fault("stop "+in.ID, "StopInstances", since(in.Made), err)
 		}
 	}
-	_, err = at.instances.wait(ctx, in.ID, func(i types.Instance) (bool, error) {
+	_, err = at.instances.wait(ctx, t, in.ID, func(i types.Instance) (bool, error) {
 		switch i.State.Name {
 		case types.InstanceStateNameStopped:
 			return true, nil

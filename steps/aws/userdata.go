@@ -90,7 +90,9 @@ func (s Launch) cloudConfig(c *Cloud, life time.Duration, end time.Time) (string
 		doc["ssh_keys"] = map[string]string{"ed25519_private": string(private), "ed25519_public": k.Public}
 	}
 	if life > 0 {
-		doc["bootcmd"] = [][]string{{"sh", "-c", timer(end)}}
+		run := [][]string{{"sh", "-c", timer(end)}}
+		doc["bootcmd"] = run // at every boot
+		doc["runcmd"] = run  // where only this one is known; two timers are no worse than one
 	}
 	if len(doc) == 0 {
 		return "", nil

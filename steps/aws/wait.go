@@ -39,7 +39,7 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 	t.Say("waiting until %s runs", in.ID)
 	var host string
 	looks := 0
-	i, err := at.instances.wait(ctx, in.ID, func(i types.Instance) (bool, error) {
+	i, err := at.instances.wait(ctx, t, in.ID, func(i types.Instance) (bool, error) {
 		switch i.State.Name {
 		case types.InstanceStateNameRunning:
 			looks++

@@ -1,0 +1,340 @@
+package ec2local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
+	"github.com/imgflow/imgflow/steps/aws/ec2local/model"
+	bolt "go.etcd.io/bbolt"
+)
+
+// Options are what an endpoint is made of.
+type Options struct {
+	// Dir holds the state. One server at a time; it survives any end.
+	Dir string
+	// Guests stand behind the instances. Without, instances are records only.
+	Guests guest.Host
+	// Latency is "none" (the default), "aws", or "aws/10" for a tenth of that.
+	Latency string
+	// Faults are what goes wrong.
+	Faults Faults
+	// Log gets one line a call and one a change of state, without secrets.
+	Log io.Writer
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// A Server is the endpoint. It is an http.Handler that speaks EC2, and the few
+// calls of STS and IAM that builds need, for every region.
+type Server struct {
+	dir    string
+	db     *bolt.DB
+	guests guest.Host
+	takes  durations
+	moods  *moods
+	now    func() time.Time
+	net    addresses
+
+	logMu sync.Mutex
+	log   io.Writer
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	life    lives
+	work    sync.WaitGroup
+	leases  atomic.Int64
+	sweepMu sync.Mutex
+}
+
+// New opens the state directory, boots the instances that were running, and
+// takes up what was under way. The error says what is wrong with the options
+// or with the directory.
+func New(o Options) (*Server, error) {
+	takes, err := parseLatency(o.Latency)
+	if err != nil {
+		return nil, err
+	}
+	if o.Dir == "" {
+		return nil, errors.New("cannot start the EC2 endpoint: it has no state directory")
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the EC2 endpoint's directory: %w", err)
+	}
+	path := filepath.Join(o.Dir, "ec2.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
+	if errors.Is(err, bolt.ErrTimeout) {
+		return nil, fmt.Errorf("cannot open %s: another endpoint serves this directory", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", path, err)
+	}
+	s := &Server{
+		dir: o.Dir, db: db, guests: o.Guests, takes: takes, moods: newMoods(o.Faults),
+		now: o.Now, log: o.Log, net: newAddresses(o.Dir),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.life.s = s
+	err = s.update(func(t *txn) error {
+		for _, name := range tables {
+			if _, err := t.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return t.upgrade()
+	})
+	if err == nil {
+		err = s.update((*txn).furnish)
+	}
+	if err == nil {
+		err = s.resume()
+	}
+	if err != nil {
+		s.cancel()
+		db.Close()
+		return nil, fmt.Errorf("cannot start the EC2 endpoint in %s: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+// level is the version of what the tables hold.
+const level = "1"
+
+func (t *txn) upgrade() error {
+	b := t.Bucket([]byte("meta"))
+	switch v := string(b.Get([]byte("level"))); v {
+	case level:
+		return nil
+	case "":
+		return b.Put([]byte("level"), []byte(level))
+	default:
+		return fmt.Errorf("its state is of version %s; this program knows version %s: use a newer one", v, level)
+	}
+}
+
+// Close stops the guests and closes the state. Instances keep their state: the
+// next server on the directory boots those that were running.
+func (s *Server) Close() error {
+	s.cancel()
+	s.work.Wait()
+	var err error
+	if s.guests != nil {
+		err = s.guests.Close()
+	}
+	return errors.Join(err, s.db.Close())
+}
+
+func (s *Server) logf(format string, a ...any) {
+	if s.log == nil {
+		return
+	}
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	fmt.Fprintf(s.log, "%s %s\n", s.now().UTC().Format("15:04:05.000"), fmt.Sprintf(format, a...))
+}
+
+// A call is one request being carried out.
+type call struct {
+	*txn
+	action string
+	region string
+	keyID  string
+	// filtered tells that the call said which things it means.
+	values model.Values
+}
+
+// empty is the answer of calls that only say that they were done.
+type empty struct {
+	Return bool `xml:"return"`
+}
+
+// An operation carries out one action.
+type operation struct {
+	run     func(*call) (any, error)
+	request reflect.Type
+	writes  bool
+}
+
+func reads[Q, R any](f func(*call, *Q) (*R, error)) operation { return define(f, false) }
+
+func writes[Q, R any](f func(*call, *Q) (*R, error)) operation { return define(f, true) }
+
+func define[Q, R any](f func(*call, *Q) (*R, error), writes bool) operation {
+	return operation{
+		writes:  writes,
+		request: reflect.TypeFor[Q](),
+		run: func(c *call) (any, error) {
+			q := new(Q)
+			if err := model.Decode(c.values, q); err != nil {
+				return nil, err
+			}
+			r, err := f(c, q)
+			if err != nil {
+				return nil, err
+			}
+			if r == nil {
+				return empty{true}, nil
+			}
+			return r, nil
+		},
+	}
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, adminPrefix) {
+		s.serveAdmin(w, r)
+		return
+	}
+	start := time.Now()
+	id := uuid()
+	service := "ec2"
+	note := ""
+	defer func() {
+		if note != "" {
+			s.logf("%s %.0fms", note, float64(time.Since(start).Microseconds())/1000)
+		}
+	}()
+	refuse := func(err error) {
+		e := asAPI(err)
+		note += " " + e.Code
+		if e.Code != "DryRunOperation" {
+			note += fmt.Sprintf(" %q", e.Message)
+		}
+		writeError(w, service, id, e)
+	}
+	if r.URL.Path != "/" && r.URL.Path != "" {
+		http.NotFound(w, r)
+		return
+	}
+	form, err := readForm(r)
+	if err != nil {
+		note = "?"
+		refuse(err)
+		return
+	}
+	action := form.Get("Action")
+	note = action
+	at, err := readScope(r, form)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	service = at.service
+	note = at.region + " " + action
+	svc, table := services(at.service)
+	if svc == nil {
+		service = "ec2"
+		refuse(fail("AuthFailure", "Credential should be scoped to correct service: this endpoint serves ec2, sts and iam."))
+		return
+	}
+	op, ok := table[action]
+	o := svc.Operations[action]
+	switch {
+	case action == "":
+		err = fail("MissingAction", "The request must contain the parameter Action")
+	case !ok || o == nil:
+		err = fail("InvalidAction", "The action %s is not valid for this web service.", action)
+	case !versionOK(svc, form.Get("Version")):
+		err = fail("InvalidAction", "The action %s is not valid for version %s of this web service; this endpoint has version %s.", action, form.Get("Version"), svc.Version)
+	}
+	if err != nil {
+		refuse(err)
+		return
+	}
+	values, err := o.Parse(form)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	err, cut := s.moods.before(action, len(values) == 0, s.now())
+	if cut {
+		note += " (connection cut before)"
+		hangUp(w)
+		return
+	}
+	if err != nil {
+		refuse(err)
+		return
+	}
+	result, what, err := s.perform(op, o, at, values)
+	note += what
+	if err != nil {
+		refuse(err)
+		return
+	}
+	if s.moods.happens(s.moods.LostReply, "lostreply", action) {
+		note += " (reply lost)"
+		hangUp(w)
+		return
+	}
+	if err := writeResult(w, svc, o, id, result); err != nil {
+		note += " " + err.Error()
+	}
+}
+
+// perform runs an operation in a transaction of its own. A dry run is a real
+// one that is not committed.
+func (s *Server) perform(op operation, o *model.Operation, at scope, values model.Values) (result any, what string, err error) {
+	dry, _ := values["DryRun"].(bool)
+	delete(values, "DryRun")
+	do := s.view
+	if op.writes {
+		do = s.update
+	}
+	err = do(func(t *txn) error {
+		c := &call{txn: t, action: o.Name, region: at.region, keyID: at.keyID, values: values}
+		result, err = op.run(c)
+		if err == nil && dry {
+			err = fail("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+		}
+		return err
+	})
+	if r, ok := result.(interface{ summary() string }); ok && err == nil {
+		what = " " + r.summary()
+	}
+	return result, what, err
+}
+
+func services(name string) (*model.Service, map[string]operation) {
+	switch name {
+	case "ec2":
+		return model.EC2(), ec2Operations
+	case "sts":
+		return model.STS(), stsOperations
+	case "iam":
+		return model.IAM(), iamOperations
+	}
+	return nil, nil
+}
+
+// versionOK accepts the API version of the model.
+func versionOK(svc *model.Service, v string) bool { return v == svc.Version }
+
+// hangUp cuts the connection without an answer.
+func hangUp(w http.ResponseWriter) {
+	if h, ok := w.(http.Hijacker); ok {
+		if c, _, err := h.Hijack(); err == nil {
+			if t, ok := c.(*net.TCPConn); ok {
+				t.SetLinger(0) // a reset, not an orderly end
+			}
+			c.Close()
+			return
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
