@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -135,7 +136,7 @@ func (a Access) region(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cannot read the AWS configuration: %w", err)
 	}
 	if cfg.Region == "" {
-		return "", fmt.Errorf("cannot tell in which region to build: set region in the template, or AWS_REGION, or a region in your AWS profile")
+		return "", errors.New("the region is not known: set region in the template, or AWS_REGION, or a region in your AWS profile")
 	}
 	return cfg.Region, nil
 }

@@ -145,12 +145,13 @@ max_lifetime`)
 
 func TestSupported(t *testing.T) {
 	b := template()
-	if err := b.Supported(); err != nil {
-		t.Error(err)
+	b.cloud = NewCloud(CloudOptions{})
+	if err := b.Supported(); err != nil || b.place != here {
+		t.Error(err, b.place)
 	}
 	b.Communicator = "winrm"
-	if err := b.Supported(); err == nil {
-		t.Error("winrm is supported?")
+	if err := b.Supported(); err == nil || !strings.Contains(err.Error(), "not supported yet") {
+		t.Error(err)
 	}
 }
 

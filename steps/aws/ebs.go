@@ -30,9 +30,13 @@ type EBS struct {
 
 	Force bool `json:"force,omitempty" option:"-"` // the flag -force: as if force_deregister were set
 
+	cloud *Cloud
 	place Place
 	parts parts
 }
+
+// NewEBS returns options that are all unset, of a build in that cloud.
+func NewEBS(c *Cloud) *EBS { return &EBS{cloud: c} }
 
 // parts are what Machine hands to Capture.
 type parts struct {
@@ -42,23 +46,8 @@ type parts struct {
 	temporary bool // a group is to be left
 }
 
-// Resolve finds out where to build and makes the access settings known. It must
-// be called before Machine; it reads files and environment, and calls nobody.
-func (b *EBS) Resolve(ctx context.Context, c *Cloud) error {
-	region, err := b.Access.region(ctx)
-	if err != nil && c.o.Endpoint != "" {
-		region, err = "us-east-1", nil
-	}
-	if err != nil {
-		return err
-	}
-	b.Access.Region = region
-	b.place = Place{Account: c.Register(b.Access), Region: region}
-	c.learn(b.place)
-	return nil
-}
-
-// Machine adds the steps up to a machine that provisioners can work on.
+// Machine adds the steps up to a machine that provisioners can work on. Supported
+// must have been called before.
 func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	p := &b.parts
 	tags := merged(b.RunTags, b.RunTag)
@@ -250,13 +239,25 @@ func (b *EBS) imageTags() map[string]string {
 	return run
 }
 
-// Supported says what of the options cannot be built yet, though it is valid.
+// Supported says why the options cannot be built, though they are valid. It finds
+// out where to build, in files and environment, and makes the access settings
+// known to the cloud; it must be called before Machine.
 func (b *EBS) Supported() error {
 	switch {
 	case b.protocol() == "winrm":
-		return errors.New("cannot build with communicator winrm: not supported yet")
+		return errors.New("the communicator winrm is not supported yet")
 	case b.Interface == "session_manager":
-		return errors.New("cannot build with ssh_interface session_manager: not supported yet")
+		return errors.New("ssh_interface session_manager is not supported yet")
 	}
+	region, err := b.Access.region(context.Background())
+	if err != nil && b.cloud.o.Endpoint != "" {
+		region, err = "us-east-1", nil // nothing of the user's own is asked for
+	}
+	if err != nil {
+		return err
+	}
+	b.Access.Region = region
+	b.place = Place{Account: b.cloud.Register(b.Access), Region: region}
+	b.cloud.learn(b.place)
 	return nil
 }

@@ -3,17 +3,17 @@ package aws
 // ImageOptions are the options of amazon-ebs that say what the image will be.
 type ImageOptions struct {
 	AMIName            string `json:"ami_name,omitempty"`
-	AMIDescription     string `json:"ami_description,omitempty" option:"late"`
+	AMIDescription     string `json:"ami_description,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
 	VirtualizationType string `json:"ami_virtualization_type,omitempty"`
 
 	AMIRegions           []string `json:"ami_regions,omitempty"`
 	SkipRegionValidation bool     `json:"skip_region_validation,omitempty"`         // accepted: EC2 itself refuses a region that is not there
 	SnapshotCopyMinutes  int      `json:"snapshot_copy_duration_minutes,omitempty"` // a multiple of 15
 
-	Tags         map[string]string `json:"tags,omitempty" option:"late"`
-	Tag          []KeyValue        `json:"tag,omitempty" option:"late"`
-	SnapshotTags map[string]string `json:"snapshot_tags,omitempty" option:"late"`
-	SnapshotTag  []KeyValue        `json:"snapshot_tag,omitempty" option:"late"`
+	Tags         map[string]string `json:"tags,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	Tag          []KeyValue        `json:"tag,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	SnapshotTags map[string]string `json:"snapshot_tags,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	SnapshotTag  []KeyValue        `json:"snapshot_tag,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
 	SkipRunTags  bool              `json:"skip_ami_run_tags,omitempty"`
 
 	ENASupport          *bool         `json:"ena_support,omitempty"`

@@ -42,10 +42,10 @@ type MachineOptions struct {
 	Tenancy            string        `json:"tenancy,omitempty"` // the older place of placement.tenancy
 	LaunchMappings     []BlockDevice `json:"launch_block_device_mappings,omitempty"`
 
-	RunTags       map[string]string `json:"run_tags,omitempty" option:"late"`
-	RunTag        []KeyValue        `json:"run_tag,omitempty" option:"late"`
-	RunVolumeTags map[string]string `json:"run_volume_tags,omitempty" option:"late"`
-	RunVolumeTag  []VolumeTag       `json:"run_volume_tag,omitempty" option:"late"`
+	RunTags       map[string]string `json:"run_tags,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	RunTag        []KeyValue        `json:"run_tag,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	RunVolumeTags map[string]string `json:"run_volume_tags,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	RunVolumeTag  []VolumeTag       `json:"run_volume_tag,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
 
 	// MaxLifetime lets the instance shut down and terminate itself at that age.
 	MaxLifetime time.Duration `json:"max_lifetime,omitempty"`

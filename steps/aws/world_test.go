@@ -192,7 +192,8 @@ func (w *world) graph(b *EBS) *dag.Graph {
 	if faults := b.Check(); len(faults) > 0 {
 		w.t.Fatal(faults)
 	}
-	if err := b.Resolve(w.t.Context(), w.cloud); err != nil {
+	b.cloud = w.cloud
+	if err := b.Supported(); err != nil {
 		w.t.Fatal(err)
 	}
 	g := dag.NewGraph(nil)
