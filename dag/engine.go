@@ -105,7 +105,7 @@ func (e *Engine) put(rs ...Record) error {
 
 func (e *Engine) task(r Record, resumed bool) *Task {
 	return &Task{Run: e.o.Run, Name: r.Name, Builds: r.Builds, Token: r.Token(e.o.Run), Attempt: r.Tries, Resumed: resumed,
-		kind: r.Kind, begun: r.Begun, sink: e.o.Sink, secret: e.o.Secret}
+		kind: r.Kind, spec: r.Spec, begun: r.Begun, sink: e.o.Sink, secret: e.o.Secret}
 }
 
 func (e *Engine) out(k Key) (json.RawMessage, error) {

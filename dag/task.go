@@ -1,6 +1,7 @@
 package dag
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -15,6 +16,7 @@ type Task struct {
 	Resumed bool     // an earlier attempt may have begun the work
 
 	kind   string
+	spec   json.RawMessage
 	begun  time.Time
 	sink   Sink
 	secret func(name string) (string, error)
@@ -23,6 +25,18 @@ type Task struct {
 // Age is the time since the intent to make this was journaled: nothing of it
 // can be older.
 func (t *Task) Age() time.Duration { return time.Since(t.begun) }
+
+// Settings decodes the settings of the step whose making this is, without the
+// values of its references and secrets. Find needs them to know where to look.
+func (t *Task) Settings(into any) error {
+	if t.spec == nil {
+		return nil
+	}
+	if err := json.Unmarshal(t.spec, into); err != nil {
+		return fmt.Errorf("cannot read the settings of %s: %w", t.Name, err)
+	}
+	return nil
+}
 
 func (t *Task) event(typ EventType) Event {
 	return Event{V: EventVersion, Time: time.Now(), Type: typ, Builds: t.Builds, Step: t.Name, Kind: t.kind, Token: t.Token}

@@ -121,6 +121,10 @@ func (group) Do(_ context.Context, w *world, t *Task) (groupOut, error) {
 	return groupOut{t.Token}, w.did("make group")
 }
 func (groupOut) Find(_ context.Context, w *world, t *Task) (groupOut, error) {
+	var of group
+	if err := t.Settings(&of); err != nil || of.Region == "" {
+		return groupOut{}, fmt.Errorf("where to look is not known: %+v, %v", of, err)
+	}
 	return groupOut{t.Token}, w.find(t)
 }
 func (o groupOut) Undo(_ context.Context, w *world, t *Task) error {
