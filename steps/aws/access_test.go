@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -197,6 +198,29 @@ func TestUserData(t *testing.T) {
 	}
 	if _, err := (Launch{MachineOptions: MachineOptions{UserDataFile: stored}}).userData(c, task("t"), linux); err == nil {
 		t.Error("a file that has changed was used")
+	}
+}
+
+// A script that is run after the timer was started ends as it would have alone.
+func TestHandOver(t *testing.T) {
+	cmd := exec.Command("sh", "-c", handOver("#!/bin/sh\necho \"it's $(basename \"$0\" | cut -c1-3)\"\nexit 3\n"))
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasPrefix(string(out), "it's ") {
+		t.Errorf("%q, %v", out, err)
+	}
+	// The timer itself, at an end that has passed, with a shutdown of our own.
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "shutdown"), []byte("#!/bin/sh\necho \"$@\" >"+dir+"/down\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command("sh", "-c", timer(time.Now().Add(-time.Minute))+"\nwait")
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatal(string(out), err)
+	}
+	if p, err := os.ReadFile(filepath.Join(dir, "down")); err != nil || string(p) != "-h now\n" {
+		t.Errorf("shutdown was told %q, %v", p, err)
 	}
 }
 

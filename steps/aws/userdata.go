@@ -70,7 +70,7 @@ func timer(end time.Time) string {
 
 // handOver runs a user's own script as the machine would have run it.
 func handOver(script string) string {
-	return "f=$(mktemp /tmp/user-data.XXXXXX) || exit 1\nbase64 -d >\"$f\" <<'END' || exit 1\n" +
+	return "f=$(mktemp /var/lib/user-data.XXXXXX 2>/dev/null || mktemp) || exit 1\nbase64 -d >\"$f\" <<'END' || exit 1\n" +
 		base64.StdEncoding.EncodeToString([]byte(script)) + "\nEND\nchmod 700 \"$f\"\n\"$f\"\nx=$?\nrm -f \"$f\"\nexit $x\n"
 }
 
