@@ -98,7 +98,7 @@ func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag
 			if sum.Status == state.Running {
 				sum.Status = state.Interrupted
 			}
-		case kept == 0 || sum.Status != state.Done && sum.Status != state.Partial:
+		case kept == 0 || sum.Status != state.Done:
 			sum.Status = state.Destroyed
 		}
 		if kept == 0 {
@@ -142,6 +142,10 @@ func beside[T any](ctx context.Context, o Options, f func() (T, error)) (T, erro
 	return f()
 }
 
+func skipped(report *dag.Report, build string) bool {
+	return slices.ContainsFunc(report.Skipped, func(n dag.Node) bool { return slices.Contains(n.Builds, build) })
+}
+
 func leftNames(left []dag.Failure) (names []string) {
 	for _, f := range left {
 		names = append(names, fmt.Sprintf("%s: %v", f.Name, f.Err))
@@ -159,7 +163,7 @@ func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Repor
 	for i := range sum.Builds {
 		b := &sum.Builds[i]
 		b.Artifacts, b.Err = nil, ""
-		whole := true
+		whole := true // every goal is there, as far as records tell
 		for _, n := range g.Nodes {
 			if !slices.Contains(n.Builds, b.Name) {
 				continue
@@ -168,7 +172,7 @@ func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Repor
 			if slices.Contains(g.Goals, n.Key) && r.Status != dag.Done {
 				whole = false
 			}
-			if r.Status == dag.Done && r.Kept && artifacts != nil {
+			if r.Status == dag.Done && artifacts != nil {
 				b.Artifacts = append(b.Artifacts, artifacts(r)...)
 			}
 		}
@@ -178,8 +182,10 @@ func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Repor
 			}
 		}
 		made += len(b.Artifacts)
+		// A goal that was a view of something temporary went with it.
+		ended := !report.Suspended && err == nil && b.Err == "" && !skipped(report, b.Name)
 		switch {
-		case whole:
+		case whole || ended:
 			b.Status = state.Done
 			done++
 		case b.Err != "" && len(b.Artifacts) > 0:

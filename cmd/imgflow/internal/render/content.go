@@ -1,0 +1,82 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Content is what a template holds, before it is evaluated.
+type Content struct {
+	Description    string     `json:"description,omitempty"`
+	Variables      []Variable `json:"variables"`
+	Builders       []Part     `json:"builders"`
+	Provisioners   []Part     `json:"provisioners"`
+	PostProcessors [][]string `json:"post_processors"` // each a sequence of types
+}
+
+// Variable is a variable that a template declares.
+type Variable struct {
+	Name      string `json:"name"`
+	Default   string `json:"default"` // empty for a sensitive one
+	Required  bool   `json:"required"`
+	Sensitive bool   `json:"sensitive,omitempty"`
+}
+
+// Part is a builder or a provisioner, and for which builds it is meant.
+type Part struct {
+	Name   string   `json:"name,omitempty"`
+	Type   string   `json:"type"`
+	Only   []string `json:"only,omitempty"`
+	Except []string `json:"except,omitempty"`
+}
+
+// Template writes what a template holds.
+func Template(w io.Writer, c Content) {
+	if c.Description != "" {
+		fmt.Fprintf(w, "%s\n\n", c.Description)
+	}
+	section := func(title string, rows [][]string) {
+		if len(rows) == 0 {
+			rows = [][]string{{"none"}}
+		}
+		fmt.Fprintln(w, title+":")
+		table(w, "  ", rows)
+	}
+	var rows [][]string
+	for _, v := range c.Variables {
+		value := fmt.Sprintf("= %q", v.Default)
+		switch {
+		case v.Required:
+			value = "required"
+		case v.Sensitive:
+			value = "= <sensitive>"
+		}
+		rows = append(rows, []string{v.Name, value})
+	}
+	section("Variables", rows)
+	rows = nil
+	for _, b := range c.Builders {
+		rows = append(rows, []string{b.Name, b.Type})
+	}
+	section("\nBuilders", rows)
+	rows = nil
+	for i, p := range c.Provisioners {
+		only := ""
+		if len(p.Only) > 0 {
+			only = "only " + strings.Join(p.Only, ", ")
+		}
+		if len(p.Except) > 0 {
+			only = strings.TrimSpace(only + " except " + strings.Join(p.Except, ", "))
+		}
+		rows = append(rows, []string{fmt.Sprintf("%d.", i+1), p.Type, only})
+	}
+	section("\nProvisioners", rows)
+	rows = nil
+	for _, seq := range c.PostProcessors {
+		rows = append(rows, []string{strings.Join(seq, ", then ")})
+	}
+	if len(rows) > 0 {
+		section("\nPost-processors", rows)
+	}
+}
