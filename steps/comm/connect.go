@@ -44,7 +44,6 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 		m.Port = 22
 	}
 	t.Say("waiting for SSH at %s:%d", m.Host, m.Port)
-	known := len(m.HostKeys) > 0
 	p := m.SSH.firstPatience()
 	for {
 		l, err := e.link(ctx, t, m, p)
@@ -64,8 +63,12 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 		}
 		s.Pause = 0
 	}
-	if !known {
-		t.Warn("the host key of %s is not known; trusting %s from now on", m.label(), fingerprint(m.HostKeys[0]))
+	if m.SSH.BastionHost != "" && len(m.SSH.BastionHostKeys) == 0 {
+		ln, err := e.line(m.SSH.bastion())
+		if err != nil {
+			return Machine{}, err
+		}
+		m.SSH.BastionHostKeys = ln.pinned()
 	}
 	t.Say("connected")
 	return m, nil

@@ -52,6 +52,8 @@ type permanent struct{ error }
 func (p permanent) Unwrap() error { return p.error }
 
 // refused reports whether a server has answered and did not let us in.
+//
+// The library gives this error no type.
 func refused(err error) bool { return strings.Contains(err.Error(), "unable to authenticate") }
 
 func hopeless(err error) bool {
@@ -116,7 +118,10 @@ func explain(err error, s SSH) string {
 	var k *HostKeyError
 	var a *ssh.AlgorithmNegotiationError
 	var p permanent
+	var b *bastionError
 	switch {
+	case errors.As(err, &b):
+		return b.Error()
 	case errors.As(err, &p):
 		return p.Error()
 	case errors.As(err, &k):

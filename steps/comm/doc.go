@@ -1,4 +1,60 @@
-// Package comm reaches machines: it says how to reach one (Endpoint, Machine),
-// keeps the live connections (Pool), copies files and directories, and runs
-// scripts so that they survive the connection and the caller.
+// Package comm reaches machines: it says how to reach one ([Endpoint],
+// [Machine]), keeps the live connections ([Env]), copies files and directories,
+// and runs scripts so that they survive the connection and the caller.
+//
+// # Connections
+//
+// [Connect] waits until a machine lets us in and returns a [Machine], which is
+// plain data. Env.Remote makes a [Remote] of it. Env keeps one live connection
+// for each machine and dials again when it dropped; a peer that stays silent
+// for three keep-alive intervals counts as dropped. While a machine boots, only
+// refused logins count against ssh_handshake_attempts, and the wait between two
+// attempts grows from a quarter of a second to five seconds, beginning anew
+// whenever the failure changes.
+//
+// Host keys are always verified. One that nobody knows beforehand is pinned on
+// first use, with a warning, and is part of the Machine from then on. The SSH
+// agent is never forwarded.
+//
+// # Runs
+//
+// Remote.Run starts a script on the machine under a few lines of POSIX sh
+// (sh/run.sh) that detach it, spool its output and keep its exit status. One
+// exec channel uploads, starts and follows (sh/launch.sh). When the channel
+// breaks, or this process dies, the script goes on; the next call with the same
+// Job.Token follows from where the lines that were kept end. A run is started
+// once: every starter must make the directory "claim", and only one can.
+//
+// The task's printed lines are the journal. A line is printed with the offset
+// behind it, so what was printed and where to go on are one record. The streams
+// of a job are named "stdout" and "stderr" if its token is the task's, and else
+// have a tail, "stdout/1" for the token <task's token>-1: readers show what is
+// before the slash. A line without end is broken at 64 KiB. Two more streams
+// hold numbers in place of an offset and are not shown; their names begin with
+// "exit": "exit-boot" is the boot of the machine in which the run began, and
+// "exit" its end. Only when that is on disk does the machine forget the run.
+//
+// After a failed attempt a step that wants to run its script again must use
+// another token; see [JobToken]. The end of a run is never guessed: it is an
+// exit status, a reboot (the machine's boot id has changed), or a [LostError],
+// and a lost run is not started again.
+//
+// On the machine a run lives in /var/tmp/.imgf-<token>, else in the home
+// directory, else in /tmp. It needs Linux with /proc, a POSIX sh and the usual
+// small commands; GNU's and busybox's do. If setsid is missing the script is
+// still not hurt by the end of the connection. Where logind is told to kill
+// users' processes (KillUserProcesses=yes), log in as root.
+//
+// A run costs about 20 ms more than the same script by a bare `ssh host sh -s`
+// over a connection that is already open (30 against 8 ms with dash; see
+// BenchmarkRun), and as many round trips plus one, the acknowledgement.
+//
+// # Files
+//
+// Single files go over SFTP, or over a plain channel to servers without it, and
+// replace their destination at once when they are complete; a destination that
+// is a link, a device or somebody else's is written in place. Directories go as
+// one tar stream, compressed when it pays; machines without tar get them file
+// by file. What a machine sends is unpacked below the wanted directory and
+// nowhere else.
 package comm

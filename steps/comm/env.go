@@ -92,13 +92,27 @@ func (ln *line) current(keys []string) *link {
 	return l
 }
 
+func (ln *line) pinned() []string {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.pins
+}
+
+func (ln *line) pin(key string) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	ln.pins = []string{key}
+}
+
+// line finds a machine's place by all that tells it from others; an address
+// may serve another machine later.
 func (e *Env) line(m Machine) (*line, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("the connections have been closed")
 	}
-	id := strings.Join([]string{m.SSH.Username, m.address(), m.SSH.KeyName, m.SSH.PrivateKeyFile, m.SSH.BastionHost, m.SSH.ProxyHost}, "\x00")
+	id := strings.Join([]string{m.SSH.Username, m.address(), m.Thing, m.SSH.KeyName, m.SSH.PrivateKeyFile, m.SSH.BastionHost, m.SSH.ProxyHost}, "\x00")
 	ln := e.lines[id]
 	if ln == nil {
 		ln = &line{turn: make(chan struct{}, 1)}
@@ -127,11 +141,14 @@ func (e *Env) link(ctx context.Context, t *dag.Task, m Machine, p patience) (*li
 		return l, nil
 	}
 	if len(m.HostKeys) == 0 {
-		m.HostKeys = ln.pins
+		m.HostKeys = ln.pinned()
 	}
 	l, err := e.dialUntil(ctx, t, m, p)
 	if err != nil {
 		return nil, err
+	}
+	if len(m.HostKeys) == 0 {
+		t.Warn("the host key of %s is not known; trusting %s from now on", m.label(), fingerprint(l.hostKey))
 	}
 	ln.mu.Lock()
 	defer ln.mu.Unlock()

@@ -3,7 +3,6 @@ package comm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -187,38 +186,48 @@ func (e *Env) dial(ctx context.Context, t *dag.Task, m Machine) (*link, error) {
 	return l, nil
 }
 
-// bastion connects to the jump host. A key that is not known is pinned for the
-// life of this process.
-func (e *Env) bastion(ctx context.Context, t *dag.Task, m Machine) (*link, error) {
-	s := m.SSH
+// bastion is the jump host as a machine.
+func (s SSH) bastion() Machine {
 	port := s.BastionPort
 	if port == 0 {
 		port = 22
 	}
-	b := Machine{Endpoint: Endpoint{Host: s.BastionHost, Port: port}, SSH: SSH{Username: s.BastionUsername}}
+	return Machine{Endpoint: Endpoint{Host: s.BastionHost, Port: port}, SSH: SSH{Username: s.BastionUsername}}
+}
+
+// bastion connects to the jump host. A key that is not known is pinned.
+func (e *Env) bastion(ctx context.Context, t *dag.Task, m Machine) (*link, error) {
+	s, b := m.SSH, m.SSH.bastion()
 	ln, err := e.line(b)
 	if err != nil {
 		return nil, err
 	}
 	keys := s.BastionHostKeys
-	ln.mu.Lock()
 	if len(keys) == 0 {
-		keys = ln.pins
+		keys = ln.pinned()
 	}
-	ln.mu.Unlock()
 	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	l, err := e.handshake(ctx, t, d.DialContext, b.address(), s.bastionLogin(), keys, s)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach the bastion %s: %w", s.BastionHost, err)
+		return nil, &bastionError{s.BastionHost, s.BastionUsername, err}
 	}
 	if len(keys) == 0 {
 		t.Warn("the host key of the bastion %s is not known; trusting %s from now on", s.BastionHost, fingerprint(l.hostKey))
-		ln.mu.Lock()
-		ln.pins = []string{l.hostKey}
-		ln.mu.Unlock()
+		ln.pin(l.hostKey)
 	}
 	return l, nil
 }
+
+// bastionError is a failure on the way, not at the machine.
+type bastionError struct {
+	host, user string
+	err        error
+}
+
+func (e *bastionError) Error() string {
+	return "the bastion " + e.host + " cannot be reached: " + explain(e.err, SSH{Username: e.user})
+}
+func (e *bastionError) Unwrap() error { return e.err }
 
 func socks(t *dag.Task, s SSH) (proxy.ContextDialer, error) {
 	port := s.ProxyPort

@@ -112,6 +112,7 @@ func TestCancel(t *testing.T) {
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
 		j := l.job(`trap '' TERM; setsid sh -c 'trap "" TERM; sleep 61; sleep 62' & sleep 63 & echo ready; sleep 64; sleep 65`)
+		j.Become = "env"
 		cancelled := make(chan error, 1)
 		x, err := during(t, l, j, func(string) { cancelled <- l.remote.Cancel(context.Background(), j) })
 		if err != nil || x.Code == 0 {

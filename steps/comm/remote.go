@@ -2,8 +2,11 @@ package comm
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 // Remote is a live way into a machine. Every method redials when the link
@@ -60,3 +63,12 @@ type Exit struct {
 type LostError struct{ Why string }
 
 func (e *LostError) Error() string { return "the run was lost: " + e.Why }
+
+// JobToken names the nth job of a task. It is the same after a crash, and
+// another one after a failed attempt, so that a script that failed runs again.
+func JobToken(t *dag.Task, n int) string {
+	if t.Attempt == 0 {
+		return fmt.Sprintf("%s-%d", t.Token, n)
+	}
+	return fmt.Sprintf("%s-%d-%d", t.Token, n, t.Attempt)
+}

@@ -221,7 +221,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 		} else if !l.broke() {
 			odd++
 		}
-		if odd >= 8 || time.Since(heard) > p.total {
+		if odd >= 6 || time.Since(heard) > p.total {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
 		r.t.Detail("connection to %s lost, going on with a new one", r.m.label())

@@ -86,10 +86,44 @@ func (e *exitError) Error() string {
 	return s + said(e.text)
 }
 
+// marked passes on what follows a line that a script prints first: whatever rc
+// files print comes before it.
+type marked struct {
+	w     io.Writer
+	noise []byte
+	found bool
+}
+
+const mark = "\nimgflow:begin\n"
+
+func (m *marked) Write(p []byte) (int, error) {
+	if m.found {
+		return m.w.Write(p)
+	}
+	m.noise = append(m.noise, p...)
+	i := bytes.Index(m.noise, []byte(mark))
+	if i < 0 {
+		if len(m.noise) > 2*tailSize {
+			m.noise = append(m.noise[:0], m.noise[len(m.noise)-tailSize:]...)
+		}
+		return len(p), nil
+	}
+	m.found = true
+	rest := m.noise[i+len(mark):]
+	m.noise = nil
+	if len(rest) == 0 {
+		return len(p), nil
+	}
+	if _, err := m.w.Write(rest); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // errDropped is a channel that ended without an exit status.
 var errDropped = errors.New("the connection was lost")
 
-// session runs a script of ours once, on the link. Stdin feeds what the script
+// script runs a script of ours once, on the link. Stdin feeds what the script
 // leaves of its input; stdout takes its output.
 func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout io.Writer) error {
 	s, release, err := l.session(ctx)
@@ -99,7 +133,9 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 	defer release()
 	defer context.AfterFunc(ctx, release)()
 	var errs tail
-	s.Stdout, s.Stderr = stdout, &errs
+	out := &marked{w: stdout}
+	s.Stdout, s.Stderr = out, &errs
+	text = "printf '" + strings.ReplaceAll(mark, "\n", `\n`) + "'\n" + text
 	in, err := s.StdinPipe()
 	if err != nil {
 		return err
@@ -123,9 +159,12 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 		return ctx.Err()
 	}
 	var ee *ssh.ExitError
+	ended := err == nil || errors.As(err, &ee)
 	switch {
+	case ended && !out.found:
+		return permanent{&strange{strings.TrimSpace(string(out.noise) + "\n" + errs.String())}}
 	case err == nil:
-	case errors.As(err, &ee):
+	case ended:
 		x := Exit{Code: ee.ExitStatus()}
 		if n, ok := signals[ee.Signal()]; ok {
 			x.Signal, x.Code = n, 128+n
@@ -164,8 +203,8 @@ func (r *remote) attempt(ctx context.Context, f func(l *link) error) error {
 		if !l.broke() && !errors.Is(err, errDropped) {
 			return err
 		}
-		if n >= 20 {
-			return fmt.Errorf("gave up after %d broken connections: %w", n, err)
+		if n >= 10 {
+			return fmt.Errorf("gave up after %d broken connections: %w", n+1, err)
 		}
 		r.t.Detail("connection to %s lost, trying again", r.m.label())
 		if err := sleep(ctx, min(50*time.Millisecond<<min(n, 8), 5*time.Second)); err != nil {
