@@ -12,6 +12,7 @@ import (
 const oneIDVar = "EC2LOCAL_ONE_ID"
 
 func systemRoles() {
+	systemctlVerbs()
 	roles["wait"] = waitMapped
 	roles["init"] = guestInit
 	roles["pid1"] = pid1
