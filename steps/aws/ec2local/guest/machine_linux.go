@@ -98,7 +98,7 @@ func (m *sandboxMachine) boot(ctx context.Context) (_ *running, err error) {
 		return nil, err
 	}
 	fmt.Fprintf(m.console, "[%s] booting %s (embedded EC2, sandbox)\n%s\n", time.Now().UTC().Format(time.DateTime), st.Spec.Hostname, m.h.limits())
-	r, err := m.spawn(ctx, st)
+	r, err := m.spawn(ctx, st, m.hostname(st, p))
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (m *sandboxMachine) boot(ctx context.Context) (_ *running, err error) {
 }
 
 // spawn starts the guest's first process and waits until it answers.
-func (m *sandboxMachine) spawn(ctx context.Context, st state) (*running, error) {
+func (m *sandboxMachine) spawn(ctx context.Context, st state, hostname string) (*running, error) {
 	conn, theirs, err := socketpair()
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (m *sandboxMachine) spawn(ctx context.Context, st state) (*running, error) 
 	r := &running{conn: conn, done: done, cmd: cmd, exit: Crash, pumped: make(chan struct{}), procs: map[uint64]*guestProcess{},
 		keys: map[uint64]chan reply{}, setups: make(chan reply, 1)}
 	b := bootMessage{Store: m.h.s.dir, ID: m.id, Layers: append(slices.Clone(st.Layers), baseLayer), Pieces: m.h.pieces,
-		Hostname: m.hostname(st), OneID: m.h.ids == oneID, BootID: uuid()}
+		Hostname: hostname, OneID: m.h.ids == oneID, BootID: uuid()}
 	if b.ResolvAt = resolvTarget(); b.ResolvAt != "" {
 		b.Resolv, _ = os.ReadFile(b.ResolvAt)
 	}
@@ -177,10 +177,16 @@ func (m *sandboxMachine) spawn(ctx context.Context, st state) (*running, error) 
 	return r, nil
 }
 
-// hostname is what the guest chose, if it did.
-func (m *sandboxMachine) hostname(st state) string {
-	// Read without following links: the file is the guest's.
+// hostname is what user data or, later, the guest chose, if they did.
+func (m *sandboxMachine) hostname(st state, p *plan) string {
+	if !st.Booted {
+		if p.Hostname != "" && len(p.Hostname) <= 64 {
+			return p.Hostname
+		}
+		return st.Spec.Hostname
+	}
 	for _, dir := range append([]string{m.h.s.guest(m.id, "upper")}, layerDirs(m.h.s, st.Layers)...) {
+		// Without following links: the file is the guest's.
 		fd, err := unix.Open(filepath.Join(dir, piece{Path: "/etc"}.key(), "hostname"), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {
 			continue
@@ -188,7 +194,7 @@ func (m *sandboxMachine) hostname(st state) string {
 		b := make([]byte, 65)
 		n, _ := unix.Read(fd, b)
 		unix.Close(fd)
-		if name := strings.TrimSpace(string(b[:max(0, n)])); st.Booted && name != "" && len(name) <= 64 {
+		if name := strings.TrimSpace(string(b[:max(0, n)])); name != "" && len(name) <= 64 {
 			return name
 		}
 	}

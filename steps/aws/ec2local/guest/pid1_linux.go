@@ -80,12 +80,24 @@ func (p *first) listen() error {
 type appendFile string
 
 func (p appendFile) Write(b []byte) (int, error) {
-	f, err := os.OpenFile(string(p), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	f, err := openLog(string(p))
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	return f.Write(b)
+}
+
+// openLog makes a log as distributions do: for root and the group adm.
+func openLog(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if gid, ok := groupID("adm"); ok {
+		f.Chown(0, gid)
+	}
+	return f, nil
 }
 
 // syslog appends what programs log to /var/log/syslog, without the priority.

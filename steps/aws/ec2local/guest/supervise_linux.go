@@ -144,7 +144,7 @@ func (s *supervisor) open(name string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(unitLog(s.u.name)), 0o755); err != nil {
 		return err
 	}
-	s.log, err = os.OpenFile(unitLog(s.u.name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	s.log, err = openLog(unitLog(s.u.name))
 	return err
 }
 

@@ -1,0 +1,117 @@
+package guest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSystemctl(t *testing.T) {
+	c, h := newClient(t), newHost(t, "sandbox")
+	g := launch(t, h, spec(c))
+	file := func(path, text string) {
+		t.Helper()
+		cmd := c.cmd(g, "ssh", c.at(g), "sudo tee "+path+" >/dev/null && sudo chmod +x "+path)
+		cmd.Stdin = strings.NewReader(text)
+		c.want(cmd, "0 ")
+	}
+	user := "User=ubuntu\n"
+	if one(h) {
+		user = ""
+	}
+	file("/etc/default/web", "WORDS=\"x y\"\nNAME='web one'\n")
+	file("/etc/systemd/system/web.service", `[Unit]
+Description=Web
+[Service]
+`+user+`Environment="A=1 2" B=3
+EnvironmentFile=-/etc/default/web
+EnvironmentFile=-/etc/default/none
+RuntimeDirectory=web
+StateDirectory=web
+WorkingDirectory=/var/lib/web
+ExecStartPre=-/bin/false
+ExecStartPre=+/bin/sh -c 'id -u >/var/lib/web/pre'
+ExecStart=/bin/sh -c 'id -un; pwd; echo "$$A|$$B|$0|$1|$2"; echo hup-ready; trap "echo hup" HUP; while :; do sleep .05; done' ${NAME} $WORDS
+ExecReload=/bin/kill -HUP $MAINPID
+ExecStopPost=/bin/sh -c 'echo over'
+[Install]
+WantedBy=multi-user.target
+Alias=site.service
+`)
+	c.ssh(g, "systemctl is-enabled web; systemctl is-active web", "3 disabled\ninactive")
+	if !one(h) {
+		c.ssh(g, "systemctl start web", "1 interactive authentication is not supported by the embedded EC2: use sudo")
+	}
+	c.ssh(g, "sudo systemctl daemon-reload && sudo systemctl enable --now web 2>&1", "0 Created symlink /etc/systemd/system/multi-user.target.wants/web.service -> /etc/systemd/system/web.service.\n"+
+		"Created symlink /etc/systemd/system/site.service -> /etc/systemd/system/web.service.")
+	c.ssh(g, "systemctl is-enabled web; systemctl is-active web.service site | uniq; systemctl show -p MainPID --value web | xargs ps -o stat= -p | cut -c1; stat -c %a /run/web", "0 enabled\nactive\nS\n755")
+	who := "ubuntu"
+	if one(h) {
+		who = "root"
+	}
+	log := "sudo cat /var/log/units/web.log"
+	c.ssh(g, log+"; sudo cat /var/lib/web/pre", "0 "+who+"\n/var/lib/web\n1 2|3|web one|x|y\nhup-ready\n0")
+	c.ssh(g, "sudo systemctl reload web; sleep .2; "+log+" | tail -1; systemctl status web | head -2", "0 hup\n* web.service - Web\n     Loaded: loaded (/etc/systemd/system/web.service; enabled)")
+	c.ssh(g, "sudo systemctl restart web && sudo service web status >/dev/null && sudo service web restart && systemctl is-active web", "0 active")
+
+	// It is there again after a reboot, and in a guest of the image.
+	c.ssh(g, "sudo reboot", "0 ")
+	g.exit(Reboot)
+	g.boot()
+	c.ssh(g, "cloud-init status --wait >/dev/null; systemctl is-active web; sudo systemctl stop web; systemctl is-active web; "+log+" | tail -1; pgrep -c hup-ready", "1 active\ninactive\nover\n0")
+	c.ssh(g, "sudo systemctl disable web 2>/dev/null; systemctl is-enabled web; sudo systemctl mask web && sudo systemctl start web", "1 disabled\ncannot mask web.service: /etc/systemd/system/web.service is a file")
+
+	// Readiness, failure, restarts.
+	file("/usr/local/bin/ready", `#!/usr/bin/perl
+use Socket; socket(my $s, AF_UNIX, SOCK_DGRAM, 0); sleep 1; open(my $f, ">", "/run/was-ready"); close $f;
+send($s, "READY=1\nSTATUS=fine", 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die; sleep 1000;
+`)
+	file("/etc/systemd/system/ready.service", "[Service]\nType=notify\nExecStart=/usr/local/bin/ready\n")
+	c.ssh(g, "sudo systemctl start ready && ls /run/was-ready", "0 /run/was-ready")
+	file("/etc/systemd/system/bad.service", "[Service]\nExecStart=/bin/sh -c 'echo broken; exit 4'\n")
+	c.ssh(g, "sudo systemctl start bad; systemctl is-failed bad; systemctl status bad | tail -1",
+		"0 cannot start bad.service: /bin/sh -c 'echo broken; exit 4' ended before it was up: exit status 4; see /var/log/units/bad.log\nfailed\nbroken")
+	file("/etc/systemd/system/again.service", "[Service]\nRestart=on-failure\nRestartSec=50ms\nExecStart=/bin/sh -c 'echo x >>/run/tries; sleep .2; test $(wc -l </run/tries) -ge 3 && exec sleep 1000'\n")
+	c.ssh(g, "sudo systemctl start again; while [ $(wc -l </run/tries) -lt 3 ]; do sleep .05; done; sleep .4; systemctl is-active again; wc -l </run/tries", "0 active\n3")
+	file("/etc/systemd/system/once.service", "[Unit]\nConditionPathExists=!/run/no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo 1 >>/run/once'\nExecStart=/bin/sh -c 'echo 2 >>/run/once'\n")
+	c.ssh(g, "sudo systemctl start once once; systemctl is-active once; tr '\\n' ' ' </run/once", "0 active\n1 2")
+	file("/usr/local/bin/daemon", "#!/bin/sh\n(setsid sh -c 'echo $$ >/run/d.pid; exec sleep 54321' >/dev/null 2>&1 &)\nsleep .2\n")
+	file("/etc/systemd/system/d.service", "[Service]\nType=forking\nPIDFile=/run/d.pid\nExecStart=/usr/local/bin/daemon\n")
+	c.ssh(g, "sudo systemctl start d && pgrep -f '^sleep 54321' | diff - /run/d.pid && systemctl is-active d; sudo systemctl stop d; pgrep -f '^sleep 54321'", "1 active")
+	file("/etc/systemd/system/multi@.service", "[Service]\nExecStart=/bin/sleep 9%i\n")
+	c.ssh(g, "sudo systemctl start multi@77 && pgrep -xf '/bin/sleep 977' >/dev/null && systemctl is-active multi@77", "0 active")
+
+	// Scripts of /etc/init.d.
+	file("/etc/init.d/old", "#!/bin/sh\ncase $1 in start) setsid sleep 12121 >/dev/null 2>&1 & sleep .1;; stop) pkill -f '^sleep 12121';; status) pgrep -f '^sleep 12121' >/dev/null;; hello) echo hi;; *) exit 2;; esac\n")
+	c.ssh(g, "sudo service old start && systemctl is-active old; sudo service old hello; sudo service old stop; pgrep -f '^sleep 12121'", "1 active\nhi")
+
+	// What is not there says so.
+	c.ssh(g, "systemctl list-timers", "1 systemctl: list-timers is not supported by the embedded EC2")
+	c.ssh(g, "systemctl --user start x", "1 systemctl: option --user is not supported by the embedded EC2")
+	c.ssh(g, "sudo systemctl start nothing", "5 cannot start nothing.service: unit not found")
+	c.ssh(g, "service nothing start", "1 service: nothing: unrecognized service")
+	file("/etc/systemd/system/t.timer", "[Timer]\nOnBootSec=1\n")
+	c.ssh(g, "sudo systemctl start t.timer", "1 cannot start t.timer: only services and targets are supported by the embedded EC2")
+	c.ssh(g, "sudo systemctl restart sshd", "0 sshd.service: the SSH server of this machine is the embedded EC2's own; it runs")
+	c.ssh(g, "sudo systemctl stop ssh", "1 cannot stop ssh.service: not supported by the embedded EC2")
+	g.sh("root", "systemctl poweroff", "0 ")
+	g.exit(PowerOff)
+}
+
+func TestSplitWords(t *testing.T) {
+	for in, want := range map[string]string{
+		`a  b`:           "a|b",
+		`a 'b c' "d\"e"`: `a|b c|d"e`,
+		`x\ y ''`:        "x y|",
+		`a='b c'd`:       "a=b cd",
+	} {
+		got, err := splitWords(in)
+		if err != nil || strings.Join(got, "|") != want {
+			t.Errorf("%s: %q %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{`a 'b`, `a\`} {
+		if got, err := splitWords(in); err == nil {
+			t.Errorf("%s: %q", in, got)
+		}
+	}
+}
