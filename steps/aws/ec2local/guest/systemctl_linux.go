@@ -111,10 +111,14 @@ func (c *control) options(args []string) (verb string, units []string, err error
 			} else {
 				c.props = append(c.props, strings.Split(v, ",")...)
 			}
+		case "--root":
+			if strings.Trim(v, "/") != "" {
+				return "", nil, fmt.Errorf("option %s is not supported by the embedded EC2", a)
+			}
 		case "--version":
 			verb = "--version"
 		case "--system", "--no-pager", "-l", "--full", "--no-reload", "--no-legend", "--plain", "--no-ask-password", "--no-wall", "--wait",
-			"-a", "--all", "--job-mode", "--lines", "-T", "--show-transaction", "--legend", "--no-warn":
+			"-a", "--all", "--job-mode", "--lines", "-T", "--show-transaction", "--legend", "--no-warn", "--preset-mode":
 		case "-n", "-o", "--output", "--kill-who", "--kill-whom":
 			if !has {
 				if _, err = value(&i, name); err != nil {
