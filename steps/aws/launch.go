@@ -70,14 +70,10 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 	var failure error
 	for i, try := range tries {
 		where := s.stand(in, try, groups)
-		in.ClientToken = ptr(clientToken(t.Token, i))
 		t.Say("launching %s from %s (%s)%s", s.InstanceType, source.ID, source.Name, where)
-		out, err := at.api.RunInstances(ctx, in)
-		if err == nil && len(out.Instances) == 1 {
-			return at.launched(t, out.Instances[0]), nil
-		}
+		made, err := at.run(ctx, in, t.Token, i)
 		if err == nil {
-			return Instance{}, fmt.Errorf("cannot launch %s: EC2 launched %d instances instead of one", s.InstanceType, len(out.Instances))
+			return at.launched(t, made), nil
 		}
 		failure = fault("launch "+s.InstanceType, "RunInstances", s.age(), err)
 		switch judge("RunInstances", s.age(), err).is {
@@ -100,6 +96,27 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 		failure = dag.Retry(failure, 15*time.Second)
 	}
 	return Instance{}, failure
+}
+
+// run launches one instance. A client token that was used before gives back what
+// it made then, even if that has ended since: then the next token is taken.
+func (s *site) run(ctx context.Context, in *ec2.RunInstancesInput, token string, try int) (types.Instance, error) {
+	const ways = 100 // more than a network has subnets
+	for ; ; try += ways {
+		in.ClientToken = ptr(clientToken(token, try))
+		out, err := s.api.RunInstances(ctx, in)
+		if err != nil {
+			return types.Instance{}, err
+		}
+		if len(out.Instances) != 1 {
+			return types.Instance{}, fmt.Errorf("EC2 launched %d instances instead of one", len(out.Instances))
+		}
+		i := out.Instances[0]
+		ended := i.State != nil && (i.State.Name == types.InstanceStateNameTerminated || i.State.Name == types.InstanceStateNameShuttingDown)
+		if !ended || try > 10*ways {
+			return i, nil
+		}
+	}
 }
 
 // clientToken names one try; EC2 takes 64 characters.

@@ -33,15 +33,22 @@ func (s *site) renew(ctx context.Context, run, expires string) error {
 	if err != nil {
 		return err
 	}
-	artifacts, err := s.tagsOf(ctx, filter("key", TagArtifact))
-	if err != nil {
-		return err
-	}
-	var ids []string
-	for id := range tags {
-		if artifacts[id] == nil && leased(tags[id].kind) {
+	var ids, results []string
+	for id, l := range tags {
+		switch l.kind {
+		case types.ResourceTypeNetworkInterface: // goes with its instance
+		case types.ResourceTypeImage, types.ResourceTypeSnapshot:
+			results = append(results, id)
+		default:
 			ids = append(ids, id)
 		}
+	}
+	for batch := range slices.Chunk(results, 200) {
+		finished, err := s.tagsOf(ctx, filter("key", TagArtifact), filter("resource-id", batch...))
+		if err != nil {
+			return err
+		}
+		ids = append(ids, slices.DeleteFunc(batch, func(id string) bool { return finished[id] != nil })...)
 	}
 	slices.Sort(ids)
 	m := map[string]string{TagExpires: expires}
@@ -57,10 +64,6 @@ func (s *site) renew(ctx context.Context, run, expires string) error {
 	}
 	return err
 }
-
-// leased are the types of resources that a lease bounds by itself: a network
-// interface goes with its instance.
-func leased(k types.ResourceType) bool { return k != types.ResourceTypeNetworkInterface }
 
 // labels are the tags of one resource.
 type labels struct {

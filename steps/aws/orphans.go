@@ -20,7 +20,6 @@ type Orphan struct {
 	Place
 	Type    string    `json:"type"` // instance, volume, image, snapshot, key-pair, security-group
 	ID      string    `json:"id"`
-	Name    string    `json:"name,omitempty"`
 	Run     string    `json:"run"`
 	Build   string    `json:"build,omitempty"`
 	Expires time.Time `json:"expires,omitzero"` // end of the run's lease
@@ -83,7 +82,7 @@ func (c *Cloud) accountNames() []string {
 }
 
 func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err error) {
-	keys := filter("key", TagRun, TagBuild, TagToken, TagExpires, TagArtifact, "Name")
+	keys := filter("key", TagRun, TagBuild, TagToken, TagExpires, TagArtifact)
 	all := map[string]*labels{}
 	for look := range 2 {
 		if look > 0 {
@@ -106,7 +105,7 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 	}
 	for id, l := range all {
 		run := l.tags[TagRun]
-		o := Orphan{Place: s.Place, Type: string(l.kind), ID: id, Name: l.tags["Name"], Run: run, Build: l.tags[TagBuild],
+		o := Orphan{Place: s.Place, Type: string(l.kind), ID: id, Run: run, Build: l.tags[TagBuild],
 			Expires: ends[run], Artifact: l.tags[TagArtifact] != "", Token: l.tags[TagToken]}
 		if c.orphaned(o, h) {
 			found = append(found, o)

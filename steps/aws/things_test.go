@@ -168,3 +168,16 @@ func TestLaunchAdoptsAfterALostReply(t *testing.T) {
 		t.Errorf("instances: %v", v.instances)
 	}
 }
+
+// An instance of an earlier attempt that has ended meanwhile is not given back.
+func TestLaunchDoesNotAdoptTheDead(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	i, source := w.launched("t1")
+	if err := i.Undo(t.Context(), w.cloud, task("t1")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.launch(source).Do(t.Context(), w.cloud, task("t1"))
+	if err != nil || again.ID == i.ID {
+		t.Errorf("got %v, %v", again, err)
+	}
+}
