@@ -1,0 +1,252 @@
+package provision
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// FileCopy copies files and directories to the machine, or from it. A slash at
+// the end of a directory's source means what the directory holds, without one
+// the directory itself; a slash at the end of the destination means a directory
+// to put the files into.
+type FileCopy struct {
+	On     dag.Take[comm.Machine] `json:"on"`
+	Build  dag.Build              `json:"build,omitzero" option:"-" key:"-"`
+	Common `option:"-"`
+
+	Source      string   `json:"source,omitempty" option:"late=build"`
+	Sources     []string `json:"sources,omitempty" option:"late=build"`
+	Content     string   `json:"content,omitempty" option:"late=build"`
+	Destination string   `json:"destination,omitempty" option:"required,late=build"`
+	Direction   string   `json:"direction,omitempty"`         // upload (default) or download
+	Generated   bool     `json:"generated,omitempty" key:"-"` // the sources are made while the run goes on
+
+	Uploads []Upload `json:"uploads,omitempty" option:"-"`     // what Source and Sources are, for an upload
+	Cwd     string   `json:"cwd,omitempty" option:"-" key:"-"` // where local paths that are known late begin
+}
+
+// Upload is one local file or directory.
+type Upload struct {
+	File     dag.File `json:"file"`               // without digest: looked at when the step runs
+	Name     string   `json:"name"`               // its own name
+	Contents bool     `json:"contents,omitempty"` // what the directory holds, not the directory
+	Dir      bool     `json:"dir,omitempty"`
+}
+
+func (FileCopy) Kind() string { return "provision.file" }
+
+// Title says what is copied.
+func (s FileCopy) Title() string {
+	switch {
+	case s.download() && len(s.sources()) == 1:
+		return "download " + path.Base(s.sources()[0].text)
+	case s.download():
+		return fmt.Sprintf("download %d files", len(s.sources()))
+	case len(s.Uploads) == 1:
+		return "upload " + s.Uploads[0].Name
+	case len(s.Uploads) > 1:
+		return fmt.Sprintf("upload %d files", len(s.Uploads))
+	}
+	return "upload a text"
+}
+
+func (s FileCopy) download() bool { return s.Direction == "download" }
+
+// named is a source and the option that it stands in.
+type named struct{ option, text string }
+
+func (s FileCopy) sources() (list []named) {
+	if s.Source != "" {
+		list = append(list, named{"source", s.Source})
+	}
+	for i, text := range s.Sources {
+		list = append(list, named{fmt.Sprintf("sources[%d]", i), text})
+	}
+	return list
+}
+
+// ResolveFiles finds the local files that are to be uploaded, so that their
+// content is part of the step's key. It is called once, before Check.
+func (s *FileCopy) ResolveFiles(resolve func(path string) (dag.File, error)) []dag.Fault {
+	var f faults
+	cwd, err := os.Getwd()
+	if err != nil {
+		f.add("", "the working directory is not known: %v", err)
+	}
+	s.Cwd = cwd
+	if s.download() {
+		return f
+	}
+	for _, src := range s.sources() {
+		u := Upload{File: dag.File{Path: src.text}, Name: filepath.Base(src.text), Contents: slashed(src.text)}
+		late := strings.Contains(src.text, "{{")
+		switch file, err := resolve(src.text); {
+		case strings.Contains(src.text, dag.MarkOpen):
+			f.add(src.option, "a sensitive variable cannot stand in the name of a file")
+			continue
+		case late && !s.Generated:
+			f.add(src.option, "a file whose name is known only at build time needs \"generated\": true")
+			continue
+		case late:
+		case err == nil:
+			u.File.Path = file.Path
+			if fi, err := os.Stat(file.Path); err == nil {
+				u.Dir = fi.IsDir()
+			}
+			if !s.Generated {
+				u.File.Digest = file.Digest
+			}
+		case !s.Generated || !errors.Is(err, fs.ErrNotExist):
+			f.add(src.option, "%v", err)
+			continue
+		}
+		s.Uploads = append(s.Uploads, u)
+	}
+	s.Source, s.Sources = "", nil // the key holds the content, not where it lies
+	return f
+}
+
+// Check says what is wrong with the options.
+func (s *FileCopy) Check() []dag.Fault {
+	var f faults
+	if s.Direction != "" && s.Direction != "upload" && s.Direction != "download" {
+		f.add("direction", "%q is not known: it is upload or download", s.Direction)
+	}
+	given := len(s.sources()) + len(s.Uploads)
+	switch {
+	case given == 0 && s.Content == "":
+		f.add("", "there is nothing to copy: give source, sources or content")
+	case given > 0 && s.Content != "":
+		f.add("content", "it cannot be given together with source or sources")
+	case s.Content != "" && s.download():
+		f.add("content", "it cannot be downloaded: use source")
+	}
+	if s.Destination == "" {
+		f.add("destination", "it must say where to copy to")
+	}
+	files := 0
+	for _, u := range s.Uploads {
+		if !u.Dir {
+			files++
+		}
+	}
+	if files > 1 && s.Destination != "" && !slashed(s.Destination) && !strings.Contains(s.Destination, "{{") {
+		f.add("destination", "%d files cannot all be %s: a directory ends with a slash", files, s.Destination)
+	}
+	return f
+}
+
+// Add adds the step to the graph.
+func (s *FileCopy) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	step := *s
+	step.On, step.Build = on.Take(), b
+	return dag.Add(g, b, name, step)
+}
+
+// Do copies everything; after an interruption, again.
+func (s FileCopy) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
+	m := s.On.Value()
+	r, err := e.Remote(t, m)
+	if err != nil {
+		return m, err
+	}
+	return m, s.tries(ctx, t, func(ctx context.Context, _ int) error {
+		return s.run(ctx, r, values{t, m})
+	})
+}
+
+func (s FileCopy) run(ctx context.Context, r comm.Remote, v values) error {
+	dst, err := v.render("destination", s.Destination, nil)
+	if err != nil {
+		return err
+	}
+	if s.download() {
+		return s.fetch(ctx, r, v, dst)
+	}
+	if s.Content != "" {
+		return s.sendContent(ctx, r, v, dst)
+	}
+	for _, u := range s.Uploads {
+		if err := s.send(ctx, r, v, u, dst); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s FileCopy) sendContent(ctx context.Context, r comm.Remote, v values, dst string) error {
+	text, err := v.render("content", s.Content, nil)
+	if err != nil {
+		return err
+	}
+	if slashed(dst) {
+		sum := sha256.Sum256([]byte(text))
+		dst += fmt.Sprintf("content-%x", sum[:4])
+	}
+	v.t.Say("uploading %d bytes => %s", len(text), dst)
+	return s.hint(ctx, r, dst, r.Upload(ctx, dst, strings.NewReader(text), int64(len(text)), 0))
+}
+
+func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, dst string) error {
+	src, err := v.render("source", u.File.Path, nil)
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(src) {
+		src = filepath.Join(s.Cwd, src)
+	}
+	if err := unchanged(dag.File{Path: src, Digest: u.File.Digest}); err != nil {
+		return err
+	}
+	fi, err := os.Stat(src)
+	if err != nil {
+		return fmt.Errorf("cannot upload: %w", err)
+	}
+	if fi.IsDir() {
+		if !u.Contents {
+			dst = path.Join(dst, filepath.Base(src))
+		} else if dst != "/" {
+			dst = strings.TrimRight(dst, "/")
+		}
+		v.t.Say("uploading %s => %s", shown(filepath.Clean(src)+"/"), dst)
+		return r.UploadDir(ctx, dst, src)
+	}
+	if slashed(dst) {
+		dst += filepath.Base(src)
+	}
+	v.t.Say("uploading %s => %s", shown(src), dst)
+	f, err := os.Open(src)
+	if err != nil {
+		return fmt.Errorf("cannot upload: %w", err)
+	}
+	defer f.Close()
+	return s.hint(ctx, r, dst, r.Upload(ctx, dst, f, fi.Size(), fi.Mode().Perm()))
+}
+
+// hint adds to an error what the destination lacks.
+func (s FileCopy) hint(ctx context.Context, r comm.Remote, dst string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if fi, serr := r.Stat(ctx, dst); serr == nil && fi.IsDir() {
+		return fmt.Errorf("%w; end the destination with a slash to put the file into the directory", err)
+	}
+	if _, serr := r.Stat(ctx, path.Dir(dst)); errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("%w; the directory %s does not exist: make it by a shell provisioner before", err, path.Dir(dst))
+	}
+	return err
+}
+
+func slashed(p string) bool {
+	return strings.HasSuffix(p, "/") || strings.HasSuffix(p, string(filepath.Separator))
+}

@@ -1,0 +1,270 @@
+package provision
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// memSink keeps events in memory.
+type memSink struct {
+	mu     sync.Mutex
+	events []dag.Event
+	off    map[string]int64
+	on     func(dag.Event)
+}
+
+func (s *memSink) Emit(e dag.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, e)
+	if e.Type == dag.Printed {
+		if s.off == nil {
+			s.off = map[string]int64{}
+		}
+		s.off[e.Token+" "+e.Stream] = e.Offset
+	}
+	if s.on != nil {
+		s.on(e)
+	}
+	return nil
+}
+
+func (s *memSink) Sync() error { return nil }
+
+func (s *memSink) Offset(token, stream string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.off[token+" "+stream]
+}
+
+// printed is all remote output of both streams, a line each.
+func (s *memSink) printed() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, e := range s.events {
+		if e.Type == dag.Printed && strings.HasPrefix(e.Stream, "std") {
+			b.WriteString(e.Text + "\n")
+		}
+	}
+	return b.String()
+}
+
+// said is all messages of a type, a line each.
+func (s *memSink) said(typ dag.EventType) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, e := range s.events {
+		if e.Type == typ {
+			b.WriteString(e.Text + "\n")
+		}
+	}
+	return b.String()
+}
+
+func task(sink dag.Sink) *dag.Task {
+	token := fmt.Sprintf("imgflow-test-%s-1", strings.ToLower(rand.Text()[:12]))
+	return dag.NewTask("run1", "step", token, sink, func(name string) (string, error) {
+		if name == "key-1" {
+			return "PRIVATE", nil
+		}
+		return "", errors.New("no secret " + name)
+	})
+}
+
+// again is the task of a process that goes on with it.
+func again(t *dag.Task, sink dag.Sink) *dag.Task {
+	n := dag.NewTask(t.Run, t.Name, t.Token, sink, nil)
+	n.Resumed = true
+	return n
+}
+
+var sshd struct {
+	once sync.Once
+	dir  string
+	m    comm.Machine
+	stop func()
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if sshd.stop != nil {
+		sshd.stop()
+	}
+	os.RemoveAll(sshd.dir)
+	os.Exit(code)
+}
+
+// machine is this computer behind a real OpenSSH server of the test's own.
+func machine(t testing.TB) (*comm.Env, comm.Machine) {
+	t.Helper()
+	bin := "/usr/sbin/sshd"
+	if _, err := os.Stat(bin); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("an OpenSSH server is missing")
+		}
+		t.Skip("SKIPPED: an OpenSSH server is missing")
+	}
+	sshd.once.Do(func() { sshd.err = startSSHD(bin) })
+	if sshd.err != nil {
+		t.Fatal(sshd.err)
+	}
+	e := comm.NewEnv(nil)
+	t.Cleanup(func() { e.Close() })
+	m := sshd.m
+	m.Vars = map[string]string{"ID": "i-0abc", "SourceAMI": "ami-1"}
+	return e, m
+}
+
+func startSSHD(bin string) (err error) {
+	if sshd.dir, err = os.MkdirTemp("", "provision-sshd"); err != nil {
+		return err
+	}
+	pub := map[string]string{}
+	for _, name := range []string{"host", "user"} {
+		p, priv, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return err
+		}
+		block, err := ssh.MarshalPrivateKey(priv, name)
+		if err != nil {
+			return err
+		}
+		sp, err := ssh.NewPublicKey(p)
+		if err != nil {
+			return err
+		}
+		pub[name] = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(sp)))
+		os.WriteFile(filepath.Join(sshd.dir, name), pem.EncodeToMemory(block), 0o600)
+		os.WriteFile(filepath.Join(sshd.dir, name+".pub"), []byte(pub[name]+"\n"), 0o644)
+	}
+	if os.Getuid() == 0 {
+		os.MkdirAll("/run/sshd", 0o755)
+	}
+	me, err := user.Current()
+	if err != nil {
+		return err
+	}
+	for range 5 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		conf := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/user.pub\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n", port, sshd.dir, sshd.dir)
+		os.WriteFile(filepath.Join(sshd.dir, "conf"), []byte(conf), 0o644)
+		// The shell ends the server when this process does.
+		cmd := exec.Command("sh", "-c", `"$1" -D -f "$2/conf" -E "$2/log" & p=$!; cat; kill $p`, "sh", bin, sshd.dir)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return err
+		}
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		sshd.stop = func() { in.Close(); cmd.Wait() }
+		for range 200 {
+			if c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+				c.Close()
+				sshd.m = comm.Machine{
+					Endpoint: comm.Endpoint{Protocol: "ssh", Host: "127.0.0.1", Port: port, HostKeys: []string{pub["host"]}},
+					SSH:      comm.SSH{Username: me.Username, PrivateKeyFile: filepath.Join(sshd.dir, "user"), Timeout: 20 * time.Second},
+				}
+				return nil
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		sshd.stop()
+	}
+	log, _ := os.ReadFile(filepath.Join(sshd.dir, "log"))
+	return fmt.Errorf("cannot start sshd: %s", log)
+}
+
+// fakeRemote is a machine whose behaviour a test scripts.
+type fakeRemote struct {
+	comm.Remote
+	run      func(ctx context.Context, j comm.Job) (comm.Exit, error)
+	boots    []string // what the boot probe prints, one after the other
+	ran      []comm.Job
+	canceled []string
+}
+
+func (r *fakeRemote) Run(ctx context.Context, j comm.Job) (comm.Exit, error) {
+	r.ran = append(r.ran, j)
+	return r.run(ctx, j)
+}
+
+func (r *fakeRemote) Cancel(_ context.Context, j comm.Job) error {
+	r.canceled = append(r.canceled, j.Token)
+	return nil
+}
+
+func (r *fakeRemote) Exec(context.Context, string, io.Reader) ([]byte, comm.Exit, error) {
+	out := r.boots[0]
+	if len(r.boots) > 1 {
+		r.boots = r.boots[1:]
+	}
+	return []byte(out), comm.Exit{}, nil
+}
+
+func (r *fakeRemote) Stat(context.Context, string) (fs.FileInfo, error) { return nil, fs.ErrNotExist }
+
+func exits(code int) func(context.Context, comm.Job) (comm.Exit, error) {
+	return func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Code: code}, nil }
+}
+
+func file(t testing.TB, path, text string) dag.File {
+	t.Helper()
+	os.MkdirAll(filepath.Dir(path), 0o755)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := dag.NewFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func fields(fs []dag.Fault) string {
+	var s []string
+	for _, f := range fs {
+		s = append(s, f.Field)
+	}
+	return strings.Join(s, " ")
+}
+
+func wantError(t testing.TB, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one with %q", parts)
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("the error does not say %q: %v", p, err)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// Shell runs scripts on the machine, one after the other.
+type Shell struct {
+	On     dag.Take[comm.Machine] `json:"on"`
+	Build  dag.Build              `json:"build,omitzero" option:"-"`
+	Common `option:"-"`
+	Scripts
+
+	EnvVarFormat      string        `json:"env_var_format,omitempty"`
+	UseEnvVarFile     bool          `json:"use_env_var_file,omitempty"`
+	ExecuteCommand    string        `json:"execute_command,omitempty" option:"late=Path+Vars+EnvVarFile+build"`
+	InlineShebang     string        `json:"inline_shebang,omitempty"`
+	RemoteFolder      string        `json:"remote_folder,omitempty" option:"late=build"`
+	RemoteFile        string        `json:"remote_file,omitempty" option:"late=build"`
+	RemotePath        string        `json:"remote_path,omitempty" option:"late=build"` // wins over folder and file
+	SkipClean         bool          `json:"skip_clean,omitempty"`                      // leave the scripts on the machine
+	StartRetryTimeout time.Duration `json:"start_retry_timeout,omitempty" key:"-"`     // try longer to start a script than ssh_timeout has the connection tried
+	ExpectDisconnect  bool          `json:"expect_disconnect,omitempty"`               // the machine may reboot
+	PauseAfter        time.Duration `json:"pause_after,omitempty" key:"-"`
+}
+
+func (Shell) Kind() string { return "provision.shell" }
+
+// Title names what is run.
+func (s Shell) Title() string {
+	switch {
+	case len(s.Inline) > 0:
+		return "run an inline shell script"
+	case len(s.Scripts.Scripts) > 1:
+		return fmt.Sprintf("run %d shell scripts", len(s.Scripts.Scripts))
+	case len(s.Scripts.Scripts) == 1:
+		return "run " + filepath.Base(s.Scripts.Scripts[0].Path)
+	}
+	return "run " + filepath.Base(s.Script.Path)
+}
+
+// Check says what is wrong with the options.
+func (s *Shell) Check() []dag.Fault {
+	var f faults
+	s.Scripts.check(&f)
+	checkFormat(&f, s.EnvVarFormat)
+	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
+	f.notNegative("pause_after", s.PauseAfter)
+	if s.RemoteFile != "" && strings.Contains(s.RemoteFile, "/") {
+		f.add("remote_file", "%q is not the name of a file: use remote_path for a whole path", s.RemoteFile)
+	}
+	return f
+}
+
+// Add adds the step to the graph.
+func (s *Shell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	step := *s
+	step.On, step.Build = on.Take(), b
+	return dag.Add(g, b, name, step)
+}
+
+// Do runs the scripts that have not been run by an earlier process.
+func (s Shell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
+	m := s.On.Value()
+	r, err := e.Remote(t, m)
+	if err != nil {
+		return m, err
+	}
+	return m, s.tries(ctx, t, func(ctx context.Context, try int) error {
+		return s.run(ctx, r, values{t, m}, try)
+	})
+}
+
+// run is one try.
+func (s Shell) run(ctx context.Context, r comm.Remote, v values, try int) error {
+	env, err := s.environ(v, s.Build)
+	if err != nil {
+		return err
+	}
+	scripts, err := s.load(v, s.InlineShebang)
+	if err != nil {
+		return err
+	}
+	for i, script := range scripts {
+		// The same after an interruption, and never that of another try.
+		token := fmt.Sprintf("%s-%d-%d-%d", v.t.Token, v.t.Attempt, try, i)
+		if err := s.script(ctx, r, v, token, script, env); err != nil {
+			return err
+		}
+	}
+	if s.PauseAfter > 0 {
+		v.t.Say("pausing %s after the script", s.PauseAfter)
+		return sleep(ctx, s.PauseAfter)
+	}
+	return nil
+}
+
+func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string, script source, env [][2]string) error {
+	job, varFile, err := s.job(v, token, env)
+	if err != nil {
+		return err
+	}
+	job.Script = script.text
+	if script.path == "" {
+		v.t.Say("running inline shell script")
+	} else {
+		v.t.Say("running shell script: %s", script.name)
+	}
+	var before string
+	if s.disconnects() && !v.t.Resumed {
+		if before, err = bootID(ctx, r); err != nil {
+			return err
+		}
+	}
+	if varFile != "" {
+		if err := s.sendVars(ctx, r, varFile, env); err != nil {
+			return err
+		}
+	}
+	x, err := s.start(ctx, r, v.t, job)
+	var lost *comm.LostError
+	gone := false
+	switch {
+	case ctx.Err() != nil && timedOut(ctx):
+		err = s.stop(ctx, r, job, script.name)
+	case ctx.Err() != nil:
+		return ctx.Err() // the script goes on, and its variables are needed
+	case errors.As(err, &lost) && s.disconnects():
+		gone, err = true, nil
+	case errors.As(err, &lost):
+		err = fmt.Errorf("cannot tell how %s ended: %w; set expect_disconnect if it is meant to stop its own connection", which(script), lost)
+	}
+	if err != nil {
+		s.dropVars(ctx, r, v.t, varFile)
+		return err
+	}
+	if x.Rebooted && !s.disconnects() {
+		s.dropVars(ctx, r, v.t, varFile)
+		return fmt.Errorf("the machine rebooted while %s ran: set expect_disconnect if it is meant to", which(script))
+	}
+	ok := gone || x.Rebooted || s.accepts(x.Code)
+	if s.disconnects() && ok {
+		if err := awaitReboot(ctx, r, v.t, x.Rebooted, before); err != nil {
+			return err
+		}
+	}
+	s.dropVars(ctx, r, v.t, varFile)
+	if x.Truncated {
+		v.t.Warn("the disk of the machine is full: some output of %s was lost", which(script))
+	}
+	if ok {
+		return nil
+	}
+	return exitError(x, script, v.t.Run)
+}
+
+const pauseRestart = 2 * time.Second
+
+// start runs the job, again when it could not be started and there is time left.
+// Running twice what has begun is not possible: its token is the same.
+func (s Shell) start(ctx context.Context, r comm.Remote, t *dag.Task, job comm.Job) (comm.Exit, error) {
+	for begin := time.Now(); ; {
+		x, err := r.Run(ctx, job)
+		if err == nil || ctx.Err() != nil || errors.As(err, new(*comm.LostError)) || time.Since(begin)+pauseRestart > s.StartRetryTimeout {
+			return x, err
+		}
+		t.Retrying(err, pauseRestart)
+		if err := sleep(ctx, pauseRestart); err != nil {
+			return x, err
+		}
+	}
+}
+
+func (s Shell) disconnects() bool {
+	return s.ExpectDisconnect || len(s.ValidExitCodes) > 0 && s.accepts(lostCode)
+}
+
+func which(s source) string {
+	if s.path == "" {
+		return "the inline script"
+	}
+	return s.name
+}
+
+// exitError says how a script failed.
+func exitError(x comm.Exit, script source, run string) error {
+	what := fmt.Sprintf("exited with status %d", x.Code)
+	switch {
+	case x.OOM:
+		what = "was probably killed since the machine has too little memory (try a larger one)"
+	case x.Signal != 0:
+		what = fmt.Sprintf("was killed by signal %d", x.Signal)
+	}
+	return fmt.Errorf("script %s: %s; mend it, and `imgflow resume %s` runs it again", what, which(script), run)
+}
+
+// job is how one script runs, and where its variables lie on the machine if they
+// are to be in a file.
+func (s Shell) job(v values, token string, env [][2]string) (job comm.Job, varFile string, err error) {
+	paths := map[string]string{"remote_folder": s.RemoteFolder, "remote_file": s.RemoteFile, "remote_path": s.RemotePath}
+	for option, text := range paths {
+		if paths[option], err = v.render(option, text, nil); err != nil {
+			return job, "", err
+		}
+	}
+	folder := paths["remote_folder"]
+	if folder == "" {
+		folder = "/tmp"
+	}
+	job = comm.Job{Token: token, Path: paths["remote_path"], Keep: s.SkipClean, Pty: v.m.SSH.Pty}
+	if job.Path == "" && (s.RemoteFolder != "" || s.RemoteFile != "" || s.SkipClean) {
+		file := paths["remote_file"]
+		if file == "" {
+			file = "script-" + token + ".sh"
+		}
+		job.Path = path.Join(folder, file)
+	}
+	command := s.ExecuteCommand
+	data := map[string]any{"Path": job.Path, "Vars": "", "EnvVarFile": ""}
+	if job.Path == "" {
+		data["Path"] = "{{.Path}}" // in the run's own directory, which is known there only
+	}
+	if s.UseEnvVarFile {
+		varFile = path.Join(folder, "varfile-"+token+".sh")
+		data["EnvVarFile"] = varFile
+		if command == "" {
+			command = ". {{.EnvVarFile}} && {{.Path}}"
+		}
+	} else {
+		data["Vars"] = assignments(env, s.format("%s='%s' "))
+		if command == "" {
+			command = "{{.Vars}}{{.Path}}"
+		}
+	}
+	if job.Command, err = v.render("execute_command", command, data); err != nil {
+		return job, "", err
+	}
+	if strings.Contains(job.Command, "sudo") {
+		job.Become = "sudo -n" // what root runs cannot be signalled otherwise
+	}
+	return job, varFile, nil
+}
+
+func (s Shell) format(otherwise string) string {
+	if s.EnvVarFormat != "" {
+		return s.EnvVarFormat
+	}
+	return otherwise
+}
+
+func (s Shell) sendVars(ctx context.Context, r comm.Remote, file string, env [][2]string) error {
+	text := assignments(env, s.format("export %s='%s'\n"))
+	return r.Upload(ctx, file, strings.NewReader(text), int64(len(text)), 0o600)
+}
+
+// dropVars removes the file of variables, which may hold secrets, even when the
+// scripts are to stay.
+func (s Shell) dropVars(ctx context.Context, r comm.Remote, t *dag.Task, file string) {
+	if file == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if _, x, err := r.Exec(ctx, "rm -f "+quote(file), nil); err != nil || x.Code != 0 {
+		t.Warn("cannot remove %s from the machine: the image would hold the variables", file)
+	}
+}
+
+// stop ends a script whose time is up.
+func (s Shell) stop(ctx context.Context, r comm.Remote, job comm.Job, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	err := fmt.Errorf("the script was stopped: %s", name)
+	if cerr := r.Cancel(ctx, job); cerr != nil {
+		err = fmt.Errorf("the script may still run: %s: %w", name, cerr)
+	}
+	return err
+}

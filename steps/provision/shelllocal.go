@@ -1,0 +1,266 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// ShellLocal runs scripts on this computer while the machine stands. They end
+// with this process: what was interrupted begins again.
+type ShellLocal struct {
+	On     dag.Take[comm.Machine] `json:"on"`
+	Build  dag.Build              `json:"build,omitzero" option:"-"`
+	Common `option:"-"`
+	Scripts
+
+	Command           string   `json:"command,omitempty" option:"late=build"` // older word for an inline of one line
+	EnvVarFormat      string   `json:"env_var_format,omitempty"`
+	ExecuteCommand    []string `json:"execute_command,omitempty" option:"late=Vars+Script+Command+build"`
+	InlineShebang     string   `json:"inline_shebang,omitempty"`
+	OnlyOn            []string `json:"only_on,omitempty"` // systems to run on; on others it does nothing
+	TempfileExtension string   `json:"tempfile_extension,omitempty"`
+	UseLinuxPathing   bool     `json:"use_linux_pathing,omitempty" option:"unsupported"`
+
+	Cwd string `json:"cwd,omitempty" option:"-" key:"-"` // where the scripts run
+}
+
+func (ShellLocal) Kind() string { return "provision.shell-local" }
+
+// Title names what is run.
+func (s ShellLocal) Title() string {
+	return Shell{Scripts: s.asScripts()}.Title() + " on this computer"
+}
+
+var systems = []string{"darwin", "freebsd", "linux", "openbsd", "solaris", "windows"}
+
+// Check says what is wrong with the options.
+func (s *ShellLocal) Check() []dag.Fault {
+	var f faults
+	if s.Command != "" && len(s.Inline) > 0 {
+		f.add("command", "it cannot be given together with inline")
+	}
+	s.asScripts().check(&f)
+	checkFormat(&f, s.EnvVarFormat)
+	for i, name := range s.OnlyOn {
+		if !slices.Contains(systems, name) {
+			f.add(fmt.Sprintf("only_on[%d]", i), "%q is not known: it is one of %s", name, strings.Join(systems, ", "))
+		}
+	}
+	return f
+}
+
+func (s ShellLocal) asScripts() Scripts {
+	sc := s.Scripts
+	if s.Command != "" {
+		sc.Inline = []string{s.Command}
+	}
+	return sc
+}
+
+// Add adds the step to the graph.
+func (s *ShellLocal) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	step := *s
+	step.On, step.Build = on.Take(), b
+	step.Cwd, _ = os.Getwd() // without one the scripts run wherever the process is
+	return dag.Add(g, b, name, step)
+}
+
+// Do runs the scripts.
+func (s ShellLocal) Do(ctx context.Context, _ *comm.Env, t *dag.Task) (comm.Machine, error) {
+	m := s.On.Value()
+	if len(s.OnlyOn) > 0 && !slices.Contains(s.OnlyOn, runtime.GOOS) {
+		t.Say("skipped: this computer runs %s", runtime.GOOS)
+		return m, nil
+	}
+	if t.Resumed {
+		t.Detail("a local script does not outlive an interruption: it begins again")
+	}
+	return m, s.tries(ctx, t, func(ctx context.Context, _ int) error { return s.run(ctx, values{t, m}) })
+}
+
+func (s ShellLocal) run(ctx context.Context, v values) error {
+	sc := s.asScripts()
+	env, err := sc.environ(v, s.Build)
+	if err != nil {
+		return err
+	}
+	scripts, err := sc.load(v, s.InlineShebang)
+	if err != nil {
+		return err
+	}
+	for _, script := range scripts {
+		if err := s.script(ctx, v, sc, script, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script source, env [][2]string) error {
+	path := script.path
+	if path == "" {
+		var err error
+		if path, err = s.store(script.text); err != nil {
+			return fmt.Errorf("cannot run the inline script: %w", err)
+		}
+		defer os.Remove(path)
+		v.t.Say("running local inline shell script")
+	} else {
+		v.t.Say("running local shell script: %s", script.name)
+	}
+	args, err := s.command(v, path, env)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir, cmd.Env = s.Cwd, os.Environ()
+	for _, kv := range env {
+		cmd.Env = append(cmd.Env, kv[0]+"="+kv[1])
+	}
+	ownGroup(cmd)
+	cmd.WaitDelay = 5 * time.Second // for what was left running with our pipes
+	out, errs := &printer{t: v.t, stream: "stdout"}, &printer{t: v.t, stream: "stderr"}
+	cmd.Stdout, cmd.Stderr = out, errs
+	err = cmd.Run()
+	if perr := errors.Join(out.end(), errs.end()); perr != nil {
+		return fmt.Errorf("cannot keep the output: %w", perr)
+	}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil && timedOut(ctx):
+		return fmt.Errorf("the local script was stopped: %s", which(script))
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		err = nil
+	case !errors.As(err, &exit):
+		return fmt.Errorf("cannot run the local script %s: %w", which(script), err)
+	}
+	code := 0
+	if exit != nil {
+		code = exit.ExitCode()
+	}
+	if exit != nil && code < 0 {
+		return fmt.Errorf("the local script %s was ended: %v", which(script), exit)
+	}
+	if !sc.accepts(code) {
+		return exitError(comm.Exit{Code: code}, script, v.t.Run)
+	}
+	return nil
+}
+
+// store writes an inline script to a file that only this user can read.
+func (s ShellLocal) store(text []byte) (path string, err error) {
+	ext := s.TempfileExtension
+	if runtime.GOOS == "windows" {
+		if ext == "" {
+			ext = ".cmd"
+		}
+		if _, rest, ok := strings.Cut(string(text), "\n"); ok && strings.HasPrefix(string(text), "#!") {
+			text = []byte(rest)
+		}
+	}
+	f, err := os.CreateTemp("", "imgflow-*"+ext)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(text)
+	if err == nil && runtime.GOOS != "windows" {
+		err = f.Chmod(0o700)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+		return "", err
+	}
+	return f.Name(), nil
+}
+
+// command is what runs the script. The variables are in the environment anyway,
+// so the default command need not show them to all users of this computer.
+func (s ShellLocal) command(v values, path string, env [][2]string) ([]string, error) {
+	args := s.ExecuteCommand
+	format := s.EnvVarFormat
+	if runtime.GOOS == "windows" {
+		if len(args) == 0 {
+			args = []string{"cmd", "/V", "/C", "call", "{{.Script}}"}
+		}
+		if format == "" {
+			format = "set %s=%s && "
+		}
+		path = filepath.FromSlash(path)
+	}
+	if len(args) == 0 {
+		args = []string{"/bin/sh", "-c", quote(path)}
+	}
+	if format == "" {
+		format = "%s='%s' "
+	}
+	data := map[string]any{"Vars": assignments(env, format), "Script": path, "Command": s.Command}
+	var out []string
+	for i, a := range args {
+		a, err := v.render(fmt.Sprintf("execute_command[%d]", i), a, data)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// printer prints what is written to it line by line.
+type printer struct {
+	t      *dag.Task
+	stream string
+	begun  bool
+	offset int64
+	part   []byte
+	err    error
+}
+
+// maxLine is where a line without end is broken, in bytes.
+const maxLine = 64 << 10
+
+func (p *printer) Write(b []byte) (int, error) {
+	p.part = append(p.part, b...)
+	for p.err == nil {
+		i := slices.Index(p.part, '\n')
+		switch {
+		case i >= 0 && i < maxLine:
+			p.print(p.part[:i], i+1)
+		case len(p.part) >= maxLine:
+			p.print(p.part[:maxLine], maxLine)
+		default:
+			return len(b), nil
+		}
+	}
+	return 0, p.err
+}
+
+// print prints one line, which takes n bytes of the stream.
+func (p *printer) print(line []byte, n int) {
+	if !p.begun { // behind what an earlier process or script has printed
+		p.begun, p.offset = true, p.t.Printed(p.stream)
+	}
+	p.offset += int64(n)
+	text := strings.ToValidUTF8(strings.TrimSuffix(string(line), "\r"), "\uFFFD")
+	p.err = p.t.Print(p.stream, p.offset, text)
+	p.part = p.part[n:]
+}
+
+func (p *printer) end() error {
+	if len(p.part) > 0 && p.err == nil {
+		p.print(p.part, len(p.part))
+	}
+	return p.err
+}

@@ -1,0 +1,115 @@
+package provision
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// values are what options may ask for when the machine stands.
+type values struct {
+	t *dag.Task
+	m comm.Machine
+}
+
+// render puts the values into the text of an option. Data are the fields that
+// only this option has.
+func (v values) render(option, text string, data map[string]any) (string, error) {
+	s, err := interp.Late(text, data, v.build)
+	if err != nil {
+		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
+	}
+	return s, nil
+}
+
+// secretValues are got only when they are asked for.
+var secretValues = []string{"Password", "SSHPrivateKey", "SSHPublicKey", "WinRMPassword"}
+
+// build returns the value of {{ build `name` }}.
+func (v values) build(name string) (string, error) {
+	switch name {
+	case "Password", "WinRMPassword":
+		return v.t.Reveal(v.m.SSH.Password)
+	case "SSHPrivateKey":
+		return v.privateKey()
+	case "SSHPublicKey":
+		return v.publicKey()
+	}
+	known := map[string]string{
+		"Host":              v.m.Host,
+		"Port":              strconv.Itoa(v.m.Port),
+		"User":              v.m.SSH.Username,
+		"ConnType":          v.m.Protocol,
+		"PackerRunUUID":     v.t.Run,
+		"SSHPrivateKeyFile": v.m.SSH.PrivateKeyFile,
+		"SSHAgentAuth":      strconv.FormatBool(v.m.SSH.AgentAuth),
+		// Packer serves files by HTTP for some builders, and says this for others.
+		"PackerHTTPAddr": "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER",
+		"PackerHTTPIP":   "ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER",
+		"PackerHTTPPort": "ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER",
+	}
+	maps.Copy(known, v.m.Vars)
+	if s, ok := known[name]; ok {
+		return s, nil
+	}
+	names := append(slices.Collect(maps.Keys(known)), secretValues...)
+	if near := interp.Nearest(name, names); near != "" {
+		return "", fmt.Errorf("there is no build value %q; did you mean %q?", name, near)
+	}
+	slices.Sort(names)
+	return "", fmt.Errorf("there is no build value %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// privateKey is the key that the machine is entered with; "" if that is another
+// way. A generated one is the run's secret of that name.
+func (v values) privateKey() (string, error) {
+	switch {
+	case v.m.SSH.KeyName != "":
+		return v.t.Reveal(dag.Secret(dag.Mark(v.m.SSH.KeyName)))
+	case v.m.SSH.PrivateKeyFile != "":
+		p, err := os.ReadFile(v.m.SSH.PrivateKeyFile)
+		return string(p), err
+	}
+	return "", nil
+}
+
+func (v values) publicKey() (string, error) {
+	pem, err := v.privateKey()
+	if err != nil || pem == "" {
+		return "", err
+	}
+	s, err := ssh.ParsePrivateKey([]byte(pem))
+	if err != nil {
+		return "", fmt.Errorf("the private key cannot be read: %w", err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.PublicKey()))), nil
+}
+
+// shown is the path of a local file as a user would type it here.
+func shown(path string) string {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(cwd, path)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return path
+	}
+	if strings.HasSuffix(path, "/") {
+		rel += "/"
+	}
+	return rel
+}
+
+// quote makes one word of sh of any text.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
