@@ -26,10 +26,22 @@ func missing(t testing.TB, format string, a ...any) {
 	t.Skip(msg)
 }
 
-// storeDir is on a real disk: the sandbox cannot lie on every file system.
+// shared is the store of all tests where a base layer takes long to make.
+var shared string
+
 func storeDir(t testing.TB) string {
 	t.Helper()
-	return t.TempDir()
+	if detectIDs() == rootIDs {
+		return t.TempDir()
+	}
+	if shared == "" {
+		dir, err := os.MkdirTemp("", "guests")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared = dir
+	}
+	return shared
 }
 
 func newHost(t testing.TB, kind string) Host {
@@ -51,7 +63,14 @@ func reopen(t testing.TB, kind, dir string) Host {
 	t.Cleanup(func() {
 		h.Close()
 		if s, ok := h.(*sandbox); ok { // what subordinate ids own
-			if err := s.ids.helper(nil, nil, "rm", dir+"/layers", dir+"/guests"); err != nil {
+			gone := []string{dir + "/guests"}
+			layers, _ := filepath.Glob(dir + "/layers/*")
+			for _, l := range layers {
+				if shared == "" || filepath.Base(l) != baseLayer {
+					gone = append(gone, l)
+				}
+			}
+			if err := s.ids.helper(nil, nil, "rm", gone...); err != nil {
 				t.Error(err)
 			}
 		}

@@ -27,7 +27,16 @@ func lateBoot([]string) error {
 	started := time.Now()
 	startEnabled(out)
 	var errs []string
-	if s.First {
+	// As with cloud-init, a mark in the guest says that user data had its run:
+	// a boot that was cut short before it does not lose it.
+	mark := filepath.Join(instanceDir(), "sem", "user-data")
+	if _, err := os.Stat(mark); err != nil {
+		if err := os.MkdirAll(filepath.Dir(mark), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(mark, nil, 0o644); err != nil {
+			return err
+		}
 		for _, n := range s.Plan.Notes {
 			fmt.Fprintln(out, "cloud-init:", n)
 		}

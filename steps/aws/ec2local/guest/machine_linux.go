@@ -86,10 +86,7 @@ func (m *sandboxMachine) current() *running {
 
 func (m *sandboxMachine) boot(ctx context.Context) (_ *running, err error) {
 	st := m.rec.get()
-	p := &plan{}
-	if !st.Booted {
-		p = parseUserData(st.Spec.UserData)
-	}
+	p := parseUserData(st.Spec.UserData) // the guest itself knows whether it has run
 	key, err := hostKey(m.h.s.guest(m.id, "ssh_host_ed25519_key"), p.hostKey, "root@"+st.Spec.Hostname)
 	if err != nil {
 		return nil, fmt.Errorf("the host key: %w", err)

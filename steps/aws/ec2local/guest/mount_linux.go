@@ -44,9 +44,6 @@ func guestInit([]string) error {
 		return err
 	}
 	env := []string{"PATH=" + defaultPath, "GOMAXPROCS=1", "GOGC=50"}
-	if b.OneID {
-		env = append(env, oneIDVar+"=1")
-	}
 	return unix.Exec(guestExe, []string{rolePrefix + "pid1"}, env)
 }
 
@@ -148,6 +145,9 @@ func mounts(b *bootMessage) (err error) {
 	mount("", guestExe, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|lockedFlags(at(guestExe)), "")
 	if b.ResolvAt != "" {
 		file(b.ResolvAt, b.Resolv, 0o644)
+	}
+	if b.OneID {
+		file(oneIDFile, nil, 0o444)
 	}
 	// A machine that boots anew is told by its boot id.
 	file("/run/.guest/boot_id", []byte(b.BootID+"\n"), 0o444)

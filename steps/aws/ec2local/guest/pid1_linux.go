@@ -290,13 +290,10 @@ func start(q request, fds []int) (pid, master int, err error) {
 		return 0, -1, err
 	}
 	sys := &syscall.SysProcAttr{Setsid: true}
-	if os.Getenv(oneIDVar) == "" {
+	if !oneUser() {
 		sys.Credential = &syscall.Credential{Uid: u.uid, Gid: u.gid, Groups: u.groups}
 	}
 	env := append(loginEnv(u), q.Env...)
-	if os.Getenv(oneIDVar) != "" {
-		env = append(env, oneIDVar+"=1")
-	}
 	if q.Pty {
 		var tty string
 		if master, tty, err = openPty(q.Rows, q.Cols); err != nil {

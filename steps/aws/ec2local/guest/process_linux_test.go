@@ -13,7 +13,7 @@ import (
 
 func TestProcess(t *testing.T) {
 	c := newClient(t)
-	dir := storeDir(t)
+	dir := t.TempDir()
 	h := reopen(t, "process", dir)
 	if h.Name() != "process" || !strings.Contains(Limits(h), "NOT contained") {
 		t.Errorf("%s: %s", h.Name(), Limits(h))
@@ -45,9 +45,7 @@ func TestProcess(t *testing.T) {
 	}
 	defer func() { long.Process.Kill(); long.Wait() }()
 	out.Read(make([]byte, 10))
-	if n := len(g.Machine.(*processMachine).marked()); n < 2 {
-		t.Errorf("%d processes are known", n)
-	}
+	eventually(t, "what left its session is known", func() bool { return len(g.Machine.(*processMachine).marked()) >= 2 })
 	c.want(c.cmd(g, "ssh", c.at(g), "sudo reboot"), "0 ")
 	g.exit(Reboot)
 	if left := g.Machine.(*processMachine).marked(); len(left) > 0 {

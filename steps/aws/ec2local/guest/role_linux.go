@@ -8,8 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oneIDVar is set in a guest that has uid 0 alone.
-const oneIDVar = "EC2LOCAL_ONE_ID"
+// oneIDFile is in a guest that has uid 0 alone.
+const oneIDFile = "/run/.guest/one-id"
+
+// oneUser says that no process of this guest can change its user.
+func oneUser() bool { _, err := os.Stat(oneIDFile); return err == nil }
 
 func systemRoles() {
 	systemctlVerbs()

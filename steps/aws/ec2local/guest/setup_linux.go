@@ -16,7 +16,7 @@ import (
 
 // setup is what a guest is told at each boot.
 type setup struct {
-	First    bool    `json:"first"` // of this guest; an image may have booted before
+	First    bool    `json:"first"` // boot of this guest that is not known to have been set up
 	ID       string  `json:"id"`
 	Hostname string  `json:"hostname"`
 	User     string  `json:"user"`
@@ -164,7 +164,7 @@ func addKeys(u account, keys []string) error {
 
 // chown does nothing where there is one id only.
 func chown(p string, uid, gid int) error {
-	if os.Getenv(oneIDVar) != "" {
+	if oneUser() {
 		return nil
 	}
 	return os.Lchown(p, uid, gid)

@@ -39,7 +39,7 @@ func sudo(args []string) error {
 		env = append(env, "HOME="+a.home)
 	}
 	env = dedup(append(env, o.set...))
-	if os.Getenv(oneIDVar) == "" {
+	if !oneUser() {
 		if err := setIDs(a); err != nil && os.Getuid() != int(a.uid) {
 			return err
 		}

@@ -258,9 +258,6 @@ func (s *supervisor) fork(line string, wait chan unix.WaitStatus) (execLine, int
 	for k, v := range s.env {
 		env = append(env, k+"="+v)
 	}
-	if os.Getenv(oneIDVar) != "" {
-		env = append(env, oneIDVar+"=1")
-	}
 	dir, may := strings.CutPrefix(s.u.get("Service.WorkingDirectory", "/"), "-")
 	if dir == "~" {
 		dir = s.acc.home
@@ -274,7 +271,7 @@ func (s *supervisor) fork(line string, wait chan unix.WaitStatus) (execLine, int
 	}
 	defer null.Close()
 	sys := &syscall.SysProcAttr{Setsid: true}
-	if !e.privileged && !(s.u.is("Service.PermissionsStartOnly") && s.main == 0) && os.Getenv(oneIDVar) == "" {
+	if !e.privileged && !(s.u.is("Service.PermissionsStartOnly") && s.main == 0) && !oneUser() {
 		sys.Credential = &syscall.Credential{Uid: s.acc.uid, Gid: s.acc.gid, Groups: s.acc.groups}
 	}
 	if m, err := strconv.ParseUint(s.u.get("Service.UMask", "0022"), 8, 12); err == nil {

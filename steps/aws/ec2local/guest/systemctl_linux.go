@@ -265,9 +265,6 @@ func supervise(name string, noBlock bool) error {
 	}
 	defer null.Close()
 	env := []string{"PATH=" + defaultPath, "GOMAXPROCS=1", "GOGC=50"}
-	if os.Getenv(oneIDVar) != "" {
-		env = append(env, oneIDVar+"=1")
-	}
 	_, err = syscall.ForkExec(guestExe, []string{rolePrefix + "unit", name}, &syscall.ProcAttr{Dir: "/", Env: env,
 		Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), w.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}})
 	w.Close()
