@@ -111,12 +111,12 @@ func TestImageAttributes(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	b := template()
 	b.IMDSSupport = "v2.0"
-	b.DeprecateAt = "2040-01-02T03:04:00Z"
+	b.DeprecateAt = time.Now().AddDate(1, 0, 0).UTC().Format("2006-01-02T15:04:00Z")
 	b.Protection.Enabled = true
 	store := &dag.MemStore{}
 	e := w.build(store, w.graph(b))
 	image := w.describeImage(w.inventory().images[0])
-	if image.ImdsSupport != "v2.0" || !strings.HasPrefix(text(image.DeprecationTime), "2040-01-02T03:04") || !strings.HasPrefix(text(image.DeregistrationProtection), "enabled") {
+	if image.ImdsSupport != "v2.0" || !strings.HasPrefix(text(image.DeprecationTime), b.DeprecateAt[:16]) || !strings.HasPrefix(text(image.DeregistrationProtection), "enabled") {
 		t.Errorf("imds %q, deprecation %q, protection %q", image.ImdsSupport, text(image.DeprecationTime), text(image.DeregistrationProtection))
 	}
 	left, err := e.Destroy(t.Context(), func(dag.Record) bool { return true })

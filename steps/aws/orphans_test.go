@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,10 +11,9 @@ import (
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
-// stray makes one of everything for a run and forgets it; it returns the image.
+// stray makes one of everything for a run and forgets it.
 func (w *world) stray(run string) {
 	w.t.Helper()
-	ctx := context.Background()
 	tk := func(step string) *dag.Task { return dag.NewTask(run, step, "imgflow-"+run+"-"+step, nil, nil) }
 	must := func(err error) {
 		w.t.Helper()
@@ -22,18 +22,30 @@ func (w *world) stray(run string) {
 		}
 	}
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVmPnPqMGOwIYBiCAnZR2PkBxpUUPNXQuS0Y9sqHnzy test"
-	pair, err := ImportKey{Place: here, Key: dag.Lit(comm.Key{Public: key})}.Do(ctx, w.cloud, tk("key"))
+	pair, err := do(w, tk("key"), ImportKey{Place: here, Key: dag.Lit(comm.Key{Public: key})})
 	must(err)
-	group, err := Group{Place: here, Network: dag.Lit(Network{})}.Do(ctx, w.cloud, tk("group"))
+	group, err := do(w, tk("group"), Group{Place: here, Network: dag.Lit(Network{})})
 	must(err)
-	source, err := Source{Place: here, SourceOptions: ubuntu()}.Do(ctx, w.cloud, tk("source"))
+	source, err := do(w, tk("source"), Source{Place: here, SourceOptions: ubuntu()})
 	must(err)
 	l := w.launch(source)
 	l.KeyPair, l.Groups = dag.Lit(pair), []dag.Out[SecurityGroup]{dag.Lit(group)}
-	i, err := l.Do(ctx, w.cloud, tk("launch"))
+	i, err := do(w, tk("launch"), l)
 	must(err)
-	_, err = CreateImage{From: dag.Lit(w.rest(i)), Source: dag.Lit(source), Name: "image of " + run}.Do(ctx, w.cloud, tk("image"))
+	_, err = do(w, tk("image"), CreateImage{From: dag.Lit(w.rest(i)), Source: dag.Lit(source), Name: "image of " + run})
 	must(err)
+}
+
+// do runs one step as the engine would, with the retries that it asks for.
+func do[T any](w *world, t *dag.Task, s dag.Step[*Cloud, T]) (T, error) {
+	for try := 1; ; try++ {
+		out, err := s.Do(context.Background(), w.cloud, t)
+		var again *dag.RetryError
+		if !errors.As(err, &again) || try == 50 {
+			return out, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 func TestOrphansAreFoundByTagsAlone(t *testing.T) {
