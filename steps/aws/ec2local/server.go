@@ -129,7 +129,9 @@ func (t *txn) upgrade() error {
 // Close stops the guests and closes the state. Instances keep their state: the
 // next server on the directory boots those that were running.
 func (s *Server) Close() error {
+	s.life.mu.Lock() // nothing is started after this
 	s.cancel()
+	s.life.mu.Unlock()
 	s.work.Wait()
 	var err error
 	if s.guests != nil {
@@ -153,8 +155,7 @@ type call struct {
 	action string
 	region string
 	keyID  string
-	// filtered tells that the call said which things it means.
-	values model.Values
+	values model.Values // as sent, but for DryRun
 }
 
 // empty is the answer of calls that only say that they were done.
@@ -327,14 +328,12 @@ func versionOK(svc *model.Service, v string) bool { return v == svc.Version }
 
 // hangUp cuts the connection without an answer.
 func hangUp(w http.ResponseWriter) {
-	if h, ok := w.(http.Hijacker); ok {
-		if c, _, err := h.Hijack(); err == nil {
-			if t, ok := c.(*net.TCPConn); ok {
-				t.SetLinger(0) // a reset, not an orderly end
-			}
-			c.Close()
-			return
-		}
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // the server cuts it
 	}
-	panic(http.ErrAbortHandler)
+	if t, ok := c.(*net.TCPConn); ok {
+		t.SetLinger(0) // a reset, not an orderly end
+	}
+	c.Close()
 }

@@ -1,0 +1,56 @@
+// Package ec2local is an EC2 that runs in this program: an [http.Handler] that
+// speaks EC2's Query protocol (version 2016-11-15), and of STS and IAM the
+// calls that image builds need. The AWS CLI, the AWS SDKs and builders that
+// know nothing of it work against it.
+//
+//	host, err := guest.NewHost("auto", filepath.Join(dir, "guests"))
+//	server, err := ec2local.New(ec2local.Options{Dir: dir, Guests: host})
+//	http.Serve(listener, server) // on a loopback address
+//
+// # Instances
+//
+// Behind an instance stands a guest (package guest) with its own files, its own
+// processes and an SSH server. It has a loopback address of its own, which is
+// both its public and its private address; no name resolves to it, so names are
+// the address too. If its SSH server could not have port 22, the instance
+// carries the tag ec2local:ssh-port. CreateImage freezes the guest's files as a
+// layer, which the image's snapshot holds; an instance of that image stands on
+// it. Only root volumes have content: other volumes are records. Security
+// groups are kept and checked, but filter nothing.
+//
+// Windows instances have no guest. They run, their console says so, and their
+// password never comes.
+//
+// # Who asks
+//
+// A request must carry a signature of version 4; it is not verified, for that
+// would take the secret. The region is that of the signature's scope. There is
+// one account, 123456789012. Every region has a default VPC with a subnet in
+// each of three zones, and the same catalogue of public images: Ubuntu, Debian,
+// Amazon Linux, Windows, several dates of each.
+//
+// # Strictness
+//
+// Requests are read by Amazon's own service model (package model). An unknown
+// action, parameter or filter is an error, and so is one that EC2 has and this
+// endpoint has not: UnsupportedOperation. Names, lengths, states, dependencies
+// and client tokens are checked as EC2 checks them, and refused with its codes.
+//
+// # State
+//
+// Everything is in one file of [Options].Dir. A call's effect is on disk before
+// its answer is sent, all of it or nothing; a dry run is a real run that is not
+// committed. After any end of the program, New boots the instances that were
+// running and goes on with what was under way.
+//
+// # Time and moods
+//
+// By default things take as long as they take. [Options].Latency plays the
+// durations of AWS, [Options].Faults what goes wrong there: see [ParseFaults].
+//
+// # Watching
+//
+// GET /_ec2local/inventory answers with everything that exists, as JSON. GET
+// /_ec2local/lease answers with a connection that stays open: [Server.Leases]
+// counts them. Both are for programs on this machine only.
+package ec2local
