@@ -1,0 +1,117 @@
+package aws
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/aws/ec2local"
+)
+
+// mortal is a store whose process dies at a write: before it lands, or after.
+type mortal struct {
+	dag.MemStore
+	mu     sync.Mutex
+	at     int // the write that kills; 0 for none
+	lands  bool
+	writes int
+	dead   bool
+}
+
+var errDead = errors.New("the process is dead")
+
+func (s *mortal) Put(rs ...dag.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return errDead
+	}
+	s.writes++
+	if s.writes == s.at {
+		s.dead = true
+		if s.lands {
+			s.MemStore.Put(rs...)
+		}
+		return errDead
+	}
+	return s.MemStore.Put(rs...)
+}
+
+// A build dies at every write of its store. Resumed, it ends with exactly one
+// image of the only instance that ever was; destroyed, it leaves nothing.
+func TestDeathAtEveryWrite(t *testing.T) {
+	count := &mortal{}
+	w := newWorld(t, ec2local.Faults{})
+	w.build(count, w.graph(whole()))
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for at := 1; at <= count.writes; at += step {
+		for _, lands := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d landed %v", at, lands), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, ec2local.Faults{})
+				w.cloud.o.Settle = 50 * time.Millisecond
+				store := &mortal{at: at, lands: lands}
+				g := w.graph(whole())
+				if _, err := w.engine(store, &events{}).Solve(t.Context(), g); err == nil && store.dead {
+					t.Fatal("the death was not noticed")
+				}
+				second := &mortal{}
+				second.Put(must(store.All())...)
+				if at%2 == 0 { // a second death, somewhere in the resume
+					second.at, second.writes = 2+at/2, 0
+					w.forget(g)
+					w.engine(second, &events{}).Solve(t.Context(), g)
+				}
+				last := &dag.MemStore{}
+				last.Put(must(second.All())...)
+				w.forget(g)
+				e := w.build(last, g)
+				w.only(1)
+				all, err := w.site().describeInstances(t.Context())
+				if err != nil || len(all) != 1 {
+					t.Errorf("%d instances ever were, %v", len(all), err)
+				}
+				left, err := e.Destroy(t.Context(), func(dag.Record) bool { return true })
+				if err != nil || len(left) > 0 {
+					t.Fatal(left, err)
+				}
+				w.only(0)
+			})
+			t.Run(fmt.Sprintf("%d landed %v destroy", at, lands), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, ec2local.Faults{})
+				w.cloud.o.Settle = 50 * time.Millisecond
+				store := &mortal{at: at, lands: lands}
+				g := w.graph(whole())
+				w.engine(store, &events{}).Solve(t.Context(), g)
+				last := &dag.MemStore{}
+				last.Put(must(store.All())...)
+				w.forget(g)
+				left, err := w.engine(last, &events{}).Destroy(t.Context(), func(dag.Record) bool { return true })
+				if err != nil || len(left) > 0 {
+					t.Fatal(left, err)
+				}
+				w.only(0)
+			})
+		}
+	}
+}
+
+// forget makes the cloud that of a new process, which knows the graph alone.
+func (w *world) forget(g *dag.Graph) {
+	w.cloud = NewCloud(w.cloud.o)
+	w.cloud.Learn(g.Nodes)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
