@@ -55,11 +55,12 @@ func (l *link) sftp(ctx context.Context) (*sftp.Client, error) {
 		l.noSFTP = true // refused, or no server behind it
 		return nil, nil
 	}
+	c := l.files
 	go func() {
-		l.files.Wait()
+		c.Wait()
 		release()
 	}()
-	return l.files, nil
+	return c, nil
 }
 
 // abort makes ctx end whatever the SFTP client is doing: it has no other way.
