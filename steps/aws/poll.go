@@ -163,7 +163,7 @@ func interval(round int, waited time.Duration) time.Duration {
 	case waited > time.Minute:
 		return 5 * time.Second
 	}
-	return min(200*time.Millisecond<<min(round-1, 4), 2*time.Second)
+	return min(100*time.Millisecond<<min(round-1, 5), 2*time.Second)
 }
 
 // listInstances shows instances by id. It asks by filter, since one unknown id

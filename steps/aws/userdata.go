@@ -47,7 +47,7 @@ func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, err
 	if life > 0 && source.Platform != "" {
 		return "", errors.New("cannot use max_lifetime: a Windows instance cannot end itself yet")
 	}
-	end := time.Now().Add(-t.Age()).Add(life).Truncate(time.Minute)
+	end := time.Now().Add(-t.Age()).Add(life).Truncate(time.Minute).Add(time.Minute) // the same in a repeated call
 	switch {
 	case data == "" && source.cloudInit():
 		return s.cloudConfig(c, life, end)
