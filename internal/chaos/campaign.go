@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// campaign is what all of its runs have in common.
+type campaign struct {
+	imgflow string // the program under test
+	guest   string
+	dir     string // where the worlds lie
+	keep    bool   // leave those that went wrong
+}
+
+// outcome is how one run went.
+type outcome struct {
+	plan
+	told []string // what happened, in order
+	err  error    // what is wrong with the end
+	took time.Duration
+	dir  string // where to look, if it was kept
+}
+
+func (o *outcome) tell(format string, a ...any) { o.told = append(o.told, fmt.Sprintf(format, a...)) }
+
+// String is the line of a run.
+func (o *outcome) String() string {
+	verdict := "ok"
+	if o.err != nil {
+		verdict = "WRONG"
+	}
+	extra := ""
+	if len(o.Copies) > 0 {
+		extra = " +copy"
+	}
+	what := o.Guest
+	if o.Seed != 0 {
+		what = fmt.Sprintf("seed %-6d %-7s %-7s %s%s", o.Seed, o.Guest, o.Latency, strings.TrimSuffix(o.Faults, fmt.Sprintf(",seed=%d", o.Seed)), extra)
+	}
+	return fmt.Sprintf("%-5s %s | %s | %.1fs", verdict, what, strings.Join(o.told, ", "), o.took.Seconds())
+}
+
+// run carries out what a seed decides, and judges the end.
+func (c *campaign) run(ctx context.Context, seed uint64) *outcome {
+	o := &outcome{plan: newPlan(seed, c.guest), dir: filepath.Join(c.dir, fmt.Sprint(seed))}
+	began := time.Now()
+	o.err = c.play(ctx, o)
+	o.took = time.Since(began)
+	if o.err == nil || !c.keep {
+		o.err = errors.Join(o.err, os.RemoveAll(o.dir))
+	}
+	return o
+}
+
+func (c *campaign) play(ctx context.Context, o *outcome) error {
+	w, err := newWorld(c.imgflow, o.dir, "--guest", o.Guest, "--latency", o.Latency, "--fault", o.Faults)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
+		return err
+	}
+	return w.watched(func() error {
+		killed, err := o.strike(w, o.First, "run", "t.json")
+		if err != nil {
+			return err
+		}
+		return o.aftermath(ctx, w, killed)
+	})
+}
+
+// aftermath is what follows when the first imgflow has ended.
+func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
+	runs, err := w.runs()
+	if err != nil {
+		return err
+	}
+	if err := o.mischief(ctx, w); err != nil {
+		return err
+	}
+	then := o.Then
+	if len(runs) == 0 {
+		if !killed {
+			return errors.New("the build ended, and there is no run of it")
+		}
+		if err := w.holds(0); err != nil {
+			return fmt.Errorf("killed before there was a run: %w", err)
+		}
+		o.tell("no run yet")
+		if then == "resume" {
+			then = "run"
+		}
+	}
+	id := ""
+	if len(runs) > 0 {
+		id = runs[0].ID
+	}
+	switch then {
+	case "run":
+		if err := o.again(w, "run", "t.json"); err != nil {
+			return err
+		}
+	case "resume":
+		err := o.again(w, "resume", id)
+		if errors.Is(err, errNoPlan) {
+			if err := w.holds(0); err != nil {
+				return fmt.Errorf("a run without a plan has made something: %w", err)
+			}
+			o.tell("no plan yet")
+			err = o.again(w, "run", "t.json")
+		}
+		if err != nil {
+			return err
+		}
+	case "destroy":
+		if id != "" {
+			if err := o.again(w, "destroy", id, "--yes"); err != nil {
+				return err
+			}
+		}
+	case "orphans":
+		if err := os.RemoveAll(w.home()); err != nil {
+			return err
+		}
+		args := []string{"destroy", "--orphans", "--older-than", "0s", "--yes", "--region", region}
+		for _, r := range o.Copies {
+			args = append(args, "--region", r)
+		}
+		if err := o.again(w, args...); err != nil {
+			return err
+		}
+	}
+	return o.verdict(w, then)
+}
+
+// strike starts an imgflow and strikes it; killed says that it did not come to
+// its end.
+func (o *outcome) strike(w *world, b blow, args ...string) (killed bool, err error) {
+	p, err := w.start(nil, args...)
+	if err != nil {
+		return false, err
+	}
+	p.printed(patience, func(lines []string) bool { return len(lines) >= b.Lines })
+	select {
+	case <-p.ended:
+	case <-time.After(b.After):
+		p.signal(b.Sig)
+	}
+	if err := p.wait(patience); err != nil {
+		return false, fmt.Errorf("%w; it printed:\n%s", err, indent(p.output()))
+	}
+	switch code := p.code(); {
+	case p.killed():
+		o.tell("%s %s (%.48s)", args[0], b, p.last())
+		return true, nil
+	case code == 130 && b.Sig == syscall.SIGTERM:
+		o.tell("%s %s, suspended", args[0], b)
+		return true, nil
+	case code == 143 || code == -1 && b.Sig == syscall.SIGTERM: // before it could catch it
+		o.tell("%s %s, ended", args[0], b)
+		return true, nil
+	case code == 0:
+		o.tell("%s was faster than %s", args[0], b)
+		return false, nil
+	case o.excusable(p.output()):
+		o.tell("%s failed with %d", args[0], code)
+		return false, nil
+	case noPlan(p.output()):
+		return false, errNoPlan
+	default:
+		return false, fmt.Errorf("`imgflow %s` ended with exit status %d; it printed:\n%s", strings.Join(args, " "), code, indent(p.output()))
+	}
+}
+
+// again repeats a command: it is struck as often as the plan has it, and then
+// must come to its end.
+func (o *outcome) again(w *world, args ...string) error {
+	for len(o.More) > 0 {
+		b := o.More[0]
+		o.More = o.More[1:]
+		killed, err := o.strike(w, b, args...)
+		if err != nil {
+			return err
+		}
+		if killed && args[0] == "run" {
+			rs, err := w.runs()
+			if err != nil {
+				return err
+			}
+			if len(rs) > 0 {
+				args = []string{"resume", rs[0].ID}
+			}
+		}
+	}
+	for tries := 1; ; tries++ {
+		code, output, err := w.do(args...)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w; it printed:\n%s", err, indent(output))
+		case code == 0:
+			o.tell("%s", args[0])
+			return nil
+		case noPlan(output):
+			return errNoPlan
+		case tries < 3 && o.excusable(output):
+			o.tell("%s failed with %d", args[0], code)
+		default:
+			return fmt.Errorf("`imgflow %s` ended with exit status %d; it printed:\n%s", strings.Join(args, " "), code, indent(output))
+		}
+	}
+}
+
+var errNoPlan = errors.New("the run has no plan")
+
+// noPlan tells whether imgflow says that the run was killed before it began.
+func noPlan(output string) bool { return strings.Contains(output, "before it had a plan") }
+
+// excusable tells whether a failure is the fault of what was done to the
+// instance: a script that a reboot has ended is not run again on its own.
+func (o *outcome) excusable(output string) bool {
+	return o.Mischief == "reboot" && strings.Contains(output, "the machine rebooted while")
+}
+
+// mischief does something to the instance behind the build's back.
+func (o *outcome) mischief(ctx context.Context, w *world) error {
+	if o.Mischief == "" {
+		return nil
+	}
+	inv, err := w.inventory()
+	if err != nil {
+		return err
+	}
+	for _, i := range inv.living() {
+		switch {
+		case o.Mischief == "terminate":
+			err = w.terminate(ctx, i.ID)
+		case o.Mischief == "reboot" && i.State == "running":
+			err = w.reboot(ctx, i.ID)
+		default:
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cannot %s %s: %w", o.Mischief, i.ID, err)
+		}
+		o.tell("%s %s behind its back", o.Mischief, i.ID)
+	}
+	return nil
+}
+
+// verdict compares what there is with what is wanted.
+func (o *outcome) verdict(w *world, then string) error {
+	inv, err := w.inventory()
+	if err != nil {
+		return err
+	}
+	images := len(inv.of("image"))
+	switch {
+	case then == "resume" || then == "run":
+		images = o.images()
+	case images > o.images():
+		images = 0
+	}
+	if err := inv.wrong(images); err != nil {
+		return fmt.Errorf("after %s: %w", then, err)
+	}
+	o.tell("%d images", images)
+	if images == 0 {
+		return nil
+	}
+	if then == "orphans" {
+		return nil
+	}
+	runs, err := w.runs()
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if out, err := w.ok("destroy", r.ID, "--artifacts", "--yes"); err != nil {
+			return fmt.Errorf("%w\n%s", err, indent(out))
+		}
+	}
+	if err := w.holds(0); err != nil {
+		return fmt.Errorf("after destroy --artifacts: %w", err)
+	}
+	return nil
+}
+
+// holds compares the inventory with so many finished images and nothing else.
+func (w *world) holds(images int) error {
+	inv, err := w.inventory()
+	if err != nil {
+		return err
+	}
+	return inv.wrong(images)
+}
+
+func indent(s string) string {
+	lines := strings.Split(s, "\n")
+	if n := len(lines); n > 120 {
+		lines = append(append(lines[:20:20], fmt.Sprintf("... %d lines ...", n-100)), lines[n-80:]...)
+	}
+	return "    " + strings.Join(lines, "\n    ")
+}

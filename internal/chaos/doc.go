@@ -1,0 +1,49 @@
+// Chaos breaks builds in every way there is, and looks at what remains.
+//
+//	go run ./internal/chaos -n 200 -workers 16
+//	go run ./internal/chaos -n 40 -guest sandbox
+//	go run ./internal/chaos -boundary -guest sandbox
+//	go run ./internal/chaos -seed 1234
+//
+// # The campaign
+//
+// Each run has a number, its seed, and all that happens to it is drawn from
+// that: the template, the moods of the embedded EC2 that it builds in (a fifth of
+// all calls throttled, 5 % refused, 3 % of connections cut, some replies lost,
+// things visible up to five seconds late), how long things take there, and the
+// moment at which the real imgflow process gets a real SIGKILL (sometimes a
+// SIGTERM). What follows is drawn, too: the instance may be terminated or
+// rebooted through the EC2 API, and then comes `imgflow resume`, or `imgflow
+// destroy`, or the state directory is deleted and `imgflow destroy --orphans`
+// comes. These are killed in turn up to three times before they may finish.
+//
+// In the end the whole inventory of the embedded EC2 is held against what was
+// wanted. After a resume there is one image (in each region that the template
+// names) with its snapshots; after a destroy there is nothing, or that image if
+// the build had made it before; and nothing else: no instance that is not
+// terminated, no key pair, no group but the default ones, no volume. Then
+// `imgflow destroy --artifacts` must leave nothing at all. At no moment two
+// instances of the build were alive.
+//
+// One line is printed for each run, and a total at the end. A run that went
+// wrong says what is there too much or too little, and the command that repeats
+// it alone. What a seed decides is always the same; when the kernel schedules
+// what is not, so a repeated run may need a few tries to go the same way.
+//
+// # Kills at every checkpoint
+//
+// With -boundary the program is one that can kill itself at its nth write to the
+// run's state, immediately before or after the write lands (built with the tag
+// chaos, and told by IMGFLOW_CRASH_AT). A Linux build with a file and two scripts
+// is killed at every n, on both sides, and then resumed, and then destroyed.
+//
+// # Running it
+//
+// The program under test is built from this source unless -imgflow names one.
+// Each run has an embedded EC2 of its own, as a process on a loopback port; all
+// of them end with this program. -keep leaves the directories of runs that went
+// wrong. Sandbox guests want root, or a user who may make namespaces.
+//
+// The tests of this package are the same, shorter, and single stories of what
+// can break; docs/failure-model.md says which test proves what.
+package main

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// thing is one thing that exists in an embedded EC2.
+type thing struct {
+	Kind    string // such as instance, image, key-pair
+	ID      string
+	Region  string
+	Name    string
+	State   string
+	Default bool // every account has it
+}
+
+func (t thing) String() string {
+	return strings.TrimSpace(strings.Join([]string{t.Kind, t.ID, t.Name, t.State}, " "))
+}
+
+// lives tells whether an instance exists and is not on its way out.
+func (t thing) lives() bool { return t.State != "terminated" && t.State != "shutting-down" }
+
+// inventory is all that exists but for what every account has, whether calls can
+// see it yet or not. Terminated instances stay in it for a while.
+type inventory []thing
+
+// of are the things of a kind.
+func (inv inventory) of(kind string) (ts []thing) {
+	for _, t := range inv {
+		if t.Kind == kind {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// living are the instances that are not on their way out.
+func (inv inventory) living() []thing {
+	return slices.DeleteFunc(inv.of("instance"), func(t thing) bool { return !t.lives() })
+}
+
+// inventory asks the endpoint for all that there is.
+func (e *endpoint) inventory() (inventory, error) {
+	res, err := http.Get(e.url + "/_ec2local/inventory")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("cannot list what exists: the endpoint answers %s", res.Status)
+	}
+	var all struct{ Items inventory }
+	if err := json.NewDecoder(res.Body).Decode(&all); err != nil {
+		return nil, fmt.Errorf("cannot list what exists: %w", err)
+	}
+	return slices.DeleteFunc(all.Items, func(t thing) bool { return t.Default }), nil
+}
+
+// wrong says in what the inventory is not so many finished images, each with the
+// one snapshot that its source has, and nothing else.
+func (inv inventory) wrong(images int) error {
+	var bad []string
+	found := map[string]map[string]int{"image": {}, "snapshot": {}}
+	for _, t := range inv {
+		switch {
+		case t.Kind == "instance" && t.State == "terminated":
+		case t.Kind == "image" && t.State == "available", t.Kind == "snapshot" && t.State == "completed":
+			found[t.Kind][t.Region]++
+		default:
+			bad = append(bad, t.String())
+		}
+	}
+	n := 0
+	for _, of := range found["image"] {
+		n += of
+	}
+	if n != images {
+		bad = append(bad, fmt.Sprintf("%d finished images, wanted %d", n, images))
+	}
+	if !maps.Equal(found["image"], found["snapshot"]) {
+		bad = append(bad, fmt.Sprintf("images %v and snapshots %v", found["image"], found["snapshot"]))
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return errors.New("there is wrongly: " + strings.Join(bad, ", "))
+}
+
+// watched carries out f, and looks meanwhile that never two instances live at
+// once.
+func (w *world) watched(f func() error) error {
+	var two error
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			if inv, err := w.inventory(); err == nil {
+				if living := inv.living(); len(living) > 1 {
+					two = fmt.Errorf("at one time there lived %v", living)
+				}
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	err := f()
+	close(stop)
+	wg.Wait()
+	return errors.Join(err, two)
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	var (
+		n        = flag.Int("n", 20, "how many runs")
+		seed     = flag.Uint64("seed", 0, "repeat the run of this seed alone; 0 makes -n runs, from -first on")
+		first    = flag.Uint64("first", 1, "the first seed")
+		workers  = flag.Int("workers", 2*runtime.NumCPU(), "how many runs at once")
+		guest    = flag.String("guest", "sandbox", "what stands behind an instance: none, sandbox or process")
+		boundary = flag.Bool("boundary", false, "kill at every checkpoint write instead of at random moments")
+		at       = flag.String("at", "", "with -boundary: repeat this one alone, such as 12:before:resume")
+		every    = flag.Int("every", 1, "with -boundary: only each nth write")
+		keep     = flag.Bool("keep", false, "leave the directories of runs that went wrong")
+		imgflow  = flag.String("imgflow", "", "the program to break; it is built from this source if not given")
+	)
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "chaos: cannot use %q: there are only flags; -help lists them\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := newCampaign(ctx, *imgflow, *guest, *keep)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(2)
+	}
+	var jobs iter.Seq[job]
+	switch {
+	case *boundary && *at != "":
+		if jobs, err = c.boundaryAt(*at); err != nil {
+			fmt.Fprintln(os.Stderr, "chaos:", err)
+			os.Exit(2)
+		}
+	case *boundary:
+		jobs = c.boundary(*every)
+	case *seed != 0:
+		jobs = c.seeds(*seed, 1)
+	default:
+		jobs = c.seeds(*first, *n)
+	}
+	good, played := play(ctx, *workers, jobs, os.Stdout)
+	if !*keep || good == played {
+		os.RemoveAll(c.dir)
+	}
+	if good < played || ctx.Err() != nil {
+		os.Exit(1)
+	}
+}
+
+// newCampaign prepares a campaign: the program and a place for its worlds.
+func newCampaign(ctx context.Context, imgflow, guest string, keep bool) (*campaign, error) {
+	switch guest {
+	case "none", "sandbox", "process":
+	default:
+		return nil, fmt.Errorf("cannot use the guest %q: choose none, sandbox or process", guest)
+	}
+	dir, err := os.MkdirTemp("", "chaos-")
+	if err != nil {
+		return nil, err
+	}
+	if imgflow == "" {
+		if imgflow, err = build(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	return &campaign{imgflow: imgflow, guest: guest, dir: dir, keep: keep}, nil
+}
+
+// build builds an imgflow that can kill itself at any checkpoint.
+func build(ctx context.Context, dir string) (string, error) {
+	exe := filepath.Join(dir, "imgflow")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "chaos", "-o", exe, "github.com/imgflow/imgflow/cmd/imgflow")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build imgflow: %w\n%s", err, out)
+	}
+	return exe, nil
+}
+
+// job is one run, and the flags that repeat it.
+type job struct {
+	run    func(context.Context) *outcome
+	repeat string
+}
+
+// seeds are the runs of n seeds.
+func (c *campaign) seeds(first uint64, n int) iter.Seq[job] {
+	return func(yield func(job) bool) {
+		for i := range uint64(n) {
+			seed := first + i
+			run := func(ctx context.Context) *outcome { return c.run(ctx, seed) }
+			if !yield(job{run, fmt.Sprintf("-seed %d -guest %s -keep", seed, c.guest)}) {
+				return
+			}
+		}
+	}
+}
+
+// play does the jobs, so many at once, prints a line for each and a total, and
+// returns how many went as they should, and how many there were.
+func play(ctx context.Context, workers int, jobs iter.Seq[job], to io.Writer) (good, played int) {
+	began := time.Now()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	todo := make(chan job)
+	for range workers {
+		wg.Go(func() {
+			for j := range todo {
+				o := j.run(ctx)
+				mu.Lock()
+				played++
+				fmt.Fprintln(to, o)
+				if o.err == nil {
+					good++
+				} else {
+					fmt.Fprintf(to, "  %v\n  repeat it: go run ./internal/chaos %s\n", o.err, j.repeat)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for j := range jobs {
+		if ctx.Err() != nil {
+			break
+		}
+		todo <- j
+	}
+	close(todo)
+	wg.Wait()
+	fmt.Fprintf(to, "%d of %d ended with exactly the wanted inventory (%s)\n", good, played, time.Since(began).Round(time.Second))
+	return good, played
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// plan is all that a seed decides about a run.
+type plan struct {
+	Seed     uint64
+	Guest    string
+	Latency  string
+	Faults   string
+	Copies   []string // regions that get a copy of the image
+	Scripts  int
+	Naps     []time.Duration // how long each script takes
+	Tags     bool
+	First    blow   // what befalls the first imgflow
+	Mischief string // what happens to the instance then: "", terminate or reboot
+	Then     string // resume, destroy or orphans
+	More     []blow // what befalls those that follow, before one may finish
+}
+
+// blow is a signal after so many lines of output and so much time.
+type blow struct {
+	Lines int
+	After time.Duration
+	Sig   syscall.Signal
+}
+
+func (b blow) String() string {
+	name := "kill -9"
+	if b.Sig == syscall.SIGTERM {
+		name = "kill -15"
+	}
+	return fmt.Sprintf("%s at line %d + %s", name, b.Lines, b.After)
+}
+
+// The lines that a build prints depend on its steps; a blow later than the last
+// one finds a build that has finished, which is to happen now and then.
+const (
+	mostLines  = 44
+	mostAgain  = 24 // of an imgflow that goes on
+	mostJitter = 400 * time.Millisecond
+)
+
+// newPlan draws the plan of a seed.
+func newPlan(seed uint64, guest string) plan {
+	r := rand.New(rand.NewPCG(seed, 0x636861_6f73))
+	p := plan{Seed: seed, Guest: guest}
+	p.Latency = pick(r, "none", "aws/400", "aws/100", "aws/40")
+	p.Faults = fmt.Sprintf("throttle=0.2,error=0.05,reset=0.03,lostreply=%s,lag=%dms,seed=%d", pick(r, "0", "0.03", "0.1"), r.IntN(5001), seed)
+	if r.IntN(4) == 0 {
+		p.Copies = []string{"eu-west-1"}
+	}
+	if guest != "none" {
+		p.Scripts = 3
+	}
+	for range p.Scripts {
+		p.Naps = append(p.Naps, time.Duration(r.IntN(1500))*time.Millisecond)
+	}
+	p.Tags = r.IntN(2) == 0
+	lines := mostLines
+	if guest == "none" {
+		lines /= 2
+	}
+	p.First = newBlow(r, lines)
+	switch r.IntN(8) {
+	case 0:
+		p.Mischief = "terminate"
+	case 1:
+		p.Mischief = "reboot"
+	}
+	switch r.IntN(10) {
+	case 0, 1, 2:
+		p.Then = "destroy"
+	case 3:
+		p.Then = "orphans"
+	default:
+		p.Then = "resume"
+	}
+	for r.IntN(2) == 0 && len(p.More) < 3 {
+		p.More = append(p.More, newBlow(r, mostAgain))
+	}
+	return p
+}
+
+func newBlow(r *rand.Rand, lines int) blow {
+	b := blow{Lines: r.IntN(lines), After: time.Duration(r.Int64N(int64(mostJitter))).Round(time.Millisecond), Sig: syscall.SIGKILL}
+	if r.IntN(6) == 0 {
+		b.Sig = syscall.SIGTERM
+	}
+	return b
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// images is how many finished images the template makes.
+func (p plan) images() int { return 1 + len(p.Copies) }
+
+// template is the plan's template in Packer's JSON. Each of its scripts notes on
+// the machine that it ran, and fails if any other did not run exactly once.
+func (p plan) template() string {
+	builder := map[string]any{
+		"type": "amazon-ebs", "region": region, "instance_type": "t3.micro", "ssh_username": "ubuntu",
+		"ami_name": fmt.Sprintf("chaos-%d-{{timestamp}}", p.Seed), "source_ami_filter": sourceFilter(),
+	}
+	if p.Guest == "none" {
+		builder["communicator"] = "none"
+	}
+	if p.Tags {
+		builder["tags"] = map[string]string{"Seed": fmt.Sprint(p.Seed), "From": "{{ .SourceAMI }}"}
+		builder["snapshot_tags"] = map[string]string{"Seed": fmt.Sprint(p.Seed)}
+	}
+	if p.Copies != nil {
+		builder["ami_regions"] = p.Copies
+	}
+	var provisioners []any
+	if p.Scripts > 0 {
+		provisioners = append(provisioners, map[string]any{"type": "file", "source": "./cargo.txt", "destination": "/tmp/cargo.txt"})
+	}
+	ran := ""
+	for i := range p.Scripts {
+		provisioners = append(provisioners, map[string]any{"type": "shell", "inline": []string{
+			"test -s /tmp/cargo.txt",
+			fmt.Sprintf(`test "$(cat ~/ran 2>/dev/null)" = "%s"`, strings.TrimSuffix(ran, "\n")),
+			fmt.Sprintf("echo script %d >> ~/ran", i),
+			fmt.Sprintf("sleep %.3f", p.Naps[i].Seconds()),
+			fmt.Sprintf("echo script %d is done", i),
+		}})
+		ran += fmt.Sprintf("script %d\n", i)
+	}
+	t := map[string]any{"builders": []any{builder}}
+	if provisioners != nil {
+		t["provisioners"] = provisioners
+	}
+	text, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		panic(err) // maps of texts always marshal
+	}
+	return string(text)
+}
+
+// sourceFilter chooses an image that the embedded EC2 has in every region.
+func sourceFilter() map[string]any {
+	return map[string]any{
+		"filters": map[string]string{"name": "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*", "root-device-type": "ebs", "virtualization-type": "hvm"},
+		"owners":  []string{"099720109477"}, "most_recent": true,
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// world is where one build takes place: a directory with a template, a home for
+// imgflow, and an embedded EC2.
+type world struct {
+	imgflow string // the program
+	dir     string
+	*endpoint
+}
+
+// newWorld makes a world in dir; args are flags of the embedded EC2.
+func newWorld(imgflow, dir string, args ...string) (*world, error) {
+	for _, d := range []string{"work", "home"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	e, err := serve(imgflow, filepath.Join(dir, "ec2"), args...)
+	if err != nil {
+		return nil, err
+	}
+	return &world{imgflow: imgflow, dir: dir, endpoint: e}, nil
+}
+
+// path is a file beside the template.
+func (w *world) path(name string) string { return filepath.Join(w.dir, "work", name) }
+
+// home is imgflow's.
+func (w *world) home() string { return filepath.Join(w.dir, "home") }
+
+// write writes a file beside the template.
+func (w *world) write(name, text string) error {
+	return os.WriteFile(w.path(name), []byte(text), 0o644)
+}
+
+// start starts an imgflow in this world; env is added to its environment.
+func (w *world) start(env []string, args ...string) (*proc, error) {
+	cmd := exec.Command(w.imgflow, args...)
+	cmd.Dir = filepath.Join(w.dir, "work")
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "IMGFLOW_HOME=" + w.home(), "AWS_ENDPOINT_URL=" + w.url,
+		"AWS_ACCESS_KEY_ID=chaos", "AWS_SECRET_ACCESS_KEY=chaos-secret", "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
+	}, env...)
+	return launch(cmd)
+}
+
+// patience is how long one imgflow may take.
+const patience = 4 * time.Minute
+
+// do runs an imgflow to its end and returns its exit status and what it printed.
+func (w *world) do(args ...string) (code int, output string, err error) {
+	p, err := w.start(nil, args...)
+	if err != nil {
+		return 0, "", err
+	}
+	err = p.wait(patience)
+	return p.code(), p.output(), err
+}
+
+// ok runs an imgflow that has to succeed.
+func (w *world) ok(args ...string) (output string, err error) {
+	code, output, err := w.do(args...)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("`imgflow %s` ended with exit status %d", args[0], code)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w; it printed:\n%s", err, indent(output))
+	}
+	return output, err
+}
+
+// run is what `imgflow list --json` says of a run.
+type run struct {
+	ID     string
+	Status string
+	Builds []struct {
+		Name, Status string
+		Artifacts    []struct{ Region, ID string }
+	}
+}
+
+// runs are all runs of the home, the newest first.
+func (w *world) runs() (rs []run, err error) {
+	out, err := w.ok("list", "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &rs)
+	}
+	return rs, err
+}
