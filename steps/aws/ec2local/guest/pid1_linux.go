@@ -47,7 +47,7 @@ func pid1([]string) error {
 		var q request
 		fds, err := receive(conn, buf, &q)
 		if err != nil { // the server has died
-			os.Exit(0)
+			syscall.Exit(0)
 		}
 		p.serve(q, fds)
 	}
@@ -266,7 +266,7 @@ func (p *first) down(e Exit) {
 		for t := time.Now(); time.Since(t) < patience && others(); {
 			time.Sleep(5 * time.Millisecond)
 		}
-		os.Exit(0) // the overlay writes the upper directory out when it is unmounted
+		syscall.Exit(0) // the overlay writes the upper directory out when it is unmounted
 	})
 }
 

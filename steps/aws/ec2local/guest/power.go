@@ -19,7 +19,7 @@ type power struct {
 
 // grace lets the command that asked return to who ran it, as a real machine
 // does.
-const grace = 150 * time.Millisecond
+const grace = 300 * time.Millisecond
 
 // serve reads r until it ends.
 func (p *power) serve(r io.Reader) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/pkg/sftp"
 )
@@ -53,7 +54,7 @@ func init() {
 			}
 		}
 	}
-	os.Exit(code)
+	syscall.Exit(code) // not os.Exit: the hook of the race detector would keep every command for a second
 }
 
 // exitCode is an error that was told already.

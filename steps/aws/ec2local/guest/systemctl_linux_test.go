@@ -54,7 +54,7 @@ Alias=site.service
 	c.ssh(g, "sudo systemctl restart web && sudo service web status >/dev/null && sudo service web restart && systemctl is-active web", "0 active")
 
 	// It is there again after a reboot, and in a guest of the image.
-	c.ssh(g, "sudo reboot", "0 ")
+	c.cmd(g, "ssh", c.at(g), "sudo reboot").Run()
 	g.exit(Reboot)
 	g.boot()
 	c.ssh(g, "cloud-init status --wait >/dev/null; systemctl is-active web; sudo systemctl stop web; systemctl is-active web; "+log+" | tail -1; pgrep -c hup-ready", "1 active\ninactive\nover\n0")
@@ -93,7 +93,7 @@ send($s, "READY=1\nSTATUS=fine", 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die; sl
 	c.ssh(g, "sudo systemctl start t.timer", "1 cannot start t.timer: only services and targets are supported by the embedded EC2")
 	c.ssh(g, "sudo systemctl restart sshd", "0 sshd.service: the SSH server of this machine is the embedded EC2's own; it runs")
 	c.ssh(g, "sudo systemctl stop ssh", "1 cannot stop ssh.service: not supported by the embedded EC2")
-	g.sh("root", "systemctl poweroff", "0 ")
+	g.run("root", "systemctl poweroff")
 	g.exit(PowerOff)
 }
 

@@ -38,7 +38,7 @@ runcmd:
 	c.ssh(g, "sudo grep -c 'still printing' /var/log/cloud-init-output.log", "0 1")
 
 	// Not again at a reboot, but again in a guest of its image.
-	c.ssh(g, "sudo rm /opt/late && sudo reboot", "0 ")
+	c.cmd(g, "ssh", c.at(g), "sudo rm /opt/late && sudo reboot").Run()
 	g.exit(Reboot)
 	g.boot()
 	c.ssh(g, "cloud-init status --wait >/dev/null; ls /opt/late 2>/dev/null; hostname", "0 chosen")
