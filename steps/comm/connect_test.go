@@ -29,6 +29,7 @@ func connect(t *testing.T, l *lab, s Connect, ep Endpoint) (Machine, error) {
 }
 
 func TestConnect(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	m := s.machine()
 	l := newLab(t, m)
@@ -64,25 +65,26 @@ func TestConnect(t *testing.T) {
 }
 
 func TestHostKeyMismatch(t *testing.T) {
+	t.Parallel()
 	s, other := sshd(t, "dash"), sshd(t, "bash")
-	m := s.machine()
+	way := newRelay(t, s, nil)
+	m := way.machine(s)
 	m.HostKeys = []string{other.host}
 	l := newLab(t, m)
-	begun := time.Now()
 	_, err := connect(t, l, Connect{SSH: m.SSH}, m.Endpoint)
 	var k *HostKeyError
 	if !errors.As(err, &k) || !strings.Contains(err.Error(), "something else answers") {
 		t.Fatal(err)
 	}
-	if time.Since(begun) > m.SSH.Timeout/2 {
-		t.Error("tried again")
+	if n := way.conns.Load(); n != 1 {
+		t.Errorf("tried %d times", n)
 	}
 	r, _ := l.env.Remote(l.task, m)
 	if _, err := r.Run(t.Context(), l.job("exit 0")); !errors.As(err, &k) {
 		t.Error(err)
 	}
 	// A live connection to the machine does not serve one with another key.
-	good, _ := l.env.Remote(l.task, s.machine())
+	good, _ := l.env.Remote(l.task, way.machine(s))
 	if _, _, err := good.Exec(t.Context(), ":", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +158,7 @@ func passwordConf(want string) *ssh.ServerConfig {
 }
 
 func TestConnectRefused(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		ssh  SSH
@@ -182,6 +185,7 @@ func TestConnectRefused(t *testing.T) {
 // A booting machine: nobody listens, then hangs up, then the password is not
 // set yet. Only the last counts as an attempt.
 func TestConnectBooting(t *testing.T) {
+	t.Parallel()
 	var ready atomic.Bool
 	conf := &ssh.ServerConfig{PasswordCallback: func(c ssh.ConnMetadata, p []byte) (*ssh.Permissions, error) {
 		if !ready.Swap(true) {
@@ -197,6 +201,7 @@ func TestConnectBooting(t *testing.T) {
 }
 
 func TestConnectKeyboard(t *testing.T) {
+	t.Parallel()
 	ep, _ := odd(t, &ssh.ServerConfig{KeyboardInteractiveCallback: func(c ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 		as, err := ask("", "", []string{"Password: "}, []bool{false})
 		if err != nil || len(as) != 1 || as[0] != "secret of pw" {
@@ -211,6 +216,7 @@ func TestConnectKeyboard(t *testing.T) {
 
 // Errors that waiting does not mend come at once.
 func TestConnectHopeless(t *testing.T) {
+	t.Parallel()
 	ep, _ := odd(t, passwordConf("x"), 0, nil)
 	for want, s := range map[string]SSH{
 		"nothing to log in with":     {Username: "me"},
@@ -238,6 +244,7 @@ func TestConnectHopeless(t *testing.T) {
 
 // What a machine says in place of running commands is told.
 func TestStrangeMachine(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash", `ForceCommand echo Please login as the user ubuntu`)
 	l := newLab(t, s.machine())
 	_, err := l.remote.Run(t.Context(), l.job("exit 0"))
@@ -252,6 +259,7 @@ func TestStrangeMachine(t *testing.T) {
 
 // A login that greets does not get into anything.
 func TestNoisyLogin(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash", `ForceCommand echo; printf hello; echo world >&2; eval "$SSH_ORIGINAL_COMMAND"`, "Subsystem other /bin/true")
 	l := newLab(t, s.machine())
 	if x := l.mustRun(t, l.job("echo out; exit 3")); x.Code != 3 || l.lines(t, "stdout") != "out\n" {
@@ -268,6 +276,7 @@ func TestNoisyLogin(t *testing.T) {
 }
 
 func TestGenerateKey(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	for _, g := range []GenerateKey{{}, {Type: "rsa", Bits: 2048}} {
 		l := newLab(t, s.machine())
@@ -343,6 +352,7 @@ func TestAgent(t *testing.T) {
 }
 
 func TestCertificate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ca, _ := newPrivateKey("ed25519", 0, "ca")
 	os.WriteFile(dir+"/ca", ca, 0o600)
@@ -368,6 +378,7 @@ func TestCertificate(t *testing.T) {
 }
 
 func TestBastion(t *testing.T) {
+	t.Parallel()
 	s, b := sshd(t, "dash"), sshd(t, "bash")
 	m := s.machine()
 	m.SSH.BastionHost, m.SSH.BastionPort, m.SSH.BastionUsername, m.SSH.BastionPrivateKeyFile = "127.0.0.1", b.port, user(), b.key
@@ -436,6 +447,7 @@ func socksServer(t *testing.T, userName, password string) int {
 }
 
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	m := sshd(t, "dash").machine()
 	m.SSH.ProxyHost, m.SSH.ProxyPort = "127.0.0.1", socksServer(t, "me", "secret of p")
 	m.SSH.ProxyUsername, m.SSH.ProxyPassword = "me", dag.Secret(dag.Mark("p"))
@@ -446,6 +458,7 @@ func TestProxy(t *testing.T) {
 }
 
 func TestClearKeys(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	home := t.TempDir()
 	os.Mkdir(home+"/.ssh", 0o700)
@@ -540,6 +553,7 @@ func TestKinds(t *testing.T) {
 
 // The dialing ends with its context.
 func TestConnectCancelled(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, Machine{})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
@@ -552,5 +566,25 @@ func TestConnectCancelled(t *testing.T) {
 	s := Connect{To: dag.Lit(ep).Take(), SSH: SSH{Username: "me", Password: "x", Timeout: time.Hour}}
 	if _, err := s.Do(ctx, l.env, l.task); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// A machine that says nothing for longer than ssh_read_write_timeout is left.
+func TestReadWriteTimeout(t *testing.T) {
+	t.Parallel()
+	m := sshd(t, "dash").machine()
+	m.SSH.ReadWriteTimeout, m.SSH.KeepAliveInterval = 100*time.Millisecond, -1
+	l := newLab(t, m)
+	k, err := l.env.link(t.Context(), l.task, m, patience{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-k.done:
+	case <-time.After(20 * time.Second):
+		t.Error("the silent connection is still open")
+	}
+	if x := l.mustRun(t, l.job("sleep 1; exit 3")); x.Code != 3 {
+		t.Error(x)
 	}
 }

@@ -46,6 +46,7 @@ func checkSteady(t *testing.T, log, count string) {
 
 // kill -9 of the caller at any moment, and another caller goes on.
 func TestCallerKilled(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		kills := 0
 		for kills < 12**campaign {
@@ -164,15 +165,16 @@ func (r *relay) machine(s *server) Machine {
 
 // The connection is reset at any moment.
 func TestReset(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
-		cuts := int64(0)
-		for cuts < int64(10**campaign) {
+		var cuts atomic.Int64
+		for cuts.Load() < int64(10**campaign) {
 			limit := int64(12)
 			r := newRelay(t, s, func(n int64, c, b *net.TCPConn) {
 				if n > limit {
 					return
 				}
-				cuts++
+				cuts.Add(1)
 				time.AfterFunc(time.Duration(rand.IntN(300))*time.Millisecond, func() {
 					c.SetLinger(0)
 					b.SetLinger(0)
@@ -193,12 +195,13 @@ func TestReset(t *testing.T) {
 				return
 			}
 		}
-		t.Logf("%d resets", cuts)
+		t.Logf("%d resets", cuts.Load())
 	})
 }
 
 // Several callers start the same run at once.
 func TestStartedTwice(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		for range 6 * *campaign {
 			token, count := newToken(), filepath.Join(t.TempDir(), "count")
@@ -247,6 +250,7 @@ func TestStartedTwice(t *testing.T) {
 
 // A connection that goes silent without being closed is noticed and replaced.
 func TestHalfOpen(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	r := newRelay(t, s, nil)
 	m := r.machine(s)
@@ -273,6 +277,7 @@ func TestHalfOpen(t *testing.T) {
 
 // The caller dies between the exit and the end of its step.
 func TestExitRemembered(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	count := filepath.Join(t.TempDir(), "count")
 	l := newLab(t, s.machine())

@@ -100,13 +100,13 @@ func (l *link) session(ctx context.Context) (s *ssh.Session, release func(), err
 // quietConn remembers when the peer was last heard of.
 type quietConn struct {
 	net.Conn
-	heard atomic.Int64  // Unix nanoseconds
-	idle  time.Duration // deadline of each read and write, 0 for none
+	heard atomic.Int64 // Unix nanoseconds
+	idle  atomic.Int64 // nanoseconds that each read and write may take, 0 for any
 }
 
 func (c *quietConn) Read(b []byte) (int, error) {
-	if c.idle > 0 {
-		c.SetReadDeadline(time.Now().Add(c.idle))
+	if d := c.idle.Load(); d > 0 {
+		c.SetReadDeadline(time.Now().Add(time.Duration(d)))
 	}
 	n, err := c.Conn.Read(b)
 	if n > 0 {
@@ -116,8 +116,8 @@ func (c *quietConn) Read(b []byte) (int, error) {
 }
 
 func (c *quietConn) Write(b []byte) (int, error) {
-	if c.idle > 0 {
-		c.SetWriteDeadline(time.Now().Add(c.idle))
+	if d := c.idle.Load(); d > 0 {
+		c.SetWriteDeadline(time.Now().Add(time.Duration(d)))
 	}
 	return c.Conn.Write(b)
 }
@@ -287,7 +287,10 @@ func (e *Env) handshake(ctx context.Context, t *dag.Task, connect func(context.C
 		return nil, err
 	}
 	tc.SetDeadline(time.Time{})
-	l.conn.idle = s.ReadWriteTimeout
+	if d := s.ReadWriteTimeout; d > 0 {
+		l.conn.idle.Store(int64(d))
+		tc.SetReadDeadline(time.Now().Add(d)) // a read is under way
+	}
 	l.client = ssh.NewClient(c, chans, reqs)
 	go func() {
 		l.client.Wait()

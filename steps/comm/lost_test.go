@@ -34,6 +34,7 @@ func during(t *testing.T, l *lab, j Job, f func(dir string)) (Exit, error) {
 
 // A run whose end cannot be known is lost, and never started again.
 func TestLost(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		for what, f := range map[string]func(dir string){
 			"runner killed": func(dir string) {
@@ -93,6 +94,9 @@ func TestRebooted(t *testing.T) {
 		if l.lines(t, "stdout") != "one\n" {
 			t.Errorf("%s: %q", what, l.lines(t, "stdout"))
 		}
+		if d := left(j.Token); d != nil {
+			t.Errorf("%s: left on the machine: %v", what, d)
+		}
 	}
 }
 
@@ -109,6 +113,7 @@ func carriers(token string) (pids []int) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
 		j := l.job(`trap '' TERM; setsid sh -c 'trap "" TERM; sleep 61; sleep 62' & sleep 63 & echo ready; sleep 64; sleep 65`)
@@ -138,6 +143,7 @@ func TestCancel(t *testing.T) {
 
 // A cancelled context leaves the run alone; the next caller finds it.
 func TestSuspended(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	l := newLab(t, s.machine())
 	j := l.job("echo one; sleep 1; echo two; exit 6")
@@ -158,6 +164,7 @@ func TestSuspended(t *testing.T) {
 
 // A daemon that keeps the streams open does not hold the run up, and lives on.
 func TestDaemon(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
 		j := l.job("(while sleep 0.05; do echo noise || exit; done) & sleep 0.2; echo last; exit 5")

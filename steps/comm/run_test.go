@@ -12,6 +12,7 @@ import (
 )
 
 func TestExit(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		for script, want := range map[string]Exit{
 			"exit 0": {}, "exit 1": {Code: 1}, "exit 7": {Code: 7}, "exit 255": {Code: 255}, "exit 137": {Code: 137},
@@ -35,6 +36,7 @@ func TestExit(t *testing.T) {
 }
 
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
 		j := l.job(`echo one; printf 'two\r\n'; echo bad >/dev/stderr; echo worse >&2; pwd; umask; printf end`)
@@ -53,6 +55,7 @@ func TestOutput(t *testing.T) {
 }
 
 func TestManyLines(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
 		l.mustRun(t, l.job("seq 1 50000"))
@@ -68,6 +71,7 @@ func TestManyLines(t *testing.T) {
 
 // The script lies where the template wants it, and goes away.
 func TestPath(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		dir := t.TempDir()
 		for _, keep := range []bool{false, true} {
@@ -99,6 +103,7 @@ func TestPath(t *testing.T) {
 
 // Several jobs of one task keep their streams apart.
 func TestJobsOfOneTask(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sshd(t, "dash").machine())
 	for i := range 3 {
 		j := l.job(fmt.Sprintf("echo job %d; exit %d", i, i))
@@ -113,6 +118,7 @@ func TestJobsOfOneTask(t *testing.T) {
 }
 
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"dash", "bash"} {
 		l := newLab(t, sshd(t, name).machine())
 		j := l.job("test -t 0 && test -t 1 && test -t 2 && echo terminal; exit 7")
@@ -130,6 +136,7 @@ func TestTerminal(t *testing.T) {
 }
 
 func TestEndlessLine(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sshd(t, "dash").machine())
 	l.mustRun(t, l.job(`head -c 1000000 /dev/zero | tr '\0' x`))
 	n := 0
@@ -146,6 +153,7 @@ func TestEndlessLine(t *testing.T) {
 
 // What the journal cannot keep is not lost: the machine still has it.
 func TestSinkFails(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sshd(t, "dash").machine())
 	j := l.job("seq 1 100; exit 2")
 	l.sink.fail = func(e dag.Event) error {
@@ -168,6 +176,7 @@ func TestSinkFails(t *testing.T) {
 
 // The end mark is found wherever the chunks are cut.
 func TestMark(t *testing.T) {
+	t.Parallel()
 	const token = "tok"
 	whole := "a\n\x01\nENDto\nb\x01\nx\r\nlast\x01\nEND" + token + "\nnoise of a daemon\n"
 	for cut := range len(whole) {
@@ -190,6 +199,7 @@ func TestMark(t *testing.T) {
 }
 
 func TestExitKept(t *testing.T) {
+	t.Parallel()
 	for _, x := range []Exit{{}, {Code: 255}, {Code: 137, Signal: 9, OOM: true}, {Truncated: true}, {Rebooted: true}} {
 		sink, err := openSink(filepath.Join(t.TempDir(), "log"))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,6 +29,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv("COMM_TEST_CALLER") != "" {
 		os.Exit(caller())
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "8") // they wait more than they work
 	code := m.Run()
 	servers.Range(func(_, v any) bool { v.(*server).stop(); return true })
 	os.Exit(code)

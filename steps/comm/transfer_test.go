@@ -26,7 +26,10 @@ func ways(t *testing.T, f func(t *testing.T, l *lab)) {
 		"broken":  func() *server { return sshd(t, "bash", "Subsystem sftp /bin/false") },
 		"busybox": func() *server { return sshd(t, "busybox", "Subsystem other /bin/true") },
 	} {
-		t.Run(name, func(t *testing.T) { f(t, newLab(t, s().machine())) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, newLab(t, s().machine()))
+		})
 	}
 }
 
@@ -38,6 +41,7 @@ func random(n int) []byte {
 }
 
 func TestUpload(t *testing.T) {
+	t.Parallel()
 	ways(t, func(t *testing.T, l *lab) {
 		dir := t.TempDir()
 		up := func(name string, body []byte, mode fs.FileMode) error {
@@ -171,6 +175,7 @@ func describe(t *testing.T, dir string) string {
 }
 
 func TestDirs(t *testing.T) {
+	t.Parallel()
 	ways(t, func(t *testing.T, l *lab) {
 		src := tree(t)
 		want := describe(t, src)
@@ -209,6 +214,7 @@ func TestDirs(t *testing.T) {
 
 // A link to a directory on the machine, such as /lib, is not replaced.
 func TestUploadDirKeepsLinks(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sshd(t, "dash").machine())
 	src, dst := t.TempDir(), t.TempDir()
 	os.Mkdir(src+"/lib", 0o755)
@@ -225,6 +231,7 @@ func TestUploadDirKeepsLinks(t *testing.T) {
 
 // Without tar, over SFTP.
 func TestDirsWithoutTar(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sshd(t, "dash").machine())
 	k, err := l.env.link(t.Context(), l.task, l.remote.(*remote).m, patience{})
 	if err != nil {
@@ -257,6 +264,7 @@ func TestDirsWithoutTar(t *testing.T) {
 
 // A machine that wants to write outside of the directory.
 func TestHostileArchive(t *testing.T) {
+	t.Parallel()
 	evil := func(hs ...tar.Header) []byte {
 		var b bytes.Buffer
 		b.WriteString("0\n")
@@ -333,6 +341,7 @@ func TestHostileArchive(t *testing.T) {
 
 // Transfers go on when the connection breaks.
 func TestTransferBroken(t *testing.T) {
+	t.Parallel()
 	s := sshd(t, "dash")
 	r := newRelay(t, s, func(n int64, c, b *net.TCPConn) {
 		if n <= 2 {
@@ -365,6 +374,7 @@ func TestTransferBroken(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sshd(t, "dash").machine())
 	if err := l.remote.Upload(t.Context(), t.TempDir()+"/f", bytes.NewReader(random(1<<20)), 1<<20, 0); err != nil {
 		t.Fatal(err)
@@ -384,6 +394,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestExec(t *testing.T) {
+	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
 		out, x, err := l.remote.Exec(t.Context(), `cat; echo "it's"; exit 3`, strings.NewReader("in\n"))
