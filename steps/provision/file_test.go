@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,11 +12,6 @@ import (
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps/comm"
 )
-
-func exec1(name string, args ...string) (string, error) {
-	out, err := exec.Command(name, args...).CombinedOutput()
-	return string(out), err
-}
 
 // find resolves paths as a template in dir does.
 func find(dir string) func(string) (dag.File, error) {

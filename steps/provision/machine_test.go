@@ -268,3 +268,18 @@ func wantError(t testing.TB, err error, parts ...string) {
 		}
 	}
 }
+
+// running reports whether a process has the text in its command line.
+func running(t testing.TB, text string) bool {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
+		t.Skip("SKIPPED: no /proc to look for processes in")
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range all {
+		if b, err := os.ReadFile(p); err == nil && strings.Contains(string(b), text) {
+			return true
+		}
+	}
+	return false
+}

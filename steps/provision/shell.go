@@ -131,7 +131,7 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 	gone := false
 	switch {
 	case ctx.Err() != nil && timedOut(ctx):
-		err = s.stop(ctx, r, job, script.name)
+		err = s.stop(ctx, r, job, which(script))
 	case ctx.Err() != nil:
 		return ctx.Err() // the script goes on, and its variables are needed
 	case errors.As(err, &lost) && s.disconnects():
@@ -279,9 +279,9 @@ func (s Shell) dropVars(ctx context.Context, r comm.Remote, t *dag.Task, file st
 func (s Shell) stop(ctx context.Context, r comm.Remote, job comm.Job, name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	err := fmt.Errorf("the script was stopped: %s", name)
+	err := fmt.Errorf("%s was stopped", name)
 	if cerr := r.Cancel(ctx, job); cerr != nil {
-		err = fmt.Errorf("the script may still run: %s: %w", name, cerr)
+		err = fmt.Errorf("%s may still run: %w", name, cerr)
 	}
 	return err
 }

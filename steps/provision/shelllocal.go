@@ -129,7 +129,7 @@ func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script sou
 		cmd.Env = append(cmd.Env, kv[0]+"="+kv[1])
 	}
 	ownGroup(cmd)
-	cmd.WaitDelay = 5 * time.Second // for what was left running with our pipes
+	cmd.WaitDelay = 2 * time.Second // for what was left running with our pipes
 	out, errs := &printer{t: v.t, stream: "stdout"}, &printer{t: v.t, stream: "stderr"}
 	cmd.Stdout, cmd.Stderr = out, errs
 	err = cmd.Run()
@@ -139,20 +139,20 @@ func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script sou
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil && timedOut(ctx):
-		return fmt.Errorf("the local script was stopped: %s", which(script))
+		return fmt.Errorf("%s was stopped", which(script))
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
 		err = nil
 	case !errors.As(err, &exit):
-		return fmt.Errorf("cannot run the local script %s: %w", which(script), err)
+		return fmt.Errorf("cannot run %s on this computer: %w", which(script), err)
 	}
 	code := 0
 	if exit != nil {
 		code = exit.ExitCode()
 	}
 	if exit != nil && code < 0 {
-		return fmt.Errorf("the local script %s was ended: %v", which(script), exit)
+		return fmt.Errorf("%s was ended: %v", which(script), exit)
 	}
 	if !sc.accepts(code) {
 		return exitError(comm.Exit{Code: code}, script, v.t.Run)
