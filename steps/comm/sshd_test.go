@@ -190,7 +190,7 @@ func user() string {
 func (s *server) machine() Machine {
 	return Machine{
 		Endpoint: Endpoint{Protocol: "ssh", Host: "127.0.0.1", Port: s.port, HostKeys: []string{s.host}},
-		SSH:      SSH{Username: user(), PrivateKeyFile: s.key, Timeout: 20 * time.Second},
+		SSH:      SSH{Username: user(), PrivateKeyFile: s.key, Timeout: 2 * time.Minute},
 	}
 }
 
