@@ -94,11 +94,11 @@ func readForm(r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// writeResult answers with what an operation returned.
-func writeResult(w http.ResponseWriter, svc *model.Service, o *model.Operation, id string, result any) error {
+// marshal writes what an operation returned in the form of the service.
+func marshal(svc *model.Service, o *model.Operation, id string, result any) ([]byte, error) {
 	inner, err := fields(result)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("cannot write the reply: %w", err)
 	}
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
@@ -112,11 +112,7 @@ func writeResult(w http.ResponseWriter, svc *model.Service, o *model.Operation, 
 		fmt.Fprintf(&b, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata>", id)
 	}
 	fmt.Fprintf(&b, "</%sResponse>", o.Name)
-	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
-	w.Header().Set("X-Amzn-Requestid", id)
-	w.Header().Set("Content-Length", fmt.Sprint(b.Len()))
-	_, err = w.Write(b.Bytes())
-	return err
+	return b.Bytes(), nil
 }
 
 // fields is what stands between the tags of a marshalled struct.

@@ -337,7 +337,7 @@ func (c *call) options(i *instance, q *runRequest, t *instanceType) error {
 			i.Reclaim = c.now.Add(after)
 		}
 	}
-	if p := q.IamInstanceProfile; p != nil {
+	if p := q.IamInstanceProfile; p != nil && p.Arn+p.Name != "" {
 		arn, err := c.profile(p.Arn, p.Name)
 		if err != nil {
 			return err

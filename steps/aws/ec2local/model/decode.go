@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func fill(v Values, dst reflect.Value, path string) error {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		f := dst.FieldByName(name)
+		f := dst.FieldByName(goName(name))
 		if !f.IsValid() {
 			return &Error{"UnsupportedOperation", fmt.Sprintf("The parameter %s is not supported by this endpoint.", join(path, name))}
 		}
@@ -31,6 +32,9 @@ func fill(v Values, dst reflect.Value, path string) error {
 	}
 	return nil
 }
+
+// goName is the name of a member as a Go field: a few begin with a small letter.
+func goName(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
 func set(v any, dst reflect.Value, path string) error {
 	if dst.Kind() == reflect.Pointer {
@@ -96,7 +100,12 @@ func (s *Service) fits(name string, t reflect.Type, path string, wrong *[]string
 			if f.Anonymous {
 				continue
 			}
-			m := sh.Members[f.Name]
+			var m *member
+			for name, x := range sh.Members {
+				if goName(name) == f.Name {
+					m = x
+				}
+			}
 			if m == nil {
 				*wrong = append(*wrong, fmt.Sprintf("%s has no member %s", path, f.Name))
 				continue
