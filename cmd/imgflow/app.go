@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -104,7 +105,9 @@ func newApp() *cli.App {
 		Writer:                    os.Stdout,
 		ErrWriter:                 os.Stderr,
 		Commands: []*cli.Command{
-			listCommand(), showCommand(), logsCommand(), versionCommand(),
+			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
+			validateCommand(), planCommand(), inspectCommand(), listCommand(), showCommand(), logsCommand(),
+			ec2localCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,
 	}
@@ -116,6 +119,16 @@ func newApp() *cli.App {
 		}
 	}
 	return app
+}
+
+// again is how a flag that may be repeated shows itself a second time.
+var again = regexp.MustCompile(` \[ -.* \]`)
+
+func init() {
+	long := cli.FlagStringer
+	cli.FlagStringer = func(f cli.Flag) string {
+		return again.ReplaceAllString(strings.TrimSuffix(long(f), " (default: false)"), "")
+	}
 }
 
 const appHelp = `{{.Name}} {{.Usage}}.

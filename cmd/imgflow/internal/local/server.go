@@ -83,7 +83,7 @@ func Own(dir string) (release func(), err error) {
 		}
 		return nil, fmt.Errorf("cannot serve from %s: %w", dir, err)
 	}
-	return func() { os.Remove(filepath.Join(dir, serverFile)); f.Close() }, nil
+	return func() { Withdraw(dir); f.Close() }, nil
 }
 
 // Announce tells where the server of the directory answers.
@@ -101,6 +101,9 @@ func Announce(dir string, s Server) error {
 	}
 	return nil
 }
+
+// Withdraw takes the announcement back: nobody new will find the server.
+func Withdraw(dir string) { os.Remove(filepath.Join(dir, serverFile)) }
 
 // find reads where the server of the directory answers; fs.ErrNotExist if there
 // is none.

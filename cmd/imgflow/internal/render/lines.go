@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -76,11 +78,11 @@ func (l *Lines) Event(e dag.Event) {
 	}
 	text := e.Text
 	switch e.Type {
-	case dag.Started, dag.Said:
+	case dag.Started:
 		if text != "" {
-			l.heading(e, l.hue(e.Builds)+";1", text)
+			l.heading(e, l.hue(e.Builds)+";1", capital(text))
 		}
-	case dag.Detail:
+	case dag.Said, dag.Detail:
 		l.detail(e, l.hue(e.Builds), text)
 	case dag.Warned:
 		l.heading(e, yellow, "Warning: "+text)
@@ -95,10 +97,6 @@ func (l *Lines) Event(e dag.Event) {
 		}
 	case dag.Retrying:
 		l.detail(e, yellow, fmt.Sprintf("%s: trying again in %s", e.Err, Duration(e.Wait)))
-	case dag.Finished:
-		if text != "" {
-			l.detail(e, l.hue(e.Builds), fmt.Sprintf("%s: %s%s", e.Step, text, after(e.Took)))
-		}
 	case dag.Adopted:
 		l.heading(e, l.hue(e.Builds), fmt.Sprintf("Found what an interrupted attempt had made: %s", named(e.Step, text)))
 	case dag.Vanished:
@@ -123,11 +121,10 @@ func named(step, label string) string {
 	return step + " (" + label + ")"
 }
 
-func after(d time.Duration) string {
-	if d < time.Second {
-		return ""
-	}
-	return " after " + Duration(d)
+// capital begins a sentence.
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // Say shows a heading that belongs to no build.

@@ -29,7 +29,7 @@ func show(o Options, es ...dag.Event) string {
 func TestLinesHaveTheFamiliarShape(t *testing.T) {
 	web := []string{"web"}
 	got := show(Options{},
-		dag.Event{Type: dag.Started, Builds: web, Step: "instance", Text: "Launching a t3.micro"},
+		dag.Event{Type: dag.Started, Builds: web, Step: "instance", Text: "launch a t3.micro"},
 		dag.Event{Type: dag.Finished, Builds: web, Step: "instance", Text: "i-0123", Took: 12 * time.Second},
 		dag.Event{Type: dag.Started, Builds: web, Step: "quiet"},
 		dag.Event{Type: dag.Finished, Builds: web, Step: "quiet"},
@@ -40,11 +40,10 @@ func TestLinesHaveTheFamiliarShape(t *testing.T) {
 		dag.Event{Type: dag.Said, Builds: []string{"web", "db"}, Text: "one\ntwo"},
 		dag.Event{Type: dag.Failed, Builds: web, Step: "shell", Err: "exit status 3"},
 	)
-	want := `==> web: Launching a t3.micro
-    web: instance: i-0123 after 12s
+	want := `==> web: Launch a t3.micro
     web: total 4
     web: oops
-==> web, db: one
+    web, db: one
     web, db: two
 ==> web: shell failed: exit status 3
 `
@@ -55,10 +54,10 @@ func TestLinesHaveTheFamiliarShape(t *testing.T) {
 
 func TestASharedStepNamesItsBuildsOnce(t *testing.T) {
 	all := []string{"a", "b", "c", "d"}
-	if got := show(Options{Builds: all}, dag.Event{Type: dag.Said, Builds: all, Text: "x"}); got != "==> all 4 builds: x\n" {
+	if got := show(Options{Builds: all}, dag.Event{Type: dag.Said, Builds: all, Text: "x"}); got != "    all 4 builds: x\n" {
 		t.Errorf("got %q", got)
 	}
-	if got := show(Options{Builds: all}, dag.Event{Type: dag.Said, Builds: all[:3], Text: "x"}); got != "==> a and 2 others: x\n" {
+	if got := show(Options{Builds: all}, dag.Event{Type: dag.Said, Builds: all[:3], Text: "x"}); got != "    a and 2 others: x\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -66,7 +65,7 @@ func TestASharedStepNamesItsBuildsOnce(t *testing.T) {
 func TestOnlyChosenBuildsAreShown(t *testing.T) {
 	o := Options{Only: []string{"b"}}
 	got := show(o, dag.Event{Type: dag.Said, Builds: []string{"a"}, Text: "no"}, dag.Event{Type: dag.Said, Builds: []string{"a", "b"}, Text: "yes"})
-	if got != "==> a, b: yes\n" {
+	if got != "    a, b: yes\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -128,7 +127,7 @@ func TestProgressIsThrottledWhereLinesStay(t *testing.T) {
 
 func TestStampsAndColours(t *testing.T) {
 	got := show(Options{Stamps: true}, dag.Event{Type: dag.Said, Builds: []string{"a"}, Text: "x"})
-	if !strings.HasPrefix(got, noon.Local().Format(time.RFC3339)+": ==> a: x") {
+	if !strings.HasPrefix(got, noon.Local().Format(time.RFC3339)+":     a: x") {
 		t.Errorf("got %q", got)
 	}
 	if got := show(Options{Color: true}, dag.Event{Type: dag.Failed, Step: "s", Err: "x"}); !strings.HasPrefix(got, "\x1b[1;31m==> s failed") {

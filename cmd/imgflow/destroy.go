@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/drive"
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/state"
+)
+
+func destroyCommand() *cli.Command {
+	const which = "What is removed"
+	return &cli.Command{
+		Name: "destroy", Usage: "remove what runs have made", ArgsUsage: "[RUN...]", Category: buildGroup,
+		Description: `   Without a RUN it is the run that is unfinished. What is to be removed is listed
+   first; on a terminal imgflow asks, elsewhere it wants --yes. Images and snapshots of
+   finished builds stay unless --artifacts is given. An error stops nothing else, and
+   the command can be repeated, also after it was killed.
+
+   imgflow destroy RUN                             all but finished images
+   imgflow destroy --all --older-than 24h --yes    whatever was forgotten
+   imgflow destroy --orphans --region us-east-1    by tags alone, without local state`,
+		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "every run that no process is driving", Category: which},
+			&cli.DurationFlag{Name: "older-than", Usage: "only runs that began before this `AGE`, such as 2h; with --orphans also what is still in use, if it is older", Category: which},
+			&cli.BoolFlag{Name: "artifacts", Usage: "images and snapshots, too", Category: which},
+			&cli.BoolFlag{Name: "orphans", Usage: "whatever carries imgflow's tags and is not in use, without local state", Category: which},
+			&cli.StringSliceFlag{Name: "region", Usage: "look for orphans in this `REGION`; may be repeated", Category: which},
+			&cli.BoolFlag{Name: "local", Usage: "look for orphans in the embedded EC2 of local runs", Category: which},
+			&cli.BoolFlag{Name: "dry-run", Usage: "list, and remove nothing"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+		}, append(variableFlags(), displayFlags()...)...),
+		Action: destroy,
+	}
+}
+
+// doomed is a run with what is to be removed of it.
+type doomed struct {
+	*session
+	things []dag.Record
+}
+
+func destroy(c *cli.Context) error {
+	if !c.Bool("yes") && !c.Bool("dry-run") && !canAsk() {
+		return usagef("cannot destroy without asking, and there is no terminal to ask at: give --yes, or --dry-run to see what there is")
+	}
+	home, err := openHome()
+	if err != nil {
+		return err
+	}
+	if c.Bool("orphans") {
+		if c.Args().Len() > 0 || c.Bool("all") || c.Bool("artifacts") {
+			return usagef("cannot look for orphans and for runs at once: --orphans takes --older-than, --region and --local")
+		}
+		return destroyOrphans(c, home)
+	}
+	for _, f := range []string{"region", "local"} {
+		if c.IsSet(f) {
+			return usagef("cannot use --%s without --orphans: a run knows where it was made", f)
+		}
+	}
+	ids, err := doomedRuns(c, home)
+	if err != nil {
+		return err
+	}
+	ls := lines(c, c.App.Writer)
+	defer ls.Close()
+	var runs []doomed
+	defer func() {
+		for _, d := range runs {
+			d.close()
+		}
+	}()
+	var problems []error
+	for _, id := range ids {
+		s, err := takeRun(home, id)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		d := doomed{session: s}
+		runs = append(runs, d)
+		if err := s.req.addVars(c); err != nil {
+			return err
+		}
+		if d.things, err = s.alive(c.Bool("artifacts")); err != nil {
+			problems = append(problems, fmt.Errorf("cannot destroy run %s: %w", id, err))
+			continue
+		}
+		runs[len(runs)-1] = d
+	}
+	total := 0
+	for _, d := range runs {
+		total += len(d.things)
+		d.list(ls)
+	}
+	if total > 0 && c.Bool("dry-run") || total > 0 && !c.Bool("yes") && !agreed(total) {
+		ls.Say("Nothing was removed.")
+		return joined(problems)
+	}
+	for _, d := range runs {
+		if err := d.remove(c, ls); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return joined(problems)
+}
+
+func agreed(n int) bool {
+	what := "these things"
+	if n == 1 {
+		what = "it"
+	}
+	ok, err := confirm(fmt.Sprintf("Remove %s?", what))
+	return ok && err == nil
+}
+
+func joined(problems []error) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &exitError{exitFailed, errors.Join(problems...)}
+}
+
+// doomedRuns are the runs that the command line chooses.
+func doomedRuns(c *cli.Context, home *state.Home) (ids []string, err error) {
+	older := c.Duration("older-than")
+	fits := func(s state.Summary) bool { return time.Since(s.Started) >= older }
+	switch {
+	case c.Args().Len() > 0 && c.Bool("all"):
+		return nil, usagef("cannot destroy all runs and some of them at once: leave --all or the runs out")
+	case c.Args().Len() > 0:
+		for _, arg := range c.Args().Slice() {
+			id, err := home.Resolve(arg)
+			if err != nil {
+				return nil, &exitError{exitUsage, err}
+			}
+			ids = append(ids, id)
+		}
+		return slices.Compact(ids), nil
+	case c.Bool("all") || older > 0:
+		runs, err := home.Runs()
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range runs {
+			if fits(s) && (removable(s) || c.Bool("artifacts") && hasImages(s)) {
+				ids = append(ids, s.ID)
+			}
+		}
+		return ids, nil
+	}
+	s, err := unfinishedRun(home, "", "destroy")
+	return []string{s.ID}, err
+}
+
+// removable tells whether a run may have left something besides images.
+func removable(s state.Summary) bool {
+	return s.Status != state.Destroyed && (s.Status != state.Done || len(s.Left) > 0)
+}
+
+func hasImages(s state.Summary) bool {
+	return slices.ContainsFunc(s.Builds, func(b state.BuildSummary) bool { return len(b.Artifacts) > 0 })
+}
+
+// alive are the things of the run that may exist, the newest first.
+func (s *session) alive(artifacts bool) ([]dag.Record, error) {
+	recs, err := s.run.All()
+	if err != nil {
+		return nil, err
+	}
+	recs = slices.DeleteFunc(recs, func(r dag.Record) bool { return !r.Alive() || r.Kept && !artifacts })
+	slices.SortFunc(recs, func(a, b dag.Record) int { return b.Begun.Compare(a.Begun) })
+	return recs, nil
+}
+
+func (d doomed) list(ls *render.Lines) {
+	if len(d.things) == 0 {
+		ls.Say("Run %s: nothing to remove%s.", d.run.ID(), d.keptNote())
+		return
+	}
+	ls.Say("Run %s (%s), begun %s:", d.run.ID(), d.run.Summary().Status, d.run.Summary().Started.Local().Format(time.DateTime))
+	for _, r := range d.things {
+		sure := ""
+		if r.Status == dag.Doing || r.Status == dag.Broken {
+			sure = " (if it was made)"
+		}
+		ls.Item("%s: %s%s", strings.Join(r.Builds, ", "), thingName(r), sure)
+	}
+}
+
+func (d doomed) keptNote() string {
+	if hasImages(d.run.Summary()) {
+		return "; its images stay unless --artifacts is given"
+	}
+	return ""
+}
+
+// remove removes the run's things and says which are left.
+func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
+	id := d.run.ID()
+	if len(d.things) > 0 {
+		if err := d.reach(context.Background(), local.Settings{}); err != nil {
+			return fmt.Errorf("cannot destroy run %s: %w", id, err)
+		}
+		d.accounts()
+		if err := d.recall(); err != nil {
+			return fmt.Errorf("cannot destroy run %s: %w", id, err)
+		}
+	}
+	in := drive.CatchInterrupts(context.Background(), func(sig os.Signal) {
+		ls.Warn("Interrupted (%s): repeat the command to go on.", sig)
+	}, func() {
+		ls.Close()
+		os.Exit(exitInterrupt)
+	})
+	defer in.Stop()
+	chosen := map[dag.Key]bool{}
+	for _, r := range d.things {
+		chosen[r.Key] = true
+	}
+	left, err := drive.Destroy(in.Context(), func(r dag.Record) bool { return chosen[r.Key] }, d.driveOptions(ls.Event))
+	if in.Context().Err() != nil {
+		return &exitError{exitInterrupt, fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot destroy run %s: %w", id, err)
+	}
+	if len(left) == 0 {
+		if len(d.things) > 0 {
+			ls.Say("Run %s: all of it is removed.", id)
+		}
+		return nil
+	}
+	var b strings.Builder
+	for _, f := range left {
+		fmt.Fprintf(&b, "\n  %s: %s", f.Name, d.run.Redact().Redact(f.Err.Error()))
+	}
+	return fmt.Errorf("cannot remove all of run %s; repeat `imgflow destroy %s` when the cause is mended:%s", id, id, b.String())
+}
+
+// accounts makes the accounts of the template known, if it can still be read.
+// Without them the SDK's own credentials are used.
+func (s *session) accounts() {
+	if s.req.Template == "" || s.req.Template == "-" || s.req.Local {
+		return
+	}
+	if s.load(true, s.salt) == nil {
+		s.hide()
+	}
+}

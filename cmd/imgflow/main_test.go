@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"imgflow": main})
+}
+
+// TestScripts types commands as users do.
+func TestScripts(t *testing.T) {
+	guests := haveGuests(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("IMGFLOW_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("HOME", env.WorkDir)
+			for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION"} {
+				env.Setenv(name, "")
+			}
+			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			env.Defer(func() { stopServer(filepath.Join(env.WorkDir, "home", "local")) })
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "guests" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return guests, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn},
+	})
+}
+
+// haveGuests tells whether instances can run here. Where they must, as in CI, a
+// machine without them fails the test.
+func haveGuests(t *testing.T) bool {
+	err := guest.Probe(t.TempDir())
+	if err == nil {
+		return true
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("sandbox guests are needed here: %v", err)
+	}
+	t.Logf("NOT TESTED: builds in the embedded EC2: %v", err)
+	return false
+}
+
+// stopServer ends the embedded EC2 that local runs of a test have started.
+func stopServer(dir string) {
+	p, err := os.ReadFile(filepath.Join(dir, "server.json"))
+	var s local.Server
+	if err != nil || json.Unmarshal(p, &s) != nil || s.PID == 0 {
+		return
+	}
+	proc, err := os.FindProcess(s.PID)
+	if err != nil {
+		return
+	}
+	proc.Signal(syscall.SIGTERM)
+	for range 200 { // its guests live in the test's directory
+		if _, err := os.Stat(filepath.Join(dir, "server.json")); err != nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// exits CODE COMMAND... runs a command that must end with that exit status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("exit status %s, want %s", code, args[0])
+	}
+}
+
+// faultsIn FILE validates every template of an archive of broken ones. Each is
+// a line "== COUNT PLACE text to be found", then the template.
+func faultsIn(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: faults FILE")
+	}
+	head := regexp.MustCompile(`(?m)^== (\d+|\?) (\S+) (.*)\n`)
+	src := ts.ReadFile(args[0])
+	at := head.FindAllStringSubmatchIndex(src, -1)
+	var wrong []string
+	for i, m := range at {
+		end := len(src)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		count, place, text := src[m[2]:m[3]], src[m[4]:m[5]], src[m[6]:m[7]]
+		name := fmt.Sprintf("broken%d.json", i+1)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(src[m[1]:end]), 0o644))
+		exits(ts, false, []string{"2", "imgflow", "validate", name})
+		got := ts.ReadFile("stderr")
+		want := name + ":" + place + ": "
+		n := " faults:"
+		if count == "1" {
+			n = " fault:"
+		}
+		if !strings.Contains(got, want) || !strings.Contains(got, text) || count != "?" && !strings.Contains(got, ": "+count+n) {
+			wrong = append(wrong, fmt.Sprintf("template %d: want %s faults, %q and %q in:\n%s", i+1, count, want, text, got))
+		}
+	}
+	if len(wrong) > 0 {
+		ts.Fatalf("%s", strings.Join(wrong, "\n"))
+	}
+	if len(at) < 20 {
+		ts.Fatalf("only %d broken templates", len(at))
+	}
+}

@@ -1,0 +1,4 @@
+package main
+
+// onResize does nothing: consoles do not tell.
+func onResize(func()) (stop func()) { return func() {} }

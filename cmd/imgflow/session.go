@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/template"
+	"github.com/imgflow/imgflow/template/compile"
+)
+
+// session is a request with the world that it is for and, once there is one,
+// its run.
+type session struct {
+	home  *state.Home
+	req   *request
+	run   *state.Run // nil until begun or taken
+	world *world
+	lease *local.Lease // of the embedded EC2, for a local run
+
+	tmpl  *template.Template
+	ev    *template.Evaluated
+	graph *dag.Graph
+}
+
+// newSession makes the world of a request. A run may be nil so far.
+func newSession(home *state.Home, req *request, run *state.Run) *session {
+	s := &session{home: home, req: req, run: run}
+	endpoint := ""
+	if req.Local {
+		endpoint = notJoined
+	}
+	s.settle(endpoint)
+	return s
+}
+
+// notJoined is the endpoint of a local run that has not joined the embedded EC2
+// yet: its template can be compiled, and nobody can be called.
+const notJoined = "http://127.0.0.1:1"
+
+// settle makes the world, with every call going to the endpoint if there is one.
+func (s *session) settle(endpoint string) {
+	s.world = newWorld(worldOptions{Endpoint: endpoint, Secret: s.secret, Vault: s, MaxLifetime: s.req.MaxLifetime})
+}
+
+func (s *session) close() {
+	s.world.close()
+	if s.lease != nil {
+		s.lease.Close()
+	}
+	if s.run != nil {
+		s.run.Close()
+	}
+}
+
+// secret gives the values of the template's secrets, and of those alone.
+func (s *session) secret(name string) (string, error) {
+	if s.ev != nil {
+		if v, ok := s.ev.Secrets[name]; ok {
+			return v, nil
+		}
+	}
+	return "", fmt.Errorf("cannot use %s: its value is secret and not stored: give it again with -var, -var-file or the environment", name)
+}
+
+var errNoRun = errors.New("there is no run that keeps secrets")
+
+// Get and Put make the session the vault of its run.
+func (s *session) Get(name string) ([]byte, error) {
+	if s.run == nil {
+		return nil, errNoRun
+	}
+	return s.run.Vault().Get(name)
+}
+
+func (s *session) Put(name string, value []byte) error {
+	if s.run == nil {
+		return errNoRun
+	}
+	return s.run.Vault().Put(name, value)
+}
+
+// load parses and evaluates the template and checks all of it. When forRun is
+// set the graph is made, too, keyed with the salt that is asked for only if
+// there are secrets.
+func (s *session) load(forRun bool, salt func() ([]byte, error)) error {
+	var err error
+	if s.tmpl == nil {
+		if s.tmpl, err = s.req.parse(); err != nil {
+			return err
+		}
+	}
+	ev, errs, err := s.req.evaluate(s.tmpl)
+	if err != nil {
+		return err
+	}
+	s.ev = ev
+	var saltErr error
+	files := &compile.Files{Cwd: s.req.Cwd, Dir: s.req.dir()}
+	g, cerrs := compile.Compile(ev, s.world.catalog(s.req.Force, files), compile.Options{
+		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
+		Digest: func(name string) string {
+			key, err := salt()
+			if err != nil && saltErr == nil {
+				saltErr = err
+			}
+			mac := hmac.New(sha256.New, key)
+			mac.Write([]byte(ev.Secrets[name]))
+			return hex.EncodeToString(mac.Sum(nil)[:16])
+		},
+	})
+	if err := faults(append(errs, cerrs...).Sorted()); err != nil {
+		return err
+	}
+	s.graph = g
+	return saltErr
+}
+
+// begin creates the run.
+func (s *session) begin() error {
+	if s.run != nil {
+		return nil
+	}
+	sum := state.Summary{Status: state.Running, Template: s.req.Template, Local: s.req.Local, Endpoint: s.req.Endpoint}
+	for _, b := range s.ev.Builds {
+		sum.Builds = append(sum.Builds, state.BuildSummary{Name: b.Name, Type: b.Type, Status: state.Running})
+	}
+	run, err := s.home.Create(sum)
+	if err != nil {
+		return err
+	}
+	s.run = run
+	return nil
+}
+
+// salt is the run's, which begins if need be.
+func (s *session) salt() ([]byte, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	return s.run.Salt()
+}
+
+// store writes down what the run wants, and makes the secrets known that are to
+// be kept out of everything.
+func (s *session) store() error {
+	s.hide()
+	if err := s.run.SetGraph(s.graph); err != nil {
+		return err
+	}
+	return s.run.SetDoc(requestDoc, s.req.stored(s.tmpl, s.ev))
+}
+
+// recall tells the world where the run's steps work, and have worked.
+func (s *session) recall() error {
+	recs, err := s.run.All()
+	if err != nil {
+		return err
+	}
+	var nodes []dag.Node
+	if s.graph != nil {
+		nodes = append(nodes, s.graph.Nodes...)
+	}
+	for _, r := range recs {
+		nodes = append(nodes, r.Node)
+	}
+	s.world.learn(nodes)
+	return nil
+}
+
+// hide makes the run's secrets known to what redacts.
+func (s *session) hide() {
+	red := s.run.Redact()
+	if s.ev != nil {
+		for _, v := range s.ev.Secrets {
+			red.Add(v)
+		}
+		for _, name := range s.req.stored(s.tmpl, s.ev).Withheld {
+			red.Add(s.req.Vars[name])
+		}
+	}
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		if v := os.Getenv(name); v != "" {
+			red.Add(v)
+		}
+	}
+}
+
+// buildNames are the builds of the run, in the template's order.
+func (s *session) buildNames() (names []string) {
+	for _, b := range s.run.Summary().Builds {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// reach makes the cloud of the request reachable: the embedded EC2 of a local
+// run is joined or started, and an endpoint that the run was made at is used
+// again unless the environment names another.
+func (s *session) reach(ctx context.Context, wish local.Settings) error {
+	if !s.req.Local {
+		if s.req.Endpoint != "" && endpointFromEnv() == "" {
+			os.Setenv("AWS_ENDPOINT_URL", s.req.Endpoint)
+		}
+		return nil
+	}
+	lease, err := joinLocal(ctx, s.home, wish)
+	if err != nil {
+		return err
+	}
+	s.lease = lease
+	s.world.close()
+	s.settle(lease.Endpoint())
+	return nil
+}
+
+func endpointFromEnv() string {
+	if e := os.Getenv("AWS_ENDPOINT_URL_EC2"); e != "" {
+		return e
+	}
+	return os.Getenv("AWS_ENDPOINT_URL")
+}
+
+// joinLocal takes a lease of the embedded EC2 that serves local runs.
+func joinLocal(ctx context.Context, home *state.Home, wish local.Settings) (*local.Lease, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the embedded EC2: %w", err)
+	}
+	dir := localDir(home)
+	return local.Join(ctx, dir, wish, func() *exec.Cmd {
+		cmd := exec.Command(exe, append([]string{"ec2local", "--dir", dir, "--listen", "127.0.0.1:0", "--while-leased"}, wish.Args()...)...)
+		cmd.Args[0] = "imgflow"
+		cmd.Env = withoutSecrets(os.Environ())
+		return cmd
+	})
+}
+
+func localDir(home *state.Home) string { return filepath.Join(home.Dir(), "local") }
+
+// withoutSecrets is the environment without credentials: a server that lives on
+// has no business with them.
+func withoutSecrets(env []string) (out []string) {
+	for _, kv := range env {
+		if name, _, _ := strings.Cut(kv, "="); !secretName.MatchString(name) {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
