@@ -135,14 +135,22 @@ func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*cha
 		release()
 		return nil, err
 	}
-	out, err := s.StdoutPipe()
+	// Reading ends here when we let go: a server keeps the channel until all that
+	// was started on it has ended, which may be the run itself.
+	raw, err := s.StdoutPipe()
 	if err != nil {
 		release()
 		return nil, err
 	}
-	unhook := context.AfterFunc(ctx, release)
-	silence := time.AfterFunc(frameTimeout, release)
-	c.stop = func() { silence.Stop(); unhook(); release() }
+	out, far := io.Pipe()
+	go func() {
+		_, err := io.Copy(far, raw)
+		far.CloseWithError(err) // nil is the end of the stream
+	}()
+	let := func() { far.CloseWithError(errDropped); release() }
+	unhook := context.AfterFunc(ctx, let)
+	silence := time.AfterFunc(frameTimeout, let)
+	c.stop = func() { silence.Stop(); unhook(); let() }
 	c.in, c.out = in, bufio.NewReaderSize(watched{out, silence}, 64<<10)
 	text := j.program(op, off)
 	if err := s.Start(bootstrap(len(text))); err != nil {
