@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,19 @@ func TestSecretsInKeysAndSettings(t *testing.T) {
 	}
 	if v, err := NewTask("", "", "", nil, nil).Reveal(Secret(Mark("pw"))); err == nil || v != "" {
 		t.Errorf("revealed %q without anybody knowing it", v)
+	}
+}
+
+func TestSecretInLateTextIsNoAction(t *testing.T) {
+	type block struct{ Value string }
+	v := struct {
+		Plain string
+		Late  []block `dag:"late"`
+		Too   string  `option:"required,late=build"`
+	}{Mark("pw"), []block{{"{{.X}} " + Mark("pw")}}, Mark("pw")}
+	err := reveal(reflect.ValueOf(&v).Elem(), func(string) (string, error) { return "a{{b", nil })
+	if err != nil || v.Plain != "a{{b" || v.Late[0].Value != `{{.X}} a{{"{{"}}b` || v.Too != `a{{"{{"}}b` {
+		t.Errorf("%+v %v", v, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // Out is a typed reference to the value that a step will produce, or a value
@@ -135,21 +136,34 @@ func walkRefs(v reflect.Value, tag string, fn func(v reflect.Value, tag string))
 	}
 }
 
+// late reports whether a field holds template text that its step evaluates only
+// when it runs.
+func late(f reflect.StructField) bool {
+	return f.Tag.Get("dag") == "late" || strings.Contains(f.Tag.Get("option"), "late")
+}
+
+// literal is template text that evaluates to s.
+func literal(s string) string { return strings.ReplaceAll(s, "{{", `{{"{{"}}`) }
+
 // reveal puts the real values of secrets into every string of v, but for those
-// of type Secret, which the step reveals itself when it needs them.
+// of type Secret, which the step reveals itself when it needs them. In template
+// text a value must not be taken for an action.
 func reveal(v reflect.Value, get func(name string) (string, error)) error {
 	var first error
-	expand := func(s string) string {
+	expand := func(s string, late bool) string {
 		return expandMarks(s, func(name string) string {
 			val, err := get(name)
 			if err != nil && first == nil {
 				first = err
 			}
+			if late {
+				return literal(val)
+			}
 			return val
 		})
 	}
-	var walk func(v reflect.Value)
-	walk = func(v reflect.Value) {
+	var walk func(v reflect.Value, template bool)
+	walk = func(v reflect.Value, template bool) {
 		if v.Type() == reflect.TypeFor[Secret]() {
 			return
 		}
@@ -161,32 +175,32 @@ func reveal(v reflect.Value, get func(name string) (string, error)) error {
 		switch v.Kind() {
 		case reflect.String:
 			if v.CanSet() {
-				v.SetString(expand(v.String()))
+				v.SetString(expand(v.String(), template))
 			}
 		case reflect.Struct:
 			for i := range v.NumField() {
-				if v.Type().Field(i).IsExported() {
-					walk(v.Field(i))
+				if f := v.Type().Field(i); f.IsExported() {
+					walk(v.Field(i), template || late(f))
 				}
 			}
 		case reflect.Slice, reflect.Array:
 			for i := range v.Len() {
-				walk(v.Index(i))
+				walk(v.Index(i), template)
 			}
 		case reflect.Pointer:
 			if !v.IsNil() {
-				walk(v.Elem())
+				walk(v.Elem(), template)
 			}
 		case reflect.Map:
 			for _, k := range v.MapKeys() {
 				e := reflect.New(v.Type().Elem()).Elem()
 				e.Set(v.MapIndex(k))
-				walk(e)
+				walk(e, template)
 				v.SetMapIndex(k, e)
 			}
 		}
 	}
-	walk(v)
+	walk(v, false)
 	return first
 }
 
