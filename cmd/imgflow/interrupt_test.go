@@ -35,6 +35,7 @@ func newDesk(t *testing.T) *desk {
 	if !haveGuests(t) {
 		t.Skip("no sandbox guests on this machine: nothing can be interrupted")
 	}
+	t.Parallel()
 	d := &desk{t, t.TempDir()}
 	if err := os.WriteFile(filepath.Join(d.dir, "slow.json"), []byte(slowTemplate), 0o644); err != nil {
 		t.Fatal(err)

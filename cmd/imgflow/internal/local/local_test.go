@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve answers until a lease ends.
+// serve answers until the last lease ends.
 func serve(dir string) int {
 	if os.Getenv("LOCAL_TEST_BROKEN") != "" {
 		fmt.Println("cannot serve: there is no room")
@@ -45,12 +45,20 @@ func serve(dir string) int {
 		return 1
 	}
 	ended := make(chan bool)
-	var once sync.Once
+	var mu sync.Mutex
+	held := 0
 	http.HandleFunc(leasePath, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		http.NewResponseController(w).Flush()
+		mu.Lock()
+		held++
+		mu.Unlock()
 		<-r.Context().Done()
-		once.Do(func() { close(ended) }) // one lease's end is the end
+		mu.Lock()
+		defer mu.Unlock()
+		if held--; held == 0 {
+			close(ended)
+		}
 	})
 	go http.Serve(l, nil)
 	if err := Announce(dir, Server{PID: os.Getpid(), Addr: l.Addr().String(), Settings: Settings{Guest: os.Getenv("LOCAL_TEST_GUEST")}}); err != nil {
