@@ -213,6 +213,9 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 		if err := d.reach(context.Background(), local.Settings{}); err != nil {
 			return fmt.Errorf("cannot destroy run %s: %w", id, err)
 		}
+		if d.leave != nil {
+			defer d.leave()
+		}
 		d.accounts()
 		if err := d.recall(); err != nil {
 			return fmt.Errorf("cannot destroy run %s: %w", id, err)

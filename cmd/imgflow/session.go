@@ -27,6 +27,7 @@ type session struct {
 	run   *state.Run // nil until begun or taken
 	world *world
 	lease *local.Lease // of the embedded EC2, for a local run
+	leave func()       // takes back what reach did to the environment; may be nil
 
 	tmpl  *template.Template
 	ev    *template.Evaluated
@@ -54,6 +55,9 @@ func (s *session) settle(endpoint string) {
 }
 
 func (s *session) close() {
+	if s.leave != nil {
+		s.leave()
+	}
 	s.world.close()
 	if s.lease != nil {
 		s.lease.Close()
@@ -206,21 +210,28 @@ func (s *session) buildNames() (names []string) {
 
 // reach makes the cloud of the request reachable: the embedded EC2 of a local
 // run is joined or started, and an endpoint that the run was made at is used
-// again unless the environment names another.
+// again unless the environment names another. What is looked for in the wrong
+// place would count as gone, so a run that was made at AWS itself goes nowhere
+// else.
 func (s *session) reach(ctx context.Context, wish local.Settings) error {
-	if !s.req.Local {
-		if s.req.Endpoint != "" && endpointFromEnv() == "" {
-			os.Setenv("AWS_ENDPOINT_URL", s.req.Endpoint)
+	if s.req.Local {
+		lease, err := joinLocal(ctx, s.home, wish)
+		if err != nil {
+			return err
 		}
+		s.lease = lease
+		s.world.close()
+		s.settle(lease.Endpoint())
 		return nil
 	}
-	lease, err := joinLocal(ctx, s.home, wish)
-	if err != nil {
-		return err
+	env := endpointFromEnv()
+	switch {
+	case s.req.Endpoint == "" && env != "":
+		return usagef("cannot go on with run %s: it was made at AWS itself, and the environment names %s: unset AWS_ENDPOINT_URL", s.run.ID(), env)
+	case s.req.Endpoint != "" && env == "":
+		os.Setenv("AWS_ENDPOINT_URL", s.req.Endpoint)
+		s.leave = func() { os.Unsetenv("AWS_ENDPOINT_URL"); s.leave = nil }
 	}
-	s.lease = lease
-	s.world.close()
-	s.settle(lease.Endpoint())
 	return nil
 }
 

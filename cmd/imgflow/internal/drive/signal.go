@@ -28,10 +28,9 @@ const Grace = 10 * time.Second
 func CatchInterrupts(parent context.Context, first func(os.Signal), exit func()) *Interrupts {
 	ctx, cancel := context.WithCancel(parent)
 	in := &Interrupts{ctx: ctx, cancel: cancel, ch: make(chan os.Signal, 2), quiet: make(chan struct{}), done: make(chan struct{})}
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) { // as under nohup
-			signal.Notify(in.ch, sig)
-		}
+	signal.Notify(in.ch, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signal.Notify(in.ch, syscall.SIGHUP)
 	}
 	ignorePipe()
 	go func() {
