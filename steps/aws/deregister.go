@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -44,12 +45,12 @@ func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered
 				continue
 			}
 			t.Say("deregistering %s (%s) in %s", *i.ImageId, s.Name, p.Region)
-			if err := at.deregister(ctx, *i.ImageId); err != nil {
+			if err := at.deregister(ctx, *i.ImageId, time.Time{}); err != nil {
 				return Deregistered{}, err
 			}
 			d.IDs = append(d.IDs, *i.ImageId)
 			if s.Snapshots {
-				if err := at.deleteSnapshots(ctx, snapshots(i)); err != nil {
+				if err := at.deleteSnapshots(ctx, snapshots(i), time.Time{}); err != nil {
 					return Deregistered{}, err
 				}
 			}
@@ -58,15 +59,20 @@ func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered
 	return d, nil
 }
 
-func (s *site) deregister(ctx context.Context, id string) error {
-	_, err := s.api.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &id})
-	return gone("deregister "+id, "DeregisterImage", err)
+func (s *site) deregister(ctx context.Context, id string, made time.Time) error {
+	return s.erase(ctx, "deregister "+id, "DeregisterImage", made, func() error {
+		_, err := s.api.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &id})
+		return err
+	})
 }
 
-func (s *site) deleteSnapshots(ctx context.Context, ids []string) error {
+func (s *site) deleteSnapshots(ctx context.Context, ids []string, made time.Time) error {
 	for _, id := range ids {
-		_, err := s.api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: &id})
-		if err := gone("delete "+id, "DeleteSnapshot", err); err != nil {
+		err := s.erase(ctx, "delete "+id, "DeleteSnapshot", made, func() error {
+			_, err := s.api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: &id})
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -97,8 +96,10 @@ func (g SecurityGroup) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	_, err = at.api.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &g.ID})
-	return gone(fmt.Sprintf("delete the security group %s", g.ID), "DeleteSecurityGroup", err)
+	return at.erase(ctx, "delete the security group "+g.ID, "DeleteSecurityGroup", g.Made, func() error {
+		_, err := at.api.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &g.ID})
+		return err
+	})
 }
 
 // Label is the group's id.

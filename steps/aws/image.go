@@ -125,22 +125,32 @@ func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.removeImage(ctx, i.ID, i.Token)
+	return at.removeImage(ctx, i.ID, i.Token, i.Made)
 }
 
-func (s *site) removeImage(ctx context.Context, id, token string) error {
-	found, err := s.listImages(ctx, []string{id})
-	if err != nil {
-		return fault("look for "+id, "DescribeImages", old, err)
+// removeImage removes an image that was made at a time, and its snapshots.
+func (s *site) removeImage(ctx context.Context, id, token string, made time.Time) error {
+	image, err := patient(ctx, s.settle-since(made), func() (types.Image, error) {
+		found, err := s.listImages(ctx, []string{id})
+		if err != nil {
+			return types.Image{}, fault("look for "+id, "DescribeImages", old, err)
+		}
+		if _, ok := found[id]; !ok {
+			return types.Image{}, dag.ErrNotFound
+		}
+		return found[id], nil
+	})
+	there := err == nil
+	if err != nil && !errors.Is(err, dag.ErrNotFound) {
+		return err
 	}
-	image, there := found[id]
 	if there && text(image.DeregistrationProtection) != "" && text(image.DeregistrationProtection) != "disabled" {
 		if _, err := s.api.DisableImageDeregistrationProtection(ctx, &ec2.DisableImageDeregistrationProtectionInput{ImageId: &id}); err != nil {
 			return fault("lift the protection of "+id, "DisableImageDeregistrationProtection", old, err)
 		}
 	}
 	ids := snapshots(image)
-	if err := s.deregister(ctx, id); err != nil {
+	if err := s.deregister(ctx, id, made); err != nil {
 		return err
 	}
 	look := func() ([]string, error) {
@@ -162,7 +172,7 @@ func (s *site) removeImage(ctx context.Context, id, token string) error {
 			ids = append(ids, id)
 		}
 	}
-	return s.deleteSnapshots(ctx, ids)
+	return s.deleteSnapshots(ctx, ids, made)
 }
 
 // snapshotsOf are the snapshots that carry a token.

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -101,8 +102,10 @@ func (k KeyPair) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	_, err = at.api.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyPairId: &k.ID})
-	return gone("delete the key pair "+k.Name, "DeleteKeyPair", err)
+	return at.erase(ctx, "delete the key pair "+k.Name, "DeleteKeyPair", k.Made, func() error {
+		_, err := at.api.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyPairId: &k.ID})
+		return err
+	})
 }
 
 // Label is the name that EC2 shows.
@@ -114,6 +117,22 @@ func gone(doing, call string, err error) error {
 		return nil
 	}
 	return fault(doing, call, old, err)
+}
+
+// erase removes what was made at a time. EC2 denies that a young thing exists
+// before it shows it: that is believed only when it must have been shown.
+func (s *site) erase(ctx context.Context, doing, call string, made time.Time, do func() error) error {
+	_, err := patient(ctx, s.settle-since(made), func() (struct{}, error) {
+		err := do()
+		if err == nil {
+			return struct{}{}, nil
+		}
+		return struct{}{}, fault(doing, call, old, err)
+	})
+	if errors.Is(err, dag.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // now is a time that survives being stored.

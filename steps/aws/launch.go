@@ -329,17 +329,20 @@ func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.terminate(ctx, t, i.ID)
+	return at.terminate(ctx, t, i.ID, i.Made)
 }
 
 // Label is the instance's id.
 func (i Instance) Label() string { return i.ID }
 
 // terminate ends an instance and waits until it has ended; the task may be nil.
-func (s *site) terminate(ctx context.Context, t *dag.Task, id string) error {
-	_, err := s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
+func (s *site) terminate(ctx context.Context, t *dag.Task, id string, made time.Time) error {
+	err := s.erase(ctx, "terminate "+id, "TerminateInstances", made, func() error {
+		_, err := s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
+		return err
+	})
 	if err != nil {
-		return gone("terminate "+id, "TerminateInstances", err)
+		return err
 	}
 	_, err = s.instances.wait(ctx, t, id, func(i types.Instance) (bool, error) {
 		return i.State.Name == types.InstanceStateNameTerminated, nil

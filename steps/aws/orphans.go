@@ -189,14 +189,14 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 func (s *site) remove(ctx context.Context, o Orphan) error {
 	switch types.ResourceType(o.Type) {
 	case types.ResourceTypeInstance:
-		return s.terminate(ctx, nil, o.ID)
+		return s.terminate(ctx, nil, o.ID, time.Time{})
 	case types.ResourceTypeVolume:
 		_, err := s.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &o.ID})
 		return gone("delete "+o.ID, "DeleteVolume", err)
 	case types.ResourceTypeImage:
-		return s.removeImage(ctx, o.ID, o.Token)
+		return s.removeImage(ctx, o.ID, o.Token, time.Time{})
 	case types.ResourceTypeSnapshot:
-		return s.deleteSnapshots(ctx, []string{o.ID})
+		return s.deleteSnapshots(ctx, []string{o.ID}, time.Time{})
 	case types.ResourceTypeKeyPair:
 		_, err := s.api.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyPairId: &o.ID})
 		return gone("delete "+o.ID, "DeleteKeyPair", err)

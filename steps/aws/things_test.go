@@ -3,7 +3,9 @@ package aws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps/aws/ec2local"
@@ -180,4 +182,37 @@ func TestLaunchDoesNotAdoptTheDead(t *testing.T) {
 	if err != nil || again.ID == i.ID {
 		t.Errorf("got %v, %v", again, err)
 	}
+}
+
+// What was made a moment ago is removed, too, though EC2 says that it does not
+// exist: it does not show it yet.
+func TestYoungThingsAreRemoved(t *testing.T) {
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVmPnPqMGOwIYBiCAnZR2PkBxpUUPNXQuS0Y9sqHnzy test"
+	w := newWorld(t, ec2local.Faults{Lag: time.Second, Seed: 1})
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	i, source := w.launched("t1")
+	image, err := CreateImage{From: dag.Lit(w.rest(i)), Source: dag.Lit(source), Name: "name"}.Do(ctx, w.cloud, task("t2"))
+	must(err)
+	must(image.Undo(ctx, w.cloud, task("t2")))
+	must(i.Undo(ctx, w.cloud, task("t1")))
+	for n := range 4 {
+		k := task(fmt.Sprintf("t-%d", n))
+		group, err := Group{Place: here, Network: dag.Lit(Network{})}.Do(ctx, w.cloud, k)
+		must(err)
+		must(group.Undo(ctx, w.cloud, k))
+		pair, err := ImportKey{Place: here, Key: dag.Lit(comm.Key{Public: key})}.Do(ctx, w.cloud, k)
+		must(err)
+		must(pair.Undo(ctx, w.cloud, k))
+		launched, err := w.launch(source).Do(ctx, w.cloud, k)
+		must(err)
+		must(launched.Undo(ctx, w.cloud, k))
+	}
+	time.Sleep(time.Second) // by now everything would show itself
+	w.only(0)
 }
