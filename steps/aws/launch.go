@@ -337,11 +337,13 @@ func (i Instance) Label() string { return i.ID }
 
 // terminate ends an instance and waits until it has ended; the task may be nil.
 func (s *site) terminate(ctx context.Context, t *dag.Task, id string, made time.Time) error {
+	there := false
 	err := s.erase(ctx, "terminate "+id, "TerminateInstances", made, func() error {
 		_, err := s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
+		there = err == nil
 		return err
 	})
-	if err != nil {
+	if err != nil || !there {
 		return err
 	}
 	_, err = s.instances.wait(ctx, t, id, func(i types.Instance) (bool, error) {
