@@ -141,7 +141,7 @@ func (t *txn) advance(later func(time.Time)) {
 		for _, d := range m.Mappings {
 			s := get[snapshot](t, m.Region, d.Snapshot)
 			switch {
-			case d.Virtual != "":
+			case d.Snapshot == "": // no content: instance storage, or an empty volume
 			case s == nil || s.State == "error":
 				ready = false
 				m.State, m.Reason = "failed", "Client.InternalError: Client error on launch"

@@ -1,0 +1,385 @@
+package ec2local
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/crypto/ssh"
+)
+
+func TestRegions(t *testing.T) {
+	b := newBench(t)
+	out := must1[*ec2.DescribeRegionsOutput](t)(b.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}))
+	if len(out.Regions) != 17 {
+		t.Errorf("%d regions", len(out.Regions))
+	}
+	_, err := b.DescribeRegions(ctx, &ec2.DescribeRegionsInput{RegionNames: []string{"moon-1"}})
+	wantCode(t, err, "InvalidParameterValue")
+	z := must1[*ec2.DescribeAvailabilityZonesOutput](t)(b.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{Filters: filterBy("state", "available")}))
+	if len(z.AvailabilityZones) != 3 || *z.AvailabilityZones[0].ZoneId != "use1-az1" {
+		t.Errorf("%+v", z.AvailabilityZones)
+	}
+	for region, want := range map[string]string{"ap-northeast-1": "apne1", "eu-central-1": "euc1", "sa-east-1": "sae1", "ap-southeast-2": "apse2"} {
+		if got := shortRegion(region); got != want {
+			t.Errorf("%s is %s, want %s", region, got, want)
+		}
+	}
+	a := must1[*ec2.DescribeAccountAttributesOutput](t)(b.DescribeAccountAttributes(ctx, &ec2.DescribeAccountAttributesInput{AttributeNames: []types.AccountAttributeName{"default-vpc"}}))
+	if len(a.AccountAttributes) != 1 {
+		t.Errorf("%+v", a.AccountAttributes)
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	b := newBench(t)
+	def := must1[*ec2.DescribeVpcsOutput](t)(b.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: filterBy("isDefault", "true")})).Vpcs
+	subnets := must1[*ec2.DescribeSubnetsOutput](t)(b.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: filterBy("vpc-id", *def[0].VpcId)})).Subnets
+	if len(def) != 1 || len(subnets) != 3 || *subnets[0].AvailableIpAddressCount != 4091 {
+		t.Fatalf("%+v %+v", def, subnets)
+	}
+	if g := must1[*ec2.DescribeInternetGatewaysOutput](t)(b.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{Filters: filterBy("attachment.vpc-id", *def[0].VpcId)})); len(g.InternetGateways) != 1 {
+		t.Errorf("%+v", g.InternetGateways)
+	}
+	if r := must1[*ec2.DescribeRouteTablesOutput](t)(b.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{})); len(r.RouteTables) != 1 || len(r.RouteTables[0].Routes) != 2 {
+		t.Errorf("%+v", r.RouteTables)
+	}
+	v := must1[*ec2.CreateVpcOutput](t)(b.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.1.0.0/16")})).Vpc
+	s := must1[*ec2.CreateSubnetOutput](t)(b.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: v.VpcId, CidrBlock: aws.String("10.1.1.0/24"), AvailabilityZone: aws.String("us-east-1b")})).Subnet
+	for cidr, want := range map[string]string{"10.1.1.128/25": "InvalidSubnet.Conflict", "10.2.0.0/24": "InvalidSubnet.Range", "ten": "InvalidParameterValue"} {
+		_, err := b.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: v.VpcId, CidrBlock: &cidr})
+		wantCode(t, err, want)
+	}
+	id := b.run(func(in *ec2.RunInstancesInput) { in.SubnetId = s.SubnetId })
+	if i := b.until(id, "running"); *i.Placement.AvailabilityZone != "us-east-1b" || i.PublicIpAddress != nil || *i.VpcId != *v.VpcId {
+		t.Errorf("%+v", i)
+	}
+	eni := must1[*ec2.DescribeNetworkInterfacesOutput](t)(b.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: filterBy("subnet-id", *s.SubnetId)}))
+	if len(eni.NetworkInterfaces) != 1 || *eni.NetworkInterfaces[0].Attachment.InstanceId != id {
+		t.Errorf("%+v", eni.NetworkInterfaces)
+	}
+	_, err := b.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: s.SubnetId})
+	wantCode(t, err, "DependencyViolation")
+	_, err = b.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: v.VpcId})
+	wantCode(t, err, "DependencyViolation")
+	b.terminate(id)
+	must1[*ec2.DeleteSubnetOutput](t)(b.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: s.SubnetId}))
+	must1[*ec2.DeleteVpcOutput](t)(b.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: v.VpcId}))
+	if left := b.server.Inventory().Made(); len(left) != 0 {
+		t.Errorf("left are %+v", left)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	b := newBench(t)
+	create := func(name, description, want string) string {
+		t.Helper()
+		out, err := b.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+			GroupName: &name, Description: &description,
+			TagSpecifications: []types.TagSpecification{{ResourceType: "security-group", Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}},
+		})
+		wantCode(t, err, want)
+		if err != nil {
+			return ""
+		}
+		return *out.GroupId
+	}
+	a, other := create("a", "d", ""), create("other", "d", "")
+	create("a", "d", "InvalidGroup.Duplicate")
+	create("sg-a", "d", "InvalidParameterValue")
+	create("umlaut ä", "d", "InvalidParameterValue")
+	create(strings.Repeat("a", 256), "d", "InvalidParameterValue")
+	create("default", "d", "InvalidParameterValue")
+	create("b", "", "InvalidParameterValue")
+	tcp := func(port int32, cidr string) []types.IpPermission {
+		return []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: &port, ToPort: &port, IpRanges: []types.IpRange{{CidrIp: &cidr, Description: aws.String("why")}}}}
+	}
+	open := func(p []types.IpPermission, want string) *ec2.AuthorizeSecurityGroupIngressOutput {
+		t.Helper()
+		out, err := b.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &a, IpPermissions: p})
+		wantCode(t, err, want)
+		return out
+	}
+	rule := open(tcp(22, "10.0.0.0/8"), "")
+	open(tcp(22, "10.0.0.0/8"), "InvalidPermission.Duplicate")
+	open(tcp(22, "10.0.0.0"), "InvalidParameterValue")
+	open(tcp(70000, "10.0.0.0/8"), "InvalidParameterValue")
+	open(nil, "MissingParameter")
+	open([]types.IpPermission{{IpProtocol: aws.String("-1"), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: &other}}}}, "")
+	open([]types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), Ipv6Ranges: []types.Ipv6Range{{CidrIpv6: aws.String("::/0")}}}}, "")
+	must1[*ec2.AuthorizeSecurityGroupIngressOutput](t)(b.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
+		GroupId: &a, IpProtocol: aws.String("udp"), FromPort: aws.Int32(53), ToPort: aws.Int32(53), CidrIp: aws.String("0.0.0.0/0"),
+	}))
+	got := must1[*ec2.DescribeSecurityGroupsOutput](t)(b.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{a}})).SecurityGroups[0]
+	if len(got.IpPermissions) != 3 || len(got.IpPermissionsEgress) != 1 || *got.Tags[0].Value != "v" {
+		t.Errorf("%+v", got)
+	}
+	rules := must1[*ec2.DescribeSecurityGroupRulesOutput](t)(b.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{Filters: filterBy("group-id", a)}))
+	if len(rules.SecurityGroupRules) != 5 {
+		t.Errorf("%d rules", len(rules.SecurityGroupRules))
+	}
+	_, err := b.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &other})
+	wantCode(t, err, "DependencyViolation")
+	must1[*ec2.RevokeSecurityGroupIngressOutput](t)(b.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: &a, SecurityGroupRuleIds: []string{*rule.SecurityGroupRules[0].SecurityGroupRuleId}}))
+	_, err = b.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: &a, IpPermissions: tcp(22, "10.0.0.0/8")})
+	wantCode(t, err, "InvalidPermission.NotFound")
+	must1[*ec2.RevokeSecurityGroupEgressOutput](t)(b.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: &a, IpPermissions: []types.IpPermission{{IpProtocol: aws.String("-1"), IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}}}}}))
+	must1[*ec2.AuthorizeSecurityGroupEgressOutput](t)(b.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: &a, IpPermissions: tcp(443, "0.0.0.0/0")}))
+	must1[*ec2.DeleteSecurityGroupOutput](t)(b.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupName: aws.String("a")}))
+	must1[*ec2.DeleteSecurityGroupOutput](t)(b.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &other}))
+	_, err = b.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{a}})
+	wantCode(t, err, "InvalidGroup.NotFound")
+	def := must1[*ec2.DescribeSecurityGroupsOutput](t)(b.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupNames: []string{"default"}})).SecurityGroups
+	_, err = b.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: def[0].GroupId})
+	wantCode(t, err, "CannotDelete")
+}
+
+func TestKeyPairs(t *testing.T) {
+	b := newBench(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := ssh.NewPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := string(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: pub.Marshal()}))
+	lines = strings.Replace(strings.Replace(lines, "-----BEGIN X-----", "---- BEGIN SSH2 PUBLIC KEY ----\nComment: c", 1), "-----END X-----", "---- END SSH2 PUBLIC KEY ----", 1)
+	var prints []string
+	for i, form := range []string{
+		string(ssh.MarshalAuthorizedKey(pub)), lines, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+	} {
+		out := must1[*ec2.ImportKeyPairOutput](t)(b.ImportKeyPair(ctx, &ec2.ImportKeyPairInput{KeyName: aws.String(fmt.Sprint("k", i)), PublicKeyMaterial: []byte(form)}))
+		prints = append(prints, *out.KeyFingerprint)
+	}
+	if prints[0] != prints[1] || prints[0] != prints[2] || len(prints[0]) != 47 {
+		t.Errorf("fingerprints of one key: %v", prints)
+	}
+	for want, in := range map[string]*ec2.ImportKeyPairInput{
+		"InvalidKeyPair.Duplicate": {KeyName: aws.String("k0"), PublicKeyMaterial: []byte(publicKeyLine)},
+		"InvalidKey.Format":        {KeyName: aws.String("k9"), PublicKeyMaterial: []byte("ssh-dss AAAA")},
+		"InvalidParameterValue":    {KeyName: aws.String(strings.Repeat("k", 256)), PublicKeyMaterial: []byte(publicKeyLine)},
+	} {
+		_, err := b.ImportKeyPair(ctx, in)
+		wantCode(t, err, want)
+	}
+	for _, kind := range []types.KeyType{"rsa", "ed25519"} {
+		out := must1[*ec2.CreateKeyPairOutput](t)(b.CreateKeyPair(ctx, &ec2.CreateKeyPairInput{
+			KeyName: aws.String(string(kind)), KeyType: kind,
+			TagSpecifications: []types.TagSpecification{{ResourceType: "key-pair", Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}},
+		}))
+		signer, err := ssh.ParsePrivateKey([]byte(*out.KeyMaterial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := must1[*ec2.DescribeKeyPairsOutput](t)(b.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{KeyNames: []string{string(kind)}, IncludePublicKey: aws.Bool(true)})).KeyPairs
+		if len(all) != 1 || strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) != *all[0].PublicKey || all[0].KeyType != kind {
+			t.Errorf("%+v", all)
+		}
+	}
+	_, err = b.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{KeyNames: []string{"none"}})
+	wantCode(t, err, "InvalidKeyPair.NotFound")
+	must1[*ec2.DeleteKeyPairOutput](t)(b.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyName: aws.String("rsa")}))
+	must1[*ec2.DeleteKeyPairOutput](t)(b.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyName: aws.String("rsa")}))
+}
+
+func TestVolumes(t *testing.T) {
+	b := newBench(t)
+	id := b.run()
+	b.until(id, "running")
+	in := &ec2.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(10), VolumeType: "gp3", ClientToken: aws.String("v"), Encrypted: aws.Bool(true)}
+	v := must1[*ec2.CreateVolumeOutput](t)(b.CreateVolume(ctx, in))
+	if again := must1[*ec2.CreateVolumeOutput](t)(b.CreateVolume(ctx, in)); *again.VolumeId != *v.VolumeId {
+		t.Error("the same token made two volumes")
+	}
+	eventually(t, "available", func() bool {
+		out := must1[*ec2.DescribeVolumesOutput](t)(b.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{VolumeIds: []string{*v.VolumeId}}))
+		return out.Volumes[0].State == "available" && *out.Volumes[0].Iops == 3000
+	})
+	for want, in := range map[string]*ec2.CreateVolumeInput{
+		"InvalidParameterValue": {AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(2), VolumeType: "io1", Iops: aws.Int32(100)},
+		"InvalidZone.NotFound":  {AvailabilityZone: aws.String("us-east-1z"), Size: aws.Int32(2)},
+		"MissingParameter":      {AvailabilityZone: aws.String("us-east-1a")},
+	} {
+		_, err := b.CreateVolume(ctx, in)
+		wantCode(t, err, want)
+	}
+	must1[*ec2.AttachVolumeOutput](t)(b.AttachVolume(ctx, &ec2.AttachVolumeInput{Device: aws.String("/dev/sdf"), InstanceId: &id, VolumeId: v.VolumeId}))
+	_, err := b.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId})
+	wantCode(t, err, "VolumeInUse")
+	_, err = b.AttachVolume(ctx, &ec2.AttachVolumeInput{Device: aws.String("/dev/sdg"), InstanceId: &id, VolumeId: v.VolumeId})
+	wantCode(t, err, "VolumeInUse")
+	// An image of the instance has both volumes.
+	made := must1[*ec2.CreateImageOutput](t)(b.CreateImage(ctx, &ec2.CreateImageInput{
+		InstanceId: &id, Name: aws.String("both"),
+		BlockDeviceMappings: []types.BlockDeviceMapping{{DeviceName: aws.String("/dev/sdh"), Ebs: &types.EbsBlockDevice{VolumeSize: aws.Int32(3)}}, {DeviceName: aws.String("/dev/sdb"), NoDevice: aws.String("")}},
+	}))
+	m := b.imageUntil(*made.ImageId, "available")
+	devices := map[string]string{}
+	for _, d := range m.BlockDeviceMappings {
+		kind := aws.ToString(d.VirtualName)
+		if d.Ebs != nil {
+			kind = aws.ToString(d.Ebs.SnapshotId)
+		}
+		devices[*d.DeviceName] = strings.TrimRight(kind, "0123456789abcdef")
+	}
+	if fmt.Sprint(devices) != "map[/dev/sda1:snap- /dev/sdc:ephemeral /dev/sdf:snap- /dev/sdh:]" {
+		t.Errorf("devices %v", devices)
+	}
+	_, err = b.DetachVolume(ctx, &ec2.DetachVolumeInput{VolumeId: b.instance(id).BlockDeviceMappings[0].Ebs.VolumeId})
+	wantCode(t, err, "OperationNotPermitted")
+	must1[*ec2.DetachVolumeOutput](t)(b.DetachVolume(ctx, &ec2.DetachVolumeInput{VolumeId: v.VolumeId}))
+	_, err = b.DetachVolume(ctx, &ec2.DetachVolumeInput{VolumeId: v.VolumeId})
+	wantCode(t, err, "IncorrectState")
+	must1[*ec2.DeleteVolumeOutput](t)(b.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId}))
+}
+
+func TestSnapshots(t *testing.T) {
+	b := newBench(t)
+	v := must1[*ec2.CreateVolumeOutput](t)(b.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(1)}))
+	var s *ec2.CreateSnapshotOutput
+	eventually(t, "the volume is there", func() (ok bool) {
+		var err error
+		s, err = b.CreateSnapshot(ctx, &ec2.CreateSnapshotInput{VolumeId: v.VolumeId})
+		return err == nil
+	})
+	eventually(t, "completed", func() bool {
+		out := must1[*ec2.DescribeSnapshotsOutput](t)(b.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*s.SnapshotId}}))
+		return out.Snapshots[0].State == "completed" && *out.Snapshots[0].Progress == "100%"
+	})
+	share := func(in *ec2.ModifySnapshotAttributeInput, want string) {
+		t.Helper()
+		in.SnapshotId = s.SnapshotId
+		_, err := b.ModifySnapshotAttribute(ctx, in)
+		wantCode(t, err, want)
+	}
+	share(&ec2.ModifySnapshotAttributeInput{Attribute: "createVolumePermission", OperationType: "add", UserIds: []string{"111122223333"}}, "")
+	share(&ec2.ModifySnapshotAttributeInput{CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: []types.CreateVolumePermission{{Group: "all"}}}}, "")
+	share(&ec2.ModifySnapshotAttributeInput{}, "MissingParameter")
+	share(&ec2.ModifySnapshotAttributeInput{OperationType: "add", UserIds: []string{"me"}}, "InvalidUserID.Malformed")
+	a := must1[*ec2.DescribeSnapshotAttributeOutput](t)(b.DescribeSnapshotAttribute(ctx, &ec2.DescribeSnapshotAttributeInput{SnapshotId: s.SnapshotId, Attribute: "createVolumePermission"}))
+	if len(a.CreateVolumePermissions) != 2 {
+		t.Errorf("%+v", a.CreateVolumePermissions)
+	}
+	far := b.client("us-west-2")
+	c := must1[*ec2.CopySnapshotOutput](t)(far.CopySnapshot(ctx, &ec2.CopySnapshotInput{SourceRegion: aws.String("us-east-1"), SourceSnapshotId: s.SnapshotId}))
+	must1[*ec2.DeleteSnapshotOutput](t)(b.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: s.SnapshotId}))
+	must1[*ec2.DeleteSnapshotOutput](t)(far.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: c.SnapshotId}))
+	_, err := b.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: s.SnapshotId})
+	wantCode(t, err, "InvalidSnapshot.NotFound")
+}
+
+func TestTags(t *testing.T) {
+	b := newBench(t)
+	id := b.run()
+	vol := *b.instance(id).BlockDeviceMappings[0].Ebs.VolumeId
+	tag := func(want string, ids []string, tags ...string) {
+		t.Helper()
+		in := &ec2.CreateTagsInput{Resources: ids}
+		for i := 0; i < len(tags); i += 2 {
+			in.Tags = append(in.Tags, types.Tag{Key: &tags[i], Value: &tags[i+1]})
+		}
+		_, err := b.CreateTags(ctx, in)
+		wantCode(t, err, want)
+	}
+	tag("", []string{id, vol}, "a", "1", "b", "2")
+	tag("", []string{id}, "a", "3")
+	tag("InvalidParameterValue", []string{id}, strings.Repeat("k", 129), "")
+	tag("InvalidParameterValue", []string{id}, "k", strings.Repeat("v", 257))
+	tag("InvalidParameterValue", []string{id}, "aws:k", "v")
+	tag("InvalidInstanceID.NotFound", []string{vol, "i-0123456789abcdef0"}, "never", "v")
+	tag("InvalidID", []string{"x-0123456789abcdef0"}, "k", "v")
+	var many []string
+	for i := range 49 {
+		many = append(many, fmt.Sprint("k", i), "")
+	}
+	tag("TagLimitExceeded", []string{id}, many...)
+	out := must1[*ec2.DescribeTagsOutput](t)(b.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: filterBy("resource-type", "instance|volume")}))
+	got := map[string]string{}
+	for _, g := range out.Tags {
+		if !strings.HasPrefix(*g.Key, "ec2local:") {
+			got[string(g.ResourceType)+" "+*g.Key] = *g.Value
+		}
+	}
+	if fmt.Sprint(got) != "map[instance a:3 instance b:2 volume a:1 volume b:2]" {
+		t.Errorf("%v", got)
+	}
+	must1[*ec2.DeleteTagsOutput](t)(b.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{vol}, Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("other")}, {Key: aws.String("b")}}}))
+	out = must1[*ec2.DescribeTagsOutput](t)(b.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: filterBy("resource-id", vol)}))
+	if len(out.Tags) != 1 || *out.Tags[0].Key != "a" {
+		t.Errorf("%+v", out.Tags)
+	}
+}
+
+func TestTypes(t *testing.T) {
+	b := newBench(t)
+	out := must1[*ec2.DescribeInstanceTypesOutput](t)(b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{"t2.micro", "m6g.large"}}))
+	if len(out.InstanceTypes) != 2 || out.InstanceTypes[1].ProcessorInfo.SupportedArchitectures[0] != "arm64" {
+		t.Errorf("%+v", out.InstanceTypes)
+	}
+	// Every type of the table is one that EC2 has: the comparison with the model looks.
+	must1[*ec2.DescribeInstanceTypesOutput](t)(b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{}))
+	_, err := b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{"x1.32xlarge"}})
+	wantCode(t, err, "InvalidInstanceType")
+	off := must1[*ec2.DescribeInstanceTypeOfferingsOutput](t)(b.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{LocationType: "availability-zone", Filters: filterBy("instance-type", "t2.micro")}))
+	if len(off.InstanceTypeOfferings) != 3 {
+		t.Errorf("%+v", off.InstanceTypeOfferings)
+	}
+}
+
+// TestFleet launches a spot instance by a template and an instant fleet.
+func TestFleet(t *testing.T) {
+	b := newBench(t)
+	lt := must1[*ec2.CreateLaunchTemplateOutput](t)(b.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{
+		LaunchTemplateName: aws.String("tpl"), ClientToken: aws.String("t"),
+		LaunchTemplateData: &types.RequestLaunchTemplateData{
+			ImageId: b.source(xenial).ImageId, UserData: aws.String("IyEvYmluL3NoCg=="),
+			TagSpecifications: []types.LaunchTemplateTagSpecificationRequest{{ResourceType: "instance", Tags: []types.Tag{{Key: aws.String("by"), Value: aws.String("template")}}}},
+		},
+	})).LaunchTemplate
+	_, err := b.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("tpl"), LaunchTemplateData: &types.RequestLaunchTemplateData{KeyName: aws.String("k")}})
+	wantCode(t, err, "InvalidLaunchTemplateName.AlreadyExistsException")
+	if out := must1[*ec2.DescribeLaunchTemplatesOutput](t)(b.DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{LaunchTemplateNames: []string{"tpl"}})); *out.LaunchTemplates[0].LaunchTemplateId != *lt.LaunchTemplateId {
+		t.Errorf("%+v", out.LaunchTemplates)
+	}
+	in := &ec2.CreateFleetInput{
+		Type: "instant", ClientToken: aws.String("f"),
+		LaunchTemplateConfigs: []types.FleetLaunchTemplateConfigRequest{{
+			LaunchTemplateSpecification: &types.FleetLaunchTemplateSpecificationRequest{LaunchTemplateId: lt.LaunchTemplateId, Version: aws.String("1")},
+			Overrides:                   []types.FleetLaunchTemplateOverridesRequest{{InstanceType: "t4g.micro"}, {InstanceType: "t2.micro"}},
+		}},
+		TargetCapacitySpecification: &types.TargetCapacitySpecificationRequest{TotalTargetCapacity: aws.Int32(1), DefaultTargetCapacityType: "spot"},
+	}
+	f := must1[*ec2.CreateFleetOutput](t)(b.CreateFleet(ctx, in))
+	if len(f.Errors) != 1 || len(f.Instances) != 1 {
+		t.Fatalf("%+v", f)
+	}
+	id := f.Instances[0].InstanceIds[0]
+	if again := must1[*ec2.CreateFleetOutput](t)(b.CreateFleet(ctx, in)); *again.FleetId != *f.FleetId || again.Instances[0].InstanceIds[0] != id {
+		t.Errorf("the same token made %+v", again)
+	}
+	i := b.until(id, "running")
+	if i.InstanceLifecycle != "spot" || i.InstanceType != "t2.micro" || i.SpotInstanceRequestId == nil {
+		t.Errorf("%+v", i)
+	}
+	if !strings.Contains(fmt.Sprint(string(b.host.get(id).spec.UserData)), "#!/bin/sh") {
+		t.Error("no user data of the template")
+	}
+	_, err = b.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{id}})
+	wantCode(t, err, "UnsupportedOperation")
+	must1[*ec2.DeleteLaunchTemplateOutput](t)(b.DeleteLaunchTemplate(ctx, &ec2.DeleteLaunchTemplateInput{LaunchTemplateId: lt.LaunchTemplateId}))
+	_, err = b.DeleteLaunchTemplate(ctx, &ec2.DeleteLaunchTemplateInput{LaunchTemplateName: aws.String("tpl")})
+	wantCode(t, err, "InvalidLaunchTemplateName.NotFoundException")
+}
