@@ -110,7 +110,11 @@ func (s *stage) template(more map[string]any, provisioners ...map[string]any) {
 	for k, v := range more {
 		b[k] = v
 	}
-	text, err := json.MarshalIndent(map[string]any{"builders": []any{b}, "provisioners": provisioners}, "", "  ")
+	template := map[string]any{"builders": []any{b}}
+	if len(provisioners) > 0 {
+		template["provisioners"] = provisioners
+	}
+	text, err := json.MarshalIndent(template, "", "  ")
 	if err != nil {
 		s.t.Fatal(err)
 	}
