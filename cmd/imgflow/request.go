@@ -226,15 +226,3 @@ func credential(ev *template.Evaluated, text string) bool {
 		return in(b.Options, false) || slices.ContainsFunc(b.Provisioners, func(p template.Part) bool { return in(p.Options, false) })
 	})
 }
-
-// secretsOf returns what gives the values of a template's secrets.
-func secretsOf(ev *template.Evaluated) func(string) (string, error) {
-	return func(name string) (string, error) {
-		if ev != nil {
-			if v, ok := ev.Secrets[name]; ok {
-				return v, nil
-			}
-		}
-		return "", fmt.Errorf("cannot use %s: its value is secret and was not stored: give it again with -var or in the environment", name)
-	}
-}
