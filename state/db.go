@@ -64,21 +64,31 @@ type put struct {
 	value       []byte
 }
 
+// opening says what an opener expects.
+type opening int
+
+const (
+	existing opening = iota
+	fresh            // there must be none yet
+	unborn           // its maker may have died at any moment of making it
+)
+
 // openDB opens the database of a run, or makes it. The error is os.ErrDeadlineExceeded
 // when another process holds it.
-func openDB(path, run string, create bool, s schema) (*database, error) {
+func openDB(path, run string, as opening, s schema) (*database, error) {
 	d := &database{path: path, run: run}
 	opt := &bbolt.Options{Timeout: lockWait, OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-		if create {
+		switch as {
+		case fresh:
 			flag |= os.O_EXCL
-		} else {
+		case existing:
 			flag &^= os.O_CREATE
 		}
 		f, err := os.OpenFile(name, flag, mode)
 		if err != nil {
 			return nil, err
 		}
-		if fi, err := f.Stat(); err == nil && fi.Size() == 0 && !create {
+		if fi, err := f.Stat(); err == nil && fi.Size() == 0 && as == existing {
 			f.Close()
 			return nil, bolterr.ErrInvalid // bbolt would take it for a new one
 		}
@@ -102,7 +112,7 @@ func openDB(path, run string, create bool, s schema) (*database, error) {
 	default:
 		return nil, d.corrupt(err)
 	}
-	if err := d.prepare(create, s); err != nil {
+	if err := d.prepare(as, s); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -111,9 +121,10 @@ func openDB(path, run string, create bool, s schema) (*database, error) {
 
 // prepare makes the buckets of a new database, and brings an old one up to the
 // level of the schema, in one transaction.
-func (d *database) prepare(create bool, s schema) error {
+func (d *database) prepare(as opening, s schema) error {
 	return d.transact(func(tx *bbolt.Tx) error {
 		level := s.level
+		create := as == fresh || as == unborn && tx.Bucket(metaBucket) == nil
 		if create {
 			for _, name := range [][]byte{metaBucket, recordsBucket, docsBucket, vaultBucket} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {

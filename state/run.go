@@ -55,7 +55,7 @@ func (h *Home) Create(s Summary) (*Run, error) {
 	if s.Status == "" {
 		s.Status = Running
 	}
-	r, err := h.open(s.ID, true)
+	r, err := h.open(s.ID, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,11 @@ func (h *Home) Open(id string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := h.open(id, false)
+	as := existing
+	if _, err := os.Stat(filepath.Join(h.RunDir(id), summaryFile)); errors.Is(err, fs.ErrNotExist) {
+		as = unborn // the summary is written after the database was made
+	}
+	r, err := h.open(id, as)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s, _ := readSummary(h.RunDir(id)) // the zero Owner says that nobody has signed yet
 		return nil, &BusyError{Run: id, Owner: s.Owner}
@@ -99,9 +103,9 @@ func (h *Home) Open(id string) (*Run, error) {
 	return r, nil
 }
 
-func (h *Home) open(id string, create bool) (*Run, error) {
+func (h *Home) open(id string, as opening) (*Run, error) {
 	dir := h.RunDir(id)
-	db, err := openDB(filepath.Join(dir, dbFile), id, create, current)
+	db, err := openDB(filepath.Join(dir, dbFile), id, as, current)
 	if err != nil {
 		return nil, err
 	}

@@ -304,7 +304,7 @@ func TestSchema(t *testing.T) {
 		},
 	}}
 	half := schema{level: 3, up: map[int]func(*bbolt.Tx) error{1: two.up[1], 2: func(*bbolt.Tx) error { return errors.New("no luck") }}}
-	if _, err := openDB(path, r.ID(), false, half); err == nil || !strings.Contains(err.Error(), "no luck") {
+	if _, err := openDB(path, r.ID(), existing, half); err == nil || !strings.Contains(err.Error(), "no luck") {
 		t.Errorf("a migration that fails: %v", err)
 	}
 	var doc string
@@ -313,10 +313,10 @@ func TestSchema(t *testing.T) {
 		t.Errorf("after a failed migration: %q, %v", doc, err)
 	}
 	same.Close()
-	if _, err := openDB(path, r.ID(), false, schema{level: 2}); err == nil || !strings.Contains(err.Error(), "level 1 to 2") {
+	if _, err := openDB(path, r.ID(), existing, schema{level: 2}); err == nil || !strings.Contains(err.Error(), "level 1 to 2") {
 		t.Errorf("a level that nothing leads to: %v", err)
 	}
-	db, err := openDB(path, r.ID(), false, two)
+	db, err := openDB(path, r.ID(), existing, two)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -441,4 +441,43 @@ func commits(r *Run) int {
 	var id int
 	r.db.view(func(tx *bbolt.Tx) error { id = tx.ID(); return nil })
 	return id
+}
+
+// A process that dies while it makes a run leaves one that can be opened, and
+// that has made nothing.
+func TestDeathWhileCreating(t *testing.T) {
+	h := home(t)
+	stages := map[string]func(db string) error{
+		"directory":       func(string) error { return nil },
+		"empty file":      func(db string) error { return os.WriteFile(db, nil, 0o600) },
+		"empty database":  func(db string) error { b, err := bbolt.Open(db, 0o600, nil); return errors.Join(err, b.Close()) },
+		"before the rest": func(db string) error { d, err := openDB(db, "r", fresh, current); return errors.Join(err, d.close()) },
+	}
+	for name, die := range stages {
+		id := newID(time.Now())
+		if err := os.Mkdir(h.RunDir(id), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := die(filepath.Join(h.RunDir(id), dbFile)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			r, err := h.Open(id)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if rs, err := r.All(); err != nil || len(rs) > 0 {
+				t.Errorf("%s: %v, %v", name, rs, err)
+			}
+			if _, err := r.Graph(); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: graph: %v", name, err)
+			}
+			if err := r.Close(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if s, err := h.Summary(id); err != nil || s.Status != Interrupted {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
 }

@@ -162,7 +162,7 @@ func TestOrphans(t *testing.T) {
 // second, ends with 130, and the command that it prints works as printed.
 func TestInterruptIsPrompt(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "--latency", "aws")
+	s := newStage(t, "--latency", "aws/3")
 	s.template(map[string]any{"communicator": "none"})
 	p := s.begin(nil, "run", "t.json")
 	s.hears(p, "waiting until")
