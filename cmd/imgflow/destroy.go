@@ -217,7 +217,7 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 			defer d.leave()
 		}
 		d.accounts()
-		if err := d.recall(); err != nil {
+		if err := d.recall(context.Background()); err != nil {
 			return fmt.Errorf("cannot destroy run %s: %w", id, err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 
 // drive solves the session's graph in sight of the user, and says how it ended.
 func (s *session) drive(c *cli.Context, pol policy) error {
-	if err := s.recall(); err != nil {
+	if err := s.recall(context.Background()); err != nil {
 		return err
 	}
 	ls := lines(c, c.App.Writer)

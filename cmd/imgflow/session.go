@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/compile"
@@ -67,14 +69,52 @@ func (s *session) close() {
 	}
 }
 
-// secret gives the values of the template's secrets, and of those alone.
+// secret gives the values of the template's secrets, of what was written into
+// the template itself even when it is not read again, and of keys that the run
+// has made.
 func (s *session) secret(name string) (string, error) {
-	if s.ev != nil {
-		if v, ok := s.ev.Secrets[name]; ok {
-			return v, nil
+	lookup := func(name string) (string, bool) {
+		if s.ev != nil {
+			if v, ok := s.ev.Secrets[name]; ok {
+				return v, true
+			}
 		}
+		if v, ok := s.req.Vars[name]; ok {
+			return v, true
+		}
+		for _, kept := range []string{literalSecret + name, name} {
+			if v, err := s.Get(kept); err == nil {
+				return string(v), true
+			}
+		}
+		return "", false
+	}
+	if v, err := interp.Resolve(name, lookup); err == nil {
+		return v, nil
 	}
 	return "", fmt.Errorf("cannot use %s: its value is secret and not stored: give it again with -var, -var-file or the environment", name)
+}
+
+// literalSecret begins the names under which the vault keeps secrets that the
+// template's author wrote into it.
+const literalSecret = "template/"
+
+// keepLiterals seals the secrets that stand in the template itself. Those that
+// come from variables are not kept, nor are cloud credentials.
+func (s *session) keepLiterals() error {
+	variable := map[string]bool{}
+	for _, v := range s.ev.Variables {
+		variable[v.Name] = true
+	}
+	for name, value := range s.ev.Secrets {
+		if variable[name] || strings.Contains(name, "(") || strings.HasSuffix(name, ".secret_key") || strings.HasSuffix(name, ".token") {
+			continue
+		}
+		if err := s.Put(literalSecret+name, []byte(value)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errNoRun = errors.New("there is no run that keeps secrets")
@@ -159,14 +199,18 @@ func (s *session) salt() ([]byte, error) {
 // be kept out of everything.
 func (s *session) store() error {
 	s.hide()
+	if err := s.keepLiterals(); err != nil {
+		return err
+	}
 	if err := s.run.SetGraph(s.graph); err != nil {
 		return err
 	}
 	return s.run.SetDoc(requestDoc, s.req.stored(s.tmpl, s.ev))
 }
 
-// recall tells the world where the run's steps work, and have worked.
-func (s *session) recall() error {
+// recall tells the world where the run's steps work, and have worked, and makes
+// sure that it is as the same owner.
+func (s *session) recall(ctx context.Context) error {
 	recs, err := s.run.All()
 	if err != nil {
 		return err
@@ -179,7 +223,36 @@ func (s *session) recall() error {
 		nodes = append(nodes, r.Node)
 	}
 	s.world.learn(nodes)
-	return nil
+	return s.sameOwners(ctx)
+}
+
+const ownersDoc = "owners"
+
+// sameOwners compares the owners of the credentials with those that the run was
+// made by. The first process notes them; if it cannot find them out, the calls
+// that follow will say why.
+func (s *session) sameOwners(ctx context.Context) error {
+	before := map[string]string{}
+	if err := s.run.Doc(ownersDoc, &before); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	now, err := s.world.owners(ctx)
+	if err != nil {
+		if len(before) == 0 {
+			return nil
+		}
+		return fmt.Errorf("cannot go on with run %s: %w", s.run.ID(), err)
+	}
+	for account, owner := range now {
+		if was, ok := before[account]; ok && was != owner {
+			return usagef("cannot go on with run %s: it was made in the AWS account %s, and the credentials are those of %s: what it made would not be found", s.run.ID(), was, owner)
+		}
+		before[account] = owner
+	}
+	if len(now) == 0 {
+		return nil
+	}
+	return s.run.SetDoc(ownersDoc, before)
 }
 
 // hide makes the run's secrets known to what redacts.

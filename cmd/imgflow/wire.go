@@ -50,6 +50,9 @@ func (w *world) kinds() []dag.Kind {
 // learn tells the cloud where the steps of a run work.
 func (w *world) learn(nodes []dag.Node) { w.cloud.Learn(nodes) }
 
+// owners tells to whom the credentials of each account belong.
+func (w *world) owners(ctx context.Context) (map[string]string, error) { return w.cloud.Owners(ctx) }
+
 // beside keeps others from taking a run that is driven for a forgotten one.
 func (w *world) beside(run string) func(context.Context) {
 	return func(ctx context.Context) { w.cloud.KeepLease(ctx, run) }

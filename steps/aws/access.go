@@ -44,10 +44,10 @@ type Access struct {
 	InsecureSkipTLSVerify bool       `json:"insecure_skip_tls_verify,omitempty"`
 	MaxRetries            int        `json:"max_retries,omitempty"` // attempts of one call; 0 is 10
 	SkipMetadataAPICheck  bool       `json:"skip_metadata_api_check,omitempty"`
-	// The next two are understood and have no effect: credentials are validated
-	// by the first call that needs them, and waits have their own pace.
-	SkipCredentialValidation bool    `json:"skip_credential_validation,omitempty"`
-	Polling                  Polling `json:"aws_polling,omitzero"`
+	// Nobody asks whose the credentials are, so a resume cannot compare.
+	SkipCredentialValidation bool `json:"skip_credential_validation,omitempty"`
+	// Understood, without effect: waits have their own pace.
+	Polling Polling `json:"aws_polling,omitzero"`
 
 	DecodeAuthorizationMessages bool        `json:"decode_authorization_messages,omitempty" option:"unsupported"`
 	MFACode                     string      `json:"mfa_code,omitempty" option:"unsupported"`
@@ -81,14 +81,11 @@ type VaultEngine struct {
 	TTL        string `json:"ttl,omitempty"`
 }
 
-// name is short, the same for the same settings, and survives new session
-// credentials: whoever has temporary keys gets other ones before a resume.
+// name is short, the same for the same settings, and survives new keys: whoever
+// gives other credentials of the same account before a resume means the same
+// things. Cloud.Owners tells whether it is the same account.
 func (a Access) name() string {
-	key := a.AccessKey
-	if strings.HasPrefix(key, "ASIA") {
-		key = "session"
-	}
-	parts := []string{key, a.Profile, a.SharedCredentialsFile, a.AssumeRole.RoleARN, a.AssumeRole.ExternalID, a.CustomEndpointEC2}
+	parts := []string{a.Profile, a.SharedCredentialsFile, a.AssumeRole.RoleARN, a.AssumeRole.ExternalID, a.CustomEndpointEC2}
 	if strings.Join(parts, "") == "" {
 		return ""
 	}

@@ -48,6 +48,7 @@ func TestCLI(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := run.Instances[0].InstanceId
+	b.until(id, "running") // the command waits 15 seconds between two looks
 	aws("ec2", "wait", "instance-running", "--instance-ids", id)
 	eventually(t, "user data ran", func() bool {
 		out, err := sshTo(t, b, id, key, "ubuntu", "cat /etc/marked")
@@ -57,6 +58,7 @@ func TestCLI(t *testing.T) {
 		t.Errorf("console %s", out)
 	}
 	aws("ec2", "terminate-instances", "--instance-ids", id)
+	b.until(id, "terminated")
 	aws("ec2", "wait", "instance-terminated", "--instance-ids", id)
 	cmd := exec.Command(path, "--endpoint-url", b.http.URL, "ec2", "run-instances", "--image-id", "ami-0123456789abcdef0")
 	cmd.Env = clientEnv(home)

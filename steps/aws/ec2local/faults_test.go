@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,12 +94,24 @@ func TestLostReply(t *testing.T) {
 	}
 }
 
+// A testClock stands still but for its test.
+type testClock struct{ at atomic.Int64 }
+
+func newTestClock() *testClock {
+	c := &testClock{}
+	c.at.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
+	return c
+}
+
+func (c *testClock) now() time.Time      { return time.Unix(0, c.at.Load()) }
+func (c *testClock) add(d time.Duration) { c.at.Add(int64(d)) }
+
 // TestLag sees new things and tags late, and never twice differently.
 func TestLag(t *testing.T) {
-	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := newTestClock()
 	b := newBench(t, func(o *Options) {
 		o.Faults = Faults{Lag: 10 * time.Second, Seed: 3}
-		o.Now = func() time.Time { return clock }
+		o.Now = clock.now
 		o.Guests = nil
 	})
 	g := must1[*ec2.CreateSecurityGroupOutput](t)(b.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
@@ -114,7 +127,7 @@ func TestLag(t *testing.T) {
 	wantCode(t, err, "InvalidGroup.NotFound")
 	_, err = b.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: aws.String("g"), Description: aws.String("d")})
 	wantCode(t, err, "InvalidGroup.Duplicate")
-	clock = clock.Add(10 * time.Second)
+	clock.add(10 * time.Second)
 	wantCode(t, see(), "")
 	must1[*ec2.CreateTagsOutput](t)(b.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{*g.GroupId}, Tags: []types.Tag{{Key: aws.String("late"), Value: aws.String("v")}}}))
 	find := func() int {
@@ -124,7 +137,7 @@ func TestLag(t *testing.T) {
 	if find() != 0 {
 		t.Error("the tag shows at once")
 	}
-	clock = clock.Add(10 * time.Second)
+	clock.add(10 * time.Second)
 	if find() != 1 {
 		t.Error("the tag does not show")
 	}
@@ -138,10 +151,10 @@ func TestLag(t *testing.T) {
 
 // TestBuckets exceeds the published rate of launches, and of nothing else.
 func TestBuckets(t *testing.T) {
-	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := newTestClock()
 	b := newBench(t, func(o *Options) {
 		o.Faults = Faults{Buckets: true}
-		o.Now = func() time.Time { return clock }
+		o.Now = clock.now
 		o.Guests = nil
 	})
 	run := func() error {
@@ -152,7 +165,7 @@ func TestBuckets(t *testing.T) {
 		wantCode(t, run(), "")
 	}
 	wantCode(t, run(), "RequestLimitExceeded")
-	clock = clock.Add(time.Second)
+	clock.add(time.Second)
 	wantCode(t, run(), "")
 	wantCode(t, run(), "")
 	wantCode(t, run(), "RequestLimitExceeded")

@@ -54,6 +54,7 @@ var errorBody = regexp.MustCompile(`^<\?xml version="1.0" encoding="UTF-8"\?>\n<
 func TestNothingIsIgnored(t *testing.T) {
 	b := newBench(t)
 	id := b.run()
+	b.until(id, "running")
 	for _, x := range []struct {
 		name, code, message string
 		status              int
@@ -84,7 +85,7 @@ func TestNothingIsIgnored(t *testing.T) {
 			t.Errorf("%s: %d %s; want %d %s %q", x.name, status, body, x.status, x.code, x.message)
 		}
 	}
-	if i := b.until(id, "running"); i.State.Name != "running" {
+	if i := b.instance(id); i.State.Name != "running" {
 		t.Error("the dry run had an effect")
 	}
 	if status, body := b.raw("ec2", "2014-10-01", "Action", "DescribeRegions"); status != 400 || !strings.Contains(body, "InvalidAction") {
