@@ -110,7 +110,7 @@ func (e *Engine) bury(r Record) error {
 // describe names a record's thing for people.
 func describe(r Record) string {
 	if r.Label != "" {
-		return r.Name + " (" + r.Label + ")"
+		return r.Label
 	}
 	return r.Name
 }

@@ -37,8 +37,8 @@ type Thing[E, T any] interface {
 
 type titled interface{ Title() string }
 
-// labelled is implemented by things that have a name of their own, such as an
-// instance id, for messages.
+// labelled is implemented by things that messages call by a name of their own,
+// such as "instance i-0abc".
 type labelled interface{ Label() string }
 
 // Kind is a step type with its environment bound and its types erased.

@@ -197,7 +197,7 @@ func TestAKilledRunIsDestroyed(t *testing.T) {
 	cmd.Process.Signal(syscall.SIGKILL)
 	rest()
 	cmd.Wait()
-	if out, code := d.do("destroy", "--yes"); code != 0 || !strings.Contains(out, "launch i-") {
+	if out, code := d.do("destroy", "--yes"); code != 0 || !strings.Contains(out, "instance i-") {
 		t.Fatalf("destroy: %d\n%s", code, out)
 	}
 	out, code := d.do("destroy", "--orphans", "--local", "--older-than=0s", "--dry-run")

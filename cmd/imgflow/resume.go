@@ -255,7 +255,7 @@ func (s *session) foretell(ls *render.Lines) error {
 // thingName is what a record's thing is called.
 func thingName(r dag.Record) string {
 	if r.Label != "" {
-		return r.Name + " " + r.Label
+		return r.Label
 	}
 	return r.Name
 }

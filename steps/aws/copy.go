@@ -16,9 +16,9 @@ type CopyImage struct {
 	Place                             // where to
 	Of           dag.Out[Artifact]    `json:"of"`
 	Source       dag.Out[SourceImage] `json:"source"` // what late words stand for
-	Description  string               `json:"description,omitempty"`
-	Tags         map[string]string    `json:"tags,omitempty"`
-	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty"`
+	Description  string               `json:"description,omitempty" dag:"late"`
+	Tags         map[string]string    `json:"tags,omitempty" dag:"late"`
+	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty" dag:"late"`
 	Minutes      int                  `json:"minutes,omitempty"` // to be done in that time; 0 leaves it to AWS
 }
 

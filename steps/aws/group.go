@@ -16,7 +16,7 @@ import (
 type Group struct {
 	Place
 	Network dag.Out[Network]     `json:"network"`
-	Tags    map[string]string    `json:"tags,omitempty"`
+	Tags    map[string]string    `json:"tags,omitempty" dag:"late"`
 	Source  dag.Out[SourceImage] `json:"source"` // what late words in Tags stand for, if there are any
 }
 
@@ -103,4 +103,4 @@ func (g SecurityGroup) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 }
 
 // Label is the group's id.
-func (g SecurityGroup) Label() string { return g.ID }
+func (g SecurityGroup) Label() string { return "security group " + g.ID }

@@ -18,9 +18,9 @@ type CreateImage struct {
 	From         dag.Out[Stopped]     `json:"from" dag:"hold"`
 	Source       dag.Out[SourceImage] `json:"source"`
 	Name         string               `json:"name"`
-	Description  string               `json:"description,omitempty"`
-	Tags         map[string]string    `json:"tags,omitempty"`
-	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty"`
+	Description  string               `json:"description,omitempty" dag:"late"`
+	Tags         map[string]string    `json:"tags,omitempty" dag:"late"`
+	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty" dag:"late"`
 	Mappings     []BlockDevice        `json:"mappings,omitempty"`
 
 	// What only has to come first.
@@ -191,4 +191,4 @@ func (s *site) snapshotsOf(ctx context.Context, token string) (ids []string, err
 }
 
 // Label is the image's id.
-func (i Image) Label() string { return i.ID }
+func (i Image) Label() string { return "image " + i.ID }

@@ -19,7 +19,7 @@ type ImportKey struct {
 	Place
 	Key    dag.Out[comm.Key]    `json:"key"`
 	Name   string               `json:"name,omitempty"` // "" is the token
-	Tags   map[string]string    `json:"tags,omitempty"`
+	Tags   map[string]string    `json:"tags,omitempty" dag:"late"`
 	Source dag.Out[SourceImage] `json:"source"` // what late words in Tags stand for, if there are any
 }
 
@@ -109,7 +109,7 @@ func (k KeyPair) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 }
 
 // Label is the name that EC2 shows.
-func (k KeyPair) Label() string { return k.Name }
+func (k KeyPair) Label() string { return "key pair " + k.Name }
 
 // gone is the fault of a removal: what is not there has been removed.
 func gone(doing, call string, err error) error {

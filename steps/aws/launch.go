@@ -332,8 +332,8 @@ func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	return at.terminate(ctx, t, i.ID, i.Made)
 }
 
-// Label is the instance's id.
-func (i Instance) Label() string { return i.ID }
+// Label is what messages call the instance.
+func (i Instance) Label() string { return "instance " + i.ID }
 
 // terminate ends an instance and waits until it has ended; the task may be nil.
 func (s *site) terminate(ctx context.Context, t *dag.Task, id string, made time.Time) error {

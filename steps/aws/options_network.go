@@ -1,6 +1,10 @@
 package aws
 
-import "time"
+import (
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+)
 
 // NetworkOptions are the options that say where the instance stands.
 type NetworkOptions struct {
@@ -64,7 +68,7 @@ type ReachOptions struct {
 // WinRMOptions are the options of the communicator winrm.
 type WinRMOptions struct {
 	Username        string        `json:"winrm_username,omitempty"`
-	Password        string        `json:"winrm_password,omitempty"`
+	Password        dag.Secret    `json:"winrm_password,omitempty"`
 	Host            string        `json:"winrm_host,omitempty"`
 	NoProxy         bool          `json:"winrm_no_proxy,omitempty"`
 	Port            int           `json:"winrm_port,omitempty"`

@@ -118,7 +118,7 @@ func named(step, label string) string {
 	if label == "" {
 		return step
 	}
-	return step + " (" + label + ")"
+	return label
 }
 
 // capital begins a sentence.
