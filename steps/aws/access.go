@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
@@ -138,8 +139,10 @@ func (a Access) region(ctx context.Context) (string, error) {
 	return cfg.Region, nil
 }
 
-// sources are the files in which the SDK looks.
-func (a Access) sources() (opts []func(*config.LoadOptions) error) {
+// sources are the files in which the SDK looks. What it would log by itself is
+// left out: errors say it again.
+func (a Access) sources() []func(*config.LoadOptions) error {
+	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if a.Profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(a.Profile))
 	}
