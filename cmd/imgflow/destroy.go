@@ -111,6 +111,9 @@ func destroy(c *cli.Context) error {
 	for _, d := range runs {
 		if err := d.remove(c, ls); err != nil {
 			problems = append(problems, err)
+			if interrupted(err) {
+				break
+			}
 		}
 	}
 	return joined(problems)
@@ -125,11 +128,22 @@ func agreed(n int) bool {
 	return ok && err == nil
 }
 
+// joined is one error of all problems. An interrupt among them decides the exit
+// status: it is no failure.
 func joined(problems []error) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return &exitError{exitFailed, errors.Join(problems...)}
+	code := exitFailed
+	if slices.ContainsFunc(problems, interrupted) {
+		code = exitInterrupt
+	}
+	return &exitError{code, errors.Join(problems...)}
+}
+
+func interrupted(err error) bool {
+	var exit *exitError
+	return errors.As(err, &exit) && exit.code == exitInterrupt
 }
 
 // doomedRuns are the runs that the command line chooses.

@@ -22,6 +22,9 @@ import (
 // region is where the builds of chaos take place.
 const region = "us-east-1"
 
+// logName is where an endpoint writes a line for each call and change of state.
+const logName = "endpoint.log"
+
 // endpoint is an embedded EC2 as a process of its own.
 type endpoint struct {
 	url, dir string
@@ -36,7 +39,7 @@ func serve(imgflow, dir string, args ...string) (*endpoint, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "endpoint.log"))
+	log, err := os.Create(filepath.Join(dir, logName))
 	if err != nil {
 		return nil, err
 	}

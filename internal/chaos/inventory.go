@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -119,4 +122,38 @@ func (w *world) watched(f func() error) error {
 	close(stop)
 	wg.Wait()
 	return errors.Join(err, two)
+}
+
+var (
+	launchLine = regexp.MustCompile(` RunInstances (i-[0-9a-f]+)`)
+	endLine    = regexp.MustCompile(` (i-[0-9a-f]+) \S+ -> terminated`)
+)
+
+// succession reads in the endpoint's log that every instance was launched only
+// when the ones before it had ended.
+func (e *endpoint) succession() error {
+	log, err := os.ReadFile(filepath.Join(e.dir, logName))
+	if err != nil {
+		return err
+	}
+	lives := map[string]bool{}
+	for line := range strings.Lines(string(log)) {
+		if m := endLine.FindStringSubmatch(line); m != nil {
+			lives[m[1]] = false
+		}
+		m := launchLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		if _, again := lives[m[1]]; again {
+			continue // the same answer to the same token
+		}
+		for id, still := range lives {
+			if still {
+				return fmt.Errorf("%s was launched while there was %s", m[1], id)
+			}
+		}
+		lives[m[1]] = true
+	}
+	return nil
 }

@@ -121,12 +121,12 @@ func (p plan) template() string {
 	}
 	var provisioners []any
 	if p.Scripts > 0 {
-		provisioners = append(provisioners, map[string]any{"type": "file", "source": "./cargo.txt", "destination": "/tmp/cargo.txt"})
+		provisioners = append(provisioners, map[string]any{"type": "file", "source": "./cargo.txt", "destination": "/home/ubuntu/cargo.txt"})
 	}
 	ran := ""
 	for i := range p.Scripts {
 		provisioners = append(provisioners, map[string]any{"type": "shell", "inline": []string{
-			"test -s /tmp/cargo.txt",
+			"test -s ~/cargo.txt",
 			fmt.Sprintf(`test "$(cat ~/ran 2>/dev/null)" = "%s"`, strings.TrimSuffix(ran, "\n")),
 			fmt.Sprintf("echo script %d >> ~/ran", i),
 			fmt.Sprintf("sleep %.3f", p.Naps[i].Seconds()),

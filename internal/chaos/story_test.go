@@ -371,6 +371,26 @@ func TestKilledDestroy(t *testing.T) {
 	s.leaves(0)
 }
 
+// TestInterruptDestroy: a destroy that is interrupted says so with 130, and
+// touches no further run; repeated, it ends.
+func TestInterruptDestroy(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "--latency", "aws/10")
+	s.template(map[string]any{"ami_name": "story-{{uuid}}"}, inline("exit 7"))
+	for range 2 {
+		s.fails(1, "run", "-on-error=suspend", "t.json")
+	}
+	p := s.begin(nil, "destroy", "--all", "--yes")
+	s.hears(p, "Removing instance")
+	p.signal(syscall.SIGTERM)
+	s.ends(p, 130)
+	if n := len(s.things().living()); n != 1 {
+		t.Errorf("%d instances are left, not 1", n)
+	}
+	s.must("destroy", "--all", "--yes")
+	s.leaves(0)
+}
+
 // TestFailureCleansUp: by default a failed build leaves nothing.
 func TestFailureCleansUp(t *testing.T) {
 	t.Parallel()

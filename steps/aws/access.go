@@ -175,10 +175,14 @@ func (a Access) configure(ctx context.Context, region string, secret func(string
 		return cfg, fmt.Errorf("cannot read the AWS configuration: %w", err)
 	}
 	if r := a.AssumeRole; r.RoleARN != "" {
-		cfg.Credentials = awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), r.RoleARN, r.options))
+		cfg.Credentials = awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, a.enduring), r.RoleARN, r.options))
 	}
 	return cfg, nil
 }
+
+// enduring makes a client of STS as persistent as those of EC2: without its
+// answer a resume could not begin.
+func (a Access) enduring(o *sts.Options) { o.Retryer = newGovernor(a.MaxRetries) }
 
 func (r AssumeRole) options(o *stscreds.AssumeRoleOptions) {
 	o.Duration = time.Duration(r.DurationSeconds) * time.Second

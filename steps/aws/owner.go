@@ -35,7 +35,7 @@ func (c *Cloud) Owners(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		out, err := sts.NewFromConfig(cfg, a.enduring).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 		if err != nil {
 			return nil, fault("find out whose the credentials are", "GetCallerIdentity", old, err)
 		}
