@@ -19,6 +19,7 @@ import (
 	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
 	"github.com/imgflow/imgflow/steps/aws/ec2local/model"
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Options are what an endpoint is made of.
@@ -75,7 +76,7 @@ func New(o Options) (*Server, error) {
 	}
 	path := filepath.Join(o.Dir, "ec2.db")
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("cannot open %s: another endpoint serves this directory", path)
 	}
 	if err != nil {

@@ -54,7 +54,7 @@
 //     units are not there; commands that have no meaning fail and say so.
 //   - cloud-init: scripts (#!) and, of #cloud-config, hostname, ssh_keys,
 //     ssh_authorized_keys, write_files, packages, package_update,
-//     package_upgrade and runcmd. All else is named on the console as not
+//     package_upgrade, bootcmd and runcmd. All else is named on the console as not
 //     supported. cloud-init status --wait and cloud-init clean work.
 //   - sudo is the host's, or where that cannot work a stand-in without a password.
 //

@@ -27,6 +27,15 @@ func lateBoot([]string) error {
 	started := time.Now()
 	startEnabled(out)
 	var errs []string
+	run := func(step planStep) {
+		if err := step.run(); err != nil {
+			errs = append(errs, fmt.Sprintf("%s: %v", step.name, err))
+			fmt.Fprintf(out, "cloud-init: %s failed: %v\n", step.name, err)
+		}
+	}
+	if len(s.Plan.Boot) > 0 {
+		run(script("bootcmd", shellText(s.Plan.Boot)))
+	}
 	// As with cloud-init, a mark in the guest says that user data had its run:
 	// a boot that was cut short before it does not lose it.
 	mark := filepath.Join(instanceDir(), "sem", "user-data")
@@ -41,10 +50,7 @@ func lateBoot([]string) error {
 			fmt.Fprintln(out, "cloud-init:", n)
 		}
 		for _, step := range s.Plan.steps() {
-			if err := step.run(); err != nil {
-				errs = append(errs, fmt.Sprintf("%s: %v", step.name, err))
-				fmt.Fprintf(out, "cloud-init: %s failed: %v\n", step.name, err)
-			}
+			run(step)
 		}
 	}
 	fmt.Fprintf(out, "cloud-init: finished at %s, up %.2f seconds\n", time.Now().UTC().Format(time.RFC1123Z), time.Since(started).Seconds())
@@ -107,16 +113,7 @@ func (p *plan) steps() []planStep {
 		}
 	}
 	if len(p.Commands) > 0 {
-		// One shell for all of them, as cloud-init does: cd lasts.
-		text := "#!/bin/sh\n"
-		for _, c := range p.Commands {
-			if len(c) == 1 {
-				text += c[0] + "\n"
-			} else {
-				text += quoteWords(c) + "\n"
-			}
-		}
-		out = append(out, script("runcmd", []byte(text)))
+		out = append(out, script("runcmd", shellText(p.Commands)))
 	}
 	if len(p.Script) > 0 {
 		out = append(out, script("part-001", p.Script))

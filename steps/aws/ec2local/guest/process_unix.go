@@ -277,19 +277,14 @@ func (m *processMachine) userData(p *plan) {
 	if p.Update || p.Upgrade || len(p.Packages) > 0 {
 		p.unsupported("packages in a process guest")
 	}
+	if len(p.Boot) > 0 {
+		p.unsupported("bootcmd in a process guest")
+	}
 	for _, n := range p.Notes {
 		fmt.Fprintln(m.console, "cloud-init:", n)
 	}
-	var commands strings.Builder
-	for _, c := range p.Commands {
-		if len(c) == 1 {
-			commands.WriteString(c[0] + "\n")
-		} else {
-			commands.WriteString(quoteWords(c) + "\n")
-		}
-	}
-	if commands.Len() > 0 {
-		m.script("runcmd", []byte("#!/bin/sh\n"+commands.String()))
+	if len(p.Commands) > 0 {
+		m.script("runcmd", shellText(p.Commands))
 	}
 	if len(p.Script) > 0 {
 		m.script("part-001", p.Script)

@@ -22,7 +22,8 @@ type plan struct {
 	Update   bool       `json:"update,omitempty"` // the package lists
 	Upgrade  bool       `json:"upgrade,omitempty"`
 	Packages []string   `json:"packages,omitempty"`
-	Commands [][]string `json:"commands,omitempty"` // one word: a line for sh
+	Boot     [][]string `json:"boot,omitempty"`     // at every boot; one word: a line for sh
+	Commands [][]string `json:"commands,omitempty"` // at the first one, likewise
 	Script   []byte     `json:"script,omitempty"`   // with its #! line
 	Notes    []string   `json:"notes,omitempty"`    // what was not understood, for the console
 	hostKey  []byte     // never leaves the server for the guest
@@ -142,8 +143,10 @@ func (p *plan) key(k string, v *yaml.Node) error {
 		return v.Decode(&p.Upgrade)
 	case "packages":
 		return p.packages(v)
+	case "bootcmd":
+		return commands(v, &p.Boot)
 	case "runcmd":
-		return p.commands(v)
+		return commands(v, &p.Commands)
 	}
 	p.unsupported(k)
 	return nil
@@ -245,14 +248,14 @@ func (p *plan) packages(v *yaml.Node) error {
 	return nil
 }
 
-func (p *plan) commands(v *yaml.Node) error {
+func commands(v *yaml.Node, list *[][]string) error {
 	if v.Kind != yaml.SequenceNode {
 		return fmt.Errorf("expected a list")
 	}
 	for _, n := range v.Content {
 		switch n.Kind {
 		case yaml.ScalarNode:
-			p.Commands = append(p.Commands, []string{n.Value})
+			*list = append(*list, []string{n.Value})
 		case yaml.SequenceNode:
 			var words []string
 			if err := n.Decode(&words); err != nil || len(words) == 0 {
@@ -261,10 +264,24 @@ func (p *plan) commands(v *yaml.Node) error {
 			if len(words) == 1 { // a list is never for sh
 				words = []string{"env", words[0]}
 			}
-			p.Commands = append(p.Commands, words)
+			*list = append(*list, words)
 		default:
 			return fmt.Errorf("line %d: expected a command", n.Line)
 		}
 	}
 	return nil
+}
+
+// shellText is one script of a list of commands: in one shell, as cloud-init
+// runs them, so that cd lasts.
+func shellText(list [][]string) []byte {
+	text := "#!/bin/sh\n"
+	for _, c := range list {
+		if len(c) == 1 {
+			text += c[0] + "\n"
+		} else {
+			text += quoteWords(c) + "\n"
+		}
+	}
+	return []byte(text)
 }

@@ -11,6 +11,7 @@ func TestCloudInit(t *testing.T) {
 	s.UserData = []byte(`#cloud-config
 hostname: chosen
 timezone: Europe/Berlin
+bootcmd: [echo booted >>/opt/boots]
 write_files:
   - path: /opt/conf/a.txt
     content: |
@@ -41,7 +42,7 @@ runcmd:
 	c.cmd(g, "ssh", c.at(g), "sudo rm /opt/late && sudo reboot").Run()
 	g.exit(Reboot)
 	g.boot()
-	c.ssh(g, "cloud-init status --wait >/dev/null; ls /opt/late 2>/dev/null; hostname", "0 chosen")
+	c.ssh(g, "cloud-init status --wait >/dev/null; ls /opt/late 2>/dev/null; hostname; cat /opt/boots", "0 chosen\nbooted\nbooted")
 	g.stop()
 	s2 := spec(c)
 	s2.Layers = g.freeze()

@@ -24,11 +24,13 @@ runcmd:
   - echo $HOME > /x
   - [ls, "-l", "a b"]
   - [date]
+bootcmd: [date >> /boots]
 swap: {size: 1}
 ssh_authorized_keys: [ssh-ed25519 AAAA x]
 `))
 	want := &plan{Hostname: "web", Update: true, Packages: []string{"redis"}, Keys: []string{"ssh-ed25519 AAAA x"},
 		Files:    []planFile{{Path: "/etc/a", Data: []byte("one\n"), Mode: 0o640, Owner: "root:adm"}, {Path: "/etc/b", Data: []byte("hi"), Mode: 0o755, Append: true}},
+		Boot:     [][]string{{"date >> /boots"}},
 		Commands: [][]string{{"echo $HOME > /x"}, {"ls", "-l", "a b"}, {"env", "date"}},
 		Notes: []string{"user data: packages: line 4: a package with a version or of another packager is not supported by the embedded EC2",
 			"user data: swap is not supported by the embedded EC2"}}
