@@ -17,3 +17,7 @@ test: ## every test, with the race detector
 
 bench: ## what things cost
 	go test -run '^$$' -bench . -benchmem ./...
+
+chaos: ## 200 builds, each killed at a random moment; then one at every checkpoint
+	go run ./internal/chaos -n 200 -workers 16
+	go run ./internal/chaos -boundary -workers 8
