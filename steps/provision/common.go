@@ -56,7 +56,7 @@ func (c Common) try(ctx context.Context, t *dag.Task, try int, f func(ctx contex
 	defer cancel()
 	err := f(limited, try)
 	if err != nil && ctx.Err() == nil && timedOut(limited) {
-		return fmt.Errorf("timed out after %s: %w", c.Timeout, err)
+		return fmt.Errorf("timed out after %s: %w; give it a longer \"timeout\" if it needs more time", c.Timeout, err)
 	}
 	return err
 }

@@ -219,7 +219,10 @@ func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, d
 			dst = strings.TrimRight(dst, "/")
 		}
 		v.t.Say("uploading %s => %s", shown(filepath.Clean(src)+"/"), dst)
-		return r.UploadDir(ctx, dst, src)
+		if err := r.UploadDir(ctx, dst, src); err != nil {
+			return orphaned(ctx, r, dst, err)
+		}
+		return nil
 	}
 	if slashed(dst) {
 		dst += filepath.Base(src)
@@ -241,8 +244,16 @@ func (s FileCopy) hint(ctx context.Context, r comm.Remote, dst string, err error
 	if fi, serr := r.Stat(ctx, dst); serr == nil && fi.IsDir() {
 		return fmt.Errorf("%w; end the destination with a slash to put the file into the directory", err)
 	}
+	return orphaned(ctx, r, dst, err)
+}
+
+// orphaned says so if it is the directory to put dst into that is missing.
+func orphaned(ctx context.Context, r comm.Remote, dst string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
 	if _, serr := r.Stat(ctx, path.Dir(dst)); errors.Is(serr, fs.ErrNotExist) {
-		return fmt.Errorf("%w; the directory %s does not exist: make it by a shell provisioner before", err, path.Dir(dst))
+		return fmt.Errorf("cannot upload to %s: the directory %s does not exist on the machine: make it by a shell provisioner before", dst, path.Dir(dst))
 	}
 	return err
 }

@@ -112,8 +112,10 @@ func TestFileUpload(t *testing.T) {
 	wantError(t, err, dst+"/no", "does not exist")
 	_, err = copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dst})
 	wantError(t, err, "end the destination with a slash")
-	_, err = copyFiles(t, src, FileCopy{Source: "d/", Destination: dst + "/no/such"})
-	wantError(t, err, dst+"/no")
+	for _, d := range []string{"d", "d/"} {
+		_, err = copyFiles(t, src, FileCopy{Source: d, Destination: dst + "/no/such/one"})
+		wantError(t, err, "the directory "+dst+"/no/such", "does not exist", "make it by a shell provisioner")
+	}
 }
 
 func TestFileGeneratedLate(t *testing.T) {

@@ -35,8 +35,9 @@ func (s Scripts) check(f *faults) {
 	}
 	for i, kv := range s.EnvironmentVars {
 		// What is not known yet may hold the equals sign; it is looked at again.
+		// The text is not repeated: where the name is forgotten it is the value.
 		if !strings.Contains(kv, dag.MarkOpen) && !strings.Contains(kv, "{{") && !pair(kv) {
-			f.add(fmt.Sprintf("environment_vars[%d]", i), "%q is not of the form name=value", kv)
+			f.add(fmt.Sprintf("environment_vars[%d]", i), "it is not of the form name=value")
 		}
 	}
 	for i, code := range s.ValidExitCodes {

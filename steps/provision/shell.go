@@ -160,7 +160,7 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 	if ok {
 		return nil
 	}
-	return exitError(x, script, v.t.Run)
+	return exitError(x, script)
 }
 
 const pauseRestart = 2 * time.Second
@@ -192,7 +192,7 @@ func which(s source) string {
 }
 
 // exitError says how a script failed.
-func exitError(x comm.Exit, script source, run string) error {
+func exitError(x comm.Exit, script source) error {
 	what := fmt.Sprintf("exited with status %d", x.Code)
 	switch {
 	case x.OOM:
@@ -200,7 +200,7 @@ func exitError(x comm.Exit, script source, run string) error {
 	case x.Signal != 0:
 		what = fmt.Sprintf("was killed by signal %d", x.Signal)
 	}
-	return fmt.Errorf("script %s: %s; mend it, and `imgflow resume %s` runs it again", what, which(script), run)
+	return fmt.Errorf("script %s: %s", what, which(script))
 }
 
 // job is how one script runs, and where its variables lie on the machine if they

@@ -155,7 +155,7 @@ func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script sou
 		return fmt.Errorf("%s was ended: %v", which(script), exit)
 	}
 	if !sc.accepts(code) {
-		return exitError(comm.Exit{Code: code}, script, v.t.Run)
+		return exitError(comm.Exit{Code: code}, script)
 	}
 	return nil
 }
