@@ -23,7 +23,7 @@
 // exec channel uploads, starts and follows (sh/launch.sh). When the channel
 // breaks, or this process dies, the script goes on; the next call with the same
 // Job.Token follows from where the lines that were kept end. A run is started
-// once: every starter must make the directory "claim", and only one can.
+// once: every starter must make the directory "claim" of this boot, and only one can.
 //
 // The task's printed lines are the journal. A line is printed with the offset
 // behind it, so what was printed and where to go on are one record. The streams

@@ -238,3 +238,33 @@ func TestNoexec(t *testing.T) {
 		}
 	}
 }
+
+// A reboot between the claim of a run and its beginning: it never ran, so it is
+// started again, and runs once.
+func TestRebootedBeforeItBegan(t *testing.T) {
+	s := sshd(t, "dash")
+	boot := filepath.Join(t.TempDir(), "boot")
+	defer func(old string) { place.boot = old }(place.boot)
+	place.boot = boot
+	os.WriteFile(boot, []byte("bbbb\n"), 0o644)
+	l := newLab(t, s.machine())
+	j := l.job("echo one")
+	dir := filepath.Join("/var/tmp", ".imgf-"+j.Token)
+	if err := os.MkdirAll(filepath.Join(dir, "claim.aaaa"), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfifo", filepath.Join(dir, "o"), filepath.Join(dir, "e"), filepath.Join(dir, "d")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	os.WriteFile(filepath.Join(dir, "fail"), []byte("no luck\n"), 0o600)
+	x, err := l.remote.Run(t.Context(), j)
+	if err != nil || x != (Exit{}) {
+		t.Errorf("%+v %v", x, err)
+	}
+	if got := l.lines(t, "stdout"); got != "one\n" {
+		t.Errorf("%q", got)
+	}
+	if d := left(j.Token); d != nil {
+		t.Errorf("left on the machine: %v", d)
+	}
+}

@@ -276,6 +276,9 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exi
 		if len(f) == 0 {
 			return x, more, fmt.Errorf("cannot understand the machine's answer %q", line)
 		}
+		if f[0] == "P" {
+			continue // the run has not begun so far
+		}
 		if f[0] != "L" && f[0] != "W" {
 			more = true
 			if err := jr.begun(c.boot); err != nil {

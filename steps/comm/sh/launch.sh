@@ -31,6 +31,7 @@ K='kill -s $1 -- -$2; for p in $(grep -lsz "^IMGFLOW_RUN=$3\$" /proc/[0-9]*/envi
 sig() { # the process group, then all that still carry the cookie; BECOME reaches what another user's processes are
   sh -c "$K" k "$1" "$m" "$T" 2>/dev/null; [ -z "$BECOME" ] || eval "$BECOME"' sh -c "$K" k "$1" "$m" "$T"' 2>/dev/null; }
 alive() { [ -r "/proc/$1/stat" ] && read -r z <"/proc/$1/stat" && z=${z##*) } && set -- "$2" $z && [ "$1" = "${21}" ]; } 2>/dev/null
+claimed() { [ -d "claim.$b" ] || [ -e run ]; }   # one of an earlier boot that never began is nobody's any more
 isrun() { read -r rp rs rb z 2>/dev/null <run && [ "$z" = . ]; }
 pump() { # letter fd offset size: frames of what is new; sets at
   at=$3
@@ -44,6 +45,7 @@ await() { # until the runner has begun
   until isrun; do
     [ ! -s fail ] || { read -r z <fail; say "L failed $z"; ackd; }
     i=$((i + 1)); [ $i -lt 3000 ] || { say "L lost"; ackd; }
+    [ $((i % 100)) != 0 ] || say P                   # the caller takes silence for a dead link
     nap .02
   done; }
 ackd() { while read -r a; do [ "$a" != "ack $T" ] || forget; done; exit 0; }
@@ -70,7 +72,7 @@ follow() {
 case $OP in
 attach) follow;;
 cancel)
-  [ -d claim ] || { say "C none"; exit 0; }
+  claimed || { say "C none"; exit 0; }
   await
   i=0; until read -r m z 2>/dev/null <main && [ "$z" = . ]; do
     read -r c s o f k z 2>/dev/null <st; [ "$z" != . ] || { say "C done"; exit 0; }
@@ -80,7 +82,7 @@ cancel)
   ended || { : >cancelled; sig TERM; i=0; until ended || [ $i -ge $((GRACE * 20)) ]; do i=$((i + 1)); nap .05; done; }
   sig KILL; say "C done";;
 start)
-  if [ -d claim ]; then [ "$LS" -le 0 ] || head -c "$LS" >/dev/null; follow; exit; fi
+  if claimed; then [ "$LS" -le 0 ] || head -c "$LS" >/dev/null; follow; exit; fi
   [ "$PTY" != 1 ] || command -v script >/dev/null || say "W nopty"
   S=script.$$ Q=$P
   if [ "$LS" -ge 0 ]; then

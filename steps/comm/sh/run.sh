@@ -3,7 +3,7 @@
 # $4 1: leave it there  $5 1: under a terminal  $6 boot id  $7 where it lies already, outside
 T=$1 U=$2 P=$3 KEEP=$4 PTY=$5 B=$6 A=$7
 umask 077
-mkdir claim 2>/dev/null || { rm -f "cmd.$U" "script.$U" "$0"; exit 0; }  # exactly one starter passes
+mkdir "claim.$B" 2>/dev/null || { rm -f "cmd.$U" "script.$U" "$0"; exit 0; }  # exactly one starter passes
 trap : TERM INT                                                    # caught, so that children get the default back
 exec 8>&1 >/dev/null
 quit() { printf '%s\n' "$1" >fail; exit 1; }
@@ -12,6 +12,7 @@ if [ -n "$P" ] && [ -e "script.$U" ]; then
   [ ! -d "$P" ] || quit "$P is a directory"
   z=$(mv -f "script.$U" "$P" 2>&1) || quit "$z"
 fi
+rm -f o e d fail                                                   # of a starter that a reboot ended
 mkfifo o e d 2>/dev/null || quit "no named pipes"
 : >out; : >err; : >ok
 printf -- '-\n%08190d\n' 0 >st || quit "no space"                   # reserved now: a full disk cannot lose the status
