@@ -112,6 +112,9 @@ func runTemplate(c *cli.Context) error {
 	}
 	wish := local.Settings{Guest: c.String("guest"), Latency: c.String("latency"), Faults: c.StringSlice("fault")}
 	if req.Local {
+		if _, err := (ec2Options{Guest: wish.Guest, Latency: wish.Latency, Faults: strings.Join(wish.Faults, ",")}).check(); err != nil {
+			return err
+		}
 		for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2"} {
 			os.Unsetenv(name) // the run has its own
 		}

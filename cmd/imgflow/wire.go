@@ -211,10 +211,26 @@ func (s *ec2Server) Busy() bool {
 	})
 }
 
-func newEC2(o ec2Options) (*ec2Server, error) {
+// check tells what of the options cannot be meant, before anything is started.
+func (o ec2Options) check() (ec2local.Faults, error) {
 	faults, err := ec2local.ParseFaults(o.Faults)
+	if err == nil {
+		err = ec2local.CheckLatency(o.Latency)
+	}
+	kinds := []string{"auto", "sandbox", "process", "none"}
+	if err == nil && o.Guest != "" && !slices.Contains(kinds, o.Guest) {
+		err = fmt.Errorf("cannot make guests of kind %q: choose auto, sandbox, process or none%s", o.Guest, suggest(o.Guest, kinds))
+	}
 	if err != nil {
-		return nil, &exitError{exitUsage, err}
+		return faults, &exitError{exitUsage, err}
+	}
+	return faults, nil
+}
+
+func newEC2(o ec2Options) (*ec2Server, error) {
+	faults, err := o.check()
+	if err != nil {
+		return nil, err
 	}
 	guests, err := guest.NewHost(o.Guest, filepath.Join(o.Dir, "guests"))
 	if err != nil {

@@ -14,6 +14,12 @@ type durations struct {
 	forget                         time.Duration // until a terminated instance is gone from describing calls
 }
 
+// CheckLatency tells what is wrong with the text of a latency, as New would.
+func CheckLatency(text string) error {
+	_, err := parseLatency(text)
+	return err
+}
+
 // parseLatency reads "none", "aws", or "aws/10" for a tenth of it. The figures
 // of "aws" are medians that people published of small Linux instances.
 func parseLatency(text string) (durations, error) {

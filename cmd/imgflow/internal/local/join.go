@@ -45,6 +45,7 @@ func Join(ctx context.Context, dir string, wish Settings, command func() *exec.C
 	defer cancel()
 	var ended chan error // of the server that this process started
 	started := false
+	var from int64 // where the log of that server begins
 	for {
 		s, err := find(dir)
 		if err == nil {
@@ -59,7 +60,7 @@ func Join(ctx context.Context, dir string, wish Settings, command func() *exec.C
 			}
 		}
 		if ended == nil && (!started || errors.Is(err, fs.ErrNotExist)) {
-			if ended, err = start(dir, command()); err != nil {
+			if ended, from, err = start(dir, command()); err != nil {
 				return nil, err
 			}
 			started = true
@@ -67,13 +68,13 @@ func Join(ctx context.Context, dir string, wish Settings, command func() *exec.C
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, fmt.Errorf("cannot start the embedded EC2: it does not answer after %s; it printed:\n%s", startPatience, logTail(dir))
+				return nil, fmt.Errorf("cannot start the embedded EC2: it does not answer after %s; it printed:\n%s", startPatience, logTail(dir, from))
 			}
 			return nil, fmt.Errorf("cannot start the embedded EC2: %w", ctx.Err())
 		case err := <-ended:
 			var x *exec.ExitError
 			if err != nil && !(errors.As(err, &x) && x.ExitCode() == LockedStatus) {
-				return nil, fmt.Errorf("cannot start the embedded EC2:\n%s", logTail(dir))
+				return nil, fmt.Errorf("cannot start the embedded EC2:\n%s", logTail(dir, from))
 			}
 			ended = nil // another process was faster: its server will answer
 			sleep(ctx, 200*time.Millisecond)
@@ -115,23 +116,26 @@ func take(s Server) (*Lease, error) {
 }
 
 // start starts a server that lives on without this process. Its end arrives on
-// the channel.
-func start(dir string, cmd *exec.Cmd) (chan error, error) {
+// the channel; what it prints is in the log from that offset.
+func start(dir string, cmd *exec.Cmd) (ended chan error, from int64, err error) {
 	path := filepath.Join(dir, logFile)
 	if fi, err := os.Stat(path); err == nil && fi.Size() > 4<<20 {
 		os.Remove(path)
 	}
 	log, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot start the embedded EC2: %w", err)
+		return nil, 0, fmt.Errorf("cannot start the embedded EC2: %w", err)
 	}
 	defer log.Close()
+	if fi, err := log.Stat(); err == nil {
+		from = fi.Size()
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = nil, log, log, dir
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start the embedded EC2: %w", err)
+		return nil, 0, fmt.Errorf("cannot start the embedded EC2: %w", err)
 	}
-	ended := make(chan error, 1)
+	ended = make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	return ended, nil
+	return ended, from, nil
 }

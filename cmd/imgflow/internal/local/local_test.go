@@ -148,4 +148,12 @@ func TestJoinTellsWhyAServerDoesNotStart(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "there is no room") {
 		t.Errorf("got %v", err)
 	}
+	// What earlier servers printed is no part of the cause.
+	if err := os.WriteFile(filepath.Join(dir, logFile), []byte("an old line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Join(context.Background(), dir, Settings{}, command(dir, "LOCAL_TEST_BROKEN=1"))
+	if err == nil || !strings.Contains(err.Error(), "there is no room") || strings.Contains(err.Error(), "an old line") {
+		t.Errorf("got %v", err)
+	}
 }

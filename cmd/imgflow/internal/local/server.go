@@ -115,15 +115,15 @@ func find(dir string) (s Server, err error) {
 	return s, err
 }
 
-// logTail is the end of what the server printed.
-func logTail(dir string) string {
+// logTail is the end of what the server printed from the offset on.
+func logTail(dir string, from int64) string {
 	f, err := os.Open(filepath.Join(dir, logFile))
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	if fi, err := f.Stat(); err == nil && fi.Size() > 4096 {
-		f.Seek(-4096, io.SeekEnd)
+	if fi, err := f.Stat(); err == nil {
+		f.Seek(max(from, fi.Size()-4096), io.SeekStart)
 	}
 	p, err := io.ReadAll(f)
 	if err != nil && !errors.Is(err, fs.ErrClosed) {
