@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -123,39 +124,84 @@ func (m *marked) Write(p []byte) (int, error) {
 // errDropped is a channel that ended without an exit status.
 var errDropped = errors.New("the connection was lost")
 
+// outlet passes on to the caller's writer until it is shut.
+type outlet struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *outlet) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		return 0, errDropped
+	}
+	return o.w.Write(p)
+}
+
+// shut returns when nobody writes any more.
+func (o *outlet) shut() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.w = nil
+}
+
+// inlet reads from the caller's reader until it is shut.
+type inlet struct {
+	r    io.Reader
+	shut atomic.Bool
+}
+
+func (i *inlet) Read(p []byte) (int, error) {
+	if i.shut.Load() {
+		return 0, errDropped
+	}
+	return i.r.Read(p)
+}
+
 // script runs a script of ours once, on the link. Stdin feeds what the script
-// leaves of its input; stdout takes its output.
+// leaves of its input; stdout takes its output. When ctx ends it returns at
+// once: a server keeps the channel until all that was started on it has ended.
 func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout io.Writer) error {
 	s, release, err := l.session(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	defer context.AfterFunc(ctx, release)()
 	var errs tail
-	out := &marked{w: stdout}
+	to, from := &outlet{w: stdout}, &inlet{r: stdin}
+	defer from.shut.Store(true)
+	out := &marked{w: to}
 	s.Stdout, s.Stderr = out, &errs
 	text = "printf '" + strings.ReplaceAll(mark, "\n", `\n`) + "'\n" + text
 	in, err := s.StdinPipe()
 	if err != nil {
 		return err
 	}
-	if err := s.Start(bootstrap(len(text))); err != nil {
-		return err
-	}
-	fed := make(chan error, 1)
+	fed, over := make(chan error, 1), make(chan error, 1)
 	go func() {
-		_, err := io.WriteString(in, text)
-		if err == nil && stdin != nil {
-			if _, err = io.Copy(in, stdin); errors.Is(err, io.EOF) {
-				err = nil // the script ended without reading all: its status tells
-			}
+		if err := s.Start(bootstrap(len(text))); err != nil {
+			over <- err
+			return
 		}
-		in.Close()
-		fed <- err
+		go func() {
+			_, err := io.WriteString(in, text)
+			if err == nil && stdin != nil {
+				if _, err = io.Copy(in, from); errors.Is(err, io.EOF) {
+					err = nil // the script ended without reading all: its status tells
+				}
+			}
+			in.Close()
+			fed <- err
+		}()
+		over <- s.Wait()
 	}()
-	err = s.Wait()
+	select {
+	case err = <-over:
+	case <-ctx.Done():
+	}
 	if ctx.Err() != nil {
+		to.shut()
 		return ctx.Err()
 	}
 	var ee *ssh.ExitError

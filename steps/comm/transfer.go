@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -118,11 +119,14 @@ func relative(p string) string {
 // meter reports progress a few times a second.
 type meter struct {
 	t           *dag.Task
+	mu          sync.Mutex // what a script has not read may still be on its way when it has ended
 	done, total int64
 	next        time.Time
 }
 
 func (m *meter) add(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.done += int64(n)
 	if now := time.Now(); now.After(m.next) {
 		m.next = now.Add(200 * time.Millisecond)
@@ -130,7 +134,11 @@ func (m *meter) add(n int) {
 	}
 }
 
-func (m *meter) end() { m.t.Progress(m.done, max(m.total, m.done), "bytes") }
+func (m *meter) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.t.Progress(m.done, max(m.total, m.done), "bytes")
+}
 
 type meteredReader struct {
 	r io.Reader
