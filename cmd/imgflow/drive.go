@@ -105,6 +105,9 @@ func (s *session) sayEnd(ls *render.Lines, res *drive.Result, took time.Duration
 	}
 	if sum.Status == state.Suspended {
 		ls.Warn("Run %s is suspended; everything that it made is kept.", sum.ID)
+		if len(res.Failed) > 0 {
+			ls.Warn("Mend what failed, then resume: it is tried again, and what is done is not.")
+		}
 	}
 	if sum.Status != state.Done {
 		s.sayNext(ls)
