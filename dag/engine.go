@@ -152,12 +152,15 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node) error {
 	started := t.event(Started)
 	started.Text = n.Title
 	t.emit(started)
-	out, err := e.attempt(ctx, k, r, t)
+	out, unmade, err := e.attempt(ctx, k, r, t)
 	if err != nil {
 		if ctx.Err() != nil {
 			return errSuspended
 		}
 		r.Status, r.Err, r.Ended = Broken, err.Error(), time.Now()
+		if k.thing && unmade {
+			r.Status = Gone
+		}
 		r.Tries++
 		if perr := e.put(r); perr != nil {
 			return perr
@@ -168,26 +171,30 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node) error {
 }
 
 // attempt calls Do until it succeeds, fails for good or runs out of patience.
-func (e *Engine) attempt(ctx context.Context, k Kind, r Record, t *Task) (json.RawMessage, error) {
+// Unmade says that no call of Do has made anything.
+func (e *Engine) attempt(ctx context.Context, k Kind, r Record, t *Task) (out json.RawMessage, unmade bool, err error) {
 	patience := defaultPatience
 	if p := k.wait(r.Spec); p != nil && p.Patience() > 0 {
 		patience = p.Patience()
 	}
+	unmade = true
 	for try, start := 1, time.Now(); ; try++ {
 		out, err := guarded(t, func() (json.RawMessage, error) { return k.do(ctx, r.Spec, t, e.out) })
 		if err == nil {
-			return out, nil
+			return out, false, nil
 		}
+		var not *NotMadeError
+		unmade = unmade && errors.As(err, &not) // an earlier try may have had an effect
 		wait, ok := retryAfter(err, try)
 		if !ok || ctx.Err() != nil {
-			return nil, err
+			return nil, unmade, err
 		}
 		if time.Since(start)+wait > patience {
-			return nil, fmt.Errorf("%w (tried %d times in %s)", err, try, time.Since(start).Round(time.Second))
+			return nil, unmade, fmt.Errorf("%w (tried %d times in %s)", err, try, time.Since(start).Round(time.Second))
 		}
 		t.Retrying(err, wait)
 		if sleep(ctx, wait) != nil {
-			return nil, err
+			return nil, unmade, err
 		}
 		t.Resumed = true
 	}

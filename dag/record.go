@@ -15,7 +15,7 @@ const (
 	Broken  Status = "broken"  // an attempt failed: it may exist
 	Done    Status = "done"    // the checkpoint holds its output
 	Undoing Status = "undoing" // its removal has begun
-	Gone    Status = "gone"    // it does not exist any more
+	Gone    Status = "gone"    // it does not exist: removed, or certainly never made
 )
 
 // Record is what the store remembers about one step. A removed step leaves a

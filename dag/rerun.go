@@ -3,6 +3,7 @@ package dag
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,14 +17,16 @@ func (e *Engine) Rerun(g *Graph, build, name string) error {
 		if build != "" && !slices.Contains(n.Builds, build) {
 			continue
 		}
-		names = append(names, n.Name)
+		if !slices.Contains(names, n.Name) {
+			names = append(names, n.Name)
+		}
 		if n.Name == name {
 			from = append(from, n)
 		}
 	}
 	switch {
 	case len(from) == 0:
-		return fmt.Errorf("cannot run again from %q: there is no such step: %q", name, slices.Compact(names))
+		return fmt.Errorf("cannot run again from %q: there is no such step; there are %s", name, strings.Join(names, ", "))
 	case len(from) > 1:
 		return fmt.Errorf("cannot run again from %q: %d builds have such a step: name the build", name, len(from))
 	case from[0].Thing:

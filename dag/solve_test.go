@@ -334,7 +334,7 @@ func TestRerunFromAStep(t *testing.T) {
 	solve(t, toyEngine(t, w, st, Options{OnFailure: suspendAll}), toyGraph("a", "b", "c"))
 	delete(w.fail, "stop")
 	e, g := toyEngine(t, w, st, Options{}), toyGraph("a", "b", "c")
-	if err := e.Rerun(g, "", "nothing"); err == nil {
+	if err := e.Rerun(g, "", "nothing"); err == nil || !strings.Contains(err.Error(), "there are keypair, group, launch, connect, ") {
 		t.Error("ran again from a step that does not exist")
 	}
 	if err := e.Rerun(g, "", "launch"); err == nil {

@@ -17,6 +17,10 @@ import (
 // `dag:"settle"` says that after this step the thing behind the reference lets
 // go of all that it holds.
 //
+// An error of Do leaves open whether its thing was made, so that it is looked for
+// before it is released or made again. One that proves that nothing was made says
+// so with [NotMade]; one that may pass is marked with [Retry].
+//
 // A step may have a method Title() string, what it does in a few words for the
 // user, and Patience.
 type Step[E, T any] interface {
