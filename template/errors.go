@@ -29,10 +29,18 @@ func (e Error) Error() string {
 // Errors is everything wrong at once. No errors is nil.
 type Errors []Error
 
-// Error prints each error with its place, the line it stands on with a caret below it, and a hint.
+// shown is how many errors are printed: who has more of them mends these first.
+const shown = 50
+
+// Error prints each error with its place, the line it stands on with a caret below it, and a hint. Of very many it
+// prints the first ones, and how many more there are.
 func (es Errors) Error() string {
 	var b strings.Builder
 	for i, e := range es {
+		if i == shown {
+			fmt.Fprintf(&b, "\nand %d more", len(es)-shown)
+			break
+		}
 		if i > 0 {
 			b.WriteByte('\n')
 		}

@@ -1,8 +1,8 @@
 package template
 
 import (
-	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,7 +12,8 @@ type Pos struct {
 	File         string
 	Line, Column int // counted from 1, the column in characters; 0 when there is no such place
 
-	src *source
+	src    *source
+	offset int // in src, in bytes
 }
 
 func (p Pos) String() string {
@@ -33,17 +34,27 @@ func (p Pos) compare(q Pos) int {
 	return p.Column - q.Column
 }
 
-// excerpt returns the line of p and a second line with a caret below the column, or "".
+// excerpt returns the line of p and a second line with a caret below the column, or "". Of a long line only
+// what stands around the column is looked at.
 func (p Pos) excerpt() string {
 	const width = 100
 	if p.src == nil || p.Line == 0 {
 		return ""
 	}
-	line := []rune(p.src.line(p.Line))
-	if len(line) == 0 {
+	start, end := p.src.line(p.Line)
+	if start == end {
 		return ""
 	}
-	col := min(p.Column-1, len(line))
+	at := min(p.offset, end)
+	col := 0
+	var line []rune
+	for i := p.src.back(at, start, width+1); i < end && len(line) <= col+width; {
+		r, n := utf8.DecodeRune(p.src.text[i:end])
+		line = append(line, r)
+		if i += n; i <= at {
+			col = len(line)
+		}
+	}
 	if from := col - width/2; len(line) > width && from > 0 {
 		line = append([]rune("…"), line[from:]...)
 		col += 1 - from
@@ -66,39 +77,74 @@ type source struct {
 	name  string
 	text  []byte
 	lines []int // offset of the start of each line
+	runes []int // how many characters begin before each block
 }
+
+// block is the number of bytes between two entries of source.runes: with them, the place of an offset is found without
+// counting the characters of a line that may be the whole file.
+const block = 256
 
 func newSource(name string, text []byte) *source {
 	s := &source{name: name, text: text, lines: []int{0}}
+	n := 0
 	for i, c := range text {
+		if i%block == 0 {
+			s.runes = append(s.runes, n)
+		}
+		if utf8.RuneStart(c) {
+			n++
+		}
 		if c == '\n' {
 			s.lines = append(s.lines, i+1)
 		}
 	}
+	if len(text)%block == 0 {
+		s.runes = append(s.runes, n)
+	}
 	return s
+}
+
+// before returns how many characters begin before an offset.
+func (s *source) before(offset int) int {
+	n := s.runes[offset/block]
+	for _, c := range s.text[offset/block*block : offset] {
+		if utf8.RuneStart(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// back returns the offset of n characters before another one, but not less than least.
+func (s *source) back(offset, least, n int) int {
+	for ; n > 0 && offset > least; n-- {
+		_, size := utf8.DecodeLastRune(s.text[least:offset])
+		offset -= size
+	}
+	return offset
 }
 
 // pos returns the place of a byte offset.
 func (s *source) pos(offset int) Pos {
 	offset = min(offset, len(s.text))
-	lo, hi := 0, len(s.lines)
-	for hi-lo > 1 {
-		if mid := (lo + hi) / 2; s.lines[mid] <= offset {
-			lo = mid
-		} else {
-			hi = mid
-		}
+	n, found := slices.BinarySearch(s.lines, offset)
+	if !found {
+		n-- // the line that it stands in
 	}
-	return Pos{File: s.name, Line: lo + 1, Column: 1 + utf8.RuneCount(s.text[s.lines[lo]:offset]), src: s}
+	return Pos{File: s.name, Line: n + 1, Column: 1 + s.before(offset) - s.before(s.lines[n]), src: s, offset: offset}
 }
 
-func (s *source) line(n int) string {
+// line returns where a line begins and ends, its line break not counted.
+func (s *source) line(n int) (start, end int) {
 	if n < 1 || n > len(s.lines) {
-		return ""
+		return 0, 0
 	}
-	line := s.text[s.lines[n-1]:]
-	if i := bytes.IndexByte(line, '\n'); i >= 0 {
-		line = line[:i]
+	start, end = s.lines[n-1], len(s.text)
+	if n < len(s.lines) {
+		end = s.lines[n] - 1
 	}
-	return strings.ToValidUTF8(string(bytes.TrimRight(line, "\r")), "\uFFFD")
+	for end > start && s.text[end-1] == '\r' {
+		end--
+	}
+	return start, end
 }

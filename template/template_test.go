@@ -175,7 +175,7 @@ func TestVarErrors(t *testing.T) {
 	want := `-except: cannot use -except: there is no build called "xx"
     did you mean "x"?
 -only: cannot use -only: there is no build called "y"
-    did you mean "x"?
+    the builds are x
 -var a: cannot evaluate variables.a: the variable "nope" is not defined
     add "nope" to the variables section
 bad.json:2:7: cannot use the variable a: a text is expected, not a list
@@ -270,6 +270,35 @@ db(y): all{u:"uuid-3" inline:["db"]} !shell > manifest{} > a{} bee{} c{keep_inpu
 	in.Only, in.Except = []string{"web", "x"}, []string{"x", "bee"}
 	if got := describe(in); got != "web(x): all{u:\"uuid-1\" inline:\"other\" more:1} some{} > manifest{} > a{}\n" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A template may be one line, and have a fault in every word.
+func TestManyFaults(t *testing.T) {
+	report := func(n int) (string, time.Duration) {
+		var b strings.Builder
+		b.WriteString(`{"builders": [{"type": "x", "o": [`)
+		for range n {
+			b.WriteString("\"ü {{user `nope`}}\", ")
+		}
+		b.WriteString(`""]}]}`)
+		begun := time.Now()
+		tmpl, errs := template.Parse("t.json", []byte(b.String()))
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		_, errs = tmpl.Evaluate(inputs())
+		if len(errs) != n || errs[n-1].Pos.Column != 34+(n-1)*21+6 {
+			t.Fatalf("%d errors, the last one at %v", len(errs), errs[n-1].Pos)
+		}
+		return errs.Error(), time.Since(begun)
+	}
+	text, short := report(2000)
+	if n := strings.Count(text, "is not defined"); n != 50 || !strings.HasSuffix(text, "\nand 1950 more") {
+		t.Errorf("%d errors are printed, then %q", n, text[len(text)-20:])
+	}
+	if _, long := report(20000); long > 30*short+time.Second {
+		t.Errorf("10 times the faults take %s, not %s", long, short)
 	}
 }
 

@@ -3,6 +3,7 @@ package interp
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 )
 
 // Fault is one thing wrong in a template string.
@@ -53,10 +54,15 @@ func (fs Faults) err() error {
 	return fs
 }
 
-// Nearest returns the known name that name was most likely meant to be, or "" if none is near.
+// Nearest returns the known name that name was most likely meant to be, or "" if none is near. A near name has
+// something in common with it: no letter is near another one.
 func Nearest(name string, known []string) string {
-	best, least := "", 1+max(1, len([]rune(name))/3)
+	n := utf8.RuneCountInString(name)
+	best, least := "", min(1+max(1, n/3), max(1, n))
 	for _, k := range known {
+		if d := utf8.RuneCountInString(k) - n; max(d, -d) > least {
+			continue
+		}
 		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least || d == least && best != "" && k < best {
 			best, least = k, d
 		}

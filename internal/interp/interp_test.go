@@ -262,8 +262,8 @@ func TestPlainAndWaits(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	known := []string{"ami_name", "ami_users", "region"}
-	for in, want := range map[string]string{"ami_nmae": "ami_name", "AMI_NAME": "ami_name", "regin": "region", "instance": "", "": ""} {
+	known := []string{"ami_name", "ami_users", "region", "a", "ab"}
+	for in, want := range map[string]string{"x": "", "A": "a", "ax": "a", "abx": "ab", "ami_nmae": "ami_name", "AMI_NAME": "ami_name", "regin": "region", "instance": "", "": ""} {
 		if got := interp.Nearest(in, known); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", in, got, want)
 		}
