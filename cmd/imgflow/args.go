@@ -2,7 +2,9 @@ package main
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -26,7 +28,10 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		return nil, usagef("cannot use %s before the command: flags stand behind it, as in `imgflow run %s ...`", name, name)
 	}
 	if name == "help" {
-		if len(args) > 2 && app.Command(args[2]) == nil {
+		if len(args) < 3 || slices.Contains([]string{"help", "-help", "--help", "-h", "--h"}, args[2]) {
+			return args[:2], nil
+		}
+		if app.Command(args[2]) == nil {
 			return nil, unknownCommand(app, args[2])
 		}
 		return args, nil
@@ -46,7 +51,7 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 			rest = append(rest, a)
 			continue
 		}
-		key, _, hasValue := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		key, value, hasValue := strings.Cut(strings.TrimLeft(a, "-"), "=")
 		if key == "help" || key == "h" {
 			return []string{args[0], "help", cmd.Name}, nil
 		}
@@ -55,19 +60,46 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 			return nil, usagef("cannot use %s: `imgflow %s` has no such flag%s; `imgflow help %s` lists them", dashed(a, key), name, suggestFlag(cmd, key), name)
 		}
 		flags = append(flags, a)
-		if _, isBool := f.(*cli.BoolFlag); isBool || hasValue {
+		if _, isBool := f.(*cli.BoolFlag); isBool && !hasValue {
 			continue
 		}
-		if i+1 == len(args) {
-			return nil, usagef("cannot use %s: it needs a value, as in %s=VALUE", a, a)
+		if !hasValue {
+			if i+1 == len(args) {
+				return nil, usagef("cannot use %s: it needs a value, as in %s=VALUE", a, a)
+			}
+			i++
+			value = args[i]
+			flags = append(flags, value)
 		}
-		i++
-		flags = append(flags, args[i])
+		if want := wants(f, value); want != "" {
+			return nil, usagef("cannot use %s=%s: it must be %s", dashed(a, key), value, want)
+		}
 	}
 	if len(rest) > 0 {
 		rest = slices.Insert(rest, 0, "--")
 	}
 	return slices.Concat(args[:2], flags, rest), nil
+}
+
+// wants says what the value of a flag must be, if it is not.
+func wants(f cli.Flag, value string) string {
+	var err error
+	var want string
+	switch f.(type) {
+	case *cli.IntFlag:
+		want = "a whole number"
+		_, err = strconv.ParseInt(value, 0, 0)
+	case *cli.DurationFlag:
+		want = "a time such as 90s, 30m or 2h"
+		_, err = time.ParseDuration(value)
+	case *cli.BoolFlag:
+		want = "true or false"
+		_, err = strconv.ParseBool(value)
+	}
+	if err != nil {
+		return want
+	}
+	return ""
 }
 
 func unknownCommand(app *cli.App, name string) error {
@@ -116,9 +148,9 @@ func suggest(name string, names []string) string {
 }
 
 // nearest returns the word that takes the fewest edits to become, if that is
-// few enough to have been meant.
+// few enough to have been meant: some of the word has to stay.
 func nearest(word string, words []string) string {
-	best, least := "", max(1, len(word)/3)+1
+	best, least := "", min(max(1, len(word)/3)+1, len(word))
 	for _, w := range words {
 		if d := edits(strings.ToLower(word), w); d < least {
 			best, least = w, d

@@ -14,6 +14,7 @@ func testApp() *cli.App {
 		Name: "run", Aliases: []string{"build"},
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "var"}, &cli.StringFlag{Name: "on-error"},
+			&cli.IntFlag{Name: "parallel-builds"}, &cli.DurationFlag{Name: "max-lifetime"},
 			&cli.BoolFlag{Name: "color", Value: true}, &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}},
 		},
 	}, {Name: "resume"}}}
@@ -33,6 +34,11 @@ func TestArrange(t *testing.T) {
 		"-v":                                    "version",
 		"--help":                                "help",
 		"help resume":                           "help resume",
+		"help":                                  "help",
+		"help --help":                           "help",
+		"help help":                             "help",
+		"run -parallel-builds 2 t.json":         "run -parallel-builds 2 -- t.json",
+		"run --max-lifetime=90m t.json":         "run --max-lifetime=90m -- t.json",
 	} {
 		got, err := arrange(testApp(), append([]string{"imgflow"}, strings.Fields(in)...))
 		if err != nil || strings.Join(got[1:], " ") != want {
@@ -43,13 +49,17 @@ func TestArrange(t *testing.T) {
 
 func TestArrangeRefuses(t *testing.T) {
 	for in, want := range map[string]string{
-		"rum t.json":             "did you mean `run`?",
-		"help resum":             "did you mean `resume`?",
-		"run -vra a=b t.json":    "cannot use -vra: `imgflow run` has no such flag; did you mean -var?",
-		"run t.json --on-eror=x": "cannot use --on-eror: `imgflow run` has no such flag; did you mean -on-error?",
-		"run t.json -var":        "cannot use -var: it needs a value",
-		"run t.json -zzzzzz":     "cannot use -zzzzzz",
-		"-color=false run":       "flags stand behind it",
+		"rum t.json":                     "did you mean `run`?",
+		"help resum":                     "did you mean `resume`?",
+		"run -vra a=b t.json":            "cannot use -vra: `imgflow run` has no such flag; did you mean -var?",
+		"run t.json --on-eror=x":         "cannot use --on-eror: `imgflow run` has no such flag; did you mean -on-error?",
+		"run t.json -var":                "cannot use -var: it needs a value",
+		"run t.json -zzzzzz":             "cannot use -zzzzzz",
+		"-color=false run":               "flags stand behind it",
+		"run --parallel-builds=x t.json": "cannot use --parallel-builds=x: it must be a whole number",
+		"run -parallel-builds x t.json":  "cannot use -parallel-builds=x: it must be a whole number",
+		"run -max-lifetime=3d t.json":    "cannot use -max-lifetime=3d: it must be a time such as",
+		"run -color=maybe t.json":        "cannot use -color=maybe: it must be true or false",
 	} {
 		_, err := arrange(testApp(), append([]string{"imgflow"}, strings.Fields(in)...))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -69,6 +79,9 @@ func TestEdits(t *testing.T) {
 	}
 	if got := nearest("frobnicate", []string{"run", "list"}); got != "" {
 		t.Errorf("nearest to nothing: %q", got)
+	}
+	if got := nearest("x", []string{"f", "h"}); got != "" {
+		t.Errorf("a letter is near to %q, which has nothing of it", got)
 	}
 	if !slices.Contains([]string{"list"}, nearest("LIST", []string{"list"})) {
 		t.Error("the case of letters matters")

@@ -51,9 +51,6 @@ type doomed struct {
 }
 
 func destroy(c *cli.Context) error {
-	if !c.Bool("yes") && !c.Bool("dry-run") && !canAsk() {
-		return usagef("cannot destroy without asking, and there is no terminal to ask at: give --yes, or --dry-run to see what there is")
-	}
 	home, err := openHome()
 	if err != nil {
 		return err
@@ -61,6 +58,9 @@ func destroy(c *cli.Context) error {
 	if c.Bool("orphans") {
 		if c.Args().Len() > 0 || c.Bool("all") || c.Bool("artifacts") {
 			return usagef("cannot look for orphans and for runs at once: --orphans takes --older-than, --region and --local")
+		}
+		if err := canAgree(c); err != nil {
+			return err
 		}
 		return destroyOrphans(c, home)
 	}
@@ -71,6 +71,9 @@ func destroy(c *cli.Context) error {
 	}
 	ids, err := doomedRuns(c, home)
 	if err != nil {
+		return err
+	}
+	if err := canAgree(c); err != nil {
 		return err
 	}
 	ls := lines(c, c.App.Writer)
@@ -117,6 +120,14 @@ func destroy(c *cli.Context) error {
 		}
 	}
 	return joined(problems)
+}
+
+// canAgree tells whether anybody has agreed to a removal, or can be asked.
+func canAgree(c *cli.Context) error {
+	if c.Bool("yes") || c.Bool("dry-run") || canAsk() {
+		return nil
+	}
+	return usagef("cannot destroy without asking, and there is no terminal to ask at: give --yes, or --dry-run to see what there is")
 }
 
 func agreed(n int) bool {

@@ -66,6 +66,9 @@ func planned(c *cli.Context) (*dag.Graph, *dag.Plan, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if id, err = home.Resolve(id); err != nil {
+			return nil, nil, &exitError{exitUsage, err}
+		}
 		run, err := home.Open(id)
 		if err != nil {
 			return nil, nil, err
