@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -36,22 +35,13 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 	if err != nil {
 		return Image{}, err
 	}
-	source := s.Source.Value()
-	description, err := source.late("ami_description", s.Description)
-	if err != nil {
-		return Image{}, err
-	}
-	tags, err := source.lateTags("tags", s.Tags)
-	if err != nil {
-		return Image{}, err
-	}
-	snapshotTags, err := source.lateTags("snapshot_tags", s.SnapshotTags)
+	description, specs, err := c.words(t, s.Source.Value(), s.Description, s.Tags, s.SnapshotTags)
 	if err != nil {
 		return Image{}, err
 	}
 	in := &ec2.CopyImageInput{
 		ClientToken: ptr(clientToken(t.Token, 0)), Name: &of.Name, Description: optional(description), SourceImageId: &of.ID, SourceRegion: &of.Region,
-		TagSpecifications: append(tagged(c.tags(t, tags), types.ResourceTypeImage), tagged(c.tags(t, over(tags, snapshotTags)), types.ResourceTypeSnapshot)...),
+		TagSpecifications: specs,
 	}
 	if s.Minutes > 0 {
 		in.SnapshotCopyCompletionDurationMinutes = ptr(int64(s.Minutes))

@@ -51,22 +51,13 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	if err != nil {
 		return Image{}, err
 	}
-	source := s.Source.Value()
-	description, err := source.late("ami_description", s.Description)
-	if err != nil {
-		return Image{}, err
-	}
-	tags, err := source.lateTags("tags", s.Tags)
-	if err != nil {
-		return Image{}, err
-	}
-	snapshotTags, err := source.lateTags("snapshot_tags", s.SnapshotTags)
+	description, specs, err := c.words(t, s.Source.Value(), s.Description, s.Tags, s.SnapshotTags)
 	if err != nil {
 		return Image{}, err
 	}
 	in := &ec2.CreateImageInput{
 		InstanceId: &from.ID, Name: &s.Name, Description: optional(description),
-		TagSpecifications: append(tagged(c.tags(t, tags), types.ResourceTypeImage), tagged(c.tags(t, over(tags, snapshotTags)), types.ResourceTypeSnapshot)...),
+		TagSpecifications: specs,
 	}
 	for _, d := range s.Mappings {
 		in.BlockDeviceMappings = append(in.BlockDeviceMappings, d.mapping())
@@ -85,6 +76,22 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 		}
 	}
 	return Image{}, fault(doing, "CreateImage", 0, err)
+}
+
+// words evaluates the description of an image and the tags of it and its
+// snapshots, which have the image's beside their own.
+func (c *Cloud) words(t *dag.Task, source SourceImage, description string, tags, snapshotTags map[string]string) (string, []types.TagSpecification, error) {
+	description, err := source.late("ami_description", description)
+	if err != nil {
+		return "", nil, err
+	}
+	if tags, err = source.lateTags("tags", tags); err != nil {
+		return "", nil, err
+	}
+	if snapshotTags, err = source.lateTags("snapshot_tags", snapshotTags); err != nil {
+		return "", nil, err
+	}
+	return description, append(tagged(c.tags(t, tags), types.ResourceTypeImage), tagged(c.tags(t, over(tags, snapshotTags)), types.ResourceTypeSnapshot)...), nil
 }
 
 // image is the one that a task has made.
