@@ -1,4 +1,4 @@
-// Imgflow builds machine images from templates, and loses nothing on the way:
+// Command imgflow builds machine images from templates, and loses nothing on the way:
 // what was interrupted goes on with `imgflow resume`, what was made is removed
 // with `imgflow destroy`. `imgflow help` shows its commands.
 //
