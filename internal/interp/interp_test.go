@@ -255,8 +255,8 @@ func TestPlainAndWaits(t *testing.T) {
 	if len(fs) != 2 || fs[0].Offset != 5 || fs[1].Offset != 16 || !strings.Contains(fs[1].Text, "{{ build `ID` }} is known only at build time") {
 		t.Errorf("Plain: %v", err)
 	}
-	waits, err := interp.Waits("{{if .A.B}}{{build `C`}}{{end}}{{.}}")
-	if got := fmt.Sprint(waits); err != nil || got != "[{{ .A }} {{ build `C` }} {{ . }}]" {
+	waits, err := interp.Waits("{{if .A.B}}{{build `C`}}{{end}}{{.}}{{$.D}}")
+	if got := fmt.Sprint(waits); err != nil || got != "[{{ .A }} {{ build `C` }} {{ . }} {{ .D }}]" {
 		t.Errorf("Waits = %s, %v", got, err)
 	}
 }

@@ -111,6 +111,10 @@ func Waits(text string) ([]Pending, error) {
 		switch n := n.(type) {
 		case *parse.FieldNode:
 			list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[0]})
+		case *parse.VariableNode:
+			if n.Ident[0] == "$" && len(n.Ident) > 1 { // $.A is .A
+				list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[1]})
+			}
 		case *parse.DotNode:
 			list = append(list, Pending{Offset: int(n.Position()), Field: "."})
 		case *parse.CommandNode:

@@ -186,10 +186,13 @@ type checker interface{ Check() []dag.Fault }
 // check decodes the options into x, lets it check itself, and finds the places of its faults.
 func (c *compiler) check(x checker, what, path string, at template.Pos, v template.Value) {
 	d := newDecoder(Scope{What: what, Pos: at, Path: path, Secrets: c.secrets, Files: c.files})
+	if _, ok := x.(Commoner); ok {
+		d.also = commonOptions
+	}
 	d.into(v, x)
 	c.errs = append(c.errs, d.errs...)
 	for _, f := range x.Check() {
-		if d.wrong[root(f.Field)] {
+		if d.reported(f.Field) {
 			continue // a consequence of what is reported already
 		}
 		if f.Field == "" {
@@ -207,14 +210,6 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 			c.errs.Add(at, "", "cannot run %s: %v", what, err)
 		}
 	}
-}
-
-// root returns the option of the outer struct that a field path begins with.
-func root(path string) string {
-	if i := strings.IndexAny(path, ".["); i >= 0 {
-		return path[:i]
-	}
-	return path
 }
 
 // find returns the place of the value at a path such as a[0].b below v. If it is not there, the place is that of

@@ -270,6 +270,37 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+// A fault hides its consequences, and nothing else.
+func TestConsequences(t *testing.T) {
+	for src, want := range map[string][]string{
+		`"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s", "disks": [{"volume_size": "big"}, {}, {"volume_siez": 1}]}]`: {
+			`t.json:1:99: cannot use disks[0].volume_size: a whole number is expected, not "big"`,
+			`t.json:1:107: cannot use disks[1].volume_size: it must be more than 0`,
+			`t.json:1:112: cannot use disks[2].volume_siez: test has no such option (did you mean "volume_size"?)`,
+		},
+		`"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s", "tags": [{"a": [], "b": ""}]}]`: {
+			`t.json:1:88: cannot use tags[0].a: a text is expected, not a list`,
+			`t.json:1:81: cannot use tags.b: it is empty`,
+		},
+		`"builders": [{"type": "test", "ami_nmae": "abc", "instance_type": "s"}], "provisioners": [{"type": "shell", "inlin": ["x"], "timeot": "1s"}]`: {
+			`t.json:1:32: cannot use ami_nmae: test has no such option (did you mean "ami_name"?)`,
+			`t.json:1:110: cannot use inlin: shell has no such option (did you mean "inline"?)`,
+			`t.json:1:126: cannot use timeot: shell has no such option (did you mean "timeout"?)`,
+		},
+	} {
+		_, _, errs := build(t, "{"+src+"}", false)
+		var got []string
+		for _, e := range errs {
+			got = append(got, e.Error())
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\ngot\n%s\nwant\n%s", src, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
 // validate accepts what is known but cannot run.
 func TestValidOnly(t *testing.T) {
 	src := `{"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s"}], "provisioners": [{"type": "powershell", "inline": ["x"]}]}`

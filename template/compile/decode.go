@@ -33,8 +33,9 @@ func Decode(v template.Value, into any, s Scope) template.Errors {
 type decoder struct {
 	Scope
 	errs  template.Errors
-	wrong map[string]bool // options of the outer struct that have been reported
-	root  string          // option of the outer struct being decoded
+	also  []string        // options that somebody else reads
+	wrong map[string]bool // paths of options that have been reported
+	above map[string]bool // paths of what holds an option that has been reported
 }
 
 func newDecoder(s Scope) *decoder {
@@ -44,7 +45,7 @@ func newDecoder(s Scope) *decoder {
 	if s.Files == nil {
 		s.Files = &Files{}
 	}
-	return &decoder{Scope: s, wrong: map[string]bool{}}
+	return &decoder{Scope: s, wrong: map[string]bool{}, above: map[string]bool{}}
 }
 
 func (d *decoder) into(v template.Value, x any) {
@@ -52,9 +53,34 @@ func (d *decoder) into(v template.Value, x any) {
 }
 
 func (d *decoder) err(p template.Pos, hint, path, format string, args ...any) {
-	d.wrong[d.root] = true
+	d.mark(path)
 	d.errs.Add(p, hint, "cannot use %s: %s", path, fmt.Sprintf(format, args...))
 }
+
+// mark notes that something about the option at a path has been reported.
+func (d *decoder) mark(path string) {
+	d.wrong[path] = true
+	for up := outer(path); up != "" && !d.above[up]; up = outer(up) {
+		d.above[up] = true
+	}
+}
+
+// reported says whether a fault at a path may be a consequence of one that has been reported: of the same option, of
+// what it is a part of, or of a part of it.
+func (d *decoder) reported(path string) bool {
+	if d.above[path] {
+		return true
+	}
+	for ; path != ""; path = outer(path) {
+		if d.wrong[path] {
+			return true
+		}
+	}
+	return false
+}
+
+// outer returns the path of what holds the option at a path such as a[0].b, or "".
+func outer(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
 // option is a field of a struct as templates see it.
 type option struct {
@@ -126,24 +152,32 @@ var renamed = map[string]string{
 func (d *decoder) object(v template.Value, into reflect.Value, prefix string, outer option) {
 	opts := options(into)
 	var known []string
+	if prefix == "" {
+		known = slices.Clone(d.also)
+	}
 	for _, o := range opts {
 		if o.replacement() == "" {
 			known = append(known, o.name)
 		}
 	}
-	for _, f := range v.Fields {
-		if prefix == "" {
-			d.root = f.Name
+	// An option that is there under a wrong name is not missing as well.
+	meant := func(name string) {
+		if _, given := v.Get(name); !given {
+			d.mark(prefix + name)
 		}
+	}
+	for _, f := range v.Fields {
 		path := prefix + f.Name
 		i := slices.IndexFunc(opts, func(o option) bool { return o.name == f.Name })
 		if i < 0 {
 			if to := renamed[f.Name]; slices.Contains(known, to) {
+				meant(to)
 				d.err(f.Pos, "", path, "it is called %s now", to)
 				continue
 			}
 			hint := ""
 			if near := interp.Nearest(f.Name, known); near != "" {
+				meant(near)
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			d.err(f.Pos, hint, path, "%s has no such option", d.What)
@@ -154,6 +188,7 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 			o.late, o.fields = true, outer.fields
 		}
 		if to := o.replacement(); to != "" {
+			meant(to)
 			d.err(f.Pos, "", path, "it is called %s now", to)
 			continue
 		}
@@ -170,11 +205,8 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 		d.value(f.Value, o.field, path, o)
 	}
 	for _, o := range opts {
-		if prefix == "" {
-			d.root = o.name
-		}
 		given, ok := v.Get(o.name)
-		if !o.has("required") || given.Kind == template.Faulty || d.wrong[d.root] {
+		if !o.has("required") || d.reported(prefix+o.name) {
 			continue
 		}
 		at := v.Pos
@@ -182,7 +214,7 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 			at = d.Pos
 		}
 		if !ok || given.Kind == template.Null {
-			d.wrong[d.root] = true
+			d.mark(prefix + o.name)
 			d.errs.Add(at, "", "cannot use %s: the option %s is missing", d.What, prefix+o.name)
 		} else if o.field.IsZero() {
 			d.err(given.Pos, "", prefix+o.name, "it is empty")
@@ -199,7 +231,7 @@ var (
 // value decodes v into a field.
 func (d *decoder) value(v template.Value, into reflect.Value, path string, o option) {
 	if v.Kind == template.Faulty {
-		d.wrong[d.root] = true
+		d.mark(path)
 		return
 	}
 	switch into.Type() {
@@ -284,20 +316,55 @@ func (d *decoder) text(v template.Value, path string, o option) (string, bool) {
 	}
 	ok := err == nil
 	for _, w := range waits {
-		name, hint := w.Field, ""
-		if w.Field == "" {
-			name = "build"
+		if hint, known := o.knows(w); !known {
+			d.err(v.Pos, hint, path, "%s means nothing here", w)
+			ok = false
 		}
-		if o.fields == nil || slices.Contains(o.fields, name) {
-			continue
-		}
-		if near := interp.Nearest(name, o.fields); near != "" && near != "build" {
-			hint = fmt.Sprintf("did you mean {{ .%s }}?", near)
-		}
-		d.err(v.Pos, hint, path, "%s means nothing here", w)
-		ok = false
 	}
 	return v.Text, ok
+}
+
+// buildValues are what {{ build `…` }} knows when a machine stands. The first ones are known without it.
+var buildValues = []string{"BuildRegion", "SourceAMI", "SourceAMICreationDate", "SourceAMIName", "SourceAMIOwner", "SourceAMIOwnerName",
+	"ConnType", "Host", "ID", "PackerHTTPAddr", "PackerHTTPIP", "PackerHTTPPort", "PackerRunUUID", "Password", "Port",
+	"SSHAgentAuth", "SSHPrivateKey", "SSHPrivateKeyFile", "SSHPublicKey", "User", "WinRMPassword"}
+
+// knows says whether a build-time value may stand in a late option, and if not, what else may.
+func (o option) knows(w interp.Pending) (hint string, ok bool) {
+	var fields, values []string
+	for _, name := range o.fields {
+		if name != "build" {
+			fields = append(fields, name)
+		}
+		if slices.Contains(buildValues, name) {
+			values = append(values, name)
+		}
+	}
+	if values == nil { // else the option is evaluated when no more than these are known
+		values = buildValues
+	}
+	name, known := w.Field, fields
+	show := func(name string) string { return interp.Pending{Field: name}.String() }
+	switch {
+	case w.Field != "":
+		ok = o.fields == nil || slices.Contains(fields, w.Field)
+	case o.fields != nil && !slices.Contains(o.fields, "build"):
+		name = ""
+	default:
+		ok = w.Build == "" || slices.Contains(values, w.Build)
+		name, known = w.Build, values
+		show = func(name string) string { return interp.Pending{Build: name}.String() }
+	}
+	if ok || len(known) == 0 {
+		return "", ok
+	}
+	if near := interp.Nearest(name, known); near != "" {
+		return "did you mean " + show(near) + "?", false
+	}
+	if len(known) == 1 {
+		return "only " + show(known[0]) + " does", false
+	}
+	return fmt.Sprintf("%s does, and %s", show(known[0]), strings.Join(known[1:], ", ")), false
 }
 
 // secret seals what the user wrote. A late text is left as it is, since it is not final: its step evaluates it
@@ -512,7 +579,9 @@ func (d *decoder) mapping(v template.Value, into reflect.Value, path string, o o
 				continue
 			}
 			x := reflect.New(into.Type().Elem()).Elem()
-			d.value(f.Value, x, at+"."+name, o)
+			if d.value(f.Value, x, at+"."+name, o); d.reported(at + "." + name) {
+				d.mark(path + "." + name) // as the struct's own faults call it
+			}
 			m.SetMapIndex(reflect.ValueOf(name).Convert(into.Type().Key()), x)
 		}
 	}

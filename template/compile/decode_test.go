@@ -61,6 +61,7 @@ type all struct {
 	Blocks  []Embedded        `json:"blocks" option:"late=SourceAMI"`
 	Late    dag.Secret        `json:"late" option:"late"`
 	Command string            `json:"command" option:"late=Path+Vars+build"`
+	Image   string            `json:"image" option:"late=SourceAMI+build"`
 	Secret  dag.Secret        `json:"secret"`
 	Script  dag.File          `json:"script"`
 	Scripts []dag.File        `json:"scripts"`
@@ -169,7 +170,19 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"name": [1]}`, &must{}, `2:29: cannot use name: a text is expected, not a list | `},
 		{`{"name": "n", "sub": [{}]}`, &must{}, `2:42: cannot use x: the option sub[0].name is missing | `},
 		{`{"name": "n", "odd": 1}`, &must{}, `2:41: cannot use odd: options of the type chan int cannot be read | this is a defect of imgflow: please report it`},
-		{`{"blocks": [{"region": "{{.X}}"}]}`, &all{}, `2:43: cannot use blocks[0].region: {{ .X }} means nothing here | `},
+		{`{"blocks": [{"region": "{{.X}}"}]}`, &all{}, `2:43: cannot use blocks[0].region: {{ .X }} means nothing here | only {{ .SourceAMI }} does`},
+		{`{"command": "{{.Xyz}}"}`, &all{}, `2:32: cannot use command: {{ .Xyz }} means nothing here | {{ .Path }} does, and Vars`},
+		{`{"command": "{{ $.Xyz }}"}`, &all{}, `2:32: cannot use command: {{ .Xyz }} means nothing here | {{ .Path }} does, and Vars`},
+		{"{\"command\": \"{{build `Hots`}} {{build `ID`}} {{build (print `I` `D`)}}\"}", &all{},
+			"2:32: cannot use command: {{ build `Hots` }} means nothing here | did you mean {{ build `Host` }}?"},
+		{"{\"tags\": {\"a\": \"{{build `Nope`}}\"}}", &all{},
+			"2:35: cannot use tags.a: {{ build `Nope` }} means nothing here | {{ build `BuildRegion` }} does, and SourceAMI, SourceAMICreationDate, SourceAMIName, SourceAMIOwner, SourceAMIOwnerName, ConnType, Host, ID, PackerHTTPAddr, PackerHTTPIP, PackerHTTPPort, PackerRunUUID, Password, Port, SSHAgentAuth, SSHPrivateKey, SSHPrivateKeyFile, SSHPublicKey, User, WinRMPassword"},
+		{"{\"image\": \"{{build `SourceAMI`}}{{build `ID`}}\"}", &all{},
+			"2:30: cannot use image: {{ build `ID` }} means nothing here | only {{ build `SourceAMI` }} does"},
+		{"{\"blocks\": [{\"region\": \"{{build `ID`}}\"}]}", &all{}, "2:43: cannot use blocks[0].region: {{ build `ID` }} means nothing here | only {{ .SourceAMI }} does"},
+		{`{"nmae": "n"}`, &must{}, `2:21: cannot use nmae: x has no such option | did you mean "name"?`},
+		{`{"name": "n", "sub": [{"name": []}, {}]}`, &must{}, `2:51: cannot use sub[0].name: a text is expected, not a list | 
+2:56: cannot use x: the option sub[1].name is missing | `},
 		{`{"wait": 5}`, &all{}, `2:29: cannot use wait: a duration needs a unit | write "5s" for seconds or "5m" for minutes`},
 		{`{"wait": "5 minutes"}`, &all{}, `2:29: cannot use wait: "5 minutes" is not a duration | write it as "90s", "5m" or "1h30m"`},
 		{`{"bool": "perhaps"}`, &all{}, `2:29: cannot use bool: true or false is expected, not "perhaps" | `},

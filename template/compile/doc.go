@@ -17,7 +17,8 @@
 //	unsupported   using it is an error that says "not supported yet"
 //	deprecated=x  using it is an error that names x
 //	late          the text, or each text and key in it, is a source for interp.Late: it may hold build-time actions
-//	late=A+B      the same, but only {{ .A }} and {{ .B }}; the word build allows {{ build `…` }}
+//	late=A+B      the same, but only {{ .A }} and {{ .B }}; the word build allows {{ build `…` }}, of
+//	              every build value, or if A or B is one itself, of those that are listed
 //	flatten       the options of the struct are options of the one around it
 //	-             not an option
 //
