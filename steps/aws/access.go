@@ -221,6 +221,7 @@ func (a Access) httpClient() *awshttp.BuildableClient {
 func (a Access) client(cfg awssdk.Config, region string, pace *governor) *ec2.Client {
 	return ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.Retryer = pace
+		o.APIOptions = append(o.APIOptions, doubtful)
 		if a.CustomEndpointEC2 != "" && (a.Region == "" || a.Region == region || isLoopback(a.CustomEndpointEC2)) {
 			o.BaseEndpoint = &a.CustomEndpointEC2
 		}

@@ -171,18 +171,18 @@ func TestGraphOfADefaultBuild(t *testing.T) {
 		names = append(names, n.Name)
 	}
 	slices.Sort(names)
-	want := "admit connect group host-key image image-ready key keypair launch name-check network regroup source stop wait"
+	want := "access admit connect group host-key image image-ready key keypair launch name-check network regroup source stop wait"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("steps: %s, want %s", got, want)
 	}
 	needs := func(n, of string) bool { return slices.Contains(at[n].Needs, at[of].Key) }
-	for _, edge := range [][2]string{{"launch", "name-check"}, {"launch", "source"}, {"launch", "keypair"}, {"launch", "group"}, {"launch", "admit"},
+	for _, edge := range [][2]string{{"source", "access"}, {"name-check", "access"}, {"network", "access"}, {"keypair", "access"}, {"group", "access"}, {"launch", "name-check"}, {"launch", "source"}, {"launch", "keypair"}, {"launch", "group"}, {"launch", "admit"},
 		{"wait", "launch"}, {"regroup", "connect"}, {"stop", "connect"}, {"image", "stop"}, {"image", "regroup"}, {"image-ready", "image"}} {
 		if !needs(edge[0], edge[1]) {
 			t.Errorf("%s does not wait for %s", edge[0], edge[1])
 		}
 	}
-	if needs("keypair", "group") || needs("group", "source") || needs("stop", "regroup") {
+	if needs("keypair", "group") || needs("group", "keypair") || needs("group", "source") || needs("stop", "regroup") {
 		t.Error("steps wait for what they do not need")
 	}
 	for _, thing := range []string{"keypair", "group", "launch", "image"} {

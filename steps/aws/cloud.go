@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -155,13 +156,13 @@ func (c *Cloud) at(ctx context.Context, p Place) (*site, error) {
 	var client *ec2.Client
 	if c.o.Endpoint != "" {
 		client = ec2.New(ec2.Options{
-			Region: p.Region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(),
+			Region: p.Region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(), APIOptions: []func(*middleware.Stack) error{doubtful},
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")),
 		})
 	} else {
 		cfg, err := a.configure(ctx, p.Region, c.o.Secret)
 		if err != nil {
-			return nil, err
+			return nil, dag.NotMade(err)
 		}
 		client = a.client(cfg, p.Region, pace)
 	}

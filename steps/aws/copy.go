@@ -57,5 +57,5 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 			return image, nil
 		}
 	}
-	return Image{}, fault("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err)
+	return Image{}, unmade("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err)
 }

@@ -6,19 +6,20 @@
 // [EBS] holds the options. Machine adds the steps up to a reached machine,
 // Capture those from there to the finished image:
 //
-//	source ─────────┬─ launch ─ wait ─ connect ─ (provisioners) ─┬─ stop ──┬─ image ─ image-ready ─┬─ share, imds, deprecate, protect
-//	name-check ─────┤                                            └ regroup ┘                       └─ copy-REGION ─ copy-ready-REGION ─ ...
-//	network ─ group ─ admit ─┤
-//	key ─ keypair ──┤
-//	host-key ───────┘
+//	access ┬─ source ──────────┬─ launch ─ wait ─ connect ─ (provisioners) ─┬─ stop ──┬─ image ─ image-ready ─┬─ share, imds, deprecate, protect
+//	       ├─ name-check ──────┤                                            └ regroup ┘                       └─ copy-REGION ─ copy-ready-REGION ─ ...
+//	       ├─ network ─ group ─ admit ─┤
+//	key ───┴─ keypair ─────────┤
+//	host-key ──────────────────┘
 //
-// The key pair goes right after the launch. Regroup moves the instance into the
+// Access asks EC2 whether it takes the credentials, so that bad ones are reported
+// once and before anything is made. The key pair goes right after the launch. Regroup moves the instance into the
 // default group of its VPC while it stops, so that the temporary group goes while
 // the image is made. The instance goes when the image is ready. What is done to
 // a finished image comes in steps of their own, each a goal: when one fails, the
 // image stays, and a resume does only what is missing.
 //
-// A default build makes 14 calls, which a test counts, and the looks of its waits:
+// A default build makes 15 calls, which a test counts, and the looks of its waits:
 // about eight where everything goes as fast as it can, and one every few seconds
 // for all builds of an account and region together where it does not.
 //
@@ -37,10 +38,12 @@
 // made in the last seconds before a crash; a longer one delays every resume.
 //
 // What an error of EC2 means (may pass, not there yet, made before, no room,
-// fails) is decided by one table, in errors.go, from its code, the call and the
+// refused, fails) is decided by one table, in errors.go, from its code, the call and the
 // age of the thing spoken of. Throttling, 5xx and broken connections are
 // retried within the call, at a pace that all callers of one account and region
-// share; what takes longer is retried by the engine.
+// share; what takes longer is retried by the engine. A call that was refused for
+// its credentials proves that nothing was made, unless an earlier attempt of it
+// had no answer.
 //
 // Waits have no deadline. One poller for each account and region serves all of
 // them with one call a round: quickly at first, every 5 to 10 s later.

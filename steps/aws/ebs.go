@@ -51,7 +51,11 @@ type parts struct {
 func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	p := &b.parts
 	tags := merged(b.RunTags, b.RunTag)
-	p.source = dag.Add(g, bd, "source", Source{Place: b.place, SourceOptions: b.SourceOptions, NeedHVM: b.needHVM()})
+	granted := func(region string) dag.Out[Granted] {
+		return dag.Add(g, bd, named("access", region, b.place.Region), CheckAccess{Place{b.place.Account, region}})
+	}
+	here := granted(b.place.Region)
+	p.source = dag.Add(g, bd, "source", Source{Place: b.place, SourceOptions: b.SourceOptions, NeedHVM: b.needHVM(), Granted: here})
 	late := dag.Out[SourceImage]{} // only who needs its words waits for it
 	if hasLate(tags) {
 		late = p.source
@@ -61,16 +65,16 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	if !b.SkipCreateAMI {
 		for _, r := range append([]string{b.place.Region}, b.copyRegions()...) {
 			launch.Checked = append(launch.Checked, dag.Add(g, bd, named("name-check", r, b.place.Region),
-				NameCheck{Place: Place{b.place.Account, r}, Name: b.AMIName, Force: b.force()}))
+				NameCheck{Place: Place{b.place.Account, r}, Name: b.AMIName, Force: b.force(), Granted: granted(r)}))
 		}
 	}
-	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType})
+	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType, Granted: here})
 	if b.temporaryKey() {
 		p.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: b.TemporaryKeyType, Bits: b.keyBits()})
-		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: b.place, Key: p.key, Name: b.TemporaryKeyName, Tags: tags, Source: late})
+		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: b.place, Key: p.key, Name: b.TemporaryKeyName, Tags: tags, Source: late, Granted: here})
 	}
 	if b.temporaryGroup() {
-		group := dag.Add(g, bd, "group", Group{Place: b.place, Network: launch.Network, Tags: tags, Source: late})
+		group := dag.Add(g, bd, "group", Group{Place: b.place, Network: launch.Network, Tags: tags, Source: late, Granted: here})
 		launch.Groups = []dag.Out[SecurityGroup]{group}
 		launch.Admitted = dag.Add(g, bd, "admit", Admit{Group: group, Ports: []int{b.port()}, CIDRs: b.cidrs(), Insist: b.SourcePublicIP})
 		p.temporary = true

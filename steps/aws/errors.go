@@ -17,11 +17,12 @@ import (
 type verdict int
 
 const (
-	fails  verdict = iota // nothing will change by itself
-	passes                // it may pass
-	absent                // the thing is not there, or not yet visible
-	exists                // it was made before: adopt it if it is ours
-	full                  // no capacity here: try the next place
+	fails   verdict = iota // nothing will change by itself
+	refused                // whoever calls may not: the call had no effect
+	passes                 // it may pass
+	absent                 // the thing is not there, or not yet visible
+	exists                 // it was made before: adopt it if it is ours
+	full                   // no capacity here: try the next place
 )
 
 // young is how long after its making a thing may still be denied by EC2.
@@ -92,14 +93,16 @@ var rules = []rule{
 	{"InstanceLimitExceeded", "", 0, fails, "end an instance or ask AWS for a higher limit"},
 	{"VcpuLimitExceeded", "", 0, fails, "end an instance or ask AWS for a higher limit"},
 
+	// Who calls is not known or may not do it.
+	{"AuthFailure", "", 0, refused, "look at the credentials: the access key, the secret key, this machine's clock, and whether the region is enabled in your AWS account"},
+	{"InvalidClientTokenId", "", 0, refused, "the access key does not exist: look at the credentials"},
+	{"SignatureDoesNotMatch", "", 0, refused, "the secret key is wrong, or this machine's clock"},
+	{"RequestExpired", "", 0, refused, "this machine's clock is wrong"},
+	{"ExpiredToken*", "", 0, refused, "get new credentials, then resume"},
+	{"UnauthorizedOperation", "", 0, refused, "the credentials lack this permission"},
+	{"AccessDenied*", "", 0, refused, "the credentials lack this permission"},
+
 	// What only the user can mend.
-	{"AuthFailure", "", 0, fails, "look at the credentials: the access key, the secret key, and this machine's clock"},
-	{"InvalidClientTokenId", "", 0, fails, "the access key does not exist: look at the credentials"},
-	{"SignatureDoesNotMatch", "", 0, fails, "the secret key is wrong, or this machine's clock"},
-	{"RequestExpired", "", 0, fails, "this machine's clock is wrong"},
-	{"ExpiredToken*", "", 0, fails, "get new credentials, then resume"},
-	{"UnauthorizedOperation", "", 0, fails, "the credentials lack this permission"},
-	{"AccessDenied*", "", 0, fails, "the credentials lack this permission"},
 	{"OptInRequired", "", 0, fails, "accept the terms of the image or enable the region in your AWS account"},
 	{"OperationNotPermitted", "TerminateInstances", 0, fails, "termination protection is on: switch it off"},
 	{"VPCIdNotSpecified", "", 0, fails, "there is no default VPC: set vpc_id and subnet_id"},
@@ -162,6 +165,9 @@ func fault(doing, call string, age time.Duration, err error) error {
 	r := judge(call, age, err)
 	text := &Error{Doing: doing, Call: call, Advice: r.advice, Err: err}
 	text.Code, text.Message = apiError(err)
+	if strings.Contains(text.Message, "valid region") {
+		text.Advice = "look at region: the endpoint that was called belongs to another one"
+	}
 	switch r.is {
 	case passes:
 		return dag.Retry(text, 0)
@@ -169,6 +175,35 @@ func fault(doing, call string, age time.Duration, err error) error {
 		text.absent = true
 	}
 	return text
+}
+
+// unmade is the fault of the call that makes a step's thing. Where whoever calls
+// was refused, and no earlier attempt of it may have had an effect, it proves
+// that nothing was made.
+func unmade(doing, call string, age time.Duration, err error) error {
+	f := fault(doing, call, age, err)
+	var before *afterDoubt
+	if (judge(call, age, err).is == refused || noCredentials(err)) && !errors.As(err, &before) {
+		return dag.NotMade(f)
+	}
+	return f
+}
+
+// afterDoubt is the last error of a call of which an earlier attempt may have had
+// an effect.
+type afterDoubt struct{ error }
+
+func (e *afterDoubt) Unwrap() error { return e.error }
+
+// noCredentials reports whether the call was never sent, since nobody could sign it.
+func noCredentials(err error) bool {
+	code, _ := apiError(err)
+	return code == "" && (strings.Contains(err.Error(), "get identity") || strings.Contains(err.Error(), "refresh cached credentials"))
+}
+
+// lacksPermission reports whether EC2 knows who calls, and does not let them.
+func lacksPermission(code string) bool {
+	return code == "UnauthorizedOperation" || strings.HasPrefix(code, "AccessDenied")
 }
 
 // Error is a failed call, in the user's words.
@@ -188,10 +223,10 @@ func (e *Error) Error() string {
 	switch {
 	case e.Code != "":
 		text += e.Code + ": " + strings.TrimSuffix(clip(e.Message, 400), ".")
-		if e.Code == "UnauthorizedOperation" || strings.HasPrefix(e.Code, "AccessDenied") {
+		if lacksPermission(e.Code) {
 			return text + " (the credentials lack the permission ec2:" + e.Call + ")"
 		}
-	case strings.Contains(e.Err.Error(), "get identity"), strings.Contains(e.Err.Error(), "refresh cached credentials"):
+	case noCredentials(e.Err):
 		return text + "no usable AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or access_key and secret_key in the template (" + clip(innermost(e.Err), 300) + ")"
 	default:
 		text += clip(innermost(e.Err), 300)

@@ -35,7 +35,7 @@ func TestJudge(t *testing.T) {
 		{"RunInstances", 0, ec2Error("VcpuLimitExceeded"), fails},
 		{"RunInstances", 0, ec2Error("SomethingNew"), fails},
 		{"RunInstances", 0, ec2Error("RequestLimitExceeded"), passes},
-		{"RunInstances", 0, ec2Error("ExpiredTokenException"), fails},
+		{"RunInstances", 0, ec2Error("ExpiredTokenException"), refused},
 		{"RunInstances", 0, &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 503}}, Err: errors.New("busy")}, passes},
 		{"RunInstances", 0, context.Canceled, fails},
 	} {
@@ -134,4 +134,9 @@ func TestPollerServesAllWaitsWithOneCall(t *testing.T) {
 	if err := <-ends; !errors.Is(err, context.Canceled) {
 		t.Errorf("after cancel: %v", err)
 	}
+}
+
+func isNotMade(err error) bool {
+	var not *dag.NotMadeError
+	return errors.As(err, &not)
 }

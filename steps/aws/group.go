@@ -18,6 +18,8 @@ type Group struct {
 	Network dag.Out[Network]     `json:"network"`
 	Tags    map[string]string    `json:"tags,omitempty" dag:"late"`
 	Source  dag.Out[SourceImage] `json:"source"` // what late words in Tags stand for, if there are any
+
+	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
 
 // SecurityGroup is a temporary security group.
@@ -56,13 +58,13 @@ func (s Group) Do(ctx context.Context, c *Cloud, t *dag.Task) (SecurityGroup, er
 		t.Say("created the security group %s", text(out.GroupId))
 		return SecurityGroup{s.Place, text(out.GroupId), t.Token, text(in.VpcId), now()}, nil
 	case judge("CreateSecurityGroup", 0, err).is != exists:
-		return SecurityGroup{}, fault(doing, "CreateSecurityGroup", 0, err)
+		return SecurityGroup{}, unmade(doing, "CreateSecurityGroup", 0, err)
 	}
 	g, lookErr := patient(ctx, at.settle, func() (SecurityGroup, error) { return at.group(ctx, byToken(t)) })
 	if lookErr == nil {
 		return g, nil
 	}
-	return SecurityGroup{}, fault(doing, "CreateSecurityGroup", 0, err)
+	return SecurityGroup{}, unmade(doing, "CreateSecurityGroup", 0, err)
 }
 
 // group is the one security group that the filter hits.

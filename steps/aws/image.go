@@ -75,7 +75,7 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 			return image, nil
 		}
 	}
-	return Image{}, fault(doing, "CreateImage", 0, err)
+	return Image{}, unmade(doing, "CreateImage", 0, err)
 }
 
 // words evaluates the description of an image and the tags of it and its

@@ -21,6 +21,8 @@ type ImportKey struct {
 	Name   string               `json:"name,omitempty"` // "" is the token
 	Tags   map[string]string    `json:"tags,omitempty" dag:"late"`
 	Source dag.Out[SourceImage] `json:"source"` // what late words in Tags stand for, if there are any
+
+	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
 
 // KeyPair is an imported public key.
@@ -58,14 +60,14 @@ func (s ImportKey) Do(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, erro
 		t.Say("imported the key pair %s", name)
 		return KeyPair{s.Place, text(out.KeyPairId), name, now()}, nil
 	case judge("ImportKeyPair", 0, err).is != exists:
-		return KeyPair{}, fault(doing, "ImportKeyPair", 0, err)
+		return KeyPair{}, unmade(doing, "ImportKeyPair", 0, err)
 	}
 	// Its name is taken: by an attempt whose reply was lost, or by somebody else.
 	k, lookErr := patient(ctx, at.settle, func() (KeyPair, error) { return at.keyPair(ctx, filter("key-name", name), byToken(t)) })
 	if lookErr == nil {
 		return k, nil
 	}
-	return KeyPair{}, fault(doing, "ImportKeyPair", 0, err)
+	return KeyPair{}, unmade(doing, "ImportKeyPair", 0, err)
 }
 
 // keyPair is the one key pair that the filters hit.

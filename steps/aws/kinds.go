@@ -5,6 +5,7 @@ import "github.com/imgflow/imgflow/dag"
 // Kinds are the steps of this package. A new one is one file and one line here.
 func Kinds(c *Cloud) []dag.Kind {
 	return []dag.Kind{
+		dag.Bind[CheckAccess](c),
 		dag.Bind[Source](c),
 		dag.Bind[NameCheck](c),
 		dag.Bind[FindNetwork](c),

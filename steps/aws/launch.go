@@ -75,7 +75,7 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 		if err == nil {
 			return at.launched(t, made), nil
 		}
-		failure = fault("launch "+s.InstanceType, "RunInstances", s.age(), err)
+		failure = unmade("launch "+s.InstanceType, "RunInstances", s.age(), err)
 		switch judge("RunInstances", s.age(), err).is {
 		case exists:
 			// The token was used, with other words: what it made is ours all the same.

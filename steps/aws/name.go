@@ -15,6 +15,8 @@ type NameCheck struct {
 	Place
 	Name  string `json:"name"`
 	Force bool   `json:"force,omitempty"` // images of that name will be deregistered
+
+	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
 
 // Namesakes are the caller's images that have the name already.

@@ -19,6 +19,8 @@ type FindNetwork struct {
 	Place
 	NetworkOptions
 	InstanceType string `json:"instance_type,omitempty"` // that the subnet's zone has to offer
+
+	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
 
 // Network is where an instance may stand. All empty, it is EC2's own choice: a

@@ -9,6 +9,8 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddle "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // governor is the SDK's retryer for one account in one region. All callers share
@@ -105,6 +107,23 @@ func (g *governor) RetryDelay(attempt int, err error) (time.Duration, error) {
 	}
 	d := min(base<<min(attempt, 7), 20*time.Second)
 	return d/2 + rand.N(d/2+1), nil
+}
+
+// doubtful marks the last error of a call when an earlier attempt of it may have
+// had an effect, which that error does not tell.
+func doubtful(stack *middleware.Stack) error {
+	mark := func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		out, meta, err := next.HandleFinalize(ctx, in)
+		if all, ok := retry.GetAttemptResults(meta); ok && err != nil {
+			for _, a := range all.Results[:len(all.Results)-1] {
+				if a.Err != nil && !throttled(a.Err) && !noCredentials(a.Err) {
+					return out, meta, &afterDoubt{err}
+				}
+			}
+		}
+		return out, meta, err
+	}
+	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("imgflow doubt", mark), "Retry", middleware.Before)
 }
 
 // bucket grants calls at a rate that throttling shrinks.

@@ -19,6 +19,8 @@ type Source struct {
 	Place
 	SourceOptions
 	NeedHVM bool `json:"need_hvm,omitempty"` // what is done to the instance needs full virtualization
+
+	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
 
 // SourceImage is an image to begin from, as it was found.
