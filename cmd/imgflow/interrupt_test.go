@@ -23,6 +23,7 @@ import (
 type desk struct {
 	*testing.T
 	dir string
+	env []string // more than every command has
 }
 
 const slowTemplate = `{
@@ -36,7 +37,7 @@ func newDesk(t *testing.T) *desk {
 		t.Skip("no sandbox guests on this machine: nothing can be interrupted")
 	}
 	t.Parallel()
-	d := &desk{t, t.TempDir()}
+	d := &desk{T: t, dir: t.TempDir()}
 	if err := os.WriteFile(filepath.Join(d.dir, "slow.json"), []byte(slowTemplate), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,7 @@ func (d *desk) command(args ...string) *exec.Cmd {
 	cmd.Args = append([]string{"imgflow"}, args...)
 	cmd.Dir = d.dir
 	cmd.Env = append(os.Environ(), "IMGFLOW_HOME="+filepath.Join(d.dir, "home"), "AWS_EC2_METADATA_DISABLED=true")
+	cmd.Env = append(cmd.Env, d.env...)
 	return cmd
 }
 
