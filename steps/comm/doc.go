@@ -23,7 +23,9 @@
 // exec channel uploads, starts and follows (sh/launch.sh). When the channel
 // breaks, or this process dies, the script goes on; the next call with the same
 // Job.Token follows from where the lines that were kept end. A run is started
-// once: every starter must make the directory "claim" of this boot, and only one can.
+// once: every starter must make the directory "claim.<boot id>", and only one
+// can; once the file "run" is there nobody tries. A reboot before that leaves a
+// run that never began, and the next starter's claim is a new one.
 //
 // The task's printed lines are the journal. A line is printed with the offset
 // behind it, so what was printed and where to go on are one record. The streams

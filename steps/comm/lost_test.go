@@ -76,6 +76,8 @@ func TestRebooted(t *testing.T) {
 	for what, f := range map[string]func(dir string){
 		"directory there": func(string) {},
 		"directory gone":  func(dir string) { os.RemoveAll(dir) },
+		"record gone":     func(dir string) { os.Remove(dir + "/run") },
+		"record empty":    func(dir string) { os.Truncate(dir+"/run", 0) },
 	} {
 		os.WriteFile(boot, []byte("aaaa\n"), 0o644)
 		l := newLab(t, s.machine())
@@ -256,7 +258,7 @@ func TestRebootedBeforeItBegan(t *testing.T) {
 	if out, err := exec.Command("mkfifo", filepath.Join(dir, "o"), filepath.Join(dir, "e"), filepath.Join(dir, "d")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	os.WriteFile(filepath.Join(dir, "fail"), []byte("no luck\n"), 0o600)
+	os.WriteFile(filepath.Join(dir, "fail.aaaa"), []byte("no luck\n"), 0o600)
 	x, err := l.remote.Run(t.Context(), j)
 	if err != nil || x != (Exit{}) {
 		t.Errorf("%+v %v", x, err)
@@ -267,4 +269,77 @@ func TestRebootedBeforeItBegan(t *testing.T) {
 	if d := left(j.Token); d != nil {
 		t.Errorf("left on the machine: %v", d)
 	}
+}
+
+// cell prepares the directory of a run, with the boot id of a machine that has
+// none of its processes any more.
+func cell(t *testing.T, token string, files map[string]string) {
+	t.Helper()
+	dir := "/var/tmp/.imgf-" + token
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for name, text := range files {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o711); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A runner that was claimed in this boot and does not begin is lost.
+func TestNeverBegan(t *testing.T) {
+	s := sshd(t, "dash")
+	defer func(old int) { place.late = old }(place.late)
+	place.late = 3
+	b, err := os.ReadFile(place.boot)
+	if err != nil {
+		missing(t, "a boot id")
+	}
+	l := newLab(t, s.machine())
+	j := l.job("echo one")
+	cell(t, j.Token, map[string]string{"claim." + strings.TrimSpace(string(b)) + "/x": ""})
+	if err := l.remote.Cancel(t.Context(), j); err == nil || !strings.Contains(err.Error(), `"L late"`) {
+		t.Errorf("cancel: %v", err)
+	}
+	var lost *LostError
+	if _, err := l.remote.Run(t.Context(), j); !errors.As(err, &lost) || !strings.Contains(err.Error(), "not begun after 3 s") {
+		t.Error(err)
+	}
+	if d := left(j.Token); d != nil {
+		t.Errorf("left on the machine: %v", d)
+	}
+}
+
+// After a reboot the process ids of a run are others'.
+func TestCancelRebooted(t *testing.T) {
+	s := sshd(t, "dash")
+	boot := filepath.Join(t.TempDir(), "boot")
+	defer func(old string) { place.boot = old }(place.boot)
+	place.boot = boot
+	os.WriteFile(boot, []byte("bbbb\n"), 0o644)
+	if _, err := exec.LookPath("setsid"); err != nil {
+		missing(t, "setsid")
+	}
+	other := exec.Command("setsid", "sleep", "30")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { other.Wait(); close(ended) }()
+	l := newLab(t, s.machine())
+	j := l.job("echo one")
+	pid := strconv.Itoa(other.Process.Pid)
+	cell(t, j.Token, map[string]string{"claim.aaaa/x": "", "run": pid + " 1 aaaa .\n", "main": pid + " .\n", "st": "-\n", "out": "", "err": ""})
+	if err := l.remote.Cancel(t.Context(), j); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-ended:
+		t.Error("somebody else's process was killed")
+	case <-time.After(200 * time.Millisecond):
+	}
+	other.Process.Kill()
+	<-ended
 }

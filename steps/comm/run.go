@@ -42,8 +42,12 @@ const (
 	bootFile     = "/proc/sys/kernel/random/boot_id"
 )
 
-// place is where the machine keeps a run; tests put it elsewhere.
-var place = struct{ base, boot string }{"", bootFile}
+// place is where the machine keeps a run, and how many seconds one may take to
+// begin; tests change them.
+var place = struct {
+	base, boot string
+	late       int
+}{"", bootFile, 60}
 
 // bootNumber makes a number of a boot id, never 0.
 func bootNumber(id string) int64 {
@@ -89,8 +93,8 @@ func (j Job) program(op string, off [2]int64) string {
 		return 0
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "T=%s OP=%s OFFO=%d OFFE=%d BOOT=%s GRACE=%d BASE=%s BECOME=%s\n",
-		j.Token, op, off[0], off[1], quote(place.boot), graceSeconds, quote(place.base), quote(j.Become))
+	fmt.Fprintf(&b, "T=%s OP=%s OFFO=%d OFFE=%d BOOT=%s GRACE=%d LATE=%d BASE=%s BECOME=%s\n",
+		j.Token, op, off[0], off[1], quote(place.boot), graceSeconds, place.late, quote(place.base), quote(j.Become))
 	if op == "start" {
 		size := len(j.Script)
 		if j.Script == nil {
@@ -248,7 +252,7 @@ func (r *remote) runError(ctx context.Context, jr *journal, err error) error {
 	case errors.As(err, &lost):
 		return err
 	case jr.boot() != 0:
-		return fmt.Errorf("cannot follow the run on %s: %w; it goes on there, and resuming will find it", r.m.label(), err)
+		return fmt.Errorf("cannot follow the run on %s: %w; if that machine is still there the script goes on, and resuming follows it", r.m.label(), err)
 	}
 	return fmt.Errorf("cannot start the run on %s: %w", r.m.label(), err)
 }
@@ -395,6 +399,8 @@ func (r *remote) lost(c *channel, jr *journal, why []string) (Exit, error) {
 		return Exit{Rebooted: true}, nil
 	case "lost":
 		return Exit{}, &LostError{"the process that watched over it on the machine was killed"}
+	case "late":
+		return Exit{}, &LostError{fmt.Sprintf("it had not begun after %d s", place.late)}
 	case "needs":
 		if strings.HasPrefix(text, "needs /proc") {
 			return Exit{}, permanent{errors.New("the machine has no /proc; only Linux can be provisioned by SSH")}
@@ -442,6 +448,9 @@ func (r *remote) once(ctx context.Context, j Job, op string, good func([]byte) b
 		}
 		defer c.stop()
 		answer, err := c.out.ReadBytes('\n')
+		for err == nil && string(answer) == "P\n" {
+			answer, err = c.out.ReadBytes('\n')
+		}
 		if err != nil {
 			return fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
 		}

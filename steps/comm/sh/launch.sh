@@ -2,8 +2,8 @@
 # puts assignments before this text:
 #   T token, OP what to do, LS length of the script, P where it must lie, C the
 #   command, X what stands for the script's path in it, KEEP, PTY, BECOME, BASE,
-#   BOOT the boot id's file, GRACE seconds between TERM and KILL, OFFO OFFE where
-#   the streams go on, R the runner.
+#   BOOT the boot id's file, GRACE seconds between TERM and KILL, LATE seconds that
+#   a runner may take to begin, OFFO OFFE where the streams go on, R the runner.
 M=$(umask); umask 077; A=
 say() { printf '%s\n' "$*" || exit 99; }
 nap() { sleep "$1" 2>/dev/null || sleep 1; }
@@ -40,17 +40,20 @@ pump() { # letter fd offset size: frames of what is new; sets at
     say "$1 $at $n"; dd bs=$n count=1 <&"$2" 2>/dev/null || exit 99
     at=$((at + n)); idle=0
   done; }
-await() { # until the runner has begun
-  i=0
+up() { read -r now z </proc/uptime; now=${now%%.*}; }
+await() { # until the runner has begun; else 1, and why
+  up; began=$now beat=$now
   until isrun; do
-    [ ! -s fail ] || { read -r z <fail; say "L failed $z"; ackd; }
-    i=$((i + 1)); [ $i -lt 3000 ] || { say "L lost"; ackd; }
-    [ $((i % 100)) != 0 ] || say P                   # the caller takes silence for a dead link
+    [ -d "claim.$b" ] || { rp=0 rs=0 rb=; return 0; } # it began before a reboot that has cost its record
+    [ ! -s "fail.$b" ] || { read -r z <"fail.$b"; why="failed $z"; return 1; }
+    up; [ $((now - began)) -lt "$LATE" ] || { why=late; return 1; }
+    [ $((now - beat)) -lt 2 ] || { say P; beat=$now; } # the caller takes silence for a dead link
     nap .02
   done; }
 ackd() { while read -r a; do [ "$a" != "ack $T" ] || forget; done; exit 0; }
 follow() {
-  await
+  claimed || { say "L gone"; ackd; }
+  await || { say "L $why"; ackd; }
   exec 3<out 4<err
   [ "$OFFO" = 0 ] || dd bs=1 skip=$OFFO count=0 <&3 2>/dev/null
   [ "$OFFE" = 0 ] || dd bs=1 skip=$OFFE count=0 <&4 2>/dev/null
@@ -73,7 +76,8 @@ case $OP in
 attach) follow;;
 cancel)
   claimed || { say "C none"; exit 0; }
-  await
+  await || case $why in late) say "L late"; exit 1;; *) say "C done"; exit 0;; esac
+  [ "$rb" = "$b" ] || { say "C done"; exit 0; }       # its process ids are others' now
   i=0; until read -r m z 2>/dev/null <main && [ "$z" = . ]; do
     read -r c s o f k z 2>/dev/null <st; [ "$z" != . ] || { say "C done"; exit 0; }
     i=$((i + 1)); [ $i -lt 50 ] || { say "L lost"; exit 1; }; nap .02

@@ -6,13 +6,13 @@ umask 077
 mkdir "claim.$B" 2>/dev/null || { rm -f "cmd.$U" "script.$U" "$0"; exit 0; }  # exactly one starter passes
 trap : TERM INT                                                    # caught, so that children get the default back
 exec 8>&1 >/dev/null
-quit() { printf '%s\n' "$1" >fail; exit 1; }
+quit() { printf '%s\n' "$1" >"fail.$B"; exit 1; }
 grep '^oom_kill ' /proc/vmstat >oom 2>/dev/null 8>&- &
 if [ -n "$P" ] && [ -e "script.$U" ]; then
   [ ! -d "$P" ] || quit "$P is a directory"
   z=$(mv -f "script.$U" "$P" 2>&1) || quit "$z"
 fi
-rm -f o e d fail                                                   # of a starter that a reboot ended
+rm -f o e d                                                        # of a starter that a reboot ended
 mkfifo o e d 2>/dev/null || quit "no named pipes"
 : >out; : >err; : >ok
 printf -- '-\n%08190d\n' 0 >st || quit "no space"                   # reserved now: a full disk cannot lose the status
