@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -35,7 +36,7 @@ func (p Pos) compare(q Pos) int {
 }
 
 // excerpt returns the line of p and a second line with a caret below the column, or "". Of a long line only
-// what stands around the column is looked at.
+// what stands around the column is looked at, and what may be a secret is not shown.
 func (p Pos) excerpt() string {
 	const width = 100
 	if p.src == nil || p.Line == 0 {
@@ -50,6 +51,9 @@ func (p Pos) excerpt() string {
 	var line []rune
 	for i := p.src.back(at, start, width+1); i < end && len(line) <= col+width; {
 		r, n := utf8.DecodeRune(p.src.text[i:end])
+		if p.src.hides(i) {
+			r = '•'
+		}
 		line = append(line, r)
 		if i += n; i <= at {
 			col = len(line)
@@ -78,6 +82,10 @@ type source struct {
 	text  []byte
 	lines []int // offset of the start of each line
 	runes []int // how many characters begin before each block
+
+	sensitive []string // variables whose values are not to be shown, besides those that the text itself names
+	once      sync.Once
+	spans     []span // see hidden
 }
 
 // block is the number of bytes between two entries of source.runes: with them, the place of an offset is found without

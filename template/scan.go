@@ -149,7 +149,11 @@ func (s *scanner) value(depth int) Value {
 				s.stop(start, "a value is expected, not %q", r)
 			}
 		default:
-			s.err(start, fmt.Sprintf("write %q", word), "text stands in double quotes")
+			hint := fmt.Sprintf("write %q", word)
+			if s.src.hides(start) {
+				hint = ""
+			}
+			s.err(start, hint, "text stands in double quotes")
 			v.Kind, v.Text = String, word
 		}
 	}
@@ -252,7 +256,11 @@ func (s *scanner) number() string {
 	bare := strings.HasPrefix(digits, ".") || strings.HasSuffix(digits, ".") || strings.Contains(digits, ".e") || strings.Contains(digits, ".E")
 	zero := len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9'
 	if err != nil || bare || zero || digits == "" || digits[0] == '+' {
-		s.err(start, "write text in double quotes", "%s is not a number in JSON", text)
+		what := text
+		if s.src.hides(start) {
+			what = "this"
+		}
+		s.err(start, "write text in double quotes", "%s is not a number in JSON", what)
 	}
 	return text
 }

@@ -32,6 +32,7 @@ type Value struct {
 
 	literal []byte // the text as written, with its quotes; nil when it came from no file
 	start   int    // the offset of literal in Pos.src
+	secret  bool   // of a sensitive variable
 }
 
 // Field is one key of an object with its value.

@@ -95,7 +95,11 @@ func newScope(t *Template, in Inputs) *scope {
 		x.source, x.Set = v, true
 	}
 	for _, f := range in.VarFiles {
-		root, ok, errs := readJSON("variable file", newSource(f.Name, f.Src))
+		src := newSource(f.Name, f.Src)
+		for _, n := range t.Sensitive {
+			src.sensitive = append(src.sensitive, n.Text)
+		}
+		root, ok, errs := readJSON("variable file", src)
 		s.errs = append(s.errs, errs...)
 		if !ok {
 			continue
@@ -150,6 +154,7 @@ func (s *scope) resolve(x *variable) {
 		x.state = bad
 		return
 	}
+	x.source.secret = x.Sensitive || interp.SecretName(x.Name)
 	text, err := interp.Early(x.source.Text, &s.env)
 	if err == nil && x.Sensitive {
 		text, err = s.secret(text)
@@ -205,6 +210,14 @@ func (s *scope) report(v Value, path string, err error) {
 		if errors.Is(f, errReported) {
 			continue
 		}
-		s.errs.Add(v.At(f.Offset), f.Hint, "cannot evaluate %s: %s", path, f.Text)
+		at := v.At(f.Offset)
+		var u *undefined
+		if (v.secret || at.src != nil && at.src.hides(at.offset)) && !errors.As(f, &u) {
+			// What is wrong with the text may quote it.
+			s.errs.Add(at, "write {{`{{`}} for two braces that begin no action; the text may be secret, so nothing of it is shown",
+				"cannot evaluate %s: an action in it is wrong", path)
+			continue
+		}
+		s.errs.Add(at, f.Hint, "cannot evaluate %s: %s", path, f.Text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -15,6 +16,14 @@ const (
 )
 
 var errBroken = errors.New("a function cannot take a part of a sensitive value")
+
+// SecretWords is a pattern of the words by which the name of an option or variable tells that its value may be secret.
+const SecretWords = `secret|passw|passphrase|token|access_?key|credential|private_?key`
+
+var secretName = regexp.MustCompile("(?i)" + SecretWords)
+
+// SecretName says whether a name tells that its value may be secret.
+func SecretName(name string) bool { return secretName.MatchString(name) }
 
 // Mark returns the marker that stands for the secret of that name.
 func Mark(name string) string { return MarkOpen + name + MarkClose }

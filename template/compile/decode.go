@@ -427,7 +427,7 @@ func (d *decoder) boolean(v template.Value, into reflect.Value, path string, o o
 	} else if ok {
 		b, err := strconv.ParseBool(strings.ToLower(text))
 		if err != nil {
-			d.err(v.Pos, "", path, "true or false is expected, not %q", text)
+			d.err(v.Pos, "", path, "true or false is expected, not %s", quoted(v, text))
 			return
 		}
 		into.SetBool(b)
@@ -450,7 +450,7 @@ func (d *decoder) number(v template.Value, into reflect.Value, path string, o op
 	case into.CanFloat():
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || into.OverflowFloat(n) {
-			d.err(v.Pos, "", path, "a number is expected, not %q", text)
+			d.err(v.Pos, "", path, "a number is expected, not %s", quoted(v, text))
 			return
 		}
 		into.SetFloat(n)
@@ -466,7 +466,15 @@ func (d *decoder) number(v template.Value, into reflect.Value, path string, o op
 			return
 		}
 	}
-	d.err(v.Pos, "", path, "a whole number is expected, not %q", text)
+	d.err(v.Pos, "", path, "a whole number is expected, not %s", quoted(v, text))
+}
+
+// quoted is the text of a value for a message.
+func quoted(v template.Value, text string) string {
+	if v.Secret() {
+		return "this text"
+	}
+	return strconv.Quote(text)
 }
 
 // whole takes a fraction of zeros off a number, which some tools write.
@@ -491,7 +499,7 @@ func (d *decoder) duration(v template.Value, into reflect.Value, path string) {
 	}
 	t, err := time.ParseDuration(text)
 	if err != nil {
-		d.err(v.Pos, `write it as "90s", "5m" or "1h30m"`, path, "%q is not a duration", text)
+		d.err(v.Pos, `write it as "90s", "5m" or "1h30m"`, path, "%s is not a duration", quoted(v, text))
 		return
 	}
 	into.SetInt(int64(t))

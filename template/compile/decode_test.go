@@ -151,6 +151,7 @@ func TestDecodeErrors(t *testing.T) {
 		} `json:"sub"`
 		Timeout time.Duration `json:"ssh_timeout"`
 		Odd     chan int      `json:"odd"`
+		Tokens  int           `json:"token_count"`
 	}
 	tests := []struct {
 		options string
@@ -183,6 +184,7 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"nmae": "n"}`, &must{}, `2:21: cannot use nmae: x has no such option | did you mean "name"?`},
 		{`{"name": "n", "sub": [{"name": []}, {}]}`, &must{}, `2:51: cannot use sub[0].name: a text is expected, not a list | 
 2:56: cannot use x: the option sub[1].name is missing | `},
+		{`{"name": "n", "token_count": "hunter2"}`, &must{}, `2:49: cannot use token_count: a whole number is expected, not this text | `},
 		{`{"wait": 5}`, &all{}, `2:29: cannot use wait: a duration needs a unit | write "5s" for seconds or "5m" for minutes`},
 		{`{"wait": "5 minutes"}`, &all{}, `2:29: cannot use wait: "5 minutes" is not a duration | write it as "90s", "5m" or "1h30m"`},
 		{`{"bool": "perhaps"}`, &all{}, `2:29: cannot use bool: true or false is expected, not "perhaps" | `},
