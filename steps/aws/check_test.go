@@ -195,6 +195,25 @@ func TestGraphOfADefaultBuild(t *testing.T) {
 	}
 }
 
+// What a plan shows twice is done in two places, and says in which.
+func TestTitlesNameTheRegion(t *testing.T) {
+	b := whole()
+	b.place, b.AMIRegions = here, []string{"us-west-2"}
+	g := dag.NewGraph(nil)
+	bd := dag.Build{Name: "b"}
+	b.Capture(g, bd, b.Machine(g, bd))
+	seen := map[string]string{}
+	for _, n := range g.Nodes {
+		if n.Kind == (ImageReady{}).Kind() {
+			continue // its image says where it is
+		}
+		if other, twice := seen[n.Title]; twice {
+			t.Errorf("%s and %s are both called %q", n.Name, other, n.Title)
+		}
+		seen[n.Title] = n.Name
+	}
+}
+
 // The image's name is not part of the machine: a new one does not rebuild it.
 func TestNameIsNotPartOfTheMachine(t *testing.T) {
 	key := func(name string) string {

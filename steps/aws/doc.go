@@ -13,11 +13,12 @@
 //	host-key ──────────────────┘
 //
 // Access asks EC2 whether it takes the credentials, so that bad ones are reported
-// once and before anything is made. The key pair goes right after the launch. Regroup moves the instance into the
-// default group of its VPC while it stops, so that the temporary group goes while
-// the image is made. The instance goes when the image is ready. What is done to
-// a finished image comes in steps of their own, each a goal: when one fails, the
-// image stays, and a resume does only what is missing.
+// once and before anything is made. The key pair goes right after the launch.
+// Regroup moves the instance into the default group of its VPC while it stops, so
+// that the temporary group goes while the image is made. The instance goes when
+// the image is ready. What is done to a finished image comes in steps of their
+// own, each a goal: when one fails, the image stays, and a resume does only what
+// is missing.
 //
 // A default build makes 15 calls, which a test counts, and the looks of its waits:
 // about eight where everything goes as fast as it can, and one every few seconds

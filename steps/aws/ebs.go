@@ -68,7 +68,8 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 				NameCheck{Place: Place{b.place.Account, r}, Name: b.AMIName, Force: b.force(), Granted: granted(r)}))
 		}
 	}
-	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType, Granted: here})
+	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType,
+		GroupIDs: b.groupIDs(), KeyName: b.KeyPairName, Granted: here})
 	if b.temporaryKey() {
 		p.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: b.TemporaryKeyType, Bits: b.keyBits()})
 		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: b.place, Key: p.key, Name: b.TemporaryKeyName, Tags: tags, Source: late, Granted: here})

@@ -75,8 +75,8 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 		if err == nil {
 			return at.launched(t, made), nil
 		}
-		failure = unmade("launch "+s.InstanceType, "RunInstances", s.age(), err)
-		switch judge("RunInstances", s.age(), err).is {
+		failure = unmade("launch "+s.InstanceType, "RunInstances", s.age(err), err)
+		switch judge("RunInstances", s.age(err), err).is {
 		case exists:
 			// The token was used, with other words: what it made is ours all the same.
 			found, lookErr := patient(ctx, at.settle, func() (types.Instance, error) { return at.alive(ctx, byToken(t)) })
@@ -128,16 +128,23 @@ func clientToken(token string, try int) string {
 	return token[:min(len(token), 64-len(suffix))] + suffix
 }
 
-// age is that of the youngest thing the call speaks of.
-func (s Launch) age() time.Duration {
-	age := time.Duration(old)
+// age is that of the thing that the error names, where its code tells; else that
+// of the youngest that this run has made for the call. The user's own are old.
+func (s Launch) age(err error) time.Duration {
+	key, groups := time.Duration(old), time.Duration(old)
 	if s.KeyPair.Set() {
-		age = min(age, since(s.KeyPair.Value().Made))
+		key = since(s.KeyPair.Value().Made)
 	}
 	for _, g := range s.Groups {
-		age = min(age, since(g.Value().Made))
+		groups = min(groups, since(g.Value().Made))
 	}
-	return age
+	switch code, _ := apiError(err); code {
+	case "InvalidKeyPair.NotFound":
+		return key
+	case "InvalidGroup.NotFound":
+		return groups
+	}
+	return min(key, groups)
 }
 
 func (s Launch) groups(n Network) (ids []string) {

@@ -24,8 +24,10 @@ type Namesakes struct {
 	IDs []string `json:"ids,omitempty"`
 }
 
-func (NameCheck) Kind() string    { return "aws.name" }
-func (s NameCheck) Title() string { return fmt.Sprintf("check that the name %q is free", s.Name) }
+func (NameCheck) Kind() string { return "aws.name" }
+func (s NameCheck) Title() string {
+	return fmt.Sprintf("check that the name %q is free in %s", s.Name, s.Region)
+}
 
 // Do fails when the name is taken, unless the owner of the name has to give way.
 func (s NameCheck) Do(ctx context.Context, c *Cloud, t *dag.Task) (Namesakes, error) {

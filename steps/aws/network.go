@@ -18,7 +18,9 @@ import (
 type FindNetwork struct {
 	Place
 	NetworkOptions
-	InstanceType string `json:"instance_type,omitempty"` // that the subnet's zone has to offer
+	InstanceType string   `json:"instance_type,omitempty"` // that the subnet's zone has to offer
+	GroupIDs     []string `json:"group_ids,omitempty"`     // existing security groups that the launch will name
+	KeyName      string   `json:"key_name,omitempty"`      // an existing key pair that it will name
 
 	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
@@ -41,7 +43,8 @@ type Subnet struct {
 func (FindNetwork) Kind() string  { return "aws.network" }
 func (FindNetwork) Title() string { return "find the network" }
 
-// Do makes no call when the template leaves the network to EC2.
+// Do makes no call when the template leaves the network to EC2 and names nothing
+// of its own that has to exist.
 func (s FindNetwork) Do(ctx context.Context, c *Cloud, t *dag.Task) (Network, error) {
 	at, err := c.at(ctx, s.Place)
 	if err != nil {
@@ -69,6 +72,9 @@ func (s FindNetwork) Do(ctx context.Context, c *Cloud, t *dag.Task) (Network, er
 	}
 	if err == nil && !s.GroupFilter.empty() {
 		err = s.groups(ctx, at, &n)
+	}
+	if err == nil {
+		err = s.named(ctx, at)
 	}
 	if err != nil {
 		return Network{}, err
@@ -235,5 +241,21 @@ func (s FindNetwork) groups(ctx context.Context, at *site, n *Network) error {
 		return errors.New("cannot choose the security groups: security_group_filter hits none")
 	}
 	slices.Sort(n.Groups)
+	return nil
+}
+
+// named looks for what the user's template names before anything is made: the
+// launch would take what is missing for what is not visible yet.
+func (s FindNetwork) named(ctx context.Context, at *site) error {
+	if len(s.GroupIDs) > 0 {
+		if _, err := at.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: s.GroupIDs}); err != nil {
+			return fault("find the security group "+list(s.GroupIDs), "DescribeSecurityGroups", old, err)
+		}
+	}
+	if s.KeyName != "" {
+		if _, err := at.api.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{KeyNames: []string{s.KeyName}}); err != nil {
+			return fault(fmt.Sprintf("find the key pair %q of ssh_keypair_name", s.KeyName), "DescribeKeyPairs", old, err)
+		}
+	}
 	return nil
 }

@@ -182,3 +182,40 @@ func TestAdmit(t *testing.T) {
 		t.Errorf("%v, %v", in, err)
 	}
 }
+
+// What the user's template names and does not exist is reported before anything
+// is made, and not waited for at the launch.
+func TestNamedThingsMustExist(t *testing.T) {
+	for _, c := range []struct {
+		set  func(*EBS)
+		code string
+		want string
+	}{
+		{func(b *EBS) { b.GroupIDs = []string{"sg-0123456789abcdef0"} }, "InvalidGroup.NotFound", "the security group does not exist in this region"},
+		{func(b *EBS) { b.KeyPairName, b.AgentAuth = "nobody's", true }, "InvalidKeyPair.NotFound", "the key pair does not exist in this region"},
+	} {
+		w := newWorld(t, ec2local.Faults{})
+		b := whole()
+		c.set(b)
+		r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Failed) != 1 || r.Failed[0].Name != "network" || !strings.Contains(r.Failed[0].Err.Error(), c.want) || w.front.count("RunInstances") != 0 {
+			t.Errorf("failed %v, calls %v", r.Failed, w.front.calls)
+		}
+		w.only(0)
+
+		// It goes between the check and the launch, beside what this run made a moment ago.
+		l := Launch{Groups: []dag.Out[SecurityGroup]{dag.Lit(SecurityGroup{Made: now()})}}
+		if c.code == "InvalidGroup.NotFound" {
+			l = Launch{KeyPair: dag.Lit(KeyPair{Made: now()})}
+		}
+		if err := ec2Error(c.code); judge("RunInstances", l.age(err), err).is != absent {
+			t.Errorf("%s: a launch would wait for what the user named", c.code)
+		}
+		if err := ec2Error("InvalidAMIID.NotFound"); judge("RunInstances", l.age(err), err).is != passes {
+			t.Errorf("%s: what is young is not waited for", c.code)
+		}
+	}
+}
