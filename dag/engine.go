@@ -85,15 +85,16 @@ func (e *Engine) rec(k Key) (Record, bool) {
 	return r, ok
 }
 
-// storeError is a checkpoint that could not be written: nothing may go on.
+// storeError is a checkpoint, or a machine's output, that could not be kept:
+// nothing may go on, and nothing is removed for it.
 type storeError struct{ err error }
 
-func (e *storeError) Error() string { return "cannot write a checkpoint: " + e.err.Error() }
+func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
 func (e *Engine) put(rs ...Record) error {
 	if err := e.o.Store.Put(rs...); err != nil {
-		return &storeError{err}
+		return &storeError{fmt.Errorf("cannot write a checkpoint: %w", err)}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -156,6 +157,10 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node) error {
 	if err != nil {
 		if ctx.Err() != nil {
 			return errSuspended
+		}
+		var st *storeError
+		if errors.As(err, &st) {
+			return err // the work itself did not fail: it goes on where its output ends
 		}
 		r.Status, r.Err, r.Ended = Broken, err.Error(), time.Now()
 		if k.thing && unmade {

@@ -89,6 +89,30 @@ func TestFailureCleansUpAndSkips(t *testing.T) {
 	}
 }
 
+// Output that cannot be kept, such as on a full disk, is not the step's failure:
+// all stays, and the same making of the step goes on later.
+func TestUnkeptOutputStopsAndKeepsAll(t *testing.T) {
+	w, st := newWorld(), &MemStore{}
+	w.fail["sh b"] = fmt.Errorf("cannot follow: %w", unkept(errBoom))
+	e := toyEngine(t, w, st, Options{})
+	if _, err := e.Solve(context.Background(), toyGraph("a", "b", "c")); !errors.Is(err, errBoom) {
+		t.Errorf("solve: %v", err)
+	}
+	if !strings.Contains(w.left(), "instance") {
+		t.Errorf("the world holds %q", w.left())
+	}
+	for _, r := range e.Records() {
+		if r.Name == "shell-2" && (r.Status != Doing || r.Tries != 0) {
+			t.Errorf("the step is %s after %d tries", r.Status, r.Tries)
+		}
+	}
+	delete(w.fail, "sh b")
+	clean(t, solve(t, toyEngine(t, w, st, Options{}), toyGraph("a", "b", "c")))
+	if w.left() != "image" || w.count("launch") != 1 {
+		t.Errorf("the world holds %q after %q", w.left(), w.log)
+	}
+}
+
 func suspendAll(context.Context, Node, error) Decision { return Suspend }
 
 func TestEditedFailedStepRunsOnTheSameMachine(t *testing.T) {

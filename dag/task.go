@@ -65,11 +65,12 @@ func (t *Task) text(typ EventType, format string, a ...any) {
 }
 
 // Print keeps one line of remote output. Offset counts the bytes of the stream
-// up to and including the line's end. An error means that it was not kept.
+// up to and including the line's end. An error means that it was not kept; a step
+// must return it, wrapped or not.
 func (t *Task) Print(stream string, offset int64, line string) error {
 	e := t.event(Printed)
 	e.Stream, e.Offset, e.Text = stream, offset, line
-	return t.emit(e)
+	return unkept(t.emit(e))
 }
 
 // Printed is the offset up to which the stream's lines have been kept, by this
@@ -86,7 +87,14 @@ func (t *Task) Sync() error {
 	if t.sink == nil {
 		return nil
 	}
-	return t.sink.Sync()
+	return unkept(t.sink.Sync())
+}
+
+func unkept(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &storeError{err}
 }
 
 // Progress tells how much of the work is done; total 0 is unknown.

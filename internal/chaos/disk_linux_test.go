@@ -28,6 +28,9 @@ func TestStateDiskFull(t *testing.T) {
 	s.template(nil, inline("echo once >> ~/ran", fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "tick <$i> %s"; done`, lines, strings.Repeat("x", 100))),
 		inline(`test "$(cat ~/ran)" = once`))
 	out := s.fails(1, "run", "t.json")
+	if len(s.things().living()) == 0 {
+		t.Fatalf("the machine is gone:\n%s", indent(out))
+	}
 	machine := s.machine()
 	for _, want := range []string{"no space left on device", s.home(), machine, "imgflow resume", "imgflow destroy"} {
 		if !strings.Contains(out, want) {
