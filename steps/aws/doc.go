@@ -20,7 +20,7 @@
 // own, each a goal: when one fails, the image stays, and a resume does only what
 // is missing.
 //
-// A default build makes 15 calls, which a test counts, and the looks of its waits:
+// A default build makes 16 calls, which a test counts, and the looks of its waits:
 // about eight where everything goes as fast as it can, and one every few seconds
 // for all builds of an account and region together where it does not.
 //
@@ -56,7 +56,9 @@
 // [Cloud.Orphans] lists by tags alone what has no valid lease, without any local
 // state; the lease of a run is that of the thing of it that was renewed last, so
 // nothing of a run in progress is an orphan. ImageReady tags a finished image and
-// its snapshots as [TagArtifact]: they are results, which no lease bounds.
+// its snapshots as [TagArtifact], with the time, and ends their lease: they are
+// results. A hunt for artifacts takes them for abandoned, at the soonest, a lease
+// after that time.
 //
 // # The end of an instance that everybody forgot
 //

@@ -23,7 +23,7 @@ func whole() *EBS {
 // is made twice.
 func TestLostReplies(t *testing.T) {
 	for _, action := range []string{"ImportKeyPair", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances", "StopInstances",
-		"CreateImage", "CreateTags", "TerminateInstances", "DeleteKeyPair", "DeleteSecurityGroup"} {
+		"CreateImage", "CreateTags", "DeleteTags", "TerminateInstances", "DeleteKeyPair", "DeleteSecurityGroup"} {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, ec2local.Faults{})

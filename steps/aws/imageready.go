@@ -65,8 +65,7 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (Artifact, er
 		return Artifact{}, err
 	}
 	a := Artifact{Place: in.Place, ID: in.ID, Name: in.Name, Snapshots: snapshots(i)}
-	// The mark that keeps orphan hunters off, whose lease is not renewed for ever.
-	if err := at.setTags(ctx, map[string]string{TagArtifact: "true"}, slices.Concat([]string{a.ID}, a.Snapshots)...); err != nil {
+	if err := at.finish(ctx, slices.Concat([]string{a.ID}, a.Snapshots)...); err != nil {
 		return Artifact{}, fault("mark "+in.ID+" as finished", "CreateTags", since(in.Made), err)
 	}
 	t.Say("%s: %s is ready", a.Region, a.ID)

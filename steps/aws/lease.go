@@ -2,6 +2,8 @@ package aws
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,7 +35,7 @@ func (s *site) renew(ctx context.Context, run, expires string) error {
 	if err != nil {
 		return err
 	}
-	var ids, results []string
+	var ids, results, unfinished []string
 	for id, l := range tags {
 		switch l.kind {
 		case types.ResourceTypeNetworkInterface: // goes with its instance
@@ -43,13 +45,17 @@ func (s *site) renew(ctx context.Context, run, expires string) error {
 			ids = append(ids, id)
 		}
 	}
+	finished := func(batch []string) (map[string]*labels, error) {
+		return s.tagsOf(ctx, filter("key", TagArtifact), filter("resource-id", batch...))
+	}
 	for batch := range slices.Chunk(results, 200) {
-		finished, err := s.tagsOf(ctx, filter("key", TagArtifact), filter("resource-id", batch...))
+		done, err := finished(batch)
 		if err != nil {
 			return err
 		}
-		ids = append(ids, slices.DeleteFunc(batch, func(id string) bool { return finished[id] != nil })...)
+		unfinished = append(unfinished, slices.DeleteFunc(batch, func(id string) bool { return done[id] != nil })...)
 	}
+	ids = append(ids, unfinished...)
 	slices.Sort(ids)
 	m := map[string]string{TagExpires: expires}
 	for batch := range slices.Chunk(ids, 500) {
@@ -61,6 +67,14 @@ func (s *site) renew(ctx context.Context, run, expires string) error {
 				err = e
 			}
 		}
+	}
+	// What was finished meanwhile has a lease again, which nobody would end.
+	for batch := range slices.Chunk(unfinished, 200) {
+		done, e := finished(batch)
+		if e == nil && len(done) > 0 {
+			e = s.finish(ctx, slices.Collect(maps.Keys(done))...)
+		}
+		err = errors.Join(err, e)
 	}
 	return err
 }

@@ -99,7 +99,11 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 	maps.DeleteFunc(all, func(_ string, l *labels) bool { return l.tags[TagRun] == "" || !slices.Contains(removal, l.kind) })
 	ends := map[string]time.Time{}
 	for _, l := range all {
-		if at, err := time.Parse(time.RFC3339, l.tags[TagExpires]); err == nil && at.After(ends[l.tags[TagRun]]) {
+		at, err := time.Parse(time.RFC3339, l.tags[TagExpires])
+		if done, e := time.Parse(time.RFC3339, l.tags[TagArtifact]); e == nil {
+			at, err = done.Add(c.o.Lease), nil // as if the lease had been renewed for the last time then
+		}
+		if err == nil && at.After(ends[l.tags[TagRun]]) {
 			ends[l.tags[TagRun]] = at
 		}
 	}

@@ -3,8 +3,14 @@ package aws
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps/aws/ec2local"
@@ -127,4 +133,77 @@ func TestLeaseRunsOutAndIsKept(t *testing.T) {
 	if err != nil || len(found) != 0 {
 		t.Errorf("with a renewed lease: %v, %v", found, err)
 	}
+}
+
+// Results have no lease, so nothing on them reads as if they were to be deleted;
+// a hunt for artifacts goes by the time when they were finished.
+func TestResultsHaveNoLease(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	mayDelete := false
+	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		if action == "DeleteTags" && !mayDelete {
+			refuse(rw, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			return true
+		}
+		return false
+	}
+	w.build(&dag.MemStore{}, w.graph(template())) // without that permission, too
+	v, s, ctx := w.inventory(), w.site(), t.Context()
+	ids := slices.Concat(v.images, v.snapshots)
+	expires := func(want string) {
+		t.Helper()
+		for _, id := range ids {
+			tags, err := s.tagsOf(ctx, filter("resource-id", id))
+			if err != nil || tags[id].tags[TagExpires] != want || tags[id].tags[TagArtifact] == "" {
+				t.Errorf("%s: %v, %v; want the lease %q", id, tags[id], err, want)
+			}
+		}
+	}
+	expires("never")
+	mayDelete = true
+	if err := s.finish(ctx, ids...); err != nil {
+		t.Fatal(err)
+	}
+	expires("")
+
+	// Finished while its lease is being renewed.
+	const listed = "DescribeTags"
+	_, err := s.api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: ids, Tags: []types.Tag{{Key: ptr(TagArtifact)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.front.count(listed)
+	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		if action == "CreateTags" && form.Get("Tag.1.Key") == TagExpires && w.front.count(listed) == before+2 {
+			w.front.mu.Lock()
+			w.front.play = nil
+			w.front.mu.Unlock()
+			if err := s.finish(ctx, ids...); err != nil {
+				t.Error(err)
+			}
+		}
+		return false
+	}
+	if err := s.renew(ctx, "r1", w.cloud.expires(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	expires("")
+
+	hunted := func(h Hunt, want int) {
+		t.Helper()
+		h.Regions, h.Artifacts = []string{home}, true
+		if found, err := w.cloud.Orphans(ctx, h); err != nil || len(found) != want {
+			t.Errorf("%+v: %v, %v, want %d", h, found, err, want)
+		}
+	}
+	hours := func(n int) *time.Duration { d := time.Duration(n) * time.Hour; return &d }
+	if err := s.renew(ctx, "r1", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)); err != nil { // the terminated instance is still listed
+		t.Fatal(err)
+	}
+	hunted(Hunt{}, 0) // a lease long they are left alone
+	if err := s.setTags(ctx, map[string]string{TagArtifact: time.Now().Add(-2 * time.Hour).UTC().Format(time.RFC3339)}, ids...); err != nil {
+		t.Fatal(err)
+	}
+	hunted(Hunt{}, 2)
+	hunted(Hunt{OlderThan: hours(1)}, 2)
 }

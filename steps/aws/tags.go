@@ -21,8 +21,8 @@ const (
 	TagStep    = "imgflow:step"    // the step that made it
 	TagToken   = "imgflow:token"   // the making; see dag.Task
 	TagExpires = "imgflow:expires" // when nobody needs it any more unless this is renewed, RFC 3339
-	// TagArtifact marks a finished image and its snapshots: results of a run, that
-	// no lease bounds.
+	// TagArtifact marks a finished image and its snapshots, results of a run that no
+	// lease bounds, with the time when they were finished, RFC 3339.
 	TagArtifact = "imgflow:artifact"
 )
 
@@ -88,5 +88,19 @@ func byToken(t *dag.Task) types.Filter { return filter("tag:"+TagToken, t.Token)
 // setTags puts tags on things that exist.
 func (s *site) setTags(ctx context.Context, m map[string]string, ids ...string) error {
 	_, err := s.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: ids, Tags: tagList(m)})
+	return err
+}
+
+// finish marks images and snapshots as results. They have no lease from then on;
+// where nobody may delete its tag, it says so in words.
+func (s *site) finish(ctx context.Context, ids ...string) error {
+	m := map[string]string{TagArtifact: time.Now().UTC().Format(time.RFC3339), TagExpires: "never"}
+	if err := s.setTags(ctx, m, ids...); err != nil {
+		return err
+	}
+	_, err := s.api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: ids, Tags: []types.Tag{{Key: ptr(TagExpires)}}})
+	if code, _ := apiError(err); lacksPermission(code) {
+		return nil
+	}
 	return err
 }

@@ -25,7 +25,7 @@ type bootMessage struct {
 // request goes from the server to a guest's pid 1; descriptors travel beside it.
 type request struct {
 	ID   uint64   `json:"id"`
-	Op   string   `json:"op"` // setup, exec, keys, signal, stop
+	Op   string   `json:"op"` // setup, exec, keys, passwords, signal, stop
 	Argv []string `json:"argv,omitempty"`
 	Role string   `json:"role,omitempty"` // this program in a role, instead of the user's shell
 	Env  []string `json:"env,omitempty"`

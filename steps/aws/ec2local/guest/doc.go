@@ -41,8 +41,14 @@
 // # What stands in for the machine
 //
 //   - SSH: users log in with the keys of their ~/.ssh/authorized_keys as it is at
-//     that moment (with the checks of StrictModes). /etc/ssh/sshd_config is not
-//     read; the ssh service cannot be stopped. There is exec, a terminal, sftp,
+//     that moment (with the checks of StrictModes), and with the password that
+//     /etc/shadow has for them where PasswordAuthentication is yes (for root,
+//     PermitRootLogin too) in /etc/ssh/sshd_config.d/*.conf or
+//     /etc/ssh/sshd_config, of which nothing else is read. Passwords are off
+//     unless user data (ssh_pwauth) or the image turns them on; one that has
+//     expired is refused. The guest's unix_chkpwd, a part of PAM, compares. In a
+//     process guest only the password that user data gives the login user
+//     counts. The ssh service cannot be stopped. There is exec, a terminal, sftp,
 //     scp, rsync and forwarding to loopback; no agent, X11 or remote forwarding.
 //     As under sshd, a command without a terminal outlives its connection.
 //   - shutdown, reboot, poweroff, halt, init 0 and init 6 end the guest. After a
@@ -53,7 +59,8 @@
 //     /var/log/units/NAME.log. Timers, sockets, mounts and sandboxing settings of
 //     units are not there; commands that have no meaning fail and say so.
 //   - cloud-init: scripts (#!) and, of #cloud-config, hostname, ssh_keys,
-//     ssh_authorized_keys, write_files, packages, package_update,
+//     ssh_authorized_keys, ssh_pwauth, password, chpasswd (not random ones; they
+//     expire at once unless expire is false), write_files, packages, package_update,
 //     package_upgrade, bootcmd and runcmd. All else is named on the console as not
 //     supported. cloud-init status --wait and cloud-init clean work.
 //   - sudo is the host's, or where that cannot work a stand-in without a password.

@@ -49,7 +49,7 @@ func lateBoot([]string) error {
 		for _, n := range s.Plan.Notes {
 			fmt.Fprintln(out, "cloud-init:", n)
 		}
-		for _, step := range s.Plan.steps() {
+		for _, step := range s.Plan.steps(s.User) {
 			run(step)
 		}
 	}
@@ -79,8 +79,8 @@ func (s planStep) run() error {
 	return cmd.Run()
 }
 
-func (p *plan) steps() []planStep {
-	var out []planStep
+func (p *plan) steps(login string) []planStep {
+	out := p.passwordSteps(login)
 	words := func(name string, env, argv []string) {
 		out = append(out, planStep{name, env, func() (*exec.Cmd, error) { return exec.Command(argv[0], argv[1:]...), nil }})
 	}

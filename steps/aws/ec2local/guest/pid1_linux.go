@@ -151,6 +151,12 @@ func (p *first) serve(q request, fds []int) {
 			}
 			send(p.conn, r)
 		}()
+	case "passwords":
+		r := reply{ID: q.ID, Op: "keys"}
+		if !passwordsAllowed(q.User) {
+			r.Err = "no"
+		}
+		send(p.conn, r)
 	case "signal":
 		p.mu.Lock()
 		for pid, id := range p.running {

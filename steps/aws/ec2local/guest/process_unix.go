@@ -5,6 +5,7 @@ package guest
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -355,6 +356,30 @@ func (m *processMachine) authorizedKeys(user string) ([]byte, error) {
 		return nil, fmt.Errorf("there is no user %q in the guest", user)
 	}
 	return os.ReadFile(m.dir("root", ".ssh", "authorized_keys"))
+}
+
+// passwords are those of user data, of the one user.
+func (m *processMachine) passwords(user string) bool {
+	spec := m.rec.get().Spec
+	return parseUserData(spec.UserData).PasswordAuth == "yes" && (user == "" || user == spec.User)
+}
+
+func (m *processMachine) checkPassword(user string, password []byte) error {
+	spec := m.rec.get().Spec
+	p := parseUserData(spec.UserData)
+	_, of := p.passwordsFor(spec.User)
+	w, ok := of[user]
+	switch {
+	case p.PasswordAuth != "yes" || user != spec.User || !ok:
+		return fmt.Errorf("%s has none", user)
+	case w.Hash:
+		return errors.New("a hash cannot be checked in a process guest; give the password itself")
+	case !p.Lasting:
+		return errors.New("the password has expired; `chpasswd: {expire: false}` in user data keeps it")
+	case subtle.ConstantTimeCompare([]byte(w.Password), password) != 1:
+		return errors.New("the password is wrong")
+	}
+	return nil
 }
 
 func (m *processMachine) start(c command) (process, error) {

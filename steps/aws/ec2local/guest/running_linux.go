@@ -133,24 +133,30 @@ func (r *running) pump() {
 
 // authorizedKeys is read in the guest: links in its files are its own.
 func (r *running) authorizedKeys(user string) ([]byte, error) {
+	a, err := r.ask(request{Op: "keys", User: user})
+	if err == nil && a.Err != "" {
+		err = errors.New(a.Err)
+	}
+	return a.Keys, err
+}
+
+// ask waits for the first process's answer to a question.
+func (r *running) ask(q request) (reply, error) {
 	c := make(chan reply, 1)
 	r.mu.Lock()
 	if r.down {
 		r.mu.Unlock()
-		return nil, errStopped
+		return reply{}, errStopped
 	}
 	r.next++
-	r.keys[r.next] = c
-	err := send(r.conn, request{ID: r.next, Op: "keys", User: user})
+	q.ID = r.next
+	r.keys[q.ID] = c
+	err := send(r.conn, q)
 	r.mu.Unlock()
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
-	a := <-c
-	if a.Err != "" {
-		return nil, errors.New(a.Err)
-	}
-	return a.Keys, nil
+	return <-c, nil
 }
 
 // start runs a command in the guest; its descriptors are passed, nothing is

@@ -41,6 +41,8 @@ type process interface {
 type shell interface {
 	start(command) (process, error)
 	authorizedKeys(user string) ([]byte, error)
+	passwords(user string) bool // whether they are taken at all; of anybody's if the user is ""
+	checkPassword(user string, password []byte) error
 }
 
 // sshServer is the SSH server of one guest. It runs outside of the guest and
@@ -150,6 +152,20 @@ func (s *sshServer) admit(c ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions
 	return nil, errors.New("the key is not in authorized_keys")
 }
 
+const maxPassword = 512 // bytes, as PAM has it
+
+func (s *sshServer) admitPassword(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+	err := errors.New("the password cannot be one")
+	if len(password) > 0 && len(password) <= maxPassword && bytes.IndexByte(password, 0) < 0 {
+		err = s.guest.checkPassword(c.User(), password)
+	}
+	if err != nil {
+		fmt.Fprintf(s.log, "sshd: a password of %q is refused: %v\n", c.User(), err)
+		return nil, err
+	}
+	return &ssh.Permissions{}, nil
+}
+
 // options takes what restricts a key; an option that cannot be honoured refuses
 // the key.
 func (s *sshServer) options(p *ssh.Permissions, options []string) error {
@@ -174,7 +190,11 @@ func (s *sshServer) options(p *ssh.Permissions, options []string) error {
 
 func (s *sshServer) serve(c net.Conn) {
 	c.SetDeadline(time.Now().Add(2 * time.Minute)) // sshd's LoginGraceTime
-	conn, chans, reqs, err := ssh.NewServerConn(c, &s.conf)
+	conf := s.conf
+	if s.guest.passwords("") {
+		conf.PasswordCallback = s.admitPassword
+	}
+	conn, chans, reqs, err := ssh.NewServerConn(c, &conf)
 	if err != nil {
 		return
 	}

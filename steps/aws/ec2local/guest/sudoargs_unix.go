@@ -82,15 +82,6 @@ func parseSudo(args []string) (o sudoArgs, err error) {
 	return o, nil
 }
 
-// quoteWords makes a line for a shell that is these words again.
-func quoteWords(words []string) string {
-	q := make([]string, len(words))
-	for i, w := range words {
-		q[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-	}
-	return strings.Join(q, " ")
-}
-
 // dedup keeps the last of several settings of one name: programs differ in
 // which they take.
 func dedup(env []string) []string {

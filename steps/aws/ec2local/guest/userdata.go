@@ -26,7 +26,12 @@ type plan struct {
 	Commands [][]string `json:"commands,omitempty"` // at the first one, likewise
 	Script   []byte     `json:"script,omitempty"`   // with its #! line
 	Notes    []string   `json:"notes,omitempty"`    // what was not understood, for the console
-	hostKey  []byte     // never leaves the server for the guest
+
+	PasswordAuth string         `json:"password_auth,omitempty"` // yes, no, or as the image has it
+	Passwords    []planPassword `json:"passwords,omitempty"`
+	Lasting      bool           `json:"lasting,omitempty"` // passwords need not be changed at the first login
+
+	hostKey []byte // never leaves the server for the guest
 }
 
 // planFile is one entry of write_files.
@@ -133,6 +138,12 @@ func (p *plan) key(k string, v *yaml.Node) error {
 		return p.sshKeys(v)
 	case "ssh_authorized_keys":
 		return v.Decode(&p.Keys)
+	case "ssh_pwauth":
+		return p.sshPasswordAuth(v)
+	case "password":
+		return p.password(v)
+	case "chpasswd":
+		return p.chpasswd(v)
 	case "ssh_deletekeys": // done in any case
 		return nil
 	case "write_files":
@@ -284,4 +295,13 @@ func shellText(list [][]string) []byte {
 		}
 	}
 	return []byte(text)
+}
+
+// quoteWords makes a line for a shell that is these words again.
+func quoteWords(words []string) string {
+	q := make([]string, len(words))
+	for i, w := range words {
+		q[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	}
+	return strings.Join(q, " ")
 }
