@@ -53,7 +53,7 @@ func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 	s := newScope(t, in)
 	ev := &Evaluated{Variables: s.all(), Secrets: s.env.Secrets}
 	names := t.names(s)
-	if len(names) == 0 && len(s.errs) == 0 {
+	if len(names) == 0 && len(s.errs) == 0 && !t.lostBuilders {
 		at := t.start
 		if t.buildersDeclaration.Line > 0 {
 			at = t.buildersDeclaration
@@ -67,7 +67,7 @@ func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 		}
 		ev.Builds = append(ev.Builds, t.build(s, b, names[i], in.Except))
 	}
-	if len(ev.Builds) == 0 && len(s.errs) == 0 {
+	if len(ev.Builds) == 0 && len(s.errs) == 0 && !t.lostBuilders {
 		s.errs.Add(Pos{File: "command line"}, "the builds are "+strings.Join(names, ", "), "cannot build: -only and -except leave no build")
 	}
 	return ev, s.errs.Sorted()
@@ -109,8 +109,8 @@ func (t *Template) names(s *scope) []string {
 
 // checkNames reports names of builds that do not exist.
 func (t *Template) checkNames(s *scope, names []string, in Inputs) {
-	if slices.Contains(names, "") {
-		return // the wrong name has been reported
+	if t.lostBuilders || slices.Contains(names, "") {
+		return // what is wrong has been reported
 	}
 	check := func(at Pos, name, what string, others ...string) {
 		known := append(slices.Clone(names), others...)

@@ -22,13 +22,16 @@ type Template struct {
 	PostProcessors      [][]PostProcessor // each a sequence
 	start               Pos
 	buildersDeclaration Pos
+
+	// What could not be made sense of, and has been reported: some builds or variables are not known.
+	lostBuilders, lostVariables bool
 }
 
 // Variable is the declaration of a user variable.
 type Variable struct {
 	Name     string
 	Pos      Pos
-	Default  Value // a String, or Null when Required
+	Default  Value // a String, Null when Required, or Faulty when it could not be made sense of
 	Required bool
 }
 
@@ -77,6 +80,9 @@ func (p *parser) is(key string, v Value, kinds ...Kind) bool {
 	if slices.Contains(kinds, v.Kind) {
 		return true
 	}
+	if v.Kind == Faulty {
+		return false
+	}
 	words := make([]string, len(kinds))
 	for i, k := range kinds {
 		words[i] = k.String()
@@ -88,6 +94,7 @@ func (p *parser) is(key string, v Value, kinds ...Kind) bool {
 func (p *parser) template(root Value) *Template {
 	t := &Template{}
 	if root.Kind != Object {
+		t.lostBuilders, t.lostVariables = true, true
 		p.errs.Add(root.Pos, "", "cannot read the template: an object is expected, not %s", root.Kind)
 		return t
 	}
@@ -103,10 +110,10 @@ func (p *parser) template(root Value) *Template {
 		case "variables":
 			p.variables(t, v)
 		case "sensitive-variables":
-			t.Sensitive = p.names(f.Name, v)
+			t.Sensitive = append(t.Sensitive, p.names(f.Name, v)...)
 		case "builders":
 			t.buildersDeclaration = f.Pos
-			t.Builders = p.builders(v)
+			p.builders(t, v)
 		case "provisioners":
 			if p.is(f.Name, v, List) {
 				for i, e := range v.List {
@@ -130,6 +137,8 @@ func (p *parser) template(root Value) *Template {
 			hint := "a comment needs a key that begins with an underscore"
 			if near := interp.Nearest(f.Name, rootKeys); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
+				t.lostBuilders = t.lostBuilders || near == "builders"
+				t.lostVariables = t.lostVariables || near == "variables"
 			}
 			p.errs.Add(f.Pos, hint, "cannot use %q: there is no such section", f.Name)
 		}
@@ -165,6 +174,7 @@ func version(s string) (parts []int, ok bool) {
 
 func (p *parser) variables(t *Template, v Value) {
 	if !p.is("variables", v, Object) {
+		t.lostVariables = true
 		return
 	}
 	for _, f := range v.Fields {
@@ -173,7 +183,7 @@ func (p *parser) variables(t *Template, v Value) {
 			def, ok := plainText(f.Value)
 			if !ok {
 				p.is("variables."+f.Name, f.Value, String, Null)
-				continue
+				def.Kind = Faulty
 			}
 			decl.Default = def
 		}
@@ -194,16 +204,18 @@ func plainText(v Value) (Value, bool) {
 	return v, true
 }
 
-func (p *parser) builders(v Value) (blocks []Block) {
+func (p *parser) builders(t *Template, v Value) {
 	if !p.is("builders", v, List) {
-		return nil
+		t.lostBuilders = true
+		return
 	}
 	for i, e := range v.List {
 		if b, ok := p.block(fmt.Sprintf("builders[%d]", i), e); ok {
-			blocks = append(blocks, b)
+			t.Builders = append(t.Builders, b)
+		} else {
+			t.lostBuilders = true
 		}
 	}
-	return blocks
 }
 
 // block reads an object with a type.

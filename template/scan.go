@@ -128,7 +128,10 @@ func (s *scanner) value(depth int) Value {
 		v.literal = s.text[v.start:s.pos]
 	case c == '-' || c >= '0' && c <= '9':
 		v.Kind = Number
-		v.Text = s.number()
+		n := len(s.errs)
+		if v.Text = s.number(); len(s.errs) > n {
+			v.Kind = Faulty
+		}
 	default:
 		start := s.pos
 		for s.pos < len(s.text) && (isLetter(s.text[s.pos]) || s.pos > start && strings.IndexByte("0123456789-./", s.text[s.pos]) >= 0) {

@@ -273,6 +273,40 @@ db(y): all{u:"uuid-3" inline:["db"]} !shell > manifest{} > a{} bee{} c{keep_inpu
 	}
 }
 
+// What cannot be read hides neither other faults nor makes new ones.
+func TestFaultsBeside(t *testing.T) {
+	for src, want := range map[string]string{
+		`[]`: `1`,
+		`{"builders": [{"tpye": "x", "name": "w"}, {"type": "x", "o": "{{nope}}"}], "provisioners": [{"type": "s", "except": "w", "n": "{{nope}}"}]}`: `15 65 130`,
+		`{"bilders": [{"type": "x"}], "provisioners": [{"type": "s", "only": "x"}]}`:                                                                  `2`,
+		`{"builders": {}, "variables": {"a": "{{nope}}"}}`:                                                                                            `14 40`,
+		`{"builders": [{"type": "x", "o": "{{user |l|}} {{user |nope|}} {{user |n|}}"}], "variables": {"l": [], "n": 01}}`:                            `50 100 109`,
+		`{"builders": [{"type": "x", "o": "{{user |l|}} {{nope}}"}], "variabels": {"l": "a"}, "sensitive-variables": ["l"]}`:                          `50 61`,
+		`{"builders": [{"type": "x", "o": "{{nope}}"}], "builders": [{"type": "y", "o": "{{nope}}"}], "provisioners": [{"type": "s", "only": "x"}]}`:  `37 48 83`,
+		`{"builders": [{"type": "x", "o": 01, "p": "{{user |required|}}"}], "variables": {"required": null}}`:                                         `34`,
+	} {
+		tmpl, errs := template.Parse("t.json", []byte(strings.ReplaceAll(src, "|", "`")))
+		if tmpl == nil || len(errs) == 0 {
+			t.Fatalf("%s: %v", src, errs)
+		}
+		in := inputs()
+		broken := 0
+		if strings.Contains(src, "required") {
+			in.VarFiles = []template.VarFile{{Name: "v.json", Src: []byte("{")}}
+			broken = 1
+		}
+		_, more := tmpl.Evaluate(in)
+		errs = append(errs, more...).Sorted()
+		var columns []string
+		for _, e := range errs[:len(errs)-broken] {
+			columns = append(columns, fmt.Sprint(e.Pos.Column))
+		}
+		if got := strings.Join(columns, " "); got != want {
+			t.Errorf("%s: faults at %s, want %s:\n%v", src, got, want, errs)
+		}
+	}
+}
+
 // A template may be one line, and have a fault in every word.
 func TestManyFaults(t *testing.T) {
 	report := func(n int, space string) (string, time.Duration) {

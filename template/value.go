@@ -14,11 +14,11 @@ const (
 	String
 	List
 	Object
-	Faulty // a text that could not be evaluated, which has been reported
+	Faulty // what could not be read or evaluated, which has been reported
 )
 
 func (k Kind) String() string {
-	return [...]string{"null", "a boolean", "a number", "a text", "a list", "an object", "a faulty text"}[k]
+	return [...]string{"null", "a boolean", "a number", "a text", "a list", "an object", "a faulty value"}[k]
 }
 
 // Value is a value of a template with its place.

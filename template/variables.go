@@ -53,6 +53,9 @@ type scope struct {
 	order  []string
 	inside []string // variables being evaluated
 	errs   Errors
+
+	// What has been reported: declarations or files of variables that could not be read.
+	lostDeclarations, lostFiles bool
 }
 
 type variable struct {
@@ -71,7 +74,7 @@ const (
 )
 
 func newScope(t *Template, in Inputs) *scope {
-	s := &scope{vars: map[string]*variable{}}
+	s := &scope{vars: map[string]*variable{}, lostDeclarations: t.lostVariables}
 	s.env = interp.Env{
 		User: s.user, Getenv: in.Environ, Clock: in.Clock, UUID: in.UUID,
 		Dir: in.Dir, Cwd: in.Cwd, Secrets: map[string]string{},
@@ -102,18 +105,21 @@ func newScope(t *Template, in Inputs) *scope {
 		root, ok, errs := readJSON("variable file", src)
 		s.errs = append(s.errs, errs...)
 		if !ok {
+			s.lostFiles = true
 			continue
 		}
 		if root.Kind != Object {
+			s.lostFiles = true
 			s.errs.Add(root.Pos, "", "cannot read the variable file: an object is expected, not %s", root.Kind)
 			continue
 		}
 		for _, e := range root.Fields {
-			if v, ok := plainText(e.Value); ok {
-				set(e.Name, v, e.Pos)
-			} else {
+			v, ok := plainText(e.Value)
+			if !ok && v.Kind != Faulty {
+				v.Kind = Faulty
 				s.errs.Add(e.Value.Pos, "", "cannot use the variable %s: a text is expected, not %s", e.Name, e.Value.Kind)
 			}
+			set(e.Name, v, e.Pos)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Vars)) {
@@ -123,7 +129,7 @@ func newScope(t *Template, in Inputs) *scope {
 	for _, n := range t.Sensitive {
 		if x := s.vars[n.Text]; x != nil {
 			x.Sensitive = true
-		} else {
+		} else if !s.lostDeclarations {
 			s.errs.Add(n.Pos, s.near(n.Text), "cannot hide the variable %q: it is not declared", n.Text)
 		}
 	}
@@ -149,9 +155,16 @@ func (s *scope) resolve(x *variable) {
 	x.state = busy
 	s.inside = append(s.inside, x.Name)
 	defer func() { s.inside = s.inside[:len(s.inside)-1] }()
-	if x.Required && !x.Set {
-		s.errs.Add(x.Pos, fmt.Sprintf("set it with -var '%s=…' or in a -var-file", x.Name), "cannot build: required variable not set: %s", x.Name)
+	if x.source.Kind == Faulty {
 		x.state = bad
+		return
+	}
+	if x.Required && !x.Set {
+		x.state = bad
+		if s.lostFiles {
+			return
+		}
+		s.errs.Add(x.Pos, fmt.Sprintf("set it with -var '%s=…' or in a -var-file", x.Name), "cannot build: required variable not set: %s", x.Name)
 		return
 	}
 	x.source.secret = x.Sensitive || interp.SecretName(x.Name)
@@ -183,6 +196,9 @@ func (s *scope) secret(text string) (string, error) {
 // user is the function user of template strings.
 func (s *scope) user(name string) (string, error) {
 	x := s.vars[name]
+	if x == nil && s.lostDeclarations {
+		return "", errReported
+	}
 	if x == nil {
 		return "", &undefined{fmt.Sprintf("the variable %q is not defined", name), s.near(name)}
 	}

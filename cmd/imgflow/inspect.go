@@ -24,7 +24,10 @@ func inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := req.parse()
+	t, errs, err := req.parse()
+	if err == nil {
+		err = faults(errs)
+	}
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/compile"
 )
@@ -128,8 +128,9 @@ func faults(errs template.Errors) error {
 	return usagef("cannot use the template: %s:\n\n%w", n, errs)
 }
 
-// parse reads the template.
-func (r *request) parse() (*template.Template, error) {
+// parse reads the template. What could be made sense of is returned beside the
+// errors of the template; only an error of another kind leaves none.
+func (r *request) parse() (*template.Template, template.Errors, error) {
 	var src []byte
 	var err error
 	name := r.Template
@@ -138,21 +139,24 @@ func (r *request) parse() (*template.Template, error) {
 		name = "standard input"
 		src, err = io.ReadAll(os.Stdin)
 	case strings.HasSuffix(name, ".hcl"):
-		return nil, usagef("cannot read %s: HCL2 templates are not supported yet; JSON templates are", shortPath(name))
+		return nil, nil, usagef("cannot read %s: HCL2 templates are not supported yet; JSON templates are", shortPath(name))
 	default:
 		if fi, serr := os.Stat(name); serr == nil && fi.IsDir() {
-			return nil, usagef("cannot read %s: it is a directory; HCL2 templates are not supported yet, name a JSON template", shortPath(name))
+			return nil, nil, usagef("cannot read %s: it is a directory; HCL2 templates are not supported yet, name a JSON template", shortPath(name))
 		}
 		name = shortPath(name)
 		src, err = os.ReadFile(r.Template)
 	}
 	if err != nil {
-		return nil, usagef("cannot read the template: %w", err)
+		return nil, nil, usagef("cannot read the template: %w", err)
 	}
 	sum := sha256.Sum256(src)
 	r.Digest = "sha256:" + hex.EncodeToString(sum[:])
 	t, errs := template.Parse(name, src)
-	return t, faults(errs)
+	if t == nil {
+		return nil, nil, faults(errs)
+	}
+	return t, errs, nil
 }
 
 // shortPath is how a file below the working directory is called.
@@ -182,9 +186,6 @@ func (r *request) evaluate(t *template.Template) (*template.Evaluated, template.
 	return ev, errs, nil
 }
 
-// secretName tells by its name that a variable is not to be stored.
-var secretName = regexp.MustCompile(`(?i)secret|passw|passphrase|token|access_?key|credential|private_?key`)
-
 // stored is the request as it may be written down: values that are sensitive,
 // or that end in an option which holds a credential, are left out.
 func (r *request) stored(t *template.Template, ev *template.Evaluated) *request {
@@ -195,7 +196,7 @@ func (r *request) stored(t *template.Template, ev *template.Evaluated) *request 
 		sensitive[v.Text] = true
 	}
 	for name, value := range r.Vars {
-		if sensitive[name] || secretName.MatchString(name) || credential(ev, value) {
+		if sensitive[name] || interp.SecretName(name) || credential(ev, value) {
 			s.Withheld = append(s.Withheld, name)
 			continue
 		}
@@ -218,7 +219,7 @@ func credential(ev *template.Evaluated, text string) bool {
 		case template.List:
 			return slices.ContainsFunc(v.List, func(x template.Value) bool { return in(x, secret) })
 		case template.Object:
-			return slices.ContainsFunc(v.Fields, func(f template.Field) bool { return in(f.Value, secret || secretName.MatchString(f.Name)) })
+			return slices.ContainsFunc(v.Fields, func(f template.Field) bool { return in(f.Value, secret || interp.SecretName(f.Name)) })
 		}
 		return false
 	}

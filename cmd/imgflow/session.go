@@ -138,22 +138,28 @@ func (s *session) Put(name string, value []byte) error {
 // set the graph is made, too, keyed with the salt that is asked for only if
 // there are secrets.
 func (s *session) load(forRun bool, salt func() ([]byte, error)) error {
-	var err error
-	if s.tmpl == nil {
-		if s.tmpl, err = s.req.parse(); err != nil {
+	t, errs, err := s.tmpl, template.Errors(nil), error(nil)
+	if t == nil {
+		if t, errs, err = s.req.parse(); err != nil {
 			return err
 		}
 	}
-	ev, errs, err := s.req.evaluate(s.tmpl)
+	ev, more, err := s.req.evaluate(t)
 	if err != nil {
 		return err
 	}
-	s.ev = ev
+	if len(errs) == 0 {
+		s.tmpl, s.ev = t, ev
+	}
+	errs = append(errs, more...)
 	var saltErr error
 	files := &compile.Files{Cwd: s.req.Cwd, Dir: s.req.dir()}
 	g, cerrs := compile.Compile(ev, s.world.catalog(s.req.Force, files), compile.Options{
 		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
 		Digest: func(name string) string {
+			if len(errs) > 0 {
+				return "" // there will be no run
+			}
 			key, err := salt()
 			if err != nil && saltErr == nil {
 				saltErr = err
@@ -336,7 +342,7 @@ func localDir(home *state.Home) string { return filepath.Join(home.Dir(), "local
 // has no business with them.
 func withoutSecrets(env []string) (out []string) {
 	for _, kv := range env {
-		if name, _, _ := strings.Cut(kv, "="); !secretName.MatchString(name) {
+		if name, _, _ := strings.Cut(kv, "="); !interp.SecretName(name) {
 			out = append(out, kv)
 		}
 	}

@@ -28,7 +28,11 @@ func validate(c *cli.Context) error {
 	s := newSession(nil, req, nil)
 	defer s.close()
 	if c.Bool("syntax-only") {
-		if _, err := req.parse(); err != nil {
+		_, errs, err := req.parse()
+		if err == nil {
+			err = faults(errs)
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Fprintln(c.App.Writer, "The syntax of the template is valid.")

@@ -36,6 +36,8 @@ type decoder struct {
 	also  []string        // options that somebody else reads
 	wrong map[string]bool // paths of options that have been reported
 	above map[string]bool // paths of what holds an option that has been reported
+
+	misnamed bool // an option is there under a wrong name, so the whole may lack it
 }
 
 func newDecoder(s Scope) *decoder {
@@ -66,8 +68,11 @@ func (d *decoder) mark(path string) {
 }
 
 // reported says whether a fault at a path may be a consequence of one that has been reported: of the same option, of
-// what it is a part of, or of a part of it.
+// what it is a part of, or of a part of it. The path "" is that of the whole.
 func (d *decoder) reported(path string) bool {
+	if path == "" {
+		return d.misnamed
+	}
 	if d.above[path] {
 		return true
 	}
@@ -164,6 +169,7 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 	meant := func(name string) {
 		if _, given := v.Get(name); !given {
 			d.mark(prefix + name)
+			d.misnamed = d.misnamed || prefix == ""
 		}
 	}
 	for _, f := range v.Fields {
