@@ -85,6 +85,7 @@ func (w *world) catalog(force bool, files *compile.Files) compile.Catalog {
 			"windows-restart": provisioner[provision.WindowsRestart](files),
 			"breakpoint":      provisioner[provision.Breakpoint](files),
 		},
+		Unconnected:       []string{"shell-local", "sleep", "breakpoint"},
 		LaterBuilders:     later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance", "null", "file"),
 		LaterProvisioners: later("ansible", "ansible-local", "chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
 		LaterPostProcessors: later("manifest", "shell-local", "checksum", "compress", "artifice", "amazon-import",

@@ -90,6 +90,7 @@ func (c *compiler) build(b template.Build) plan {
 		pl.builder = maker()
 		c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
 	}
+	alone := unreachable(b.Options)
 	count := map[string]int{}
 	for _, part := range b.Provisioners {
 		count[part.Type]++
@@ -98,6 +99,10 @@ func (c *compiler) build(b template.Build) plan {
 			name = fmt.Sprintf("%s-%d", part.Type, n)
 		}
 		if pr := c.provisioner(part, b.Name+"."+name); pr != nil {
+			if alone && !slices.Contains(c.catalog.Unconnected, part.Type) {
+				c.errs.Add(part.Pos, `take it away, or give the builder another communicator than "none"`,
+					"cannot use %s: %s makes no connection to its machine", part.Type, b.Name)
+			}
 			pl.provisioners = append(pl.provisioners, named{name, pr})
 		}
 	}
@@ -115,6 +120,13 @@ func (c *compiler) build(b template.Build) plan {
 		}
 	}
 	return pl
+}
+
+// unreachable says whether a builder is told to make no connection to its machine.
+func unreachable(options template.Value) bool {
+	v, _ := options.Get("communicator")
+	text, err := interp.Plain(v.Text)
+	return v.Kind == template.String && err == nil && text == "none"
 }
 
 // later refuses what is known but cannot run.

@@ -97,6 +97,7 @@ type builder struct {
 	Type  string            `json:"instance_type"`
 	Disks []disk            `json:"disks"`
 	Tags  map[string]string `json:"tags"`
+	Comm  string            `json:"communicator"`
 }
 
 func (b *builder) Check() []dag.Fault {
@@ -138,7 +139,9 @@ func catalog() compile.Catalog {
 		Provisioners: map[string]func() compile.Provisioner{
 			"shell":      func() compile.Provisioner { return &script{} },
 			"powershell": func() compile.Provisioner { return &windows{} },
+			"local":      func() compile.Provisioner { return &script{} },
 		},
+		Unconnected:         []string{"local"},
 		LaterBuilders:       map[string]string{"test-chroot": "not supported yet"},
 		LaterProvisioners:   map[string]string{"ansible": "not supported yet"},
 		LaterPostProcessors: map[string]string{"manifest": "not supported yet"},
@@ -286,6 +289,10 @@ func TestConsequences(t *testing.T) {
 			`t.json:1:32: cannot use ami_nmae: test has no such option (did you mean "ami_name"?)`,
 			`t.json:1:110: cannot use inlin: shell has no such option (did you mean "inline"?)`,
 			`t.json:1:126: cannot use timeot: shell has no such option (did you mean "timeout"?)`,
+		},
+		`"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s", "communicator": "none"}, {"type": "test", "name": "two", "ami_name": "abc", "instance_type": "s", "communicator": "ssh"}],
+"provisioners": [{"type": "shell", "inline": ["x"]}, {"type": "local", "inline": ["x"]}]`: {
+			`t.json:2:27: cannot use shell: test makes no connection to its machine (take it away, or give the builder another communicator than "none")`,
 		},
 	} {
 		_, _, errs := build(t, "{"+src+"}", false)
