@@ -68,6 +68,11 @@ func serveEC2(c *cli.Context) (err error) {
 		return err
 	}
 	defer release()
+	if c.Bool("while-leased") {
+		if exe, err := os.Executable(); err == nil {
+			local.Sweep(dir, exe)
+		}
+	}
 	var log io.Writer = c.App.Writer
 	if c.Bool("quiet") {
 		log = nil

@@ -166,6 +166,39 @@ func TestResumeOfAPartialRunDoesWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestTheServerOutlivesTheProgram removes the file that a run was started from,
+// as `go run` does, and has the server boot another machine.
+func TestTheServerOutlivesTheProgram(t *testing.T) {
+	d := newDesk(t)
+	if err := os.WriteFile(filepath.Join(d.dir, "broken.json"), []byte(strings.Replace(slowTemplate, `"for i in`, `"exit 1", "for i in`, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	passing := filepath.Join(d.dir, "passing")
+	if err := os.WriteFile(passing, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := d.command("run", "--local", "-on-error=suspend", "broken.json")
+	cmd.Path = passing
+	if out, err := cmd.CombinedOutput(); status(t, err) != exitFailed || !strings.Contains(string(out), "is suspended") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Remove(passing); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := d.do("resume", "--fresh", "-on-error=suspend")
+	if strings.Contains(out, "cannot boot") || strings.Count(out, ": connected") != 1 {
+		t.Errorf("the machine is not made anew:\n%s", out)
+	}
+	old, _ := filepath.Glob(filepath.Join(d.dir, "home", "local", "program-*"))
+	if len(old) != 1 {
+		t.Errorf("copies of the program: %v", old)
+	}
+}
+
 // TestWhoHoldsTheRun: an open shell holds the run, and whoever is turned away is
 // told of it.
 func TestWhoHoldsTheRun(t *testing.T) {

@@ -329,7 +329,11 @@ func joinLocal(ctx context.Context, home *state.Home, wish local.Settings) (*loc
 	}
 	dir := localDir(home)
 	return local.Join(ctx, dir, wish, func() *exec.Cmd {
-		cmd := exec.Command(exe, append([]string{"ec2local", "--dir", dir, "--listen", "127.0.0.1:0", "--while-leased"}, wish.Args()...)...)
+		program, err := local.Program(dir, exe)
+		if err != nil {
+			program = exe // without room for a copy it is as good for most
+		}
+		cmd := exec.Command(program, append([]string{"ec2local", "--dir", dir, "--listen", "127.0.0.1:0", "--while-leased"}, wish.Args()...)...)
 		cmd.Args[0] = "imgflow"
 		cmd.Env = withoutSecrets(os.Environ())
 		return cmd

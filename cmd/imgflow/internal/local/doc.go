@@ -8,5 +8,6 @@
 // however that ends, and the server ends some time after the last lease.
 //
 // In the directory lie server.json, which says where the server answers, lock,
-// which the server holds as long as it lives, and server.log, what it printed.
+// which the server holds as long as it lives, server.log, what it printed, and
+// the copy of the program that it was started from.
 package local
