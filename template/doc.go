@@ -19,6 +19,9 @@
 // opening quote; [Value.At] finds the place of a byte inside of it. A value that came from the command line has
 // a Pos without a line.
 //
+// The excerpts of [Errors] cover what may be a secret with bullets: the values of names such as password or token, also
+// inside of another text, and of sensitive variables. Messages do not quote it either; see [Value.Secret].
+//
 // # Variables
 //
 // A variable's value is the last one given: default, then each variable file in order, then the

@@ -145,9 +145,9 @@ func late(n parse.Node) bool {
 	return found
 }
 
-// check reports functions that do not exist.
+// check reports functions that do not exist, and a build without a name.
 func (ev *evaluator) check(n parse.Node) Faults {
-	var fs Faults
+	fs := nameless(n, ev.base)
 	inspect(n, func(n parse.Node) {
 		id, ok := n.(*parse.IdentifierNode)
 		if !ok || id.Ident == "build" || ev.funcs[id.Ident] != nil || slices.Contains(builtin, id.Ident) {

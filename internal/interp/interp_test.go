@@ -261,6 +261,25 @@ func TestPlainAndWaits(t *testing.T) {
 	}
 }
 
+func TestBuildNeedsAName(t *testing.T) {
+	for in, offset := range map[string]int{
+		"a {{ build }}": 5, "{{ print build }}": 9, "{{ if .A }}{{ upper (build) }}{{ end }}": 21,
+		"{{ build `ID` }}": -1, "{{ `ID` | build }}": -1, "{{ print (build `ID`) }}": -1,
+	} {
+		_, early := interp.Early(in, env())
+		_, late := interp.Waits(in)
+		for _, err := range []error{early, late} {
+			at := -1
+			for _, f := range interp.AsFaults(err) {
+				at = f.Offset
+			}
+			if at != offset {
+				t.Errorf("%s: fault at %d, want %d: %v", in, at, offset, err)
+			}
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	known := []string{"ami_name", "ami_users", "region", "a", "ab"}
 	for in, want := range map[string]string{"x": "", "A": "a", "ax": "a", "abx": "ab", "ami_nmae": "ami_name", "AMI_NAME": "ami_name", "regin": "region", "instance": "", "": ""} {

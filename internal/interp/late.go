@@ -65,6 +65,7 @@ func parseLate(text string) (*parse.ListNode, Faults) {
 		}
 	}
 	for _, u := range units {
+		faults = append(faults, nameless(u.nodes, u.start)...)
 		inspect(u.nodes, func(n parse.Node) {
 			id, ok := n.(*parse.IdentifierNode)
 			if !ok || id.Ident == "build" || pure[id.Ident] != nil || slices.Contains(builtin, id.Ident) {
@@ -78,6 +79,26 @@ func parseLate(text string) (*parse.ListNode, Faults) {
 		})
 	}
 	return whole.nodes, faults
+}
+
+// nameless reports every build that is given no name of a value.
+func nameless(n parse.Node, base int) Faults {
+	var fs Faults
+	inspect(n, func(n parse.Node) {
+		pipe, ok := n.(*parse.PipeNode)
+		if !ok {
+			return
+		}
+		for i, c := range pipe.Cmds {
+			for j, a := range c.Args {
+				id, ok := a.(*parse.IdentifierNode)
+				if ok && id.Ident == "build" && (j > 0 || i == 0 && len(c.Args) == 1) {
+					fs = append(fs, &Fault{Offset: base + int(id.Position()), Text: "build needs the name of a value", Hint: "such as {{ build `ID` }}"})
+				}
+			}
+		}
+	})
+	return fs
 }
 
 // Pending is a build-time value that a text waits for.
