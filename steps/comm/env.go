@@ -19,12 +19,13 @@ type Env struct {
 
 	mu     sync.Mutex
 	lines  map[string]*line
+	runs   map[string]int // followers by token
 	closed bool
 }
 
 // NewEnv returns an environment without connections. The vault may be nil if
 // no step uses a generated key.
-func NewEnv(v Vault) *Env { return &Env{vault: v, lines: map[string]*line{}} }
+func NewEnv(v Vault) *Env { return &Env{vault: v, lines: map[string]*line{}, runs: map[string]int{}} }
 
 // Kinds are the steps of this package.
 func Kinds(e *Env) []dag.Kind {
@@ -164,6 +165,25 @@ func (e *Env) shutting() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.closed
+}
+
+// follow counts a follower of the run until done is called.
+func (e *Env) follow(token string) (done func()) {
+	count := func(n int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.runs[token] += n; e.runs[token] == 0 {
+			delete(e.runs, token)
+		}
+	}
+	count(1)
+	return func() { count(-1) }
+}
+
+func (e *Env) followed(token string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.runs[token] > 0
 }
 
 // drop ends the live connection to the machine, if any.

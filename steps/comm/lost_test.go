@@ -343,3 +343,45 @@ func TestCancelRebooted(t *testing.T) {
 	other.Process.Kill()
 	<-ended
 }
+
+// A run that is cancelled when nobody follows it any more leaves nothing on the
+// machine, is not lost, and never starts again.
+func TestCancelUnfollowed(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, s *server) {
+		count := filepath.Join(t.TempDir(), "count")
+		l := newLab(t, s.machine())
+		j := l.job("echo x >>" + count + "; echo one; sleep 30; echo late")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			for l.sink.Offset(l.task.Token, "stdout") == 0 && t.Context().Err() == nil {
+				time.Sleep(5 * time.Millisecond)
+			}
+			cancel()
+		}()
+		if _, err := l.remote.Run(ctx, j); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if err := l.remote.Cancel(t.Context(), j); err != nil {
+			t.Error(err)
+		}
+		if d := left(j.Token); d != nil {
+			t.Errorf("left on the machine: %v", d)
+		}
+		if x, err := l.remote.Run(t.Context(), j); err != nil || x.Code != 143 {
+			t.Errorf("afterwards: %+v %v", x, err)
+		}
+		if b, _ := os.ReadFile(count); string(b) != "x\n" || l.lines(t, "stdout") != "one\n" {
+			t.Errorf("started %d times, printed %q", len(b)/2, l.lines(t, "stdout"))
+		}
+		// One that was never started stays so.
+		j.Token += "-2"
+		if err := l.remote.Cancel(t.Context(), j); err != nil || left(j.Token) != nil {
+			t.Errorf("never started: %v %v", err, left(j.Token))
+		}
+		if b, _ := os.ReadFile(count); string(b) != "x\n" {
+			t.Error("it was started to be cancelled")
+		}
+	})
+}

@@ -19,7 +19,8 @@ type Remote interface {
 	// exit; a job that was never started is started. An error other than
 	// context's means that the job's end is not known: *LostError says why.
 	Run(ctx context.Context, j Job) (Exit, error)
-	// Cancel ends the job and everything that it started.
+	// Cancel ends the job and everything that it started. What it had printed
+	// until then is printed, and its exit is known.
 	Cancel(ctx context.Context, j Job) error
 	// Exec runs a short command on one channel and returns what it printed; it
 	// does not survive the connection and so must be safe to repeat.

@@ -203,6 +203,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 	if err := j.check(); err != nil {
 		return Exit{}, err
 	}
+	defer r.env.follow(j.Token)()
 	jr := newJournal(r.t, j.Token)
 	if x, ok := jr.finished(); ok {
 		if err := r.forget(ctx, j); err != nil {
@@ -425,16 +426,25 @@ func (r *remote) forget(ctx context.Context, j Job) error {
 	})
 }
 
-// Cancel implements Remote.
+// Cancel implements Remote. A run that nobody follows is followed to its end
+// here, so that nothing of it stays on the machine.
 func (r *remote) Cancel(ctx context.Context, j Job) error {
 	if err := j.check(); err != nil {
 		return err
 	}
+	begun := false
 	err := r.once(ctx, j, "cancel", func(answer []byte) bool {
+		begun = bytes.HasPrefix(answer, []byte("C done"))
 		return bytes.HasPrefix(answer, []byte("C")) || bytes.HasPrefix(answer, []byte("L gone"))
 	})
 	if err != nil {
 		return fmt.Errorf("cannot cancel the run on %s: %w", r.m.label(), err)
+	}
+	if !begun || r.env.followed(j.Token) {
+		return nil
+	}
+	if _, err := r.Run(ctx, j); err != nil && !errors.As(err, new(*LostError)) {
+		r.t.Warn("the files of a cancelled run may still be on %s: %v", r.m.label(), err)
 	}
 	return nil
 }
