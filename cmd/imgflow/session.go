@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
 	"github.com/imgflow/imgflow/dag"
@@ -43,7 +44,7 @@ func newSession(home *state.Home, req *request, run *state.Run) *session {
 	if req.Local {
 		endpoint = notJoined
 	}
-	s.settle(endpoint)
+	s.settle(endpoint, 0)
 	return s
 }
 
@@ -51,9 +52,13 @@ func newSession(home *state.Home, req *request, run *state.Run) *session {
 // yet: its template can be compiled, and nobody can be called.
 const notJoined = "http://127.0.0.1:1"
 
+// promptly is how long an embedded EC2 without faults may take to show things:
+// it shows them at once.
+const promptly = time.Second
+
 // settle makes the world, with every call going to the endpoint if there is one.
-func (s *session) settle(endpoint string) {
-	s.world = newWorld(worldOptions{Endpoint: endpoint, Secret: s.secret, Vault: s, MaxLifetime: s.req.MaxLifetime})
+func (s *session) settle(endpoint string, shown time.Duration) {
+	s.world = newWorld(worldOptions{Endpoint: endpoint, Settle: shown, Secret: s.secret, Vault: s, MaxLifetime: s.req.MaxLifetime})
 }
 
 func (s *session) close() {
@@ -300,7 +305,11 @@ func (s *session) reach(ctx context.Context, wish local.Settings) error {
 		}
 		s.lease = lease
 		s.world.close()
-		s.settle(lease.Endpoint())
+		var shown time.Duration
+		if len(lease.Faults) == 0 {
+			shown = promptly
+		}
+		s.settle(lease.Endpoint(), shown)
 		return nil
 	}
 	env := endpointFromEnv()

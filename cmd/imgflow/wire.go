@@ -31,12 +31,13 @@ type worldOptions struct {
 	Secret      func(name string) (string, error)
 	Vault       comm.Vault
 	MaxLifetime time.Duration
+	Settle      time.Duration // how long the endpoint may take to show what was made; 0: as long as EC2
 }
 
 func newWorld(o worldOptions) *world {
 	return &world{
 		machines: comm.NewEnv(o.Vault),
-		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime}),
+		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Settle: o.Settle}),
 	}
 }
 
