@@ -169,7 +169,7 @@ func TestDaemon(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, s *server) {
 		l := newLab(t, s.machine())
-		j := l.job("(while sleep 0.05; do echo noise || exit; done) & sleep 0.2; echo last; exit 5")
+		j := l.job("(k=0; while [ $k -lt 600 ] && sleep 0.05; do k=$((k+1)); echo noise || exit; done) & sleep 0.2; echo last; exit 5")
 		if x := l.mustRun(t, j); x != (Exit{Code: 5}) || !strings.Contains(l.lines(t, "stdout"), "last\n") {
 			t.Error(x, l.lines(t, "stdout"))
 		}

@@ -29,11 +29,28 @@ func TestMain(m *testing.M) {
 	if os.Getenv("COMM_TEST_CALLER") != "" {
 		os.Exit(caller())
 	}
+	sweep("/var/tmp/.imgf-t-*", filepath.Join(os.TempDir(), "comm-sshd*"))
 	flag.Parse()
 	flag.Set("test.parallel", "8") // they wait more than they work
 	code := m.Run()
+	for _, d := range left(prefix) {
+		os.RemoveAll(d)
+	}
 	servers.Range(func(_, v any) bool { v.(*server).stop(); return true })
 	os.Exit(code)
+}
+
+// sweep removes what interrupted tests have left an hour ago or earlier; others
+// may be at work.
+func sweep(patterns ...string) {
+	for _, p := range patterns {
+		found, _ := filepath.Glob(p)
+		for _, f := range found {
+			if fi, err := os.Lstat(f); err == nil && time.Since(fi.ModTime()) > time.Hour {
+				os.RemoveAll(f)
+			}
+		}
+	}
 }
 
 // server is a real OpenSSH server of the test's own, on loopback.
@@ -336,7 +353,10 @@ type lab struct {
 	log    string
 }
 
-func newToken() string { return "t-" + strings.ToLower(rand.Text()) }
+// prefix begins the tokens of this process.
+var prefix = "t-" + strings.ToLower(rand.Text()[:8])
+
+func newToken() string { return prefix + strings.ToLower(rand.Text()) }
 
 func newLab(t testing.TB, m Machine) *lab {
 	t.Helper()

@@ -83,8 +83,11 @@ func (s *memSink) said(typ dag.EventType) string {
 	return b.String()
 }
 
+// prefix begins the tokens of this process.
+var prefix = "imgflow-test-" + strings.ToLower(rand.Text()[:8])
+
 func task(sink dag.Sink) *dag.Task {
-	token := fmt.Sprintf("imgflow-test-%s-1", strings.ToLower(rand.Text()[:12]))
+	token := fmt.Sprintf("%s%s-1", prefix, strings.ToLower(rand.Text()[:12]))
 	return dag.NewTask("run1", "step", token, sink, func(name string) (string, error) {
 		if name == "key-1" {
 			return "PRIVATE", nil
@@ -109,12 +112,38 @@ var sshd struct {
 }
 
 func TestMain(m *testing.M) {
+	sweep("/var/tmp/.imgf-imgflow-test-*", filepath.Join(os.TempDir(), "provision-sshd*"))
 	code := m.Run()
+	for _, d := range left() {
+		os.RemoveAll(d)
+	}
 	if sshd.stop != nil {
 		sshd.stop()
 	}
 	os.RemoveAll(sshd.dir)
 	os.Exit(code)
+}
+
+// sweep removes what interrupted tests have left an hour ago or earlier; others
+// may be at work.
+func sweep(patterns ...string) {
+	for _, p := range patterns {
+		found, _ := filepath.Glob(p)
+		for _, f := range found {
+			if fi, err := os.Lstat(f); err == nil && time.Since(fi.ModTime()) > time.Hour {
+				os.RemoveAll(f)
+			}
+		}
+	}
+}
+
+// left are the directories of this process's runs that are still there.
+func left() (dirs []string) {
+	for _, base := range []string{"/var/tmp", os.Getenv("HOME"), "/tmp"} {
+		found, _ := filepath.Glob(filepath.Join(base, ".imgf-"+prefix+"*"))
+		dirs = append(dirs, found...)
+	}
+	return dirs
 }
 
 // machine is this computer behind a real OpenSSH server of the test's own.

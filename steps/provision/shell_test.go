@@ -150,7 +150,7 @@ func TestShellResume(t *testing.T) {
 	s := Shell{}
 	s.Scripts.Scripts = []dag.File{
 		file(t, filepath.Join(dir, "a.sh"), "#!/bin/sh\necho a >>"+dir+"/ran; echo one\n"),
-		file(t, filepath.Join(dir, "b.sh"), "#!/bin/sh\necho b >>"+dir+"/ran; echo two; while [ ! -e "+dir+"/go ]; do sleep .05; done; echo three\n"),
+		file(t, filepath.Join(dir, "b.sh"), "#!/bin/sh\necho b >>"+dir+"/ran; echo two; k=0; while [ ! -e "+dir+"/go ] && [ $k -lt 600 ]; do sleep .05; k=$((k+1)); done; echo three\n"),
 	}
 	e, m := machine(t)
 	defer os.WriteFile(filepath.Join(dir, "go"), nil, 0o644) // whatever happens, the script ends
@@ -205,6 +205,9 @@ func TestShellTimeout(t *testing.T) {
 	}
 	if running(t, dir+"/late") {
 		t.Error("the script still runs")
+	}
+	if d := left(); d != nil {
+		t.Errorf("left on the machine: %v", d)
 	}
 }
 
