@@ -68,7 +68,7 @@ send($s, "READY=1\nSTATUS=fine", 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die; sl
 	file("/etc/systemd/system/ready.service", "[Service]\nType=notify\nExecStart=/usr/local/bin/ready\n")
 	c.ssh(g, "sudo systemctl start ready && ls /run/was-ready", "0 /run/was-ready")
 	file("/etc/systemd/system/bad.service", "[Service]\nExecStart=/bin/sh -c 'echo broken; exit 4'\n")
-	c.ssh(g, "sudo systemctl start bad; systemctl is-failed bad; systemctl status bad | tail -1",
+	c.ssh(g, "sudo systemctl start bad 2>&1; systemctl is-failed bad; systemctl status bad | tail -1",
 		"0 cannot start bad.service: /bin/sh -c 'echo broken; exit 4' ended before it was up: exit status 4; see /var/log/units/bad.log\nfailed\nbroken")
 	file("/etc/systemd/system/again.service", "[Service]\nRestart=on-failure\nRestartSec=50ms\nExecStart=/bin/sh -c 'echo x >>/run/tries; sleep .2; test $(wc -l </run/tries) -ge 3 && exec sleep 1000'\n")
 	c.ssh(g, "sudo systemctl start again; while [ $(wc -l </run/tries) -lt 3 ]; do sleep .05; done; sleep .4; systemctl is-active again; wc -l </run/tries", "0 active\n3")
