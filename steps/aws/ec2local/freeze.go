@@ -80,6 +80,10 @@ func (s *Server) tick() {
 	if s.ctx.Err() != nil {
 		return
 	}
+	// One at a time: one that looked earlier must not take the timer from one that
+	// has seen more.
+	s.life.ticking.Lock()
+	defer s.life.ticking.Unlock()
 	next := time.Time{}
 	later := func(t time.Time) {
 		if next.IsZero() || t.Before(next) {

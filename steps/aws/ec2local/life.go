@@ -22,6 +22,8 @@ type lives struct {
 	mu   sync.Mutex
 	live map[string]*life
 	tick *time.Timer
+
+	ticking sync.Mutex // held by Server.tick
 }
 
 // A life drives one instance. Its goroutine alone touches machine and up.
