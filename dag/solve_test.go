@@ -475,3 +475,23 @@ func BenchmarkSolve(b *testing.B) {
 		}
 	}
 }
+
+// A clock that jumps between two processes changes what records say of their
+// age, and nothing else.
+func TestClockJumps(t *testing.T) {
+	for _, by := range []time.Duration{-10 * 365 * 24 * time.Hour, 10 * 365 * 24 * time.Hour} {
+		w, st := newWorld(), &MemStore{}
+		w.fail["sh b"] = errBoom
+		solve(t, toyEngine(t, w, st, Options{OnFailure: suspendAll}), toyGraph("a", "b"))
+		delete(w.fail, "sh b")
+		rs, _ := st.All()
+		for _, r := range rs {
+			r.Begun, r.Ended = r.Begun.Add(by), r.Ended.Add(by)
+			st.Put(r)
+		}
+		clean(t, solve(t, toyEngine(t, w, st, Options{}), toyGraph("a", "b")))
+		if w.count("launch") != 1 || w.count("sh a") != 1 || w.left() != "image" {
+			t.Errorf("jumped by %v: log %q, world %q", by, w.log, w.left())
+		}
+	}
+}
