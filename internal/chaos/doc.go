@@ -1,4 +1,4 @@
-// Chaos breaks builds in every way there is, and looks at what remains.
+// Command chaos breaks builds in every way there is, and looks at what remains.
 //
 //	go run ./internal/chaos -n 200 -workers 16
 //	go run ./internal/chaos -n 40 -guest sandbox

@@ -14,9 +14,10 @@ import (
 )
 
 // waiter is a command that writes its process id to the file, and then waits
-// without looking at its streams, half a minute at most.
+// without touching its streams any more, half a minute at most: the caller may
+// shut them as soon as the file is there.
 func waiter(file string) string {
-	return "echo $$ >" + file + ".new; mv " + file + ".new " + file + "; echo begun; exec sleep 30"
+	return "echo begun; echo $$ >" + file + ".new; mv " + file + ".new " + file + "; exec sleep 30"
 }
 
 // whenBegun calls f with the id of the process when the waiter has begun.
