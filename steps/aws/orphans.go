@@ -84,6 +84,7 @@ func (c *Cloud) accountNames() []string {
 func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err error) {
 	keys := filter("key", TagRun, TagBuild, TagToken, TagExpires, TagArtifact)
 	all := map[string]*labels{}
+	driven := map[string]bool{} // at either look: a run that ends in between has left nothing
 	for look := range 2 {
 		if look > 0 {
 			if err := pause(ctx, c.o.Settle); err != nil {
@@ -95,6 +96,11 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 			return nil, err
 		}
 		maps.Copy(all, more)
+		for _, l := range all {
+			if run := l.tags[TagRun]; h.Driven != nil && !driven[run] && h.Driven(run) {
+				driven[run] = true
+			}
+		}
 	}
 	maps.DeleteFunc(all, func(_ string, l *labels) bool { return l.tags[TagRun] == "" || !slices.Contains(removal, l.kind) })
 	ends := map[string]time.Time{}
@@ -111,7 +117,7 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 		run := l.tags[TagRun]
 		o := Orphan{Place: s.Place, Type: string(l.kind), ID: id, Run: run, Build: l.tags[TagBuild],
 			Expires: ends[run], Artifact: l.tags[TagArtifact] != "", Token: l.tags[TagToken]}
-		if c.orphaned(o, h) {
+		if !driven[run] && c.orphaned(o, h) {
 			found = append(found, o)
 		}
 	}
@@ -120,7 +126,7 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 
 // orphaned decides by the lease of the run.
 func (c *Cloud) orphaned(o Orphan, h Hunt) bool {
-	if o.Artifact && !h.Artifacts || h.Driven != nil && h.Driven(o.Run) {
+	if o.Artifact && !h.Artifacts {
 		return false
 	}
 	if h.OlderThan != nil && time.Since(o.Expires.Add(-c.o.Lease-time.Minute)) >= *h.OlderThan {

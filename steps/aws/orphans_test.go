@@ -207,3 +207,19 @@ func TestResultsHaveNoLease(t *testing.T) {
 	hunted(Hunt{}, 2)
 	hunted(Hunt{OlderThan: hours(1)}, 2)
 }
+
+// A run that ends between the two looks has removed its things itself: what tags
+// still show of it is nobody's orphan.
+func TestARunThatEndsDuringTheHuntIsLeftAlone(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	w.stray("ending")
+	now, asked := time.Duration(0), 0
+	hunt := Hunt{Regions: []string{home}, OlderThan: &now, Driven: func(run string) bool { asked++; return asked == 1 }}
+	if found, err := NewCloud(w.cloud.o).Orphans(t.Context(), hunt); err != nil || len(found) != 0 || asked == 0 {
+		t.Errorf("asked %d times: %v, %v", asked, found, err)
+	}
+	hunt.Driven = func(string) bool { return false }
+	if found, err := NewCloud(w.cloud.o).Orphans(t.Context(), hunt); err != nil || len(found) == 0 {
+		t.Errorf("nobody drives it: %v, %v", found, err)
+	}
+}
