@@ -12,7 +12,9 @@ import (
 type Connect struct {
 	To    dag.Take[Endpoint] `json:"to"`
 	SSH   SSH                `json:"ssh"`
-	Key   dag.Out[Key]       `json:"key"`                     // generated key to log in with, if any
+	Key   dag.Out[Key]       `json:"key"` // generated key to log in with, if any
+	WinRM WinRM              `json:"winrm,omitzero"`
+	Login dag.Out[Login]     `json:"login"`                   // password that the machine made, unless WinRM has one
 	Pause time.Duration      `json:"pause,omitempty" key:"-"` // after the first success hang up, wait this long, connect again
 }
 

@@ -49,6 +49,19 @@ func (e *Env) Remote(t *dag.Task, m Machine) (Remote, error) {
 	return nil, fmt.Errorf("cannot reach %s: the communicator %s is not supported yet; use ssh", m.Host, m.Protocol)
 }
 
+// Windows returns a way into a Windows machine, as Remote does.
+func (e *Env) Windows(t *dag.Task, m Machine) (Windows, error) {
+	r, err := e.Remote(t, m)
+	if err != nil {
+		return nil, err
+	}
+	w, ok := r.(Windows)
+	if !ok {
+		return nil, fmt.Errorf("cannot use %s as a Windows machine: the communicator is %s; use winrm", m.label(), m.Protocol)
+	}
+	return w, nil
+}
+
 // Close ends all connections; every later use of the environment fails.
 func (e *Env) Close() error {
 	e.mu.Lock()

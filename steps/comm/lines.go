@@ -122,16 +122,21 @@ func (j *journal) flush() error {
 	return nil
 }
 
-// An exit is kept as the number 1 + code + signal<<16 + flags<<32.
+// An exit is kept as the number 1 + code + signal<<16 + flags<<32. A code that
+// does not fit, as those of Windows may, fills all the 32 bits.
 const (
 	flagOOM = 1 << (32 + iota)
 	flagTruncated
 	flagRebooted
+	flagWide
 )
 
 // finish keeps the job's end; when it returns, the machine may forget the run.
 func (j *journal) finish(x Exit) error {
 	n := int64(1+x.Code) + int64(x.Signal)<<16
+	if x.Code < 0 || x.Code >= 0xffff {
+		n = flagWide | int64(uint32(x.Code))
+	}
 	for _, f := range []struct {
 		set bool
 		bit int64
@@ -155,13 +160,17 @@ func (j *journal) finished() (Exit, bool) {
 	if n == 0 {
 		return Exit{}, false
 	}
-	return Exit{
+	x := Exit{
 		Code:      int(n&0xffff) - 1,
 		Signal:    int(n >> 16 & 0xffff),
 		OOM:       n&flagOOM != 0,
 		Truncated: n&flagTruncated != 0,
 		Rebooted:  n&flagRebooted != 0,
-	}, true
+	}
+	if n&flagWide != 0 {
+		x.Code, x.Signal = int(int32(uint32(n))), 0
+	}
+	return x, true
 }
 
 // begun keeps that the run exists, and in which boot of the machine.

@@ -11,7 +11,7 @@ type Endpoint struct {
 	Protocol string            `json:"protocol"` // ssh, winrm or none
 	Host     string            `json:"host"`
 	Port     int               `json:"port"`
-	HostKeys []string          `json:"host_keys,omitempty"` // in the form of authorized_keys; none: pinned on first use
+	HostKeys []string          `json:"host_keys,omitempty"` // in the form of authorized_keys, or for winrm "sha256:" and the certificate's digest; none: see Connect
 	Thing    string            `json:"thing,omitempty"`     // what stands there, for messages: an instance id
 	Vars     map[string]string `json:"vars,omitempty"`      // build variables: ID, Host, SourceAMI ... never a secret
 }
@@ -20,7 +20,8 @@ type Endpoint struct {
 // provisioners take and give back.
 type Machine struct {
 	Endpoint
-	SSH SSH `json:"ssh"`
+	SSH   SSH   `json:"ssh"`
+	WinRM WinRM `json:"winrm,omitzero"`
 }
 
 // SSH holds the communicator options of a template that concern SSH, under the

@@ -49,11 +49,35 @@ type Job struct {
 	Keep    bool   // leave the script at Path when the run has ended
 	Pty     bool   // run under a terminal
 	Become  string // command prefix that signals what the job started as another user
+
+	// On Windows only. The command is for cmd.exe, and no value of these ever
+	// becomes part of a program's text or of a command line.
+	Ext     string            // of the script's name in the run directory, such as ".ps1"
+	Env     map[string]string // what the command finds in its environment, byte for byte
+	Files   map[string][]byte // more files in the run directory, which {{.Dir}} in Command stands for
+	Elevate *Elevate          // run as this user with all rights, by a scheduled task; nil: in the session's name
+}
+
+// Elevate names the user that a scheduled task runs as.
+type Elevate struct {
+	User     string
+	Password string // "": a service account such as SYSTEM
+}
+
+// Windows is a way into a Windows machine. Commands of jobs and of Exec are for
+// cmd.exe; paths may have slashes of either kind.
+type Windows interface {
+	Remote
+	// PowerShell runs a script once on the machine. Args are encoded as JSON and
+	// are the object $a there; what the script prints as JSON is decoded into
+	// result, which may be nil. The script must be constant, and safe to repeat:
+	// it is run again when the connection breaks.
+	PowerShell(ctx context.Context, script string, args, result any) error
 }
 
 // Exit is how a job ended.
 type Exit struct {
-	Code      int  // exit status; 128+n for a signal
+	Code      int  // exit status; 128+n for a signal; of Windows a signed number of 32 bits, as $LASTEXITCODE
 	Signal    int  // the signal that ended it, 0 for none
 	OOM       bool // the kernel killed something for want of memory meanwhile
 	Truncated bool // the machine's disk was full and output was lost
