@@ -268,4 +268,6 @@ func NotFound(path string) *Error {
 }
 
 // Is lets errors.Is(err, fs.ErrNotExist) tell what was not found.
-func (e *Error) Is(target error) bool { return target == fs.ErrNotExist && e.Category == "ObjectNotFound" }
+func (e *Error) Is(target error) bool {
+	return target == fs.ErrNotExist && e.Category == "ObjectNotFound"
+}
