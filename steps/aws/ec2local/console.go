@@ -21,9 +21,9 @@ func getConsoleOutput(c *call, q *consoleRequest) (*consoleResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := c.s.life.console(i.Region, i.ID)
-	if i.Platform == "windows" {
-		text = []byte("This endpoint has no Windows guests: the instance is a record, nothing runs behind it.\r\n")
+	var text []byte
+	if m := c.s.life.guest(i); m != nil {
+		text = m.Console()
 	}
 	if len(text) > maxConsole {
 		text = text[len(text)-maxConsole:]
@@ -39,12 +39,16 @@ type passwordResponse struct {
 	Data string `xml:"passwordData"`
 }
 
-// getPasswordData has none to give: a password is made by a Windows guest, and
-// until one has, EC2 answers with nothing too.
+// getPasswordData answers with nothing until a Windows instance has made its
+// password, and for ever where it makes none, as EC2 does.
 func getPasswordData(c *call, q *instanceIDRequest) (*passwordResponse, error) {
 	i, err := c.oneInstance(q.InstanceId)
 	if err != nil {
 		return nil, err
 	}
-	return &passwordResponse{ID: i.ID, At: stamp(c.now)}, nil
+	r := &passwordResponse{ID: i.ID, At: stamp(c.now)}
+	if m := c.s.life.guest(i); m != nil && !c.now.Before(i.Launched.Add(c.s.takes.password)) {
+		r.Data = m.PasswordData()
+	}
+	return r, nil
 }

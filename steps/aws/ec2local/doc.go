@@ -18,8 +18,9 @@
 // it. Only root volumes have content: other volumes are records. Security
 // groups are kept and checked, but filter nothing.
 //
-// Windows instances have no guest. They run, their console says so, and their
-// password never comes.
+// A Windows instance has a guest, too, of Go code alone: see package windows. It
+// serves WinRM, and if it could not have port 5985 or 5986, the tag is
+// ec2local:winrm-port or ec2local:winrms-port.
 //
 // # Who asks
 //

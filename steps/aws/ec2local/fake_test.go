@@ -137,6 +137,13 @@ func (m *fakeMachine) Freeze(context.Context) ([]string, error) {
 
 func (m *fakeMachine) Console() []byte { return []byte("booted " + m.id + "\n") }
 
+func (m *fakeMachine) PasswordData() string {
+	if m.spec.Platform != "windows" {
+		return ""
+	}
+	return "c2VhbGVk"
+}
+
 func (m *fakeMachine) Remove(context.Context) error {
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()

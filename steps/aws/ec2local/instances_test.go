@@ -231,15 +231,18 @@ func TestLaunchRules(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 	w := b.run(func(in *ec2.RunInstancesInput) { in.ImageId = &win })
-	if i := b.until(w, "running"); i.Platform != "windows" || b.host.get(w) != nil {
+	if i := b.until(w, "running"); i.Platform != "windows" || b.host.get(w).spec.Platform != "windows" {
 		t.Errorf("windows: %+v", i)
 	}
 	console := must1[*ec2.GetConsoleOutputOutput](t)(b.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: &w, Latest: aws.Bool(true)}))
-	if text, _ := base64.StdEncoding.DecodeString(*console.Output); !strings.Contains(string(text), "no Windows guest") {
+	if text, _ := base64.StdEncoding.DecodeString(*console.Output); string(text) != "booted "+w+"\n" {
 		t.Errorf("console %q", text)
 	}
-	if p := must1[*ec2.GetPasswordDataOutput](t)(b.GetPasswordData(ctx, &ec2.GetPasswordDataInput{InstanceId: &w})); aws.ToString(p.PasswordData) != "" {
-		t.Errorf("password %q", *p.PasswordData)
+	for id, want := range map[string]string{w: "c2VhbGVk", private: ""} {
+		p := must1[*ec2.GetPasswordDataOutput](t)(b.GetPasswordData(ctx, &ec2.GetPasswordDataInput{InstanceId: &id}))
+		if got := aws.ToString(p.PasswordData); got != want {
+			t.Errorf("password of %s: %q", id, got)
+		}
 	}
 }
 

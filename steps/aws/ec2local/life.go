@@ -40,7 +40,7 @@ type life struct {
 	up bool // booted, by this server
 }
 
-func (s *Server) hasGuest(i *instance) bool { return s.guests != nil && i.Platform != "windows" }
+func (s *Server) hasGuest() bool { return s.guests != nil }
 
 // wake has the life of an instance look at it, once the change is on disk.
 func (c *call) wake(i *instance) {
@@ -110,20 +110,17 @@ func (l *lives) over(x *life) bool {
 	return true
 }
 
-func (l *lives) console(region, id string) []byte {
+// guest is what stands behind an instance, nil while nothing does.
+func (l *lives) guest(i *instance) guest.Machine {
 	l.mu.Lock()
-	x := l.live[region+"/"+id]
+	x := l.live[i.Region+"/"+i.ID]
 	l.mu.Unlock()
 	if x == nil {
 		return nil
 	}
 	x.mu.Lock()
-	m := x.machine
-	x.mu.Unlock()
-	if m == nil {
-		return nil
-	}
-	return m.Console()
+	defer x.mu.Unlock()
+	return x.machine
 }
 
 // rest is how long a life that failed waits before it tries again.
@@ -200,7 +197,7 @@ func (x *life) step(ctx context.Context) (wait time.Duration, done bool, err err
 		}
 		return now, false, x.arrive(i, stopped)
 	case stopped:
-		if err := x.halt(ctx); err != nil || !x.s.hasGuest(i) {
+		if err := x.halt(ctx); err != nil || !x.s.hasGuest() {
 			return never, false, err
 		}
 		_, err := x.open(i) // what it printed can still be asked for
@@ -267,6 +264,7 @@ func (x *life) open(i *instance) (guest.Machine, error) {
 	m, err := x.s.guests.Open(x.id)
 	if errors.Is(err, fs.ErrNotExist) {
 		m, err = x.s.guests.Create(x.id, guest.Spec{
+			Platform: i.Platform,
 			Hostname: "ip-" + dashed(i.Addr), User: i.User, AuthorizedKey: i.AuthorizedKey, UserData: i.UserData,
 			Layers: i.Layers, Addr: i.Addr, Release: i.Release,
 		})
@@ -291,7 +289,7 @@ func dashed(addr string) string {
 }
 
 func (x *life) boot(ctx context.Context, i *instance) error {
-	if !x.s.hasGuest(i) || x.up {
+	if !x.s.hasGuest() || x.up {
 		return nil
 	}
 	m, err := x.open(i)
@@ -344,7 +342,7 @@ func (x *life) keepRunning(ctx context.Context, i *instance) (time.Duration, boo
 	if !i.Reclaim.IsZero() {
 		wait = max(now, i.Reclaim.Sub(x.s.now()))
 	}
-	if !x.s.hasGuest(i) {
+	if !x.s.hasGuest() {
 		if i.Reboot {
 			return now, false, x.change(func(_ *txn, i *instance) { i.Reboot = false })
 		}
@@ -434,7 +432,7 @@ func (x *life) reclaim() error {
 // stays keeps what the guest wrote.
 func (x *life) end(ctx context.Context, saw *instance) error {
 	layers := saw.Layers
-	if x.s.hasGuest(saw) {
+	if x.s.hasGuest() {
 		m, err := x.open(saw)
 		if err != nil {
 			return err

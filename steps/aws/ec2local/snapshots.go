@@ -48,7 +48,7 @@ func (c *call) newSnapshot(v *volume, description string) *snapshot {
 	if v.Attach != nil && v.Attach.Root {
 		i := get[instance](c.txn, c.region, v.Attach.Instance)
 		s.User, s.Release = i.User, i.Release
-		if c.s.hasGuest(i) {
+		if c.s.hasGuest() {
 			s.Freeze, s.Frozen = i.ID, false
 		}
 	}

@@ -25,6 +25,7 @@ type Host interface {
 
 // Spec is what a guest is made of. It is stored with the guest.
 type Spec struct {
+	Platform      string   `json:"platform,omitempty"` // windows, or "" for Linux
 	Hostname      string   `json:"hostname"`
 	User          string   `json:"user"`           // login account of the image: ubuntu, admin, ec2-user ...
 	AuthorizedKey string   `json:"authorized_key"` // one line of authorized_keys, "" for none
@@ -60,6 +61,10 @@ type Machine interface {
 	Freeze(ctx context.Context) (layers []string, err error)
 	// Console is what the guest printed while it booted, host keys included.
 	Console() []byte
+	// PasswordData is the password that the guest gave its administrator at its
+	// first boot, encrypted to Spec.AuthorizedKey and in base64, as GetPasswordData
+	// answers; "" when it gave none.
+	PasswordData() string
 	// Remove stops the guest and deletes its files. Layers it froze stay.
 	Remove(ctx context.Context) error
 }

@@ -296,6 +296,9 @@ func (m *sandboxMachine) Ports() map[string]int {
 
 func (m *sandboxMachine) Console() []byte { return m.console.bytes() }
 
+// PasswordData is for Windows: nothing here has a password of its own making.
+func (m *sandboxMachine) PasswordData() string { return "" }
+
 // Freeze renames the upper directory of a guest at rest, and copies that of one
 // that runs.
 func (m *sandboxMachine) Freeze(ctx context.Context) ([]string, error) {

@@ -99,6 +99,8 @@ func (m *noMachine) Freeze(context.Context) ([]string, error) {
 
 func (m *noMachine) Console() []byte { return nil }
 
+func (m *noMachine) PasswordData() string { return "" }
+
 func (m *noMachine) Remove(ctx context.Context) error {
 	m.Stop(ctx)
 	return os.RemoveAll(m.h.s.guest(m.id))
