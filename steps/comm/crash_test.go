@@ -97,6 +97,7 @@ func TestCallerKilled(t *testing.T) {
 type relay struct {
 	net.Listener
 	frozen atomic.Bool
+	struck atomic.Bool // a connection has lost something to it
 	conns  atomic.Int64
 }
 
@@ -141,6 +142,7 @@ func (r *relay) pipe(to, from net.Conn, frozen *atomic.Bool) {
 		n, err := from.Read(buf)
 		if r.frozen.Load() {
 			frozen.Store(true)
+			r.struck.Store(true)
 		}
 		if frozen.Load() {
 			io.Copy(io.Discard, from)
@@ -261,7 +263,9 @@ func TestHalfOpen(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		r.frozen.Store(true)
-		time.Sleep(300 * time.Millisecond)
+		for !r.struck.Load() && t.Context().Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
 		r.frozen.Store(false)
 	}()
 	if x := l.mustRun(t, l.job("i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo $i; sleep .1; done; exit 4")); x != (Exit{Code: 4}) {

@@ -47,8 +47,8 @@ func TestLost(t *testing.T) {
 		} {
 			count := filepath.Join(t.TempDir(), "count")
 			l := newLab(t, s.machine())
-			j := l.job("echo x >>" + count + "; echo one; printf two; sleep 1")
-			_, err := during(t, l, j, func(dir string) { time.Sleep(50 * time.Millisecond); f(dir) })
+			j := l.job("echo x >>" + count + "; echo one; printf two; sleep 5")
+			_, err := during(t, l, j, f)
 			var lost *LostError
 			if !errors.As(err, &lost) {
 				t.Errorf("%s: %v", what, err)
@@ -81,7 +81,7 @@ func TestRebooted(t *testing.T) {
 	} {
 		os.WriteFile(boot, []byte("aaaa\n"), 0o644)
 		l := newLab(t, s.machine())
-		j := l.job("echo one; exec sleep 2")
+		j := l.job("echo one; exec sleep 10")
 		x, err := during(t, l, j, func(dir string) {
 			os.WriteFile(boot, []byte("bbbb\n"), 0o644)
 			f(dir)
@@ -128,7 +128,7 @@ func TestCancel(t *testing.T) {
 		if err := <-cancelled; err != nil {
 			t.Error(err)
 		}
-		for range 100 {
+		for range 1000 {
 			if len(carriers(j.Token)) == 0 {
 				break
 			}
@@ -148,7 +148,8 @@ func TestSuspended(t *testing.T) {
 	t.Parallel()
 	s := sshd(t, "dash")
 	l := newLab(t, s.machine())
-	j := l.job("echo one; sleep 1; echo two; exit 6")
+	goOn := filepath.Join(t.TempDir(), "go")
+	j := l.job("echo one; k=0; while [ ! -e " + goOn + " ] && [ $k -lt 600 ]; do sleep .05; k=$((k+1)); done; echo two; exit 6")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		for l.sink.Offset(l.task.Token, "stdout") == 0 {
@@ -157,6 +158,9 @@ func TestSuspended(t *testing.T) {
 		cancel()
 	}()
 	if _, err := l.remote.Run(ctx, j); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(goOn, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if x := l.mustRun(t, j); x != (Exit{Code: 6}) || l.lines(t, "stdout") != "one\ntwo\n" {

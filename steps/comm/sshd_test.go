@@ -177,7 +177,7 @@ func (s *server) boot(bin string) error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	for range 200 {
+	for range 2000 {
 		if c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))); err == nil {
 			c.Close()
 			return nil

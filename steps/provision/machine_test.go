@@ -215,7 +215,7 @@ func startSSHD(bin string) (err error) {
 			return err
 		}
 		sshd.stop = func() { in.Close(); cmd.Wait() }
-		for range 200 {
+		for range 2000 {
 			if c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
 				c.Close()
 				sshd.m = comm.Machine{

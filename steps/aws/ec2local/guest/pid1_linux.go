@@ -35,6 +35,7 @@ func pid1([]string) error {
 		return err
 	}
 	unix.Umask(0o022)
+	freshSignals()
 	p := &first{conn: conn, running: map[int]uint64{}, wake: make(chan struct{}, 1)}
 	if err := p.listen(); err != nil {
 		send(conn, reply{Op: "fail", Err: err.Error()})

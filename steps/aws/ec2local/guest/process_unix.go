@@ -12,7 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -336,6 +338,11 @@ func (m *processMachine) launch(cmd *exec.Cmd) error {
 	if m.srv == nil {
 		return errStopped
 	}
+	if slices.ContainsFunc(inherited, signal.Ignored) {
+		if err := fresh(cmd); err != nil {
+			return err
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -490,6 +497,9 @@ func (m *processMachine) Ports() map[string]int {
 }
 
 func (m *processMachine) Console() []byte { return m.console.bytes() }
+
+// PasswordData is for Windows: nothing here has a password of its own making.
+func (m *processMachine) PasswordData() string { return "" }
 
 // Freeze copies the scratch directory; the copy is the whole image.
 func (m *processMachine) Freeze(context.Context) ([]string, error) {

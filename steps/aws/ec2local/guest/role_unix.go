@@ -26,6 +26,7 @@ var roles, shims = map[string]role{}, map[string]role{}
 
 func init() {
 	roles["sftp"] = serveSFTP
+	roles["fresh"] = runFresh
 	powerRoles()
 	systemRoles()
 	if len(os.Args) == 0 {

@@ -69,11 +69,13 @@ func TestSandbox(t *testing.T) {
 	g.sh("ubuntu", "kill -9 $$", "137 ")
 	g.sh("root", "hostname; cat /etc/hostname; getent hosts ip-10-0-0-7 | cut -d' ' -f1", "0 ip-10-0-0-7\nip-10-0-0-7\n127.0.1.1")
 	g.sh("root", ". /etc/os-release; echo $ID $VERSION_ID $NAME, $PRETTY_NAME $VARIANT_ID", "0 ubuntu 16.04 Ubuntu, Ubuntu 16.04 LTS ec2local")
-	g.sh("root", "(sleep 100 >/dev/null 2>&1 & ) ; (true &); sleep .1; ps -e -o stat= | grep -c Z", "1 0")
+	g.sh("root", "(sleep 100 >/dev/null 2>&1 & ) ; (true &)", "0 ")
+	eventually(t, "the end of the last zombie", func() bool { out, _ := g.run("root", "ps -e -o stat= | grep -c Z"); return out == "0" })
 	g.sh("root", "echo x >/dev/null; head -c4 /dev/zero | wc -c; head -c4 /dev/urandom | wc -c; touch /dev/shm/a /tmp/a /run/a", "0 4\n4")
 	g.sh("root", "dd if=/dev/zero of="+guestExe+" count=1 2>/dev/null", "1 ")
 	g.sh("root", "wc -c </etc/machine-id", "0 33")
-	g.sh("root", "logger -t t hello; sleep .1; grep -c hello /var/log/syslog; echo from-the-guest >/dev/console", "0 1")
+	g.sh("root", "logger -t t hello; echo from-the-guest >/dev/console", "0 ")
+	eventually(t, "a line of the system log", func() bool { out, _ := g.run("root", "grep -c hello /var/log/syslog"); return out == "1" })
 	eventually(t, "/dev/console", func() bool { return bytes.Contains(g.Console(), []byte("from-the-guest\n")) })
 
 	// What is there changes in the guest and stays on the host.

@@ -256,7 +256,7 @@ func TestPower(t *testing.T) {
 	c.ssh(g, "sudo shutdown -h +5 2>&1 | cut -d' ' -f1-3; sudo shutdown -c; sudo shutdown -h +1 bye 2>/dev/null; sudo shutdown -c", "0 Shutdown scheduled for")
 	c.ssh(g, "sudo shutdown --fast", "1 shutdown: option --fast is not supported by the embedded EC2")
 	// What is asked to end may end in order.
-	g.sh("root", "(trap 'echo bye >/etc/bye; exit' TERM; while :; do sleep .05; done) >/dev/null 2>&1 & sleep .2", "0 ")
+	g.sh("root", "(trap 'echo bye >/etc/bye; exit' TERM; touch /run/trapped; while :; do sleep .05; done) >/dev/null 2>&1 & until [ -e /run/trapped ]; do sleep .05; done", "0 ")
 	g.stop()
 	g.boot()
 	g.sh("root", "cat /etc/bye", "0 bye")

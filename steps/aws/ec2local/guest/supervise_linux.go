@@ -111,6 +111,7 @@ func (s *supervisor) open(name string) (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
+	freshSignals()
 	signal.Notify(s.stop, unix.SIGTERM)
 	if s.u, err = loadUnit(name); err != nil {
 		return err

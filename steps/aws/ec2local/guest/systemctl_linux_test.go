@@ -30,7 +30,7 @@ StateDirectory=web
 WorkingDirectory=/var/lib/web
 ExecStartPre=-/bin/false
 ExecStartPre=+/bin/sh -c 'id -u >/var/lib/web/pre'
-ExecStart=/bin/sh -c 'id -un; pwd; echo "$$A|$$B|$0|$1|$2"; echo hup-ready; trap "echo hup" HUP; while :; do sleep .05; done' ${NAME} $WORDS
+ExecStart=/bin/sh -c 'id -un; pwd; echo "$$A|$$B|$0|$1|$2"; trap "echo hup" HUP; echo hup-ready; while :; do sleep .05; done' ${NAME} $WORDS
 ExecReload=/bin/kill -HUP $MAINPID
 ExecStopPost=/bin/sh -c 'echo over'
 [Install]
@@ -49,8 +49,14 @@ Alias=site.service
 		who = "root"
 	}
 	log := "sudo cat /var/log/units/web.log"
+	logs := func(line string) {
+		t.Helper()
+		eventually(t, line+" in the log", func() bool { _, code := g.run("root", "grep -qx "+line+" /var/log/units/web.log"); return code == 0 })
+	}
+	logs("hup-ready")
 	c.ssh(g, log+"; sudo cat /var/lib/web/pre", "0 "+who+"\n/var/lib/web\n1 2|3|web one|x|y\nhup-ready\n0")
-	c.ssh(g, "sudo systemctl reload web; sleep .2; "+log+" | tail -1; systemctl status web | head -2", "0 hup\n* web.service - Web\n     Loaded: loaded (/etc/systemd/system/web.service; enabled)")
+	c.ssh(g, "sudo systemctl reload web; systemctl status web | head -2", "0 * web.service - Web\n     Loaded: loaded (/etc/systemd/system/web.service; enabled)")
+	logs("hup")
 	c.ssh(g, "sudo systemctl restart web && sudo service web status >/dev/null && sudo service web restart && systemctl is-active web", "0 active")
 
 	// It is there again after a reboot, and in a guest of the image.
@@ -74,14 +80,14 @@ send($s, "READY=1\nSTATUS=fine", 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die; sl
 	c.ssh(g, "sudo systemctl start again; while [ $(wc -l </run/tries) -lt 3 ]; do sleep .05; done; sleep .4; systemctl is-active again; wc -l </run/tries", "0 active\n3")
 	file("/etc/systemd/system/once.service", "[Unit]\nConditionPathExists=!/run/no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo 1 >>/run/once'\nExecStart=/bin/sh -c 'echo 2 >>/run/once'\n")
 	c.ssh(g, "sudo systemctl start once once; systemctl is-active once; tr '\\n' ' ' </run/once", "0 active\n1 2")
-	file("/usr/local/bin/daemon", "#!/bin/sh\n(setsid sh -c 'echo $$ >/run/d.pid; exec sleep 54321' >/dev/null 2>&1 &)\nsleep .2\n")
+	file("/usr/local/bin/daemon", "#!/bin/sh\n(setsid sh -c 'echo $$ >/run/d.pid; exec sleep 54321' >/dev/null 2>&1 &)\nuntil pgrep -f '^sleep 54321' >/dev/null; do sleep .05; done\n")
 	file("/etc/systemd/system/d.service", "[Service]\nType=forking\nPIDFile=/run/d.pid\nExecStart=/usr/local/bin/daemon\n")
 	c.ssh(g, "sudo systemctl start d && pgrep -f '^sleep 54321' | diff - /run/d.pid && systemctl is-active d; sudo systemctl stop d; pgrep -f '^sleep 54321'", "1 active")
 	file("/etc/systemd/system/multi@.service", "[Service]\nExecStart=/bin/sleep 9%i\n")
 	c.ssh(g, "sudo systemctl start multi@77 && pgrep -xf '/bin/sleep 977' >/dev/null && systemctl is-active multi@77", "0 active")
 
 	// Scripts of /etc/init.d.
-	file("/etc/init.d/old", "#!/bin/sh\ncase $1 in start) setsid sleep 12121 >/dev/null 2>&1 & sleep .1;; stop) pkill -f '^sleep 12121';; status) pgrep -f '^sleep 12121' >/dev/null;; hello) echo hi;; *) exit 2;; esac\n")
+	file("/etc/init.d/old", "#!/bin/sh\ncase $1 in start) setsid sleep 12121 >/dev/null 2>&1 & until $0 status; do sleep .05; done;; stop) pkill -f '^sleep 12121';; status) pgrep -f '^sleep 12121' >/dev/null;; hello) echo hi;; *) exit 2;; esac\n")
 	c.ssh(g, "sudo service old start && systemctl is-active old; sudo service old hello; sudo service old stop; pgrep -f '^sleep 12121'", "1 active\nhi")
 
 	// What is not there says so.
