@@ -1,0 +1,3 @@
+// Package wsman runs commands on Windows machines through WS-Management, which
+// Windows calls WinRM.
+package wsman
