@@ -246,8 +246,4 @@ func TestAddress(t *testing.T) {
 	if address(i, "", 1) != "" || address(i, "", 3) != "10.0.0.1" {
 		t.Error("the private address is for who has no public one")
 	}
-	i.Tags = []types.Tag{{Key: ptr(portTag), Value: ptr("2222")}}
-	if sshPort(i) != 2222 || sshPort(types.Instance{}) != 22 {
-		t.Error("port")
-	}
 }

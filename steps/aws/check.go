@@ -240,6 +240,9 @@ func (b *EBS) checkReach(f *faults) {
 	if b.TemporaryKeyBits != 0 && b.TemporaryKeyType == "rsa" && b.TemporaryKeyBits < 2048 {
 		f.add("temporary_key_pair_bits", "must be 2048 or more for rsa")
 	}
+	if b.PasswordTimeout < 0 {
+		f.add("windows_password_timeout", "cannot be negative")
+	}
 	if b.ReachOptions.Pause < 0 {
 		f.add("pause_before_connecting", "cannot be negative")
 	}
@@ -250,14 +253,34 @@ func (b *EBS) checkReach(f *faults) {
 			f.add("ssh_keypair_name", "needs its private half: set ssh_private_key_file or ssh_agent_auth")
 		}
 	case "winrm":
-		if b.WinRMOptions.Username == "" {
-			f.add("winrm_username", "must be set: the name to log in with, such as Administrator")
-		}
-		if b.KeyPairName != "" && b.WinRMOptions.Password == "" && b.SSH.PrivateKeyFile == "" {
-			f.add("ssh_keypair_name", "needs ssh_private_key_file to decrypt the password, or winrm_password")
-		}
-		if b.Interface == "session_manager" {
-			f.add("ssh_interface", "session_manager needs the communicator ssh")
+		b.checkWinRM(f)
+	}
+}
+
+func (b *EBS) checkWinRM(f *faults) {
+	if b.WinRM.Username == "" {
+		f.add("winrm_username", "must be set: the name to log in with, such as Administrator")
+	}
+	if b.Interface == "session_manager" {
+		f.add("ssh_interface", "session_manager needs the communicator ssh")
+	}
+	if b.MaxLifetime > 0 {
+		f.add("max_lifetime", "cannot be used with the communicator winrm: a Windows instance cannot be told to end itself")
+	}
+	if !b.askPassword() {
+		return
+	}
+	if b.TemporaryKeyType == "ed25519" {
+		f.add("temporary_key_pair_type", "must be rsa, or winrm_password be set: the password of Windows cannot be sealed with ed25519")
+	}
+	switch file := b.SSH.PrivateKeyFile; {
+	case b.KeyPairName != "" && file == "":
+		f.add("ssh_keypair_name", "needs ssh_private_key_file to decrypt the password, or winrm_password")
+	case b.KeyPairName == "" && file != "":
+		f.add("ssh_private_key_file", "needs ssh_keypair_name: the password is sealed for the key pair that the instance is launched with; without both, a temporary one is made")
+	case file != "" && !strings.Contains(file, dag.MarkOpen):
+		if _, err := rsaFile(file); err != nil {
+			f.add("ssh_private_key_file", "%v", err)
 		}
 	}
 }

@@ -149,7 +149,7 @@ func TestSupported(t *testing.T) {
 	if err := b.Supported(); err != nil || b.place != here {
 		t.Error(err, b.place)
 	}
-	b.Communicator = "winrm"
+	b.Interface = "session_manager"
 	if err := b.Supported(); err == nil || !strings.Contains(err.Error(), "not supported yet") {
 		t.Error(err)
 	}

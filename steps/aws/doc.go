@@ -12,6 +12,9 @@
 //	key ───┴─ keypair ─────────┤
 //	host-key ──────────────────┘
 //
+// A Windows build without winrm_password has a step password between wait and
+// connect.
+//
 // Access asks EC2 whether it takes the credentials, so that bad ones are reported
 // once and before anything is made. The key pair goes right after the launch.
 // Regroup moves the instance into the default group of its VPC while it stops, so
@@ -82,6 +85,16 @@
 // that the machine is known before it boots, unless the template has user data
 // of its own. Otherwise the keys are read off the console if they are there
 // already, and else pinned at first sight, with a warning.
+//
+// # The password of Windows
+//
+// A Windows machine makes a password at its first boot and seals it for the key
+// pair that it was launched with, which is one of type rsa, made for the build.
+// [Password] asks for it until windows_password_timeout, 20 minutes by default,
+// and puts it into the run's vault; no output, message or key of a step holds it.
+// With winrm_password nothing is asked, and no key pair is made. Only an image
+// that was prepared by Sysprep makes a new password: an image of a Windows build
+// has the accounts and passwords of the machine that it was made from.
 //
 // # Accounts and endpoints
 //

@@ -25,8 +25,9 @@ type EBS struct {
 	GroupOptions
 	KeyOptions
 	ReachOptions
-	WinRMOptions
+	PasswordOptions
 	comm.SSH
+	comm.WinRM
 
 	Force bool `json:"force,omitempty" option:"-"` // the flag -force: as if force_deregister were set
 
@@ -55,7 +56,7 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 		return dag.Add(g, bd, named("access", region, b.place.Region), CheckAccess{Place{b.place.Account, region}})
 	}
 	here := granted(b.place.Region)
-	p.source = dag.Add(g, bd, "source", Source{Place: b.place, SourceOptions: b.SourceOptions, NeedHVM: b.needHVM(), Granted: here})
+	p.source = dag.Add(g, bd, "source", Source{Place: b.place, SourceOptions: b.SourceOptions, NeedHVM: b.needHVM(), NeedWindows: b.askPassword(), Granted: here})
 	late := dag.Out[SourceImage]{} // only who needs its words waits for it
 	if hasLate(tags) {
 		late = p.source
@@ -71,7 +72,7 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType,
 		GroupIDs: b.groupIDs(), KeyName: b.KeyPairName, Granted: here})
 	if b.temporaryKey() {
-		p.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: b.TemporaryKeyType, Bits: b.keyBits()})
+		p.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: b.keyType(), Bits: b.keyBits()})
 		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: b.place, Key: p.key, Name: b.TemporaryKeyName, Tags: tags, Source: late, Granted: here})
 	}
 	if b.temporaryGroup() {
@@ -85,15 +86,23 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	}
 	p.instance = dag.Add(g, bd, "launch", launch)
 	endpoint := dag.Add(g, bd, "wait", Wait{Instance: p.instance.Take(), Source: p.source, HostKey: launch.HostKey,
-		Communicator: b.protocol(), Interface: b.Interface, User: b.SSH.Username})
-	return dag.Add(g, bd, "connect", comm.Connect{To: endpoint.Take(), SSH: b.SSH, Key: p.key, Pause: b.ReachOptions.Pause})
+		Communicator: b.protocol(), TLS: b.winrm() && b.UseSSL, Interface: b.Interface, User: b.user()})
+	connect := comm.Connect{To: endpoint.Take(), SSH: b.SSH, Key: p.key, Pause: b.ReachOptions.Pause}
+	if b.winrm() {
+		connect.SSH, connect.Key, connect.WinRM = comm.SSH{}, dag.Out[comm.Key]{}, b.WinRM
+	}
+	if b.askPassword() {
+		connect.Login = dag.Add(g, bd, "password", Password{Instance: p.instance, Key: p.key, KeyFile: b.SSH.PrivateKeyFile, Timeout: b.PasswordTimeout,
+			Running: endpoint, KeyPair: launch.KeyPair})
+	}
+	return dag.Add(g, bd, "connect", connect)
 }
 
 // Capture adds the steps from the provisioned machine to the finished image and
 // all that is done to it. Machine must have been called before.
 func (b *EBS) Capture(g *dag.Graph, bd dag.Build, m dag.Out[comm.Machine]) {
 	p := &b.parts
-	if b.SSH.ClearAuthorizedKeys && p.key.Set() {
+	if b.SSH.ClearAuthorizedKeys && b.protocol() == "ssh" && p.key.Set() {
 		m = dag.Add(g, bd, "clear-keys", comm.ClearKeys{On: m.Take(), Key: p.key})
 	}
 	stopped := dag.Add(g, bd, "stop", Stop{Instance: p.instance, After: m.Take(), Itself: b.DisableStop})
@@ -177,14 +186,27 @@ func (b *EBS) protocol() string {
 	return b.Communicator
 }
 
+func (b *EBS) winrm() bool { return b.protocol() == "winrm" }
+
+// askPassword reports whether the password is the one that the machine makes.
+func (b *EBS) askPassword() bool { return b.winrm() && b.WinRM.Password == "" }
+
+// user is who logs in.
+func (b *EBS) user() string {
+	if b.winrm() {
+		return b.WinRM.Username
+	}
+	return b.SSH.Username
+}
+
 // port is what the communicator dials and the temporary group admits.
 func (b *EBS) port() int {
 	switch {
-	case b.protocol() == "winrm" && b.WinRMOptions.Port != 0:
-		return b.WinRMOptions.Port
-	case b.protocol() == "winrm" && b.UseSSL:
+	case b.winrm() && b.WinRM.Port != 0:
+		return b.WinRM.Port
+	case b.winrm() && b.UseSSL:
 		return 5986
-	case b.protocol() == "winrm":
+	case b.winrm():
 		return 5985
 	case b.SSH.Port != 0:
 		return b.SSH.Port
@@ -203,15 +225,30 @@ func (b *EBS) cidrs() []string {
 
 // temporaryKey reports whether a key is made for this build.
 func (b *EBS) temporaryKey() bool {
+	if b.winrm() {
+		return b.askPassword() && b.KeyPairName == ""
+	}
 	return b.protocol() == "ssh" && b.KeyPairName == "" && b.SSH.PrivateKeyFile == "" && b.SSH.Password == "" && !b.SSH.AgentAuth
 }
 
-// keyBits is a size that only rsa has.
-func (b *EBS) keyBits() int {
-	if b.TemporaryKeyType == "rsa" {
-		return b.TemporaryKeyBits
+// keyType is rsa for a password, which nothing else can seal.
+func (b *EBS) keyType() string {
+	if b.winrm() {
+		return "rsa"
 	}
-	return 0
+	return b.TemporaryKeyType
+}
+
+// keyBits is a size that only rsa has. Keys that seal passwords are as EC2 itself
+// makes them, which every Windows machine knows.
+func (b *EBS) keyBits() int {
+	switch {
+	case b.keyType() != "rsa":
+		return 0
+	case b.winrm() && b.TemporaryKeyBits == 0:
+		return 2048
+	}
+	return b.TemporaryKeyBits
 }
 
 func (b *EBS) groupIDs() []string {
@@ -248,10 +285,7 @@ func (b *EBS) imageTags() map[string]string {
 // out where to build, in files and environment, and makes the access settings
 // known to the cloud; it must be called before Machine.
 func (b *EBS) Supported() error {
-	switch {
-	case b.protocol() == "winrm":
-		return errors.New("the communicator winrm is not supported yet")
-	case b.Interface == "session_manager":
+	if b.Interface == "session_manager" {
 		return errors.New("ssh_interface session_manager is not supported yet")
 	}
 	region, err := b.Access.region(context.Background())

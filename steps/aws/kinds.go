@@ -14,6 +14,7 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Admit](c),
 		dag.Bind[Launch](c),
 		dag.Bind[Wait](c),
+		dag.Bind[Password](c),
 		dag.Bind[Stop](c),
 		dag.Bind[Regroup](c),
 		dag.Bind[Enhance](c),

@@ -1,10 +1,6 @@
 package aws
 
-import (
-	"time"
-
-	"github.com/imgflow/imgflow/dag"
-)
+import "time"
 
 // NetworkOptions are the options that say where the instance stands.
 type NetworkOptions struct {
@@ -47,6 +43,7 @@ type GroupOptions struct {
 }
 
 // KeyOptions are the options of the key pair that the instance is launched with.
+// On Windows it seals the password, which only rsa can.
 type KeyOptions struct {
 	KeyPairName      string `json:"ssh_keypair_name,omitempty"`
 	TemporaryKeyName string `json:"temporary_key_pair_name,omitempty"`
@@ -65,16 +62,7 @@ type ReachOptions struct {
 	PauseBeforeSSM time.Duration `json:"pause_before_ssm,omitempty" option:"unsupported"`
 }
 
-// WinRMOptions are the options of the communicator winrm.
-type WinRMOptions struct {
-	Username        string        `json:"winrm_username,omitempty"`
-	Password        dag.Secret    `json:"winrm_password,omitempty"`
-	Host            string        `json:"winrm_host,omitempty"`
-	NoProxy         bool          `json:"winrm_no_proxy,omitempty"`
-	Port            int           `json:"winrm_port,omitempty"`
-	Timeout         time.Duration `json:"winrm_timeout,omitempty"`
-	UseSSL          bool          `json:"winrm_use_ssl,omitempty"`
-	Insecure        bool          `json:"winrm_insecure,omitempty"`
-	UseNTLM         bool          `json:"winrm_use_ntlm,omitempty"`
+// PasswordOptions are the options of the password that a Windows machine makes.
+type PasswordOptions struct {
 	PasswordTimeout time.Duration `json:"windows_password_timeout,omitempty"`
 }

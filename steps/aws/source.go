@@ -18,7 +18,8 @@ import (
 type Source struct {
 	Place
 	SourceOptions
-	NeedHVM bool `json:"need_hvm,omitempty"` // what is done to the instance needs full virtualization
+	NeedHVM     bool `json:"need_hvm,omitempty"`     // what is done to the instance needs full virtualization
+	NeedWindows bool `json:"need_windows,omitempty"` // a password of its own is asked of the instance
 
 	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
 }
@@ -65,6 +66,10 @@ func (s Source) Do(ctx context.Context, c *Cloud, t *dag.Task) (SourceImage, err
 	}
 	if s.NeedHVM && image.VirtualizationType != types.VirtualizationTypeHvm {
 		return SourceImage{}, fmt.Errorf("cannot use %s: ena_support and sriov_support need an image with virtualization type hvm, and this one is %s", *image.ImageId, image.VirtualizationType)
+	}
+	if s.NeedWindows && !strings.EqualFold(string(image.Platform), "windows") {
+		return SourceImage{}, fmt.Errorf("cannot use %s (%s) with the communicator winrm: EC2 asks only instances of Windows images for a password, and it takes this one for %s; choose a Windows image, or set winrm_password",
+			*image.ImageId, text(image.Name), cmp.Or(text(image.PlatformDetails), "another system"))
 	}
 	if image.RootDeviceType != "" && image.RootDeviceType != types.DeviceTypeEbs {
 		return SourceImage{}, fmt.Errorf("cannot use %s: its root device is an instance store, and only ebs can be imaged", *image.ImageId)

@@ -26,8 +26,12 @@ const (
 	TagArtifact = "imgflow:artifact"
 )
 
-// portTag is set by an embedded EC2 that cannot serve SSH at port 22.
-const portTag = "ec2local:ssh-port"
+// An embedded EC2 that cannot serve a machine at the usual port names another.
+const (
+	portTag   = "ec2local:ssh-port"
+	winrmTag  = "ec2local:winrm-port"
+	winrmsTag = "ec2local:winrms-port"
+)
 
 // notInTags are the characters that not every AWS service takes in a tag.
 var notInTags = regexp.MustCompile(`[^\p{L}\p{Z}\p{N}_.:/=+\-@]`)

@@ -45,7 +45,7 @@ func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, err
 	}
 	life := s.lifetime(c)
 	if life > 0 && source.Platform != "" {
-		return "", errors.New("cannot use max_lifetime: a Windows instance cannot end itself yet")
+		return "", errors.New("cannot use max_lifetime: the end of an instance is told to it by user data for cloud-init or a shell, and this one runs Windows; leave max_lifetime out")
 	}
 	end := time.Now().Add(-t.Age()).Add(life).Truncate(time.Minute).Add(time.Minute) // the same in a repeated call
 	switch {

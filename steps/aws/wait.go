@@ -22,6 +22,7 @@ type Wait struct {
 	Source       dag.Out[SourceImage] `json:"source"`
 	HostKey      dag.Out[comm.Key]    `json:"host_key"`           // that the machine was given
 	Communicator string               `json:"protocol,omitempty"` // ssh, winrm or none
+	TLS          bool                 `json:"tls,omitempty"`      // winrm over HTTPS
 	Interface    string               `json:"interface,omitempty"`
 	User         string               `json:"user,omitempty"`
 }
@@ -54,9 +55,12 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 		return comm.Endpoint{}, waitFault(in.ID, err)
 	}
 	source := s.Source.Value()
-	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: sshPort(i), Thing: in.ID, HostKeys: hostKeys(source, s.HostKey), Vars: source.vars()}
-	if len(e.HostKeys) == 0 && e.Protocol == "ssh" {
-		e.HostKeys = at.consoleKeys(ctx, in.ID)
+	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Vars: source.vars()}
+	if e.Protocol == "ssh" {
+		e.HostKeys = hostKeys(source, s.HostKey)
+		if len(e.HostKeys) == 0 {
+			e.HostKeys = parseConsole(at.console(ctx, in.ID))
+		}
 	}
 	e.Vars["ID"] = in.ID
 	e.Vars["Host"] = host
@@ -107,12 +111,20 @@ func address(i types.Instance, iface string, looks int) string {
 	return text(i.PrivateIpAddress)
 }
 
-// sshPort is 22 but on an embedded EC2 that may not serve it.
-func sshPort(i types.Instance) int {
-	if p, err := strconv.Atoi(tag(i.Tags, portTag)); err == nil && p > 0 {
+// port is where the communicator listens, which an embedded EC2 may not serve at
+// its usual number.
+func (s Wait) port(i types.Instance) int {
+	name, usual := portTag, 22
+	switch {
+	case s.Communicator == "winrm" && s.TLS:
+		name, usual = winrmsTag, 5986
+	case s.Communicator == "winrm":
+		name, usual = winrmTag, 5985
+	}
+	if p, err := strconv.Atoi(tag(i.Tags, name)); err == nil && p > 0 {
 		return p
 	}
-	return 22
+	return usual
 }
 
 // reason is why an instance is in the state that it is in.
@@ -126,23 +138,23 @@ func reason(i types.Instance) string {
 	return ""
 }
 
-// consoleKeys reads the host keys off the console, where cloud-init prints them.
-// Early output is often not there yet: then the key is pinned at first sight.
-func (s *site) consoleKeys(ctx context.Context, id string) (keys []string) {
+// console is what the machine has printed on its console, as far as EC2 shows it
+// at once; early output is often not there yet.
+func (s *site) console(ctx context.Context, id string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	out, err := s.api.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: &id, Latest: ptr(true)})
 	if err != nil { // not every type shows its latest output
-		return nil
+		return ""
 	}
 	p, err := base64.StdEncoding.DecodeString(text(out.Output))
 	if err != nil {
-		return nil
+		return ""
 	}
-	return parseConsole(string(p))
+	return string(p)
 }
 
-// parseConsole takes the first block of host keys; a later one may come from
+// parseConsole takes the first block of host keys, as cloud-init prints them; a later one may come from
 // whatever runs on the machine.
 func parseConsole(console string) (keys []string) {
 	inside := false
