@@ -1,0 +1,40 @@
+# What the scripts behind this text have in common. State that outlives a line
+# is in $s: a function cannot assign to a variable of its caller.
+$s = @{}
+
+# The full path of what a user names: .NET does not know PowerShell's place.
+function full($path) { $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($path) }
+
+# A directory that only administrators and those who need it can read.
+function private($dir, $user) {
+	[void][IO.Directory]::CreateDirectory($dir)
+	$all = ':(OI)(CI)F'
+	$who = @(('*S-1-5-32-544' + $all), ('*S-1-5-18' + $all), ($env:USERDOMAIN + '\' + $env:USERNAME + $all))
+	if ($user) { $who += $user + $all }
+	$ErrorActionPreference = 'Continue'
+	$said = & "$env:SystemRoot\System32\icacls.exe" $dir /inheritance:r /grant:r $who 2>&1
+	if ($LASTEXITCODE -ne 0) { throw "the rights of $dir cannot be set: $said" }
+}
+
+# Deletes a directory; somebody may look at it, as a virus scanner does.
+function erase($dir) {
+	for ($i = 0; [IO.Directory]::Exists($dir); $i++) {
+		try { [IO.Directory]::Delete($dir, $true) }
+		catch {
+			if ($i -ge 30) { throw }
+			Start-Sleep -Milliseconds 100
+		}
+	}
+}
+
+function digest($path) {
+	$f = [IO.File]::Open($path, 'Open', 'Read', 'ReadWrite')
+	try { $sum = [Security.Cryptography.SHA256]::Create().ComputeHash($f) } finally { $f.Close() }
+	[BitConverter]::ToString($sum).Replace('-', '').ToLowerInvariant()
+}
+
+# How long the machine has been up, in ms: no change of its clock changes that.
+function up {
+	$os = Get-CimInstance -ClassName Win32_OperatingSystem
+	[long]($os.LocalDateTime - $os.LastBootUpTime).TotalMilliseconds
+}

@@ -1,0 +1,111 @@
+# Takes a zip archive and unpacks it. The first line says, in JSON: path, dir
+# (unpack all below path; else its only file becomes path), name (of the directory
+# for what has arrived), digest and size of the archive, and of a single file
+# content and length. Each line behind it is "<offset> <base64>".
+# What arrived stays until all is there, so that a broken transfer goes on: whoever
+# writes to the file writes the same bytes to the same place.
+function take($line) {
+	if (-not $s.a) { begin_put (ConvertFrom-Json (text $line)) }
+	elseif (-not $s.over) {
+		$f = $line.Split(' ')
+		$b = [Convert]::FromBase64String($f[1])
+		$to = [IO.File]::Open($s.part, 'OpenOrCreate', 'Write', 'ReadWrite')
+		try {
+			[void]$to.Seek([long]$f[0], 'Begin')
+			$to.Write($b, 0, $b.Length)
+			$have = $to.Length
+		} finally { $to.Close() }
+		if ($have -ge $s.a.size) { finish }
+	}
+}
+
+function refuse($why) {
+	$s.over = $true
+	say ('N ' + $why)
+}
+
+function begin_put($a) {
+	$s.a = $a
+	$s.over = $false
+	$s.path = full $a.path
+	$up = [IO.Path]::GetDirectoryName($s.path)
+	if ($a.dir) {
+		if ([IO.File]::Exists($s.path)) { return refuse 'isfile' }
+		if (-not [IO.Directory]::Exists($s.path) -and -not [IO.Directory]::Exists($up)) { return refuse 'parent' }
+	} else {
+		if ([IO.Directory]::Exists($s.path)) { return refuse 'isdir' }
+		if (-not [IO.Directory]::Exists($up)) { return refuse 'parent' }
+		if ([IO.File]::Exists($s.path) -and (New-Object IO.FileInfo $s.path).Length -eq $a.length -and (digest $s.path) -eq $a.content) {
+			$s.over = $true
+			say 'K same'
+			return
+		}
+	}
+	$s.dir = "$env:SystemRoot\Temp\" + $a.name
+	private $s.dir
+	$s.part = $s.dir + '\' + $a.digest
+	foreach ($f in [IO.Directory]::GetFiles($s.dir)) {
+		if ($f -ne $s.part) { [IO.File]::Delete($f) }    # of another content
+	}
+	$have = 0
+	if ([IO.File]::Exists($s.part)) { $have = (New-Object IO.FileInfo $s.part).Length }
+	if ($have -ge $a.size) { return finish }
+	say "H $have"
+}
+
+function finish {
+	$s.over = $true
+	if ((digest $s.part) -ne $s.a.digest) {
+		erase $s.dir
+		say 'D'
+		return
+	}
+	Add-Type -AssemblyName System.IO.Compression
+	$f = [IO.File]::Open($s.part, 'Open', 'Read', 'ReadWrite')
+	try {
+		$zip = New-Object IO.Compression.ZipArchive $f
+		if ($s.a.dir) { unpack $zip }
+		else { replace $zip.Entries[0] }
+	} finally { $f.Close() }
+	erase $s.dir
+	say 'K'
+}
+
+function write($entry, $path) {
+	$from = $entry.Open()
+	try {
+		$to = [IO.File]::Open($path, 'Create', 'Write', 'None')
+		try { $from.CopyTo($to) } finally { $to.Close() }
+	} finally { $from.Close() }
+}
+
+# The file appears when it is complete.
+function replace($entry) {
+	$new = $s.path + '.' + $s.a.name
+	try {
+		write $entry $new
+		if ([IO.File]::Exists($s.path)) {
+			[IO.File]::SetAttributes($s.path, 'Normal')
+			[IO.File]::Delete($s.path)
+		}
+		[IO.File]::Move($new, $s.path)
+	} catch {
+		[IO.File]::Delete($new)
+		throw
+	}
+}
+
+function unpack($zip) {
+	[void][IO.Directory]::CreateDirectory($s.path)
+	$root = $s.path.TrimEnd('\') + '\'
+	foreach ($e in $zip.Entries) {
+		$to = [IO.Path]::GetFullPath($root + $e.FullName.Replace('/', '\'))
+		if (-not $to.StartsWith($root, 'OrdinalIgnoreCase')) { throw "$($e.FullName) leads out of the directory" }
+		if ($e.FullName.EndsWith('/')) { [void][IO.Directory]::CreateDirectory($to) }
+		else {
+			[void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($to))
+			if ([IO.File]::Exists($to)) { [IO.File]::SetAttributes($to, 'Normal') }
+			write $e $to
+		}
+	}
+}

@@ -1,0 +1,73 @@
+# The detached runner; it begins in its starter's directory.
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$own = [Environment]::CurrentDirectory
+$dir = [IO.Path]::GetDirectoryName($own)
+$root = $env:SystemRoot
+[Environment]::CurrentDirectory = $root                # a directory that somebody is in cannot be deleted
+$job = ConvertFrom-Json ([IO.File]::ReadAllText("$own\job.json"))
+[IO.File]::Delete("$own\job.json")
+# The command, the script, where it must lie, where the command begins, and names
+# and values of the session's environment.
+$more = @([IO.File]::ReadAllLines("$own\more") | ForEach-Object { [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($_)) })
+$path = $more[2]
+
+# Exactly one runner passes. Others may look at the lock for a moment.
+$lock = $null
+for ($i = 0; $lock -eq $null -and $i -lt 50 -and -not [IO.File]::Exists("$dir\run"); $i++) {
+	try { $lock = [IO.File]::Open("$dir\lock", 'OpenOrCreate', 'ReadWrite', 'None') }
+	catch { Start-Sleep -Milliseconds 100 }
+}
+if ($lock -eq $null -or [IO.File]::Exists("$dir\run")) {
+	if ($lock) { $lock.Close() }
+	[IO.Directory]::Delete($own, $true)
+	exit
+}
+
+try {
+	if ($path) {
+		if ([IO.Directory]::Exists($path)) { throw "$path is a directory" }
+		[IO.File]::Copy($more[1], $path, $true)
+	}
+	foreach ($f in 'in', 'out', 'err') { [IO.File]::WriteAllText("$dir\$f", '') }
+	[IO.File]::WriteAllText("$dir\st", '-'.PadRight(4096))     # reserved now: a full disk cannot lose the status
+	for ($i = 4; $i + 1 -lt $more.Count; $i += 2) { [Environment]::SetEnvironmentVariable($more[$i], $more[$i + 1]) }
+	foreach ($v in $job.env) { [Environment]::SetEnvironmentVariable($v[0], $v[1]) }
+	$at = $env:USERPROFILE
+	if ($more.Count -gt 3) { $at = $more[3] }
+	if (-not $at -or -not [IO.Directory]::Exists($at)) { $at = $root }
+	[Console]::OutputEncoding = New-Object Text.UTF8Encoding $false   # also of what is started here
+	$os = Get-CimInstance -ClassName Win32_OperatingSystem
+	$up = [long]($os.LocalDateTime - $os.LastBootUpTime).TotalMilliseconds
+	[IO.File]::WriteAllText("$dir\run", "$up $([DateTime]::UtcNow.Ticks) .")
+
+	$words = '/d /s /c "' + $more[0] + '"'
+	$p = Start-Process -FilePath "$root\System32\cmd.exe" -ArgumentList $words -WorkingDirectory $at -NoNewWindow -PassThru -RedirectStandardInput "$dir\in" -RedirectStandardOutput "$dir\out" -RedirectStandardError "$dir\err"
+	$handle = $p.Handle                                # else there is no exit code
+	[IO.File]::WriteAllText("$dir\main", "$($p.Id) $($p.StartTime.ToFileTimeUtc()) .")
+	$p.WaitForExit()
+} catch {
+	$e = $_.Exception
+	while ($e.InnerException) { $e = $e.InnerException }
+	[IO.File]::WriteAllText("$dir\fail", $e.Message)
+	exit 1
+}
+
+if ($path -and -not $job.keep) {
+	try { [IO.File]::Delete($path) } catch { }
+}
+$full = 0
+try {
+	[IO.File]::WriteAllBytes("$dir\probe", (New-Object byte[] 65536))
+	[IO.File]::Delete("$dir\probe")
+} catch { $full = 1 }
+$size = @{}
+foreach ($f in 'out', 'err') {
+	$h = [IO.File]::Open("$dir\$f", 'Open', 'Read', 'ReadWrite')
+	$size[$f] = $h.Length
+	$h.Close()
+}
+$b = [Text.Encoding]::ASCII.GetBytes("$($p.ExitCode) $full $($size['out']) $($size['err']) .".PadRight(256))
+$st = [IO.File]::Open("$dir\st", 'Open', 'Write', 'ReadWrite')
+$st.Write($b, 0, $b.Length)
+$st.Close()
