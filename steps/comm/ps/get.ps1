@@ -4,7 +4,7 @@
 # has arrived.
 function take($line) {
 	if ($s.a) {
-		if ($s.a.dir) { erase ("$env:SystemRoot\Temp\" + $s.a.name) }
+		if ($s.a.dir) { discard ("$env:SystemRoot\Temp\" + $s.a.name) }
 		say 'A'
 		return
 	}
@@ -41,7 +41,7 @@ function archive($p) {
 	$dir = "$env:SystemRoot\Temp\" + $s.a.name
 	$done = "$dir\tree.zip"
 	if ($s.a.off -gt 0 -and [IO.File]::Exists($done)) { return $done }
-	if ([IO.Directory]::Exists($dir)) { erase $dir }
+	if ([IO.Directory]::Exists($dir)) { discard $dir }
 	private $dir
 	Add-Type -AssemblyName System.IO.Compression
 	$f = [IO.File]::Open("$dir\part", 'Create', 'ReadWrite', 'None')

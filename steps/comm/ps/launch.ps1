@@ -54,7 +54,7 @@ function prepare {
 	private $s.dir $s.a.user
 	[IO.File]::Delete($s.dir + '\fail')
 	$s.own = $s.dir + '\' + $PID
-	if ([IO.Directory]::Exists($s.own)) { erase $s.own }
+	if ([IO.Directory]::Exists($s.own)) { discard $s.own }
 	[void][IO.Directory]::CreateDirectory($s.own)
 }
 
@@ -228,6 +228,6 @@ function forget {
 	if ($s.a.elevated) {
 		Unregister-ScheduledTask -TaskName ('imgf-' + $s.a.token) -Confirm:$false -ErrorAction SilentlyContinue
 	}
-	erase $s.dir
+	discard $s.dir
 	say 'A'
 }

@@ -17,7 +17,7 @@ function private($dir, $user) {
 }
 
 # Deletes a directory; somebody may look at it, as a virus scanner does.
-function erase($dir) {
+function discard($dir) {
 	for ($i = 0; [IO.Directory]::Exists($dir); $i++) {
 		try { [IO.Directory]::Delete($dir, $true) }
 		catch {

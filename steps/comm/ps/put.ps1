@@ -56,7 +56,7 @@ function begin_put($a) {
 function finish {
 	$s.over = $true
 	if ((digest $s.part) -ne $s.a.digest) {
-		erase $s.dir
+		discard $s.dir
 		say 'D'
 		return
 	}
@@ -67,11 +67,11 @@ function finish {
 		if ($s.a.dir) { unpack $zip }
 		else { replace $zip.Entries[0] }
 	} finally { $f.Close() }
-	erase $s.dir
+	discard $s.dir
 	say 'K'
 }
 
-function write($entry, $path) {
+function spill($entry, $path) {
 	$from = $entry.Open()
 	try {
 		$to = [IO.File]::Open($path, 'Create', 'Write', 'None')
@@ -83,7 +83,7 @@ function write($entry, $path) {
 function replace($entry) {
 	$new = $s.path + '.' + $s.a.name
 	try {
-		write $entry $new
+		spill $entry $new
 		if ([IO.File]::Exists($s.path)) {
 			[IO.File]::SetAttributes($s.path, 'Normal')
 			[IO.File]::Delete($s.path)
@@ -105,7 +105,7 @@ function unpack($zip) {
 		else {
 			[void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($to))
 			if ([IO.File]::Exists($to)) { [IO.File]::SetAttributes($to, 'Normal') }
-			write $e $to
+			spill $e $to
 		}
 	}
 }
