@@ -1,0 +1,389 @@
+package windows
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// disk is drive C:, a folder of the host's. Names are kept as they are written
+// and found in any case. Nothing outside of the folder can be reached: every
+// operation goes through an os.Root.
+type disk struct {
+	root *os.Root
+
+	mu   sync.Mutex
+	open map[string][]*File // by the host's name
+}
+
+// FileInfo is what the disk tells of a file or folder.
+type FileInfo struct {
+	Path     string // in full, as its parts are written on the disk
+	Name     string
+	Dir      bool
+	Size     int64
+	Modified time.Time
+	ReadOnly bool
+	Hidden   bool
+	System   bool
+}
+
+// The attributes that the host has no word for are bits of its own that are
+// never set otherwise: no mode here lets a group or others write.
+const (
+	hiddenBit = 0o020
+	systemBit = 0o002
+)
+
+// Disposition is what opening does about a file that is there or is not.
+type Disposition int
+
+const (
+	OpenExisting Disposition = iota // FileNotFound without
+	OpenAlways                      // made if need be
+	CreateNew                       // FileExists if it is there
+	CreateAlways                    // emptied or made
+	TruncateExisting
+)
+
+// Mode is how a file is opened, and what others may do with it meanwhile.
+type Mode struct {
+	Disposition                        Disposition
+	Read, Write                        bool
+	Append                             bool // each write goes to the end
+	ShareRead, ShareWrite, ShareDelete bool
+}
+
+// The modes of common use: as .NET opens for reading and for writing.
+var (
+	ForReading   = Mode{Disposition: OpenExisting, Read: true, ShareRead: true}
+	ForWriting   = Mode{Disposition: CreateAlways, Write: true, ShareRead: true}
+	ForAppending = Mode{Disposition: OpenAlways, Write: true, Append: true, ShareRead: true}
+)
+
+func openDisk(dir string) (*disk, error) {
+	r, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &disk{root: r, open: map[string][]*File{}}, nil
+}
+
+func (d *disk) close() { d.root.Close() }
+
+// look finds a resolved path. actual is the host's name of it, as far as it
+// exists, with the rest as it was asked for; info is nil where it does not, and
+// the error PathNotFound where its folder does not either.
+func (d *disk) look(full string) (actual string, info fs.FileInfo, err error) {
+	actual = "."
+	if info, err = d.root.Lstat("."); err != nil {
+		return "", nil, fail("open", full, codeOfHost(err))
+	}
+	rel := relative(full)
+	if rel == "." {
+		return actual, info, nil
+	}
+	parts := strings.Split(rel, "/")
+	for i, want := range parts {
+		if !info.IsDir() {
+			return "", nil, fail("open", full, PathNotFound)
+		}
+		next, in, err := d.child(actual, want)
+		if err != nil {
+			return "", nil, fail("open", full, codeOfHost(err))
+		}
+		actual = path.Join(actual, next)
+		if info = in; info != nil {
+			continue
+		}
+		if i < len(parts)-1 {
+			return "", nil, fail("open", full, PathNotFound)
+		}
+	}
+	return actual, info, nil
+}
+
+// child is the entry of a folder that has a name in any case; without one, the
+// name as it is and no info.
+func (d *disk) child(dir, want string) (string, fs.FileInfo, error) {
+	info, err := d.root.Lstat(path.Join(dir, want))
+	if err == nil {
+		return want, info, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, err
+	}
+	es, err := d.entries(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, e := range es {
+		if strings.EqualFold(e.Name(), want) {
+			info, err := d.root.Lstat(path.Join(dir, e.Name()))
+			if err == nil {
+				return e.Name(), info, nil
+			}
+		}
+	}
+	return want, nil, nil
+}
+
+func (d *disk) entries(dir string) ([]fs.DirEntry, error) {
+	f, err := d.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+// codeOfHost says in the machine's words what the host's file system said.
+func codeOfHost(err error) Code {
+	var c Code
+	switch {
+	case errors.As(err, &c):
+		return c
+	case errors.Is(err, fs.ErrNotExist):
+		return FileNotFound
+	case errors.Is(err, fs.ErrExist):
+		return AlreadyExists
+	case errors.Is(err, syscall.ENOTEMPTY):
+		return DirNotEmpty
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return TooLong
+	case errors.Is(err, syscall.ENOSPC):
+		return DiskFull
+	}
+	return AccessDenied
+}
+
+func (d *disk) info(actual string, in fs.FileInfo) FileInfo {
+	full := `C:\`
+	if actual != "." {
+		full += strings.ReplaceAll(actual, "/", `\`)
+	}
+	i := FileInfo{Path: full, Name: baseName(full), Dir: in.IsDir(), Modified: in.ModTime(), ReadOnly: in.Mode().Perm()&0o200 == 0}
+	i.Hidden, i.System = in.Mode().Perm()&hiddenBit != 0, in.Mode().Perm()&systemBit != 0
+	if !i.Dir {
+		i.Size = in.Size()
+	}
+	return i
+}
+
+func (d *disk) stat(full string) (FileInfo, error) {
+	if full == nul {
+		return FileInfo{Path: nul, Name: "NUL"}, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	actual, in, err := d.look(full)
+	if err != nil {
+		return FileInfo{}, err
+	}
+	if in == nil {
+		return FileInfo{}, fail("stat", full, FileNotFound)
+	}
+	return d.info(actual, in), nil
+}
+
+func (d *disk) list(full string) ([]FileInfo, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	actual, in, err := d.look(full)
+	switch {
+	case err != nil:
+		return nil, err
+	case in == nil:
+		return nil, fail("list", full, PathNotFound)
+	case !in.IsDir():
+		return nil, fail("list", full, InvalidDirectory)
+	}
+	es, err := d.entries(actual)
+	if err != nil {
+		return nil, fail("list", full, codeOfHost(err))
+	}
+	var list []FileInfo
+	for _, e := range es {
+		if in, err := e.Info(); err == nil {
+			list = append(list, d.info(path.Join(actual, e.Name()), in))
+		}
+	}
+	slices.SortFunc(list, func(a, b FileInfo) int { return cmp.Compare(strings.ToUpper(a.Name), strings.ToUpper(b.Name)) })
+	return list, nil
+}
+
+// head is the beginning of a file.
+func (d *disk) head(full string, n int) ([]byte, error) {
+	f, err := d.openFile(full, Mode{Read: true, ShareRead: true, ShareWrite: true, ShareDelete: true})
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, int64(n)))
+}
+
+func (d *disk) mkdir(full string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	actual, in, err := d.look(full)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		return fail("mkdir", full, AlreadyExists)
+	}
+	if err := d.root.Mkdir(actual, 0o755); err != nil {
+		return fail("mkdir", full, codeOfHost(err))
+	}
+	return nil
+}
+
+func (d *disk) mkdirAll(full string) error {
+	st, err := d.stat(full)
+	switch {
+	case err == nil && st.Dir:
+		return nil
+	case err == nil:
+		return fail("mkdir", full, AlreadyExists)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if up := full[:strings.LastIndexByte(full, '\\')]; len(up) > 2 {
+		if err := d.mkdirAll(up); err != nil {
+			return err
+		}
+	}
+	if err := d.mkdir(full); err != nil && CodeOf(err) != AlreadyExists {
+		return err
+	}
+	return nil
+}
+
+// remove deletes a file or an empty folder.
+func (d *disk) remove(full string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	actual, in, err := d.look(full)
+	switch {
+	case err != nil:
+		return err
+	case in == nil:
+		return fail("delete", full, FileNotFound)
+	case actual == "." || !in.IsDir() && in.Mode().Perm()&0o200 == 0:
+		return fail("delete", full, AccessDenied)
+	case d.held(actual):
+		return fail("delete", full, SharingViolation)
+	}
+	if err := d.root.Remove(actual); err != nil {
+		return fail("delete", full, codeOfHost(err))
+	}
+	return nil
+}
+
+// held tells whether something open keeps a file, or one in a folder, where it is.
+func (d *disk) held(actual string) bool {
+	for name, files := range d.open {
+		if name == actual || strings.HasPrefix(name, actual+"/") {
+			if slices.ContainsFunc(files, func(f *File) bool { return !f.mode.ShareDelete }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rename moves a file or folder. What is at the new place is an error, but for a
+// file that replace allows to be replaced by a file.
+func (d *disk) rename(from, to string, replace bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	src, in, err := d.look(from)
+	switch {
+	case err != nil:
+		return err
+	case in == nil:
+		return fail("rename", from, FileNotFound)
+	case src == ".":
+		return fail("rename", from, AccessDenied)
+	case d.held(src):
+		return fail("rename", from, SharingViolation)
+	}
+	dst, there, err := d.look(to)
+	switch {
+	case err != nil:
+		return err
+	case strings.HasPrefix(dst+"/", src+"/") && dst != src:
+		return fail("rename", to, SharingViolation)
+	case dst == src: // only the case of a name changes, if anything
+		dst = path.Join(path.Dir(src), path.Base(relative(to)))
+	case there == nil:
+	case !replace || there.IsDir() || in.IsDir():
+		return fail("rename", to, AlreadyExists)
+	case there.Mode().Perm()&0o200 == 0:
+		return fail("rename", to, AccessDenied)
+	case d.held(dst):
+		return fail("rename", to, SharingViolation)
+	}
+	if err := d.root.Rename(src, dst); err != nil {
+		return fail("rename", from, codeOfHost(err))
+	}
+	for name, files := range d.open { // opened with the right to be moved
+		if rest, ok := strings.CutPrefix(name+"/", src+"/"); ok {
+			delete(d.open, name)
+			now := strings.TrimSuffix(path.Join(dst, rest), "/")
+			for _, f := range files {
+				f.key = now
+			}
+			d.open[now] = append(d.open[now], files...)
+		}
+	}
+	return nil
+}
+
+func (d *disk) setReadOnly(full string, on bool) error {
+	return d.touch("attributes", full, func(actual string, in fs.FileInfo) error {
+		return d.root.Chmod(actual, attribute(in.Mode().Perm(), 0o200, !on || in.IsDir()))
+	})
+}
+
+func (d *disk) setAttributes(full string, readOnly, hidden, system bool) error {
+	return d.touch("attributes", full, func(actual string, in fs.FileInfo) error {
+		mode := attribute(in.Mode().Perm(), 0o200, !readOnly || in.IsDir())
+		return d.root.Chmod(actual, attribute(attribute(mode, hiddenBit, hidden), systemBit, system))
+	})
+}
+
+func attribute(mode, bit fs.FileMode, on bool) fs.FileMode {
+	if on {
+		return mode | bit
+	}
+	return mode &^ bit
+}
+
+func (d *disk) setModified(full string, at time.Time) error {
+	return d.touch("times", full, func(actual string, _ fs.FileInfo) error { return d.root.Chtimes(actual, at, at) })
+}
+
+func (d *disk) touch(op, full string, f func(string, fs.FileInfo) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	actual, in, err := d.look(full)
+	switch {
+	case err != nil:
+		return err
+	case in == nil:
+		return fail(op, full, FileNotFound)
+	}
+	if err := f(actual, in); err != nil {
+		return fail(op, full, codeOfHost(err))
+	}
+	return nil
+}
