@@ -141,6 +141,9 @@ func (e *exchange) serve(user string, body []byte, err error) {
 		e.fault(r.id, f)
 		return
 	}
+	if e.wide {
+		r.maxEnvelope = max(r.maxEnvelope/2, minEnvelope)
+	}
 	answer, text, f := e.s.operate(e.r.Context(), caller{user: user, ip: host, svc: e.svc}, &r)
 	if f != nil {
 		e.fault(r.id, f)

@@ -14,6 +14,7 @@ const (
 	codeMustUnderstand      = 0x80338010 // ERROR_WSMAN_SOAP_FAULT_MUST_UNDERSTAND
 	codeInvalidBody         = 0x80338027 // ERROR_WSMAN_INVALID_SOAP_BODY
 	codeTimedOut            = 0x80338029 // ERROR_WSMAN_OPERATION_TIMEDOUT
+	codeURILimit            = 0x8033802d // ERROR_WSMAN_URI_LIMIT
 	codeAlreadyExists       = 0x80338033 // ERROR_WSMAN_ALREADY_EXISTS
 	codeEncodingLimit       = 0x80338035 // ERROR_WSMAN_ENCODING_LIMIT
 	codeInvalidResource     = 0x8033803b // ERROR_WSMAN_INVALID_RESOURCE_URI

@@ -12,8 +12,10 @@ const (
 	actionFault = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 	cmdResource = nsShell + "/cmd"
 
-	// No answer fits into less.
+	// Any answer but one to Receive and Get fits into this, with texts of the
+	// request's that are as long as they may be.
 	minEnvelope = 8192
+	maxURI      = 1024
 )
 
 // request is one message of a client.
@@ -75,6 +77,12 @@ func readRequest(root *element, svc Service) (request, *fault) {
 	}
 	if f != nil {
 		return r, f
+	}
+	for _, text := range []*string{&r.id, &r.action, &r.to, &r.resource} {
+		if len(*text) > maxURI {
+			r.id = ""
+			return r, sender("w:EncodingLimit", "URILimitExceeded", codeURILimit, "An address, action or message ID is longer than %d bytes.", maxURI)
+		}
 	}
 	for _, h := range header.kids {
 		must := h.attr(nsSOAP, "mustUnderstand")

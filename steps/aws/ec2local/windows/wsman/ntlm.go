@@ -32,7 +32,8 @@ const (
 	ntlmKeyExchange   = 0x40000000
 	ntlm56            = 0x80000000
 
-	ntlmNeeded    = ntlmUnicode | ntlmExtended | ntlm128
+	ntlmStrong    = ntlmExtended | ntlm128
+	ntlmNeeded    = ntlmStrong | ntlmUnicode
 	ntlmSupported = ntlmNeeded | ntlmRequestTarget | ntlmSign | ntlmSeal | ntlmNTLM | ntlmAlwaysSign | ntlmVersion | ntlmKeyExchange | ntlm56
 )
 
@@ -78,10 +79,11 @@ func challengeNTLM(negotiate []byte, svc Service) (*handshake, error) {
 		return nil, errNTLM
 	}
 	asked := binary.LittleEndian.Uint32(negotiate[12:])
-	if asked&ntlmNeeded != ntlmNeeded {
+	if asked&ntlmStrong != ntlmStrong {
 		return nil, errNTLM // Windows demands sessions of 128 bits
 	}
-	h := &handshake{negotiate: bytes.Clone(negotiate), flags: asked&ntlmSupported | ntlmTargetServer | ntlmTargetInfo | ntlmNTLM}
+	// A client may name its domain in OEM characters here and go on in Unicode.
+	h := &handshake{negotiate: bytes.Clone(negotiate), flags: asked&ntlmSupported | ntlmUnicode | ntlmNTLM | ntlmTargetServer | ntlmTargetInfo}
 	rand.Read(h.nonce[:]) // never fails
 	host := strings.ToUpper(svc.Host)
 	target := utf16LE(host)

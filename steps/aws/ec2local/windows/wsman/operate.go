@@ -349,7 +349,7 @@ func (s *Server) send(ctx context.Context, who caller, r *request) (string, *fau
 // What an answer to Receive costs besides the text of its streams. Attributes and
 // names of a stream are less than streamCost, all else is less than answerCost.
 const (
-	answerCost = 2600
+	answerCost = 1800
 	streamCost = 160
 )
 
@@ -382,7 +382,7 @@ func (s *Server) receive(ctx context.Context, who caller, r *request) (string, *
 	if f := c.wait(ctx, streams); f != nil {
 		return "", f
 	}
-	return c.fetch(streams, r.maxEnvelope-answerCost-len(r.id)*5), nil
+	return c.fetch(streams, r.maxEnvelope-answerCost-len(esc(r.id))), nil
 }
 
 // wait returns when there is something to fetch.

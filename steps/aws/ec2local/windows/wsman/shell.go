@@ -53,9 +53,10 @@ func (sh *shell) leave() {
 // expire ends a shell that nobody used for its idle time.
 func (sh *shell) expire() {
 	sh.mu.Lock()
-	busy := sh.active > 0
+	// The timer may have fired just before an operation began and ended.
+	idle := sh.active == 0 && time.Since(sh.used) >= sh.idle
 	sh.mu.Unlock()
-	if !busy {
+	if idle {
 		sh.end()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"io/fs"
@@ -35,11 +36,15 @@ type toy struct {
 	svc     Service
 	started []Program
 	alive   int
+	secret  string
+	file    []byte // what echo appended
 }
 
 func (b *toy) Password(user string) (string, bool) {
 	if strings.EqualFold(user, toyUser) || strings.EqualFold(user, otherUser) {
-		return toyPassword, true
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.secret, true
 	}
 	return "", false
 }
@@ -54,6 +59,21 @@ func (b *toy) set(change func(*Service)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change(&b.svc)
+}
+
+func (b *toy) password(p string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.secret = p
+}
+
+// appended is what was redirected to a file since it was last asked for.
+func (b *toy) appended() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.file
+	b.file = nil
+	return f
 }
 
 func (b *toy) running() int {
@@ -82,6 +102,16 @@ func (b *toy) Start(ctx context.Context, p Program) (Process, error) {
 	run := toyCommands[word]
 	if run == nil {
 		return nil, fmt.Errorf("cannot run %s: %w", word, fs.ErrNotExist)
+	}
+	if text, _, ok := strings.Cut(rest, ` >> "`); ok && word == "echo" {
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, err
+		}
+		b.mu.Lock()
+		b.file = append(b.file, data...)
+		b.mu.Unlock()
+		run = toyCommands["exit"]
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &toyProcess{done: make(chan struct{}), cancel: cancel}
@@ -128,6 +158,7 @@ var toyCommands = map[string]func(ctx context.Context, p Program, arg string) in
 		fmt.Fprintf(p.Stdout, "%d", n)
 		return 0
 	},
+	"powershell.exe": func(_ context.Context, p Program, arg string) int { return 0 },
 	"sleep": func(ctx context.Context, p Program, arg string) int {
 		d, _ := time.ParseDuration(arg)
 		select {
@@ -183,7 +214,7 @@ type place struct {
 
 func start(t testing.TB, change ...func(*Service)) *place {
 	t.Helper()
-	b := &toy{svc: Defaults()}
+	b := &toy{svc: Defaults(), secret: toyPassword}
 	b.svc.Host = "WIN-TOY"
 	b.svc.AllowUnencrypted, b.svc.Basic = true, true
 	for _, c := range change {

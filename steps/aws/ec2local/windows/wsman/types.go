@@ -16,9 +16,11 @@ type Backend interface {
 	// Service is what the machine allows now. It is asked for each request.
 	Service() Service
 
-	// Start starts a process of a shell. The context ends with the shell that
-	// the process belongs to. An error is told to the client as Windows tells
-	// that it could not make the process.
+	// Start starts a process of a shell and returns at once. The context ends
+	// with the shell: then every process of the shell's job has to end, also
+	// those that were left behind by commands which are over. Errors that are
+	// fs.ErrNotExist or fs.ErrPermission are told as Windows tells that it finds
+	// no such program or may not run it; of others the text is told.
 	Start(ctx context.Context, p Program) (Process, error)
 }
 
@@ -85,8 +87,10 @@ type Program struct {
 	Stdout, Stderr io.Writer // wait while a client does not fetch what was written
 }
 
-// Process is one that runs. Kill ends it and all that it started in its job, and
-// does not wait.
+// Process is one that runs. Wait returns its exit code, of which 32 bits count,
+// when nobody writes to its streams any more. Kill ends it and all that it
+// started in its job. Kill does not wait and may come after the end, but Wait
+// must return soon after it.
 type Process interface {
 	Wait() (code int)
 	Kill()
