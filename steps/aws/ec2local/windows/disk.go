@@ -153,10 +153,10 @@ func codeOfHost(err error) Code {
 		return c
 	case errors.Is(err, fs.ErrNotExist):
 		return FileNotFound
+	case errors.Is(err, syscall.ENOTEMPTY): // is fs.ErrExist, too
+		return DirNotEmpty
 	case errors.Is(err, fs.ErrExist):
 		return AlreadyExists
-	case errors.Is(err, syscall.ENOTEMPTY):
-		return DirNotEmpty
 	case errors.Is(err, syscall.ENAMETOOLONG):
 		return TooLong
 	case errors.Is(err, syscall.ENOSPC):
@@ -257,7 +257,10 @@ func (d *disk) mkdirAll(full string) error {
 		return err
 	}
 	if up := full[:strings.LastIndexByte(full, '\\')]; len(up) > 2 {
-		if err := d.mkdirAll(up); err != nil {
+		switch err := d.mkdirAll(up); {
+		case CodeOf(err) == AlreadyExists: // a file
+			return fail("mkdir", full, PathNotFound)
+		case err != nil:
 			return err
 		}
 	}

@@ -361,7 +361,7 @@ func (m *Machine) Find(name, dir string, env []string) (string, error) {
 		return "", InvalidParameter
 	}
 	if extension(name) == "" {
-		name = strings.TrimSuffix(name, ".") + ".exe"
+		name += ".exe"
 	}
 	if strings.ContainsAny(name, `\/:`) {
 		full, err := Resolve(dir, name)
