@@ -31,10 +31,12 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	}
 	switch m.Protocol {
 	case "ssh", "":
+	case "winrm":
+		return s.winrm(ctx, e, t, m)
 	case "none":
 		return m, nil
 	default:
-		return Machine{}, fmt.Errorf("cannot connect to %s: the communicator %s is not supported yet; use ssh", m.Host, m.Protocol)
+		return Machine{}, fmt.Errorf("cannot connect to %s: the communicator %s is not known; use ssh or winrm", m.Host, m.Protocol)
 	}
 	if m.SSH.Host != "" {
 		m.Host = m.SSH.Host

@@ -19,13 +19,16 @@ type Env struct {
 
 	mu     sync.Mutex
 	lines  map[string]*line
+	wires  map[string]*wire
 	runs   map[string]int // followers by token
 	closed bool
 }
 
 // NewEnv returns an environment without connections. The vault may be nil if
 // no step uses a generated key.
-func NewEnv(v Vault) *Env { return &Env{vault: v, lines: map[string]*line{}, runs: map[string]int{}} }
+func NewEnv(v Vault) *Env {
+	return &Env{vault: v, lines: map[string]*line{}, wires: map[string]*wire{}, runs: map[string]int{}}
+}
 
 // Kinds are the steps of this package.
 func Kinds(e *Env) []dag.Kind {
@@ -43,10 +46,12 @@ func (e *Env) Remote(t *dag.Task, m Machine) (Remote, error) {
 	switch m.Protocol {
 	case "ssh", "":
 		return &remote{env: e, t: t, m: m}, nil
+	case "winrm":
+		return &windows{env: e, t: t, m: m}, nil
 	case "none":
 		return nil, fmt.Errorf("cannot reach a machine: the communicator is none; only steps that need no machine can run")
 	}
-	return nil, fmt.Errorf("cannot reach %s: the communicator %s is not supported yet; use ssh", m.Host, m.Protocol)
+	return nil, fmt.Errorf("cannot reach %s: the communicator %s is not known; use ssh or winrm", m.Host, m.Protocol)
 }
 
 // Windows returns a way into a Windows machine, as Remote does.
@@ -69,6 +74,9 @@ func (e *Env) Close() error {
 	e.closed = true
 	for _, ln := range e.lines {
 		ln.shut()
+	}
+	for _, w := range e.wires {
+		w.shut()
 	}
 	return nil
 }

@@ -134,6 +134,9 @@ func (m *meter) add(n int) {
 	}
 }
 
+// set says how much is done when that is known otherwise.
+func (m *meter) set(done int64) { m.add(int(done - m.done)) }
+
 func (m *meter) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -2,6 +2,7 @@
 # (unpack all below path; else its only file becomes path), name (of the directory
 # for what has arrived), digest and size of the archive, and of a single file
 # content and length. Each line behind it is "<offset> <base64>".
+# Every 32 of them it says so, for a sender that has to know of a failure.
 # What arrived stays until all is there, so that a broken transfer goes on: whoever
 # writes to the file writes the same bytes to the same place.
 function take($line) {
@@ -16,6 +17,10 @@ function take($line) {
 			$have = $to.Length
 		} finally { $to.Close() }
 		if ($have -ge $s.a.size) { finish }
+		else {
+			$s.n++
+			if ($s.n % 32 -eq 0) { say 'P' }
+		}
 	}
 }
 
@@ -26,6 +31,7 @@ function refuse($why) {
 
 function begin_put($a) {
 	$s.a = $a
+	$s.n = 0
 	$s.over = $false
 	$s.path = full $a.path
 	$up = [IO.Path]::GetDirectoryName($s.path)

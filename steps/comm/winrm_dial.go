@@ -1,0 +1,210 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm/wsman"
+)
+
+const (
+	winrmTimeout  = 30 * time.Minute
+	winrmRefusals = 5 * time.Minute // for which a machine may refuse a login that it offers: its user data may set the password
+	winrmFailures = 10              // answers that make no sense, of a machine that was reached before
+)
+
+// effort is how long to go on with a machine that cannot be reached.
+type effort struct {
+	t       *dag.Task
+	m       Machine
+	total   time.Duration
+	first   bool // the machine has never been reached
+	begun   time.Time
+	refused time.Time // since when logins are refused
+	odd     int
+	wait    time.Duration
+	last    string
+}
+
+func (r *windows) effort(first bool) *effort {
+	p := &effort{t: r.t, m: r.m, total: r.m.WinRM.Timeout, first: first, begun: time.Now()}
+	if p.total == 0 {
+		p.total = winrmTimeout
+	}
+	return p
+}
+
+// heard says that the machine was there.
+func (p *effort) heard() {
+	p.begun, p.refused, p.odd, p.wait, p.last = time.Now(), time.Time{}, 0, 0, ""
+}
+
+// again waits before the next attempt, or says why there is none. The waits
+// begin anew whenever the failure changes: the machine has come a step further.
+func (p *effort) again(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	why := winrmReason(err, p.m.WinRM)
+	var auth *wsman.AuthError
+	var cert *wsman.CertificateError
+	var net *wsman.NetError
+	switch {
+	case errors.As(err, new(permanent)), errors.As(err, &cert), errors.Is(err, wsman.ErrUnencrypted):
+		return reason{why, err}
+	case errors.As(err, &auth):
+		if p.refused.IsZero() {
+			p.refused = time.Now()
+		}
+		if offered(auth) && time.Since(p.refused) >= winrmRefusals {
+			return reason{fmt.Sprintf("%s (for %s)", why, winrmRefusals), err}
+		}
+	case errors.As(err, &net):
+	default:
+		if p.odd++; p.odd >= winrmFailures && !p.first {
+			return reason{fmt.Sprintf("%s (%d attempts)", why, p.odd), err}
+		}
+	}
+	left := p.total - time.Since(p.begun)
+	if left <= 0 {
+		return reason{fmt.Sprintf("no answer within %s: %s", p.total, why), err}
+	}
+	if why != p.last {
+		if p.first {
+			p.t.Detail("no WinRM at %s yet: %s", p.m.address(), why)
+		} else {
+			p.t.Detail("connection to %s lost (%s), trying again", p.m.label(), why)
+		}
+		p.last, p.wait = why, 0
+	}
+	p.wait = min(max(250*time.Millisecond, p.wait*3/2), 5*time.Second)
+	return sleep(ctx, min(p.wait, left+time.Millisecond))
+}
+
+// offered reports whether the machine would have taken a login of this kind.
+func offered(e *wsman.AuthError) bool {
+	want := "Basic"
+	if e.NTLM {
+		want = "Negotiate"
+	}
+	return slices.ContainsFunc(e.Offers, func(o string) bool { return strings.EqualFold(o, want) })
+}
+
+// winrmReason says in the user's words what a failed attempt means.
+func winrmReason(err error, s WinRM) string {
+	var auth *wsman.AuthError
+	var fault *wsman.FaultError
+	var ne *wsman.NetError
+	var p permanent
+	switch {
+	case errors.As(err, &p):
+		return p.Error()
+	case errors.As(err, &auth) && !offered(auth) && auth.NTLM:
+		return fmt.Sprintf("WinRM does not take NTLM from us, it offers %s: allow Negotiate on the machine, or unset winrm_use_ntlm", listed(auth.Offers))
+	case errors.As(err, &auth) && !offered(auth):
+		return fmt.Sprintf("WinRM does not take Basic logins, it offers %s: allow them on the machine, or set winrm_use_ntlm", listed(auth.Offers))
+	case errors.As(err, &auth):
+		return fmt.Sprintf("WinRM does not let %s in: check winrm_username and winrm_password", s.Username)
+	case errors.As(err, &fault):
+		return "WinRM answers " + oneLine(fault.Text)
+	case errors.As(err, &ne):
+		return ne.Why
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer"
+	}
+	return err.Error()
+}
+
+func listed(offers []string) string {
+	if len(offers) == 0 {
+		return "nothing"
+	}
+	return strings.Join(offers, ", ")
+}
+
+// winrm waits until a machine runs our commands, and pins its certificate if
+// nobody vouches for it.
+func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Machine, error) {
+	m.WinRM = s.WinRM
+	if m.WinRM.Password == "" && s.Login.Set() {
+		m.WinRM.Password = dag.Secret(dag.Mark(s.Login.Value().Password))
+	}
+	if m.WinRM.Host != "" {
+		m.Host = m.WinRM.Host
+	}
+	if m.WinRM.Port != 0 {
+		m.Port = m.WinRM.Port
+	}
+	if m.Port == 0 {
+		m.Port = 5985
+		if m.WinRM.UseSSL {
+			m.Port = 5986
+		}
+	}
+	t.Say("waiting for WinRM at %s", m.address())
+	if !m.WinRM.UseSSL && !m.WinRM.UseNTLM && !loopback(m.Host) {
+		t.Warn("the password and all else go to %s unencrypted: set winrm_use_ssl or winrm_use_ntlm", m.label())
+	}
+	for {
+		if err := ready(ctx, &windows{env: e, t: t, m: m}, &m); err != nil {
+			if ctx.Err() != nil {
+				return Machine{}, ctx.Err()
+			}
+			return Machine{}, fmt.Errorf("cannot connect to %s: %w", m.label(), err)
+		}
+		if s.Pause <= 0 {
+			break
+		}
+		t.Say("waiting %s before connecting", s.Pause)
+		if err := sleep(ctx, s.Pause); err != nil {
+			return Machine{}, err
+		}
+		s.Pause = 0
+	}
+	t.Say("connected")
+	return m, nil
+}
+
+// ready returns when a script has really run.
+func ready(ctx context.Context, r *windows, m *Machine) error {
+	p := r.effort(true)
+	for {
+		err := r.probe(ctx, p, m)
+		if err == nil {
+			return nil
+		}
+		if err := p.again(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// probe makes one attempt, for no longer than is left of the effort.
+func (r *windows) probe(ctx context.Context, p *effort, m *Machine) error {
+	c, err := r.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(time.Second, p.total-time.Since(p.begun)))
+	defer cancel()
+	defer hangUp(c)
+	if _, err = call(ctx, c, "'{}'", code("{}")); err != nil {
+		return err
+	}
+	if cert := c.Certificate(); r.m.WinRM.Insecure && r.m.WinRM.UseSSL && len(m.HostKeys) == 0 && cert != "" {
+		p.t.Warn("nobody vouches for the certificate of %s; trusting %s from now on", m.label(), cert)
+		m.HostKeys = []string{cert}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

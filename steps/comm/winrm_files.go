@@ -1,0 +1,428 @@
+package comm
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"compress/flate"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/imgflow/imgflow/steps/comm/wsman"
+)
+
+// window is how many parts are sent before the machine is heard again.
+const window = 32
+
+// parcel is a zip archive on its way to a machine. It lies in a file: its digest
+// must be known before it is sent, and after a crash the same bytes are made again.
+type parcel struct {
+	f       *os.File
+	zw      *zip.Writer
+	sum     hash.Hash
+	size    int64  // of the archive
+	digest  string // of the archive
+	raw     int64  // bytes of the files
+	content string // digest of the last file
+}
+
+func newParcel() (*parcel, error) {
+	f, err := os.CreateTemp("", "imgflow-*.zip")
+	if err != nil {
+		return nil, err
+	}
+	p := &parcel{f: f, sum: sha256.New()}
+	p.zw = zip.NewWriter(io.MultiWriter(f, p.sum))
+	p.zw.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+	return p, nil
+}
+
+func (p *parcel) close() {
+	p.f.Close()
+	os.Remove(p.f.Name())
+}
+
+func (p *parcel) dir(name string) error {
+	_, err := p.zw.Create(name + "/")
+	return err
+}
+
+func (p *parcel) file(name string, r io.Reader) (n int64, err error) {
+	w, err := p.zw.Create(name)
+	if err != nil {
+		return 0, err
+	}
+	h := sha256.New()
+	n, err = io.Copy(io.MultiWriter(w, h), r)
+	p.raw += n
+	p.content = hex.EncodeToString(h.Sum(nil))
+	return n, err
+}
+
+func (p *parcel) seal() (err error) {
+	if err = p.zw.Close(); err == nil {
+		p.size, err = p.f.Seek(0, io.SeekCurrent)
+	}
+	p.digest = hex.EncodeToString(p.sum.Sum(nil))
+	return err
+}
+
+// Upload implements Remote. The mode is not for Windows. A file that is there
+// and is the same is left.
+func (r *windows) Upload(ctx context.Context, dst string, src io.Reader, size int64, _ fs.FileMode) error {
+	err := r.upload(ctx, dst, src, size)
+	if err != nil {
+		return fmt.Errorf("cannot upload to %s on %s: %w", dst, r.m.label(), err)
+	}
+	return nil
+}
+
+func (r *windows) upload(ctx context.Context, dst string, src io.Reader, size int64) error {
+	if dst == "" {
+		return errors.New("the remote path is empty")
+	}
+	p, err := newParcel()
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	n, err := p.file("file", src)
+	if err == nil && size >= 0 && n != size {
+		err = fmt.Errorf("%d bytes were promised and %d came", size, n)
+	}
+	if err == nil {
+		err = p.seal()
+	}
+	if err != nil {
+		return err
+	}
+	return r.deliver(ctx, dst, p, false)
+}
+
+// UploadDir implements Remote. Empty directories go along, modes and times do
+// not; a symbolic link to a file goes as the file.
+func (r *windows) UploadDir(ctx context.Context, dst, src string) error {
+	err := r.uploadDir(ctx, dst, src)
+	if err != nil {
+		return fmt.Errorf("cannot upload the directory %s to %s on %s: %w", src, dst, r.m.label(), err)
+	}
+	return nil
+}
+
+func (r *windows) uploadDir(ctx context.Context, dst, src string) error {
+	if dst == "" {
+		return errors.New("the remote path is empty")
+	}
+	if _, err := treeSize(src); err != nil {
+		return err
+	}
+	p, err := newParcel()
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err = r.wrap(p, src); err == nil {
+		err = p.seal()
+	}
+	if err != nil {
+		return err
+	}
+	return r.deliver(ctx, dst, p, true)
+}
+
+// wrap puts what the directory holds into the parcel.
+func (r *windows) wrap(p *parcel, src string) error {
+	root, err := filepath.EvalSymlinks(src)
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	return filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
+		if err != nil || at == root {
+			return err
+		}
+		rel, err := filepath.Rel(root, at)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if !windowsName(d.Name()) {
+			return fmt.Errorf("%s cannot be the name of a file on Windows", rel)
+		}
+		if other, ok := seen[strings.ToLower(rel)]; ok {
+			return fmt.Errorf("%s and %s are the same name on Windows", other, rel)
+		}
+		seen[strings.ToLower(rel)] = rel
+		fi, err := os.Stat(at) // of what a link leads to
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.IsDir():
+			return p.dir(rel)
+		case fi.Mode().IsRegular():
+			f, err := os.Open(at)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = p.file(rel, f)
+			return err
+		}
+		r.t.Warn("not uploaded: %s is neither a file nor a directory nor a link to a file", at)
+		return nil
+	})
+}
+
+// windowsName reports whether Windows allows a file of that name.
+func windowsName(name string) bool {
+	if name == "" || strings.ContainsAny(name, `<>:"/\|?*`) || strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") {
+		return false
+	}
+	for _, c := range name {
+		if c < ' ' {
+			return false
+		}
+	}
+	stem, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	switch stem = strings.TrimRight(stem, " "); stem {
+	case "CON", "PRN", "AUX", "NUL":
+		return false
+	}
+	return !(len(stem) == 4 && (strings.HasPrefix(stem, "COM") || strings.HasPrefix(stem, "LPT")) && stem[3] >= '1' && stem[3] <= '9')
+}
+
+// deliver sends the parcel, or what the machine does not have of it yet.
+func (r *windows) deliver(ctx context.Context, dst string, p *parcel, dir bool) error {
+	first, err := header(map[string]any{
+		"path": dst, "dir": dir, "name": place16("put", dst),
+		"digest": p.digest, "size": p.size, "content": p.content, "length": p.raw,
+	})
+	if err != nil {
+		return err
+	}
+	damaged := 0
+	return r.attempt(ctx, func(ctx context.Context, c *wsman.Client, heard func()) error {
+		for {
+			l, err := r.hand(ctx, c, p, first, heard)
+			if err != nil {
+				return err
+			}
+			switch l {
+			case "K", "K same":
+				r.t.Progress(p.raw, p.raw, "bytes")
+				return nil
+			case "D":
+				if damaged++; damaged >= 3 {
+					return permanent{errors.New("it arrives damaged every time: its digest is not that of what was sent")}
+				}
+				r.t.Detail("%s arrived damaged at %s, sending it again", dst, r.m.label())
+				continue
+			case "N isdir":
+				return permanent{errors.New("it is a directory")}
+			case "N isfile":
+				return permanent{errors.New("it is a file")}
+			case "N parent":
+				return permanent{reason{"no such file or directory: its parent directory is not there", fs.ErrNotExist}}
+			}
+			return permanent{fmt.Errorf("the machine answers %.200q", l)}
+		}
+	})
+}
+
+// hand gives the machine what it lacks and returns its last word.
+func (r *windows) hand(ctx context.Context, c *wsman.Client, p *parcel, first string, heard func()) (string, error) {
+	k, err := converse(ctx, c, psPut, first)
+	if err != nil {
+		return "", err
+	}
+	defer k.close()
+	l, err := k.line(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, ok := strings.CutPrefix(l, "H ")
+	if !ok {
+		return l, nil
+	}
+	at, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || at < 0 || at >= p.size {
+		return "", permanent{fmt.Errorf("the machine answers %q", l)}
+	}
+	m := &meter{t: r.t, total: p.raw}
+	b := make([]byte, partSize)
+	for n := 1; at < p.size; n++ {
+		part := b[:min(partSize, p.size-at)]
+		if _, err := p.f.ReadAt(part, at); err != nil {
+			return "", permanent{err}
+		}
+		if err := k.send(ctx, strconv.FormatInt(at, 10)+" "+base64.StdEncoding.EncodeToString(part)); err != nil {
+			return "", err
+		}
+		at += int64(len(part))
+		m.set(int64(float64(p.raw) * (float64(at) / float64(p.size))))
+		if n%window == 0 && at < p.size {
+			if l, err = k.line(ctx); err != nil || l != "P" {
+				return l, err
+			}
+			heard()
+		}
+	}
+	for {
+		if l, err = k.line(ctx); err != nil || l != "P" {
+			return l, err
+		}
+	}
+}
+
+// Download implements Remote. When the connection breaks it goes on where it
+// was, if the file is still the same.
+func (r *windows) Download(ctx context.Context, src string, w io.Writer) error {
+	if err := r.fetch(ctx, src, false, w); err != nil {
+		return fmt.Errorf("cannot download %s from %s: %w", src, r.m.label(), err)
+	}
+	return nil
+}
+
+// fetch copies a file, or the archive of a directory.
+func (r *windows) fetch(ctx context.Context, src string, dir bool, w io.Writer) error {
+	m, sum := &meter{t: r.t}, sha256.New()
+	defer m.end()
+	var size int64
+	var ticks string
+	return r.attempt(ctx, func(ctx context.Context, c *wsman.Client, heard func()) error {
+		first, err := header(map[string]any{"path": src, "dir": dir, "name": place16("get", src), "off": m.done, "size": size, "ticks": ticks})
+		if err != nil {
+			return permanent{err}
+		}
+		k, err := converse(ctx, c, psGet, first)
+		if err != nil {
+			return err
+		}
+		defer k.close()
+		for {
+			l, err := k.line(ctx)
+			if err != nil {
+				return err
+			}
+			f := append(strings.SplitN(l, " ", 3), "", "")
+			strange := permanent{fmt.Errorf("the machine answers %.200q", l)}
+			switch f[0] {
+			case "I":
+				n, err := strconv.ParseInt(f[1], 10, 64)
+				if err != nil {
+					return strange
+				}
+				if m.done == 0 {
+					size, ticks, m.total = n, f[2], n
+				}
+			case "W":
+				name, err := base64.StdEncoding.DecodeString(f[1])
+				if err != nil {
+					return strange
+				}
+				r.t.Warn("not downloaded: %s is a link", name)
+			case "F":
+				b, err := base64.StdEncoding.DecodeString(f[1])
+				if err != nil {
+					return strange
+				}
+				if _, err := w.Write(b); err != nil {
+					return permanent{err}
+				}
+				sum.Write(b)
+				m.add(len(b))
+				heard()
+			case "K":
+				if m.done != size || f[1] != hex.EncodeToString(sum.Sum(nil)) {
+					return permanent{errors.New("it changed while it was sent, or arrived damaged: its digest is not that of what came")}
+				}
+				if dir {
+					return k.ack(ctx)
+				}
+				return nil
+			case "N":
+				switch f[1] {
+				case "none":
+					return permanent{reason{"no such file or directory", fs.ErrNotExist}}
+				case "isdir":
+					return permanent{errors.New("it is a directory")}
+				case "isfile":
+					return permanent{errors.New("it is a file")}
+				case "changed":
+					return permanent{errors.New("the file changed while the connection was lost")}
+				}
+				return strange
+			default:
+				return strange
+			}
+		}
+	})
+}
+
+// DownloadDir implements Remote. The machine is not trusted: nothing is written
+// outside of dst.
+func (r *windows) DownloadDir(ctx context.Context, src, dst string) error {
+	if err := r.downloadDir(ctx, src, dst); err != nil {
+		return fmt.Errorf("cannot download the directory %s from %s to %s: %w", src, r.m.label(), dst, err)
+	}
+	return nil
+}
+
+func (r *windows) downloadDir(ctx context.Context, src, dst string) error {
+	if err := os.MkdirAll(dst, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dst)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	f, err := os.CreateTemp("", "imgflow-*.zip")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := r.fetch(ctx, src, true, f); err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	zr, err := zip.NewReader(f, size)
+	if err != nil {
+		return fmt.Errorf("the machine's archive is damaged: %w", err)
+	}
+	u := &unpacker{root: root, warn: r.t.Warn, m: &meter{t: r.t}}
+	for _, e := range zr.File {
+		if err := unzip(u, e); err != nil {
+			return err
+		}
+	}
+	return u.finish()
+}
+
+func unzip(u *unpacker, e *zip.File) error {
+	name := strings.ReplaceAll(e.Name, `\`, "/")
+	if strings.HasSuffix(name, "/") {
+		return u.entry(&tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}, nil)
+	}
+	body, err := e.Open()
+	if err != nil {
+		return fmt.Errorf("the machine's archive is damaged: %w", err)
+	}
+	defer body.Close()
+	return u.entry(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(e.UncompressedSize64)}, body)
+}
