@@ -71,6 +71,7 @@ func windows(year, text string, dates ...string) product {
 	return product{
 		owner: windowsTeam, name: "Windows_Server-" + text + "-English-" + "%s", layout: "2006.01.02", arch: "x86_64", user: "Administrator",
 		description: "Microsoft Windows Server " + year + " English AMI provided by Amazon", device: "/dev/sda1", size: 30, windows: true, dates: dates,
+		release: guest.Release{ID: "windows", Version: year, Name: "Windows Server " + year},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 type durations struct {
 	launch, stop, start, terminate time.Duration
 	image, copy, snapshot, volume  time.Duration
+	windows                        time.Duration // a boot of Windows, after that of the instance
 	password                       time.Duration // from the launch until Windows has made one
 	forget                         time.Duration // until a terminated instance is gone from describing calls
 }
@@ -23,7 +24,7 @@ func CheckLatency(text string) error {
 
 // parseLatency reads "none", "aws", or "aws/10" for a tenth of it. The figures
 // of "aws" are medians that people published of small Linux instances, but for
-// the password of Windows.
+// Windows.
 func parseLatency(text string) (durations, error) {
 	if text == "" || text == "none" {
 		return durations{forget: time.Minute}, nil
@@ -44,7 +45,7 @@ func parseLatency(text string) (durations, error) {
 	return durations{
 		launch: d(16), stop: d(30), start: d(16), terminate: d(30),
 		image: d(45), copy: d(300), snapshot: d(40), volume: d(3),
-		password: d(240), // "a few minutes", says the documentation of GetPasswordData
-		forget:   d(3600),
+		windows: d(60), password: d(240), // "a few minutes", says the documentation of GetPasswordData
+		forget: d(3600),
 	}, nil
 }

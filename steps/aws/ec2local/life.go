@@ -266,7 +266,7 @@ func (x *life) open(i *instance) (guest.Machine, error) {
 		m, err = x.s.guests.Create(x.id, guest.Spec{
 			Platform: i.Platform,
 			Hostname: "ip-" + dashed(i.Addr), User: i.User, AuthorizedKey: i.AuthorizedKey, UserData: i.UserData,
-			Layers: i.Layers, Addr: i.Addr, Release: i.Release,
+			Layers: i.Layers, Addr: i.Addr, Release: i.Release, Pace: x.s.takes.windows,
 		})
 	}
 	if err != nil {

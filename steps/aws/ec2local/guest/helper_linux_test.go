@@ -62,7 +62,7 @@ func reopen(t testing.TB, kind, dir string) Host {
 	}
 	t.Cleanup(func() {
 		h.Close()
-		if s, ok := h.(*sandbox); ok { // what subordinate ids own
+		if s, ok := inside(h).(*sandbox); ok { // what subordinate ids own
 			gone := []string{dir + "/guests"}
 			layers, _ := filepath.Glob(dir + "/layers/*")
 			for _, l := range layers {

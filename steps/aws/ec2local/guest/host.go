@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // A Host makes and keeps the guests of one server: one directory of guests and
@@ -33,10 +34,13 @@ type Spec struct {
 	Layers        []string `json:"layers"`         // of the image, topmost first; none for a catalogue image
 	Addr          string   `json:"addr"`           // the loopback address that is the guest's own, such as 127.16.0.7
 	Release       Release  `json:"release"`        // what the image says it is
+
+	// Pace is how long Windows takes to boot until it answers.
+	Pace time.Duration `json:"pace,omitempty"`
 }
 
-// Release is what a catalogue image tells about itself in the guest's
-// /etc/os-release; the programs are the host's all the same.
+// Release is what a catalogue image tells about itself, on Linux in the guest's
+// /etc/os-release; the programs there are the host's all the same.
 type Release struct {
 	ID      string `json:"id"`      // ubuntu
 	Version string `json:"version"` // 16.04

@@ -38,7 +38,7 @@ func newProcess(dir string) (Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &processHost{s: s, machines: map[string]*processMachine{}}, nil
+	return withWindows(&processHost{s: s, machines: map[string]*processMachine{}}, s), nil
 }
 
 func (h *processHost) Name() string { return "process" }

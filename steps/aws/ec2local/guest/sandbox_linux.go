@@ -172,7 +172,7 @@ func newSandbox(dir string) (Host, error) {
 			h.baseErr = fmt.Errorf("cannot prepare the host's directories for guests: %w", err)
 		}
 	}()
-	return h, nil
+	return withWindows(h, s), nil
 }
 
 func (h *sandbox) Name() string { return "sandbox" }

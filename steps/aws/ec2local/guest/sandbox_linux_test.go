@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func one(h Host) bool { s, ok := h.(*sandbox); return ok && s.ids == oneID }
+func one(h Host) bool { s, ok := inside(h).(*sandbox); return ok && s.ids == oneID }
 
 func TestSandbox(t *testing.T) {
 	h := newHost(t, "sandbox")
@@ -106,7 +106,7 @@ func TestHidden(t *testing.T) {
 	g.sh("root", "cut -d: -f2 /etc/shadow | sort -u | tr '\\n' ' '", "0 ! * ")
 	g.sh("root", "awk -F: '$3>=1000 && $3<65534 {print $1}' /etc/passwd", "0 ubuntu")
 	g.sh("root", "ls -d /proc/[0-9]* | wc -l | grep -qx '[1-9]'", "0 ")
-	g.sh("root", "grep -c "+filepath.Base(h.(*sandbox).s.dir)+" /proc/mounts", "1 0")
+	g.sh("root", "grep -c "+filepath.Base(inside(h).(*sandbox).s.dir)+" /proc/mounts", "1 0")
 	g.sh("root", "ls /usr/sbin/policy-rc.d 2>/dev/null; find /etc/systemd/system -mindepth 1 | wc -l", "0 0")
 	tops, err := os.ReadDir("/")
 	if err != nil {
@@ -182,7 +182,7 @@ func TestLayers(t *testing.T) {
 	if err := h.RemoveLayer(context.Background(), l[0]); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(h.(*sandbox).s.layer(l[0])); err == nil {
+	if _, err := os.Stat(inside(h).(*sandbox).s.layer(l[0])); err == nil {
 		t.Error("the layer is still there")
 	}
 	if _, err := h.Create("i-x", Spec{Layers: l}); !errors.Is(err, fs.ErrNotExist) {
@@ -220,7 +220,7 @@ func TestPendingFreeze(t *testing.T) {
 	m := g.Machine.(*sandboxMachine)
 	// The server dies between the rename and the record.
 	m.rec.update(func(st *state) { st.Pending = "abc" })
-	if err := os.Rename(h.(*sandbox).s.guest(m.id, "upper"), h.(*sandbox).s.layer("abc")); err != nil {
+	if err := os.Rename(inside(h).(*sandbox).s.guest(m.id, "upper"), inside(h).(*sandbox).s.layer("abc")); err != nil {
 		t.Fatal(err)
 	}
 	h.Close()
@@ -359,4 +359,12 @@ func TestStore(t *testing.T) {
 	if _, err := NewHost("cloud", dir); err == nil || !strings.Contains(err.Error(), "auto, sandbox, process or none") {
 		t.Error(err)
 	}
+}
+
+// inside is the host that keeps the guests of Linux.
+func inside(h Host) Host {
+	if w, ok := h.(*windowsHost); ok {
+		return w.Host
+	}
+	return h
 }

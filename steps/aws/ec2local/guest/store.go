@@ -29,6 +29,7 @@ type state struct {
 	Pending string         `json:"pending,omitempty"` // a layer that a freeze was about to make
 	Booted  bool           `json:"booted"`            // the first boot is over
 	Ports   map[string]int `json:"ports,omitempty"`
+	Sealed  string         `json:"sealed,omitempty"` // the password of Windows, as GetPasswordData gives it
 }
 
 func openStore(dir string) (*store, error) {
