@@ -37,14 +37,16 @@ type toy struct {
 	started []Program
 	alive   int
 	secret  string
-	file    []byte // what echo appended
+
+	disabled bool
+	file     []byte // what echo appended
 }
 
 func (b *toy) Password(user string) (string, bool) {
 	if strings.EqualFold(user, toyUser) || strings.EqualFold(user, otherUser) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return b.secret, true
+		return b.secret, !b.disabled
 	}
 	return "", false
 }
