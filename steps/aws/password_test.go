@@ -33,7 +33,7 @@ import (
 func windows() *EBS {
 	b := template()
 	b.SourceOptions = SourceOptions{Filter: SourceFilter{MostRecent: true, Owners: []string{"amazon"}, Filters: map[string]string{"name": "*Windows_Server-2012-R2*English-64Bit-Base*"}}}
-	b.Communicator, b.WinRM.Username = "winrm", "Administrator"
+	b.Communicator, b.WinRM.Username, b.PasswordTimeout = "winrm", "Administrator", 30*time.Second
 	return b
 }
 

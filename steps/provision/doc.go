@@ -12,8 +12,35 @@
 //	shell-local    [ShellLocal]  scripts on this computer
 //	sleep          [Sleep]       nothing, for a while
 //
-// [PowerShell], [WindowsShell], [WindowsRestart] and [Breakpoint] know and check
-// their options but cannot run; their Supported says so.
+// and on Windows, where shell is not:
+//
+//	powershell       [PowerShell]      PowerShell scripts on the machine
+//	windows-shell    [WindowsShell]    batch files on the machine
+//	windows-restart  [WindowsRestart]  the machine restarts
+//
+// [Breakpoint] knows and checks its options but cannot stop a run; its Supported
+// says so.
+//
+// # Windows
+//
+// Nothing that a user wrote becomes part of a text that PowerShell or cmd.exe
+// reads: scripts travel as files, and variables as the environment that their
+// process begins with, byte for byte. The two exceptions are asked for by the
+// user: env_var_format, and {{.Vars}} in the execute_command of windows-shell.
+// {{.Vars}} in a command of powershell is the path of a constant script that
+// reads the variables from the file beside it.
+//
+// A PowerShell script runs under ps/wrap.ps1, which turns its end into an exit
+// code: that of exit, else $LASTEXITCODE, and 1 after an exception. An
+// execution_policy is that of the script; the wrapper itself always runs. Files
+// with other text than ASCII and without a byte order mark are sent with that of
+// UTF-8, which Windows PowerShell would not guess; binary leaves them alone.
+//
+// Scripts and what belongs to them lie in the run's own directory, or where
+// remote_path and remote_env_var_path say, and are removed; with skip_clean the
+// scripts stay, never the variables. A script that restarts the machine fails,
+// unless 2300218 is among its valid_exit_codes: windows-restart behind it knows
+// when the machine is back.
 //
 // # Interruptions
 //

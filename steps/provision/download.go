@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -46,6 +45,7 @@ func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst string
 // fetchOne downloads a file or directory. Into says that dst is the directory to
 // put it into.
 func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, from, dst string, into bool) error {
+	p := pathsOf(v.m)
 	fi, err := r.Stat(ctx, from)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -53,19 +53,19 @@ func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, from, d
 	case err != nil:
 		return err
 	case fi.IsDir():
-		if !slashed(from) {
-			dst = filepath.Join(dst, path.Base(from))
+		if !p.slashed(from) {
+			dst = filepath.Join(dst, p.base(from))
 		}
-		v.t.Say("downloading %s => %s", strings.TrimRight(from, "/")+"/", shown(dst))
+		v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(dst))
 		if err := os.MkdirAll(dst, 0o755); err != nil {
 			return fmt.Errorf("cannot download %s: %w", from, err)
 		}
 		return r.DownloadDir(ctx, from, dst)
-	case slashed(from):
+	case p.slashed(from):
 		return fmt.Errorf("cannot download %s: it is not a directory", from)
 	}
 	if into {
-		dst = filepath.Join(dst, path.Base(from))
+		dst = filepath.Join(dst, p.base(from))
 	}
 	v.t.Say("downloading %s => %s", from, shown(dst))
 	if err := download(ctx, r, from, dst); err != nil {
@@ -109,7 +109,23 @@ func download(ctx context.Context, r comm.Remote, from, dst string) (err error) 
 }
 
 // glob lists what the pattern matches on the machine.
-func glob(ctx context.Context, r comm.Remote, pattern string) ([]string, error) {
+func glob(ctx context.Context, r comm.Remote, pattern string) (names []string, err error) {
+	if w, ok := r.(comm.Windows); ok {
+		err = w.PowerShell(ctx, psFind, map[string]string{"pattern": pattern}, &names)
+	} else {
+		names, err = globShell(ctx, r, pattern)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot look for %s on the machine: %w", pattern, err)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("cannot download %s: nothing on the machine matches", pattern)
+	}
+	return names, nil
+}
+
+// globShell has a POSIX shell look.
+func globShell(ctx context.Context, r comm.Remote, pattern string) ([]string, error) {
 	var b strings.Builder
 	for i := range len(pattern) {
 		c := pattern[i]
@@ -128,11 +144,10 @@ func glob(ctx context.Context, r comm.Remote, pattern string) ([]string, error) 
 		return nil, err
 	}
 	if x.Code != 0 {
-		return nil, fmt.Errorf("cannot look for %s on the machine: exit status %d", pattern, x.Code)
+		return nil, fmt.Errorf("exit status %d", x.Code)
 	}
-	names := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 	if len(out) == 0 {
-		return nil, fmt.Errorf("cannot download %s: nothing on the machine matches", pattern)
+		return nil, nil
 	}
-	return names, nil
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }

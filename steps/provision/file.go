@@ -134,16 +134,24 @@ func (s *FileCopy) Check() []dag.Fault {
 	if s.Destination == "" {
 		f.add("destination", "it must say where to copy to")
 	}
-	files := 0
-	for _, u := range s.Uploads {
-		if !u.Dir {
-			files++
-		}
-	}
-	if files > 1 && s.Destination != "" && !slashed(s.Destination) && !strings.Contains(s.Destination, "{{") {
-		f.add("destination", "%d files cannot all be %s: a directory ends with a slash", files, s.Destination)
+	if files := s.files(); files > 1 && s.Destination != "" && !strings.HasSuffix(s.Destination, `\`) && !slashed(s.Destination) && !strings.Contains(s.Destination, "{{") {
+		f.add("destination", "%v", crowd(files, s.Destination))
 	}
 	return f
+}
+
+// files counts what is uploaded and no directory.
+func (s FileCopy) files() (n int) {
+	for _, u := range s.Uploads {
+		if !u.Dir {
+			n++
+		}
+	}
+	return n
+}
+
+func crowd(files int, dst string) error {
+	return fmt.Errorf("%d files cannot all be %s: a directory ends with a slash", files, dst)
 }
 
 // Add adds the step to the graph.
@@ -176,6 +184,9 @@ func (s FileCopy) run(ctx context.Context, r comm.Remote, v values) error {
 	if s.Content != "" {
 		return s.sendContent(ctx, r, v, dst)
 	}
+	if n := s.files(); n > 1 && !pathsOf(v.m).slashed(dst) {
+		return fmt.Errorf("cannot upload: %w", crowd(n, dst))
+	}
 	for _, u := range s.Uploads {
 		if err := s.send(ctx, r, v, u, dst); err != nil {
 			return err
@@ -189,12 +200,12 @@ func (s FileCopy) sendContent(ctx context.Context, r comm.Remote, v values, dst 
 	if err != nil {
 		return err
 	}
-	if slashed(dst) {
+	if pathsOf(v.m).slashed(dst) {
 		sum := sha256.Sum256([]byte(text))
 		dst += fmt.Sprintf("content-%x", sum[:4])
 	}
 	v.t.Say("uploading %d bytes => %s", len(text), dst)
-	return s.hint(ctx, r, dst, r.Upload(ctx, dst, strings.NewReader(text), int64(len(text)), 0))
+	return s.hint(ctx, r, pathsOf(v.m), dst, r.Upload(ctx, dst, strings.NewReader(text), int64(len(text)), 0))
 }
 
 func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, dst string) error {
@@ -212,19 +223,20 @@ func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, d
 	if err != nil {
 		return fmt.Errorf("cannot upload: %w", err)
 	}
+	p := pathsOf(v.m)
 	if fi.IsDir() {
 		if !u.Contents {
-			dst = path.Join(dst, filepath.Base(src))
-		} else if dst != "/" {
-			dst = strings.TrimRight(dst, "/")
+			dst = p.join(dst, filepath.Base(src))
+		} else {
+			dst = p.trim(dst)
 		}
 		v.t.Say("uploading %s => %s", shown(filepath.Clean(src)+"/"), dst)
 		if err := r.UploadDir(ctx, dst, src); err != nil {
-			return orphaned(ctx, r, dst, err)
+			return orphaned(ctx, r, p, dst, err)
 		}
 		return nil
 	}
-	if slashed(dst) {
+	if p.slashed(dst) {
 		dst += filepath.Base(src)
 	}
 	v.t.Say("uploading %s => %s", shown(src), dst)
@@ -233,31 +245,27 @@ func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, d
 		return fmt.Errorf("cannot upload: %w", err)
 	}
 	defer f.Close()
-	return s.hint(ctx, r, dst, r.Upload(ctx, dst, f, fi.Size(), fi.Mode().Perm()))
+	return s.hint(ctx, r, p, dst, r.Upload(ctx, dst, f, fi.Size(), fi.Mode().Perm()))
 }
 
 // hint adds to an error what the destination lacks.
-func (s FileCopy) hint(ctx context.Context, r comm.Remote, dst string, err error) error {
+func (s FileCopy) hint(ctx context.Context, r comm.Remote, p paths, dst string, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	if fi, serr := r.Stat(ctx, dst); serr == nil && fi.IsDir() {
 		return fmt.Errorf("%w; end the destination with a slash to put the file into the directory", err)
 	}
-	return orphaned(ctx, r, dst, err)
+	return orphaned(ctx, r, p, dst, err)
 }
 
 // orphaned says so if it is the directory to put dst into that is missing.
-func orphaned(ctx context.Context, r comm.Remote, dst string, err error) error {
+func orphaned(ctx context.Context, r comm.Remote, p paths, dst string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	if _, serr := r.Stat(ctx, path.Dir(dst)); errors.Is(serr, fs.ErrNotExist) {
-		return fmt.Errorf("cannot upload to %s: the directory %s does not exist on the machine: make it by a shell provisioner before", dst, path.Dir(dst))
+	if _, serr := r.Stat(ctx, p.dir(dst)); errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("cannot upload to %s: the directory %s does not exist on the machine: make it by a %s provisioner before", dst, p.dir(dst), p.shell())
 	}
 	return err
-}
-
-func slashed(p string) bool {
-	return strings.HasSuffix(p, "/") || strings.HasSuffix(p, string(filepath.Separator))
 }

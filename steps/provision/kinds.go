@@ -12,5 +12,8 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[FileCopy](e),
 		dag.Bind[ShellLocal](e),
 		dag.Bind[Sleep](e),
+		dag.Bind[PowerShell](e),
+		dag.Bind[WindowsShell](e),
+		dag.Bind[WindowsRestart](e),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +41,10 @@ func (s Scripts) check(f *faults) {
 			f.add(fmt.Sprintf("environment_vars[%d]", i), "it is not of the form name=value")
 		}
 	}
+}
+
+// checkCodes refuses exit statuses that no program of a POSIX system has.
+func (s Scripts) checkCodes(f *faults) {
 	for i, code := range s.ValidExitCodes {
 		if (code < 0 || code > 255) && code != lostCode {
 			f.add(fmt.Sprintf("valid_exit_codes[%d]", i), "%d is no exit status: they go from 0 to 255", code)
@@ -51,13 +56,27 @@ func (s Scripts) check(f *faults) {
 // what expect_disconnect means.
 const lostCode = 2300218
 
+// title names what is run; word is what one script is called.
+func (s Scripts) title(word string) string {
+	switch {
+	case len(s.Inline) > 0:
+		return "run an inline " + word
+	case len(s.Scripts) > 1:
+		return fmt.Sprintf("run %d %ss", len(s.Scripts), word)
+	case len(s.Scripts) == 1:
+		return "run " + filepath.Base(s.Scripts[0].Path)
+	}
+	return "run " + filepath.Base(s.Script.Path)
+}
+
 func pair(kv string) bool { return strings.Index(kv, "=") > 0 }
 
 func (s Scripts) accepts(code int) bool {
 	if len(s.ValidExitCodes) == 0 {
 		return code == 0
 	}
-	return slices.Contains(s.ValidExitCodes, code)
+	// A code of Windows has 32 bits, and is written with a sign or without.
+	return slices.ContainsFunc(s.ValidExitCodes, func(c int) bool { return uint32(c) == uint32(code) })
 }
 
 // source is one script to run.
@@ -67,22 +86,33 @@ type source struct {
 	text []byte
 }
 
-// load returns the scripts. An inline one begins with the shebang, unless it has
-// one of its own and nobody asked for another.
-func (s Scripts) load(v values, shebang string) ([]source, error) {
+// shell returns the scripts for a POSIX system. An inline one begins with the
+// shebang, unless it has one of its own and nobody asked for another.
+func (s Scripts) shell(v values, shebang string) ([]source, error) {
+	return s.load(v, func(text []byte, inline bool) []byte {
+		switch {
+		case !inline:
+		case shebang != "":
+			text = slices.Concat([]byte("#!"+shebang+"\n"), text)
+		case !bytes.HasPrefix(text, []byte("#!")):
+			text = slices.Concat([]byte("#!"+defaultShebang+"\n"), text)
+		}
+		if s.Binary {
+			return text
+		}
+		return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
+	})
+}
+
+// load returns the scripts, each dressed for where it runs.
+func (s Scripts) load(v values, dress func(text []byte, inline bool) []byte) ([]source, error) {
 	if len(s.Inline) > 0 {
 		text := strings.Join(s.Inline, "\n") + "\n"
 		text, err := v.render("inline", text, nil)
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case shebang != "":
-			text = "#!" + shebang + "\n" + text
-		case !strings.HasPrefix(text, "#!"):
-			text = "#!" + defaultShebang + "\n" + text
-		}
-		return []source{{name: "inline", text: s.lineEnds([]byte(text))}}, nil
+		return []source{{name: "inline", text: dress([]byte(text), true)}}, nil
 	}
 	files := s.Scripts
 	if s.Script != (dag.File{}) {
@@ -97,19 +127,12 @@ func (s Scripts) load(v values, shebang string) ([]source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the script: %w", err)
 		}
-		list = append(list, source{name: shown(f.Path), path: f.Path, text: s.lineEnds(text)})
+		list = append(list, source{name: shown(f.Path), path: f.Path, text: dress(text, false)})
 	}
 	return list, nil
 }
 
 const defaultShebang = "/bin/sh -e"
-
-func (s Scripts) lineEnds(text []byte) []byte {
-	if s.Binary {
-		return text
-	}
-	return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-}
 
 // unchanged fails for a file that is not what it was when the step got its key:
 // what is recorded as done would be something else.
@@ -125,9 +148,20 @@ func unchanged(f dag.File) error {
 }
 
 // environ returns the variables of a script, sorted by name: those that the user
-// gave, and the two that every script gets.
-func (s Scripts) environ(v values, b dag.Build) ([][2]string, error) {
-	env := map[string]string{"PACKER_BUILD_NAME": b.Name, "PACKER_BUILDER_TYPE": b.Type}
+// gave, and the two that every script gets. Fold is set where the case of a name
+// means nothing.
+func (s Scripts) environ(v values, b dag.Build, fold bool) ([][2]string, error) {
+	type variable struct{ name, value string }
+	env := map[string]variable{}
+	set := func(name, value string) {
+		id := name
+		if fold {
+			id = strings.ToUpper(name)
+		}
+		env[id] = variable{name, value}
+	}
+	set("PACKER_BUILD_NAME", b.Name)
+	set("PACKER_BUILDER_TYPE", b.Type)
 	for i, kv := range s.EnvironmentVars {
 		kv, err := v.render(fmt.Sprintf("environment_vars[%d]", i), kv, nil)
 		if err != nil {
@@ -137,37 +171,40 @@ func (s Scripts) environ(v values, b dag.Build) ([][2]string, error) {
 			return nil, fmt.Errorf("cannot use environment_vars[%d]: it is not of the form name=value", i)
 		}
 		name, value, _ := strings.Cut(kv, "=")
-		env[name] = value
+		set(name, value)
 	}
-	for name, value := range s.Env {
-		value, err := v.render("env."+name, value, nil)
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		value, err := v.render("env."+name, s.Env[name], nil)
 		if err != nil {
 			return nil, err
 		}
-		env[name] = value
+		set(name, value)
 	}
 	var list [][2]string
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		list = append(list, [2]string{name, env[name]})
+	for _, id := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, [2]string{env[id].name, env[id].value})
 	}
 	return list, nil
 }
 
 // assignments writes the variables in the format of the user, a text with %s
-// for the name and %s for the value, which stands in single quotes of sh.
-func assignments(env [][2]string, format string) string {
+// for the name and %s for the value, in which escape keeps what is special.
+func assignments(env [][2]string, format string, escape func(string) string) string {
 	var b strings.Builder
 	for _, kv := range env {
-		fmt.Fprintf(&b, format, kv[0], strings.ReplaceAll(kv[1], `'`, `'"'"'`))
+		fmt.Fprintf(&b, format, kv[0], escape(kv[1]))
 	}
 	return b.String()
 }
 
-func checkFormat(f *faults, format string) {
+// singleQuoted is for a value in single quotes of sh.
+func singleQuoted(s string) string { return strings.ReplaceAll(s, `'`, `'"'"'`) }
+
+func checkFormat(f *faults, option, format string) {
 	if format == "" {
 		return
 	}
 	if s := fmt.Sprintf(format, "NAME", "VALUE"); strings.Contains(s, "%!") || !strings.Contains(s, "NAME") || !strings.Contains(s, "VALUE") {
-		f.add("env_var_format", "it must hold two %%s, the first for the name and the second for the value: %q", format)
+		f.add(option, "it must hold two %%s, the first for the name and the second for the value: %q", format)
 	}
 }

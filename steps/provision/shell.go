@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,23 +36,14 @@ type Shell struct {
 func (Shell) Kind() string { return "provision.shell" }
 
 // Title names what is run.
-func (s Shell) Title() string {
-	switch {
-	case len(s.Inline) > 0:
-		return "run an inline shell script"
-	case len(s.Scripts.Scripts) > 1:
-		return fmt.Sprintf("run %d shell scripts", len(s.Scripts.Scripts))
-	case len(s.Scripts.Scripts) == 1:
-		return "run " + filepath.Base(s.Scripts.Scripts[0].Path)
-	}
-	return "run " + filepath.Base(s.Script.Path)
-}
+func (s Shell) Title() string { return s.Scripts.title("shell script") }
 
 // Check says what is wrong with the options.
 func (s *Shell) Check() []dag.Fault {
 	var f faults
 	s.Scripts.check(&f)
-	checkFormat(&f, s.EnvVarFormat)
+	s.Scripts.checkCodes(&f)
+	checkFormat(&f, "env_var_format", s.EnvVarFormat)
 	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
 	f.notNegative("pause_after", s.PauseAfter)
 	if s.RemoteFile != "" && strings.Contains(s.RemoteFile, "/") {
@@ -71,6 +62,9 @@ func (s *Shell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Mach
 // Do runs the scripts that have not been run by an earlier process.
 func (s Shell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
 	m := s.On.Value()
+	if pathsOf(m).windows() {
+		return m, errors.New("cannot run shell scripts on a Windows machine: use powershell or windows-shell")
+	}
 	r, err := e.Remote(t, m)
 	if err != nil {
 		return m, err
@@ -82,11 +76,11 @@ func (s Shell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, 
 
 // run is one try.
 func (s Shell) run(ctx context.Context, r comm.Remote, v values, try int) error {
-	env, err := s.environ(v, s.Build)
+	env, err := s.environ(v, s.Build, false)
 	if err != nil {
 		return err
 	}
-	scripts, err := s.load(v, s.InlineShebang)
+	scripts, err := s.Scripts.shell(v, s.InlineShebang)
 	if err != nil {
 		return err
 	}
@@ -126,12 +120,12 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 			return err
 		}
 	}
-	x, err := s.start(ctx, r, v.t, job)
+	x, err := start(ctx, r, v.t, job, s.StartRetryTimeout)
 	var lost *comm.LostError
 	gone := false
 	switch {
 	case ctx.Err() != nil && timedOut(ctx):
-		err = s.stop(ctx, r, job, which(script))
+		err = stop(ctx, r, job, which(script))
 	case ctx.Err() != nil:
 		return ctx.Err() // the script goes on, and its variables are needed
 	case errors.As(err, &lost) && s.disconnects():
@@ -167,10 +161,10 @@ const pauseRestart = 2 * time.Second
 
 // start runs the job, again when it could not be started and there is time left.
 // Running twice what has begun is not possible: its token is the same.
-func (s Shell) start(ctx context.Context, r comm.Remote, t *dag.Task, job comm.Job) (comm.Exit, error) {
+func start(ctx context.Context, r comm.Remote, t *dag.Task, job comm.Job, patience time.Duration) (comm.Exit, error) {
 	for begin := time.Now(); ; {
 		x, err := r.Run(ctx, job)
-		if err == nil || ctx.Err() != nil || errors.As(err, new(*comm.LostError)) || time.Since(begin)+pauseRestart > s.StartRetryTimeout {
+		if err == nil || ctx.Err() != nil || errors.As(err, new(*comm.LostError)) || time.Since(begin)+pauseRestart > patience {
 			return x, err
 		}
 		t.Retrying(err, pauseRestart)
@@ -191,9 +185,18 @@ func which(s source) string {
 	return s.name
 }
 
+// status is an exit status as its system writes it: those of Windows that tell a
+// crash are known by their hexadecimal form.
+func status(code int) string {
+	if code >= 0 && code < 1<<30 {
+		return strconv.Itoa(code)
+	}
+	return fmt.Sprintf("%d (0x%08X)", code, uint32(code))
+}
+
 // exitError says how a script failed.
 func exitError(x comm.Exit, script source) error {
-	what := fmt.Sprintf("exited with status %d", x.Code)
+	what := fmt.Sprintf("exited with status %s", status(x.Code))
 	switch {
 	case x.OOM:
 		what = "was probably killed since the machine has too little memory (try a larger one)"
@@ -236,7 +239,7 @@ func (s Shell) job(v values, token string, env [][2]string) (job comm.Job, varFi
 			command = ". {{.EnvVarFile}} && {{.Path}}"
 		}
 	} else {
-		data["Vars"] = assignments(env, s.format("%s='%s' "))
+		data["Vars"] = assignments(env, s.format("%s='%s' "), singleQuoted)
 		if command == "" {
 			command = "{{.Vars}}{{.Path}}"
 		}
@@ -258,7 +261,7 @@ func (s Shell) format(otherwise string) string {
 }
 
 func (s Shell) sendVars(ctx context.Context, r comm.Remote, file string, env [][2]string) error {
-	text := assignments(env, s.format("export %s='%s'\n"))
+	text := assignments(env, s.format("export %s='%s'\n"), singleQuoted)
 	return r.Upload(ctx, file, strings.NewReader(text), int64(len(text)), 0o600)
 }
 
@@ -276,7 +279,7 @@ func (s Shell) dropVars(ctx context.Context, r comm.Remote, t *dag.Task, file st
 }
 
 // stop ends a script whose time is up.
-func (s Shell) stop(ctx context.Context, r comm.Remote, job comm.Job, name string) error {
+func stop(ctx context.Context, r comm.Remote, job comm.Job, name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	err := fmt.Errorf("%s was stopped", name)

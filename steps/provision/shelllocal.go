@@ -51,7 +51,8 @@ func (s *ShellLocal) Check() []dag.Fault {
 		f.add("command", "it cannot be given together with inline")
 	}
 	s.asScripts().check(&f)
-	checkFormat(&f, s.EnvVarFormat)
+	s.checkCodes(&f)
+	checkFormat(&f, "env_var_format", s.EnvVarFormat)
 	for i, name := range s.OnlyOn {
 		if !slices.Contains(systems, name) {
 			f.add(fmt.Sprintf("only_on[%d]", i), "%q is not known: it is one of %s", name, strings.Join(systems, ", "))
@@ -91,11 +92,11 @@ func (s ShellLocal) Do(ctx context.Context, _ *comm.Env, t *dag.Task) (comm.Mach
 
 func (s ShellLocal) run(ctx context.Context, v values) error {
 	sc := s.asScripts()
-	env, err := sc.environ(v, s.Build)
+	env, err := sc.environ(v, s.Build, false)
 	if err != nil {
 		return err
 	}
-	scripts, err := sc.load(v, s.InlineShebang)
+	scripts, err := sc.shell(v, s.InlineShebang)
 	if err != nil {
 		return err
 	}
@@ -206,7 +207,7 @@ func (s ShellLocal) command(v values, path string, env [][2]string) ([]string, e
 	if format == "" {
 		format = "%s='%s' "
 	}
-	data := map[string]any{"Vars": assignments(env, format), "Script": path, "Command": s.Command}
+	data := map[string]any{"Vars": assignments(env, format, singleQuoted), "Script": path, "Command": s.Command}
 	var out []string
 	for i, a := range args {
 		a, err := v.render(fmt.Sprintf("execute_command[%d]", i), a, data)

@@ -39,16 +39,23 @@ var secretValues = []string{"Password", "SSHPrivateKey", "SSHPublicKey", "WinRMP
 func (v values) build(name string) (string, error) {
 	switch name {
 	case "Password", "WinRMPassword":
+		if pathsOf(v.m).windows() {
+			return v.t.Reveal(v.m.WinRM.Password)
+		}
 		return v.t.Reveal(v.m.SSH.Password)
 	case "SSHPrivateKey":
 		return v.privateKey()
 	case "SSHPublicKey":
 		return v.publicKey()
 	}
+	user := v.m.SSH.Username
+	if pathsOf(v.m).windows() {
+		user = v.m.WinRM.Username
+	}
 	known := map[string]string{
 		"Host":              v.m.Host,
 		"Port":              strconv.Itoa(v.m.Port),
-		"User":              v.m.SSH.Username,
+		"User":              user,
 		"ConnType":          v.m.Protocol,
 		"PackerRunUUID":     v.t.Run,
 		"SSHPrivateKeyFile": v.m.SSH.PrivateKeyFile,

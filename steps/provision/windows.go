@@ -1,8 +1,12 @@
 package provision
 
 import (
+	"context"
+	_ "embed"
+	"encoding/base64"
 	"errors"
-	"slices"
+	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -10,97 +14,176 @@ import (
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
-// unsupported is embedded by provisioners whose options are known and checked,
-// and which cannot run.
-type unsupported struct{}
+// What runs on a Windows machine: constant texts, to which every value comes as
+// data.
+var (
+	//go:embed ps/wrap.ps1
+	psWrap string
+	//go:embed ps/vars.ps1
+	psVars string
+	//go:embed ps/remove.ps1
+	psRemove string
+	//go:embed ps/find.ps1
+	psFind string
+	//go:embed ps/uptime.ps1
+	psUptime string
+	//go:embed ps/pending.ps1
+	psPending string
+)
 
-// Supported says that it cannot run.
-func (unsupported) Supported() error { return errors.New("windows provisioners are not supported yet") }
-
-// Add adds nothing, so that the rest of a template can be checked.
-func (unsupported) Add(_ *dag.Graph, _ dag.Build, _ string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
-	return on
+// checkWindowsCodes refuses what is no exit status of Windows: they have 32 bits,
+// and are written with a sign or without.
+func (s Scripts) checkWindowsCodes(f *faults) {
+	for i, code := range s.ValidExitCodes {
+		if code < -1<<31 || code >= 1<<32 {
+			f.add(fmt.Sprintf("valid_exit_codes[%d]", i), "%d is no exit status: they have 32 bits", code)
+		}
+	}
 }
 
-// PowerShell runs PowerShell scripts on a Windows machine.
-type PowerShell struct {
-	unsupported
-	Common `option:"-"`
+// winJob is one script on a Windows machine.
+type winJob struct {
+	comm.Job
+	files map[string]string // texts that must lie at places of their own while it runs
+}
+
+// winScripts are the scripts of one step on a Windows machine.
+type winScripts struct {
 	Scripts
-
-	EnvVarFormat           string        `json:"env_var_format"`
-	ElevatedEnvVarFormat   string        `json:"elevated_env_var_format"`
-	RemotePath             string        `json:"remote_path" option:"late=build"`
-	RemoteEnvVarPath       string        `json:"remote_env_var_path" option:"late=build"`
-	ExecuteCommand         string        `json:"execute_command" option:"late=Path+Vars+build"`
-	ElevatedExecuteCommand string        `json:"elevated_execute_command" option:"late=Path+Vars+build"`
-	ElevatedUser           string        `json:"elevated_user" option:"late=build"`
-	ElevatedPassword       string        `json:"elevated_password" option:"late=build"`
-	ExecutionPolicy        string        `json:"execution_policy"`
-	DebugMode              int           `json:"debug_mode"`
-	UsePwsh                bool          `json:"use_pwsh"`
-	StartRetryTimeout      time.Duration `json:"start_retry_timeout"`
-	SkipClean              bool          `json:"skip_clean"`
-	PauseAfter             time.Duration `json:"pause_after"`
+	word   string // what one is called
+	start  time.Duration
+	remote comm.Windows
+	v      values
+	job    func(token string, script source) (winJob, error)
 }
 
-var executionPolicies = []string{"bypass", "allsigned", "default", "remotesigned", "restricted", "undefined", "unrestricted", "none"}
-
-// Check says what is wrong with the options.
-func (s *PowerShell) Check() []dag.Fault {
-	var f faults
-	s.Scripts.check(&f)
-	checkFormat(&f, s.EnvVarFormat)
-	if s.ElevatedPassword != "" && s.ElevatedUser == "" {
-		f.add("elevated_user", "it must be given when elevated_password is")
+func (s winScripts) run(ctx context.Context, try int, scripts []source) error {
+	for i, script := range scripts {
+		// The same after an interruption, and never that of another try.
+		token := fmt.Sprintf("%s-%d-%d-%d", s.v.t.Token, s.v.t.Attempt, try, i)
+		job, err := s.job(token, script)
+		if err != nil {
+			return err
+		}
+		job.Token, job.Script = token, script.text
+		if script.path == "" {
+			s.v.t.Say("running inline %s script", s.word)
+		} else {
+			s.v.t.Say("running %s script: %s", s.word, script.name)
+		}
+		if err := s.one(ctx, job, script); err != nil {
+			return err
+		}
 	}
-	if s.ExecutionPolicy != "" && !slices.Contains(executionPolicies, strings.ToLower(s.ExecutionPolicy)) {
-		f.add("execution_policy", "%q is not known: it is one of %s", s.ExecutionPolicy, strings.Join(executionPolicies, ", "))
+	return nil
+}
+
+// one runs one script to its end.
+func (s winScripts) one(ctx context.Context, job winJob, script source) error {
+	for path, text := range job.files {
+		if err := s.remote.Upload(ctx, path, strings.NewReader(text), int64(len(text)), 0o600); err != nil {
+			return err
+		}
 	}
-	if s.DebugMode < 0 || s.DebugMode > 2 {
-		f.add("debug_mode", "%d is not a trace level: it is 0, 1 or 2", s.DebugMode)
+	x, err := start(ctx, s.remote, s.v.t, job.Job, s.start)
+	var lost *comm.LostError
+	gone := false
+	switch {
+	case ctx.Err() != nil && timedOut(ctx):
+		err = stop(ctx, s.remote, job.Job, which(script))
+	case ctx.Err() != nil:
+		return ctx.Err() // the script goes on, and its files are needed
+	case errors.As(err, &lost) && s.restarts():
+		gone, err = true, nil
+	case errors.As(err, &lost):
+		err = fmt.Errorf("cannot tell how %s ended: %w; %s", which(script), lost, restartAdvice)
+	case err == nil && x.Rebooted && !s.restarts():
+		err = fmt.Errorf("the machine restarted while %s ran: %s", which(script), restartAdvice)
 	}
-	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
-	f.notNegative("pause_after", s.PauseAfter)
-	return f
+	s.drop(ctx, job)
+	if err != nil {
+		return err
+	}
+	if x.Truncated {
+		s.v.t.Warn("the disk of the machine is full: some output of %s was lost", which(script))
+	}
+	if gone || x.Rebooted || s.accepts(x.Code) {
+		return nil
+	}
+	return exitError(x, script)
 }
 
-// WindowsShell runs batch files on a Windows machine.
-type WindowsShell struct {
-	unsupported
-	Common `option:"-"`
-	Scripts
+const restartAdvice = "let a windows-restart behind it restart the machine, or accept 2300218 in valid_exit_codes if the script is meant to"
 
-	RemotePath        string        `json:"remote_path" option:"late=build"`
-	ExecuteCommand    string        `json:"execute_command" option:"late=Path+Vars+build"`
-	EnvVarFormat      string        `json:"env_var_format"`
-	StartRetryTimeout time.Duration `json:"start_retry_timeout"`
+// restarts reports whether a script may restart the machine.
+func (s Scripts) restarts() bool { return len(s.ValidExitCodes) > 0 && s.accepts(lostCode) }
+
+// drop removes the files of a job, which may hold secrets, even when the scripts
+// are to stay.
+func (s winScripts) drop(ctx context.Context, job winJob) {
+	if len(job.files) == 0 {
+		return
+	}
+	var paths []string
+	for p := range job.files {
+		paths = append(paths, p)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := s.remote.PowerShell(ctx, psRemove, map[string]any{"paths": paths}, nil); err != nil {
+		s.v.t.Warn("cannot remove %s from the machine: the image would hold the variables: %v", strings.Join(paths, " and "), err)
+	}
 }
 
-// Check says what is wrong with the options.
-func (s *WindowsShell) Check() []dag.Fault {
-	var f faults
-	s.Scripts.check(&f)
-	checkFormat(&f, s.EnvVarFormat)
-	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
-	return f
+// winPath is where a script lies on the machine, "" for the run's own directory.
+// A path that ends as that of a directory gets the script's name.
+func winPath(v values, path string, script source, token, ext string, keep bool) (string, error) {
+	path, err := v.render("remote_path", path, nil)
+	if err != nil || path == "" && !keep {
+		return "", err
+	}
+	if path == "" {
+		path = "c:/Windows/Temp/"
+	}
+	if p := pathsOf(v.m); p.slashed(path) {
+		name := "script-" + token + ext
+		if script.path != "" {
+			name = filepath.Base(script.path)
+		}
+		path = p.join(path, name)
+	}
+	return path, nil
 }
 
-// WindowsRestart reboots a Windows machine and waits for it.
-type WindowsRestart struct {
-	unsupported
-	Common `option:"-"`
-
-	RestartCommand      string        `json:"restart_command" option:"late=build"`
-	RestartCheckCommand string        `json:"restart_check_command" option:"late=build"`
-	RestartTimeout      time.Duration `json:"restart_timeout"`
-	CheckRegistry       bool          `json:"check_registry"`
-	RegistryKeys        []string      `json:"registry_keys"`
+// checkEnd refuses the path of a script that the machine would not know as one.
+func checkEnd(f *faults, option, path string, exts ...string) {
+	if path == "" || strings.Contains(path, "{{") || strings.Contains(path, dag.MarkOpen) || (paths{`/\`}).slashed(path) {
+		return
+	}
+	for _, ext := range exts {
+		if strings.HasSuffix(strings.ToLower(path), ext) {
+			return
+		}
+	}
+	f.add(option, "it must end in %s, or name a directory by a separator at its end: Windows would not run %q", strings.Join(exts, " or "), path)
 }
 
-// Check says what is wrong with the options.
-func (s *WindowsRestart) Check() []dag.Fault {
-	var f faults
-	f.notNegative("restart_timeout", s.RestartTimeout)
-	return f
+// dataLines are variables as vars.ps1 reads them.
+func dataLines(env [][2]string) string {
+	var b strings.Builder
+	for _, kv := range env {
+		fmt.Fprintf(&b, "%s %s\r\n", base64.StdEncoding.EncodeToString([]byte(kv[0])), base64.StdEncoding.EncodeToString([]byte(kv[1])))
+	}
+	return b.String()
 }
+
+func envMap(env [][2]string) map[string]string {
+	m := map[string]string{}
+	for _, kv := range env {
+		m[kv[0]] = kv[1]
+	}
+	return m
+}
+
+// uses reports whether a command asks for a field.
+func uses(command, field string) bool { return strings.Contains(command, "."+field) }

@@ -1,0 +1,88 @@
+package provision
+
+import (
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// paths are those of a machine: Windows takes slashes of either kind.
+type paths struct{ seps string }
+
+func pathsOf(m comm.Machine) paths {
+	if m.Protocol == "winrm" {
+		return paths{`/\`}
+	}
+	return paths{"/"}
+}
+
+func (p paths) windows() bool { return p.seps != "/" }
+
+// shell is the provisioner that makes a directory there.
+func (p paths) shell() string {
+	if p.windows() {
+		return "powershell"
+	}
+	return "shell"
+}
+
+// slashed reports whether the path ends as that of a directory.
+func (p paths) slashed(name string) bool {
+	return name != "" && strings.IndexByte(p.seps, name[len(name)-1]) >= 0
+}
+
+func (p paths) base(name string) string {
+	if !p.windows() {
+		return path.Base(name)
+	}
+	name = p.trim(name)
+	return name[strings.LastIndexAny(name, p.seps)+1:]
+}
+
+// dir is the directory that a file or directory lies in.
+func (p paths) dir(name string) string {
+	if !p.windows() {
+		return path.Dir(name)
+	}
+	name = p.trim(name)
+	switch i := strings.LastIndexAny(name, p.seps); {
+	case i < 0:
+		return "."
+	case i == 0 || name[i-1] == ':':
+		return name[:i+1]
+	default:
+		return name[:i]
+	}
+}
+
+// join puts a name into a directory, in the manner in which that is written.
+func (p paths) join(dir, name string) string {
+	if !p.windows() {
+		return path.Join(dir, name)
+	}
+	sep := "/"
+	if strings.LastIndexByte(dir, '\\') > strings.LastIndexByte(dir, '/') {
+		sep = `\`
+	}
+	if p.slashed(dir) || dir == "" {
+		return dir + name
+	}
+	return dir + sep + name
+}
+
+// trim takes the separators off the end, but for a root's.
+func (p paths) trim(name string) string {
+	short := strings.TrimRight(name, p.seps)
+	if short == "" || p.windows() && strings.HasSuffix(short, ":") {
+		return name[:min(len(name), len(short)+1)]
+	}
+	return short
+}
+
+// slashed reports whether a local path, or one of a machine that is not known
+// yet, ends as that of a directory.
+func slashed(p string) bool {
+	return strings.HasSuffix(p, "/") || strings.HasSuffix(p, string(filepath.Separator))
+}

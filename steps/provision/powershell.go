@@ -1,0 +1,267 @@
+package provision
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// PowerShell runs PowerShell scripts on a Windows machine, one after the other. A
+// script fails with what it exits with, with what the last native program ended
+// with ($LASTEXITCODE), and with 1 after an exception.
+//
+// Nothing of the user's becomes part of a script's text, except where the user
+// asks for it by env_var_format: the environment is set before PowerShell starts,
+// and {{.Vars}} of a command of the user's own is a constant script that reads it
+// from a file.
+type PowerShell struct {
+	On     dag.Take[comm.Machine] `json:"on"`
+	Build  dag.Build              `json:"build,omitzero" option:"-"`
+	Common `option:"-"`
+	Scripts
+
+	EnvVarFormat           string        `json:"env_var_format,omitempty"`
+	ElevatedEnvVarFormat   string        `json:"elevated_env_var_format,omitempty"`
+	RemotePath             string        `json:"remote_path,omitempty" option:"late=build"`
+	RemoteEnvVarPath       string        `json:"remote_env_var_path,omitempty" option:"late=build"`
+	ExecuteCommand         string        `json:"execute_command,omitempty" option:"late=Path+Vars+build"` // for cmd.exe
+	ElevatedExecuteCommand string        `json:"elevated_execute_command,omitempty" option:"late=Path+Vars+build"`
+	ElevatedUser           string        `json:"elevated_user,omitempty" option:"late=build"`     // run by a scheduled task with all rights
+	ElevatedPassword       dag.Secret    `json:"elevated_password,omitempty" option:"late=build"` // none: a service account such as SYSTEM
+	ExecutionPolicy        string        `json:"execution_policy,omitempty"`                      // bypass unless given; none: the machine's own
+	DebugMode              int           `json:"debug_mode,omitempty"`                            // as Set-PSDebug -Trace
+	UsePwsh                bool          `json:"use_pwsh,omitempty"`
+	StartRetryTimeout      time.Duration `json:"start_retry_timeout,omitempty" key:"-"` // try longer to start a script than winrm_timeout has the connection tried
+	SkipClean              bool          `json:"skip_clean,omitempty"`                  // leave the scripts on the machine
+	PauseAfter             time.Duration `json:"pause_after,omitempty" key:"-"`
+}
+
+var executionPolicies = []string{"bypass", "allsigned", "default", "remotesigned", "restricted", "undefined", "unrestricted", "none"}
+
+func (PowerShell) Kind() string { return "provision.powershell" }
+
+// Title names what is run.
+func (s PowerShell) Title() string { return s.Scripts.title("PowerShell script") }
+
+// Check says what is wrong with the options.
+func (s *PowerShell) Check() []dag.Fault {
+	var f faults
+	s.Scripts.check(&f)
+	s.Scripts.checkWindowsCodes(&f)
+	checkFormat(&f, "env_var_format", s.EnvVarFormat)
+	checkFormat(&f, "elevated_env_var_format", s.ElevatedEnvVarFormat)
+	own := s.ExecuteCommand
+	if s.ElevatedUser != "" {
+		own = s.ElevatedExecuteCommand
+	}
+	if own == "" {
+		checkEnd(&f, "remote_path", s.RemotePath, ".ps1")
+	}
+	checkEnd(&f, "remote_env_var_path", s.RemoteEnvVarPath, ".ps1")
+	if s.ElevatedPassword != "" && s.ElevatedUser == "" {
+		f.add("elevated_user", "it must be given when elevated_password is")
+	}
+	pointless := func(option string, given, because bool, why string) {
+		if given && because {
+			f.add(option, "it would do nothing %s", why)
+		}
+	}
+	const unelevated = "without elevated_user"
+	pointless("elevated_execute_command", s.ElevatedExecuteCommand != "", s.ElevatedUser == "", unelevated)
+	pointless("elevated_env_var_format", s.ElevatedEnvVarFormat != "", s.ElevatedUser == "", unelevated)
+	pointless("execute_command", s.ExecuteCommand != "", s.ElevatedUser != "", "with elevated_user: use elevated_execute_command")
+	pointless("env_var_format", s.EnvVarFormat != "", s.ElevatedUser != "", "with elevated_user: use elevated_env_var_format")
+	const ruled = "beside a command of your own: say it in the command"
+	pointless("execution_policy", s.ExecutionPolicy != "", own != "", ruled)
+	pointless("debug_mode", s.DebugMode != 0, own != "", ruled)
+	pointless("use_pwsh", s.UsePwsh, own != "", ruled)
+	for _, format := range []string{"env_var_format", "remote_env_var_path"} {
+		given := format == "env_var_format" && s.format() != "" || format == "remote_env_var_path" && s.RemoteEnvVarPath != ""
+		if format == "env_var_format" && s.ElevatedUser != "" {
+			format = "elevated_env_var_format"
+		}
+		pointless(format, given, own != "" && !uses(own, "Vars"), "without {{.Vars}} in the command")
+	}
+	if s.ExecutionPolicy != "" && !slices.Contains(executionPolicies, strings.ToLower(s.ExecutionPolicy)) {
+		f.add("execution_policy", "%q is not known: it is one of %s", s.ExecutionPolicy, strings.Join(executionPolicies, ", "))
+	}
+	if s.DebugMode < 0 || s.DebugMode > 2 {
+		f.add("debug_mode", "%d is not a trace level: it is 0, 1 or 2", s.DebugMode)
+	}
+	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
+	f.notNegative("pause_after", s.PauseAfter)
+	return f
+}
+
+// format is how the user wants variables to be written, "" for no such wish.
+func (s PowerShell) format() string {
+	if s.ElevatedUser != "" {
+		return s.ElevatedEnvVarFormat
+	}
+	return s.EnvVarFormat
+}
+
+// Add adds the step to the graph.
+func (s *PowerShell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	step := *s
+	step.On, step.Build = on.Take(), b
+	return dag.Add(g, b, name, step)
+}
+
+// Do runs the scripts that have not been run by an earlier process.
+func (s PowerShell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
+	m := s.On.Value()
+	r, err := e.Windows(t, m)
+	if err != nil {
+		return m, err
+	}
+	return m, s.tries(ctx, t, func(ctx context.Context, try int) error { return s.run(ctx, r, values{t, m}, try) })
+}
+
+func (s PowerShell) run(ctx context.Context, r comm.Windows, v values, try int) error {
+	env, err := s.environ(v, s.Build, true)
+	if err != nil {
+		return err
+	}
+	scripts, err := s.load(v, func(text []byte, _ bool) []byte {
+		if s.Binary {
+			return text
+		}
+		return withBOM(text)
+	})
+	if err != nil {
+		return err
+	}
+	w := winScripts{Scripts: s.Scripts, word: "PowerShell", start: s.StartRetryTimeout, remote: r, v: v,
+		job: func(token string, script source) (winJob, error) { return s.job(v, token, script, env) }}
+	if err := w.run(ctx, try, scripts); err != nil {
+		return err
+	}
+	if s.PauseAfter > 0 {
+		v.t.Say("pausing %s after the script", s.PauseAfter)
+		return sleep(ctx, s.PauseAfter)
+	}
+	return nil
+}
+
+// withBOM marks text as UTF-8, which Windows PowerShell takes for the machine's
+// code page otherwise.
+func withBOM(text []byte) []byte {
+	const bom = "\xef\xbb\xbf"
+	plain := !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
+	if plain || !utf8.Valid(text) || bytes.HasPrefix(text, []byte(bom)) {
+		return text
+	}
+	return append([]byte(bom), text...)
+}
+
+// job is how one script runs.
+func (s PowerShell) job(v values, token string, script source, env [][2]string) (j winJob, err error) {
+	if j.Path, err = winPath(v, s.RemotePath, script, token, ".ps1", s.SkipClean); err != nil {
+		return j, err
+	}
+	j.Ext, j.Keep = ".ps1", s.SkipClean
+	option, command := "execute_command", s.ExecuteCommand
+	if s.ElevatedUser != "" {
+		option, command = "elevated_execute_command", s.ElevatedExecuteCommand
+		if j.Elevate, err = s.elevate(v); err != nil {
+			return j, err
+		}
+	}
+	vars, err := s.vars(v, &j, token, env, command)
+	if err != nil {
+		return j, err
+	}
+	if command != "" {
+		j.Command, err = v.render(option, command, map[string]any{"Path": "{{.Path}}", "Vars": vars})
+		return j, err
+	}
+	if j.Files == nil {
+		j.Files = map[string][]byte{}
+	}
+	j.Files["wrap.ps1"] = []byte(psWrap)
+	exe := "powershell"
+	if s.UsePwsh {
+		exe = "pwsh"
+	}
+	// The policy is for the script. The wrapper sets it, and must run itself.
+	j.Command = exe + ` -NonInteractive -ExecutionPolicy Bypass -File "{{.Dir}}\wrap.ps1" -imgflowScript "{{.Path}}"`
+	switch policy := strings.ToLower(s.ExecutionPolicy); policy {
+	case "", "bypass":
+	case "none":
+		j.Command += " -imgflowPolicy undefined"
+	default:
+		j.Command += " -imgflowPolicy " + policy
+	}
+	if s.DebugMode > 0 {
+		j.Command += fmt.Sprintf(" -imgflowTrace %d", s.DebugMode)
+	}
+	if vars != "" {
+		j.Command += ` -imgflowVars "` + vars + `"`
+	}
+	return j, nil
+}
+
+// vars hands the variables to the job: as its environment, or where the user asks
+// for a script that sets them, as that, whose path it returns.
+func (s PowerShell) vars(v values, j *winJob, token string, env [][2]string, command string) (path string, err error) {
+	if path, err = v.render("remote_env_var_path", s.RemoteEnvVarPath, nil); err != nil {
+		return "", err
+	}
+	if path == "" && s.format() == "" && !uses(command, "Vars") {
+		j.Env = envMap(env)
+		return "", nil
+	}
+	files := map[string]string{"": psVars, ".txt": dataLines(env)}
+	if s.format() != "" {
+		files = map[string]string{"": string(withBOM([]byte(assignments(env, s.format(), backticked))))}
+	}
+	if path == "" {
+		j.Files = map[string][]byte{}
+		for tail, text := range files {
+			j.Files["vars.ps1"+tail] = []byte(text)
+		}
+		return `{{.Dir}}\vars.ps1`, nil
+	}
+	if p := pathsOf(v.m); p.slashed(path) {
+		path = p.join(path, "vars-"+token+".ps1")
+	}
+	j.files = map[string]string{}
+	for tail, text := range files {
+		j.files[path+tail] = text
+	}
+	return path, nil
+}
+
+// backticked is for a value in double quotes of PowerShell, for which it takes
+// the typographic ones, too.
+func backticked(s string) string {
+	return strings.NewReplacer("`", "``", "$", "`$", `"`, "`\"", "'", "`'", "\u201c", "`\u201c", "\u201d", "`\u201d", "\u201e", "`\u201e").Replace(s)
+}
+
+// elevate is who runs the script, with values that only the build knows.
+func (s PowerShell) elevate(v values) (*comm.Elevate, error) {
+	user, err := v.render("elevated_user", s.ElevatedUser, nil)
+	if err != nil {
+		return nil, err
+	}
+	if user == "" {
+		return nil, errors.New("cannot run the script elevated: elevated_user is empty")
+	}
+	password, err := v.render("elevated_password", string(s.ElevatedPassword), nil)
+	if err == nil {
+		password, err = v.t.Reveal(dag.Secret(password))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &comm.Elevate{User: user, Password: password}, nil
+}

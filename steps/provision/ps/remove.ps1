@@ -1,0 +1,4 @@
+# Removes the files, if they are there.
+foreach ($path in $a.paths) {
+    if (Test-Path -LiteralPath $path) { Remove-Item -LiteralPath $path -Force -ErrorAction Stop }
+}

@@ -1,0 +1,223 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// WindowsRestart restarts a Windows machine and waits until it is back.
+//
+// That it has restarted is told by how long it is up: less than the time that has
+// passed since it was looked at before the restart. That look is journaled, and
+// the command is a run like that of any script, so neither happens twice when an
+// interrupted step goes on.
+type WindowsRestart struct {
+	On     dag.Take[comm.Machine] `json:"on"`
+	Common `option:"-"`
+
+	RestartCommand      string        `json:"restart_command,omitempty" option:"late=build"`       // for cmd.exe
+	RestartCheckCommand string        `json:"restart_check_command,omitempty" option:"late=build"` // for cmd.exe; the machine is back when it ends with 0
+	RestartTimeout      time.Duration `json:"restart_timeout,omitempty" key:"-"`                   // of all of it; 0: 5 m
+	CheckRegistry       bool          `json:"check_registry,omitempty"`                            // also wait until no registry key asks for a restart
+	RegistryKeys        []string      `json:"registry_keys,omitempty"`                             // instead of the usual ones
+}
+
+func (WindowsRestart) Kind() string { return "provision.windows-restart" }
+
+// Title says what is done.
+func (WindowsRestart) Title() string { return "restart the machine" }
+
+const (
+	restartCommand = `shutdown /r /f /t 0 /c "imgflow restarts the machine"`
+	restartTimeout = 5 * time.Minute
+	pollRestart    = time.Second
+)
+
+// pendingKeys are there while Windows still has to finish an installation.
+var pendingKeys = []string{
+	`HKLM:SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending`,
+	`HKLM:SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\PackagesPending`,
+	`HKLM:SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootInProgress`,
+}
+
+// Check says what is wrong with the options.
+func (s *WindowsRestart) Check() []dag.Fault {
+	var f faults
+	f.notNegative("restart_timeout", s.RestartTimeout)
+	if len(s.RegistryKeys) > 0 && !s.CheckRegistry {
+		f.add("registry_keys", "they would do nothing without check_registry")
+	}
+	return f
+}
+
+// Add adds the step to the graph.
+func (s *WindowsRestart) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	step := *s
+	step.On = on.Take()
+	return dag.Add(g, b, name, step)
+}
+
+// Do restarts the machine.
+func (s WindowsRestart) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
+	m := s.On.Value()
+	r, err := e.Windows(t, m)
+	if err != nil {
+		return m, err
+	}
+	return m, s.tries(ctx, t, func(ctx context.Context, try int) error { return s.run(ctx, r, values{t, m}, try) })
+}
+
+var errRestartTimeout = errors.New("restart_timeout was reached")
+
+func (s WindowsRestart) run(ctx context.Context, r comm.Windows, v values, try int) error {
+	timeout := s.RestartTimeout
+	if timeout == 0 {
+		timeout = restartTimeout
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, timeout, errRestartTimeout)
+	defer cancel()
+	what := "restart"
+	err := s.restart(limited, r, v, fmt.Sprintf("%d-%d", v.t.Attempt, try), &what)
+	if err != nil && ctx.Err() == nil && context.Cause(limited) == errRestartTimeout {
+		return fmt.Errorf("cannot restart the machine: it did not %s in %s; give it a longer \"restart_timeout\" if it needs more time", what, timeout)
+	}
+	return err
+}
+
+// restart does it; what says what it waits for.
+func (s WindowsRestart) restart(ctx context.Context, r comm.Windows, v values, name string, what *string) error {
+	command, err := v.render("restart_command", s.RestartCommand, nil)
+	if err != nil {
+		return err
+	}
+	if command == "" {
+		command = restartCommand
+	}
+	check, err := v.render("restart_check_command", s.RestartCheckCommand, nil)
+	if err != nil {
+		return err
+	}
+	before, err := s.look(ctx, r, v.t, name)
+	if err != nil {
+		return err
+	}
+	v.t.Say("restarting the machine")
+	begun := time.Now()
+	x, err := r.Run(ctx, comm.Job{Token: v.t.Token + "-" + name, Command: command})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, new(*comm.LostError)): // how long it is up will tell
+	case err != nil:
+		return err
+	case !x.Rebooted && !slices.Contains([]int{0, shutdownInProgress, shutdownScheduled}, x.Code):
+		return fmt.Errorf("cannot restart the machine: restart_command exited with status %s", status(x.Code))
+	}
+	if err := until(ctx, func() (bool, error) { return before.over(ctx, r) }); err != nil {
+		return err
+	}
+	if check != "" {
+		*what = "let restart_check_command succeed"
+		if err := until(ctx, func() (bool, error) {
+			_, x, err := r.Exec(ctx, check, nil)
+			return x.Code == 0, err
+		}); err != nil {
+			return err
+		}
+	}
+	v.t.Say("the machine is back after %s", time.Since(begun).Round(time.Second))
+	if s.CheckRegistry {
+		return s.settled(ctx, r, v.t, what)
+	}
+	return nil
+}
+
+// Windows says these when it is going down already.
+const (
+	shutdownInProgress = 1115
+	shutdownScheduled  = 1190
+)
+
+// uptime is a look at how long a machine is up.
+type uptime struct {
+	at time.Time
+	up time.Duration
+}
+
+// look looks at the machine, or gives back what an earlier process has seen. The
+// streams hold numbers in place of an offset, and no reader shows them.
+func (s WindowsRestart) look(ctx context.Context, r comm.Windows, t *dag.Task, name string) (uptime, error) {
+	at, up := "exit-look/"+name, "exit-up/"+name
+	if ms := t.Printed(at); ms > 0 {
+		return uptime{time.UnixMilli(ms), time.Duration(t.Printed(up)) * time.Millisecond}, nil
+	}
+	u, err := see(ctx, r)
+	if err != nil {
+		return u, err
+	}
+	if err := t.Print(up, max(1, u.up.Milliseconds()), ""); err != nil {
+		return u, err
+	}
+	if err := t.Print(at, u.at.UnixMilli(), ""); err != nil {
+		return u, err
+	}
+	return u, t.Sync()
+}
+
+// see asks the machine how long it is up.
+func see(ctx context.Context, r comm.Windows) (uptime, error) {
+	var ms int64
+	err := r.PowerShell(ctx, psUptime, nil, &ms)
+	return uptime{time.Now(), time.Duration(ms) * time.Millisecond}, err
+}
+
+// over reports whether the machine has restarted since the look.
+func (u uptime) over(ctx context.Context, r comm.Windows) (bool, error) {
+	now, err := see(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	// One that goes on is up for all the time that has passed, and for what it was
+	// up before: the half of that is for clocks that run differently.
+	return now.up < now.at.Sub(u.at)+u.up/2, nil
+}
+
+// settled waits until no registry key asks for a restart.
+func (s WindowsRestart) settled(ctx context.Context, r comm.Windows, t *dag.Task, what *string) error {
+	keys := s.RegistryKeys
+	if len(keys) == 0 {
+		keys = pendingKeys
+	}
+	told := ""
+	return until(ctx, func() (bool, error) {
+		var found []string
+		if err := r.PowerShell(ctx, psPending, map[string]any{"keys": keys}, &found); err != nil {
+			return false, err
+		}
+		now := strings.Join(found, " and ")
+		if now != "" && now != told {
+			t.Say("waiting until the registry is without %s", now)
+		}
+		told, *what = now, "lose "+now+", which asks for one more restart,"
+		return now == "", nil
+	})
+}
+
+// until asks again and again until the answer is yes.
+func until(ctx context.Context, done func() (bool, error)) error {
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		if err := sleep(ctx, pollRestart); err != nil {
+			return err
+		}
+	}
+}
