@@ -232,7 +232,7 @@ func TestConnectHopeless(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if _, err := connect(t, newLab(t, Machine{}), Connect{}, Endpoint{Protocol: "winrm", Host: "h"}); err == nil || !strings.Contains(err.Error(), "not supported yet") {
+	if _, err := connect(t, newLab(t, Machine{}), Connect{}, Endpoint{Protocol: "telnet", Host: "h"}); err == nil || !strings.Contains(err.Error(), "use ssh or winrm") {
 		t.Error(err)
 	}
 	l := newLab(t, Machine{})

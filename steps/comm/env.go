@@ -47,7 +47,7 @@ func (e *Env) Remote(t *dag.Task, m Machine) (Remote, error) {
 	case "ssh", "":
 		return &remote{env: e, t: t, m: m}, nil
 	case "winrm":
-		return &windows{env: e, t: t, m: m}, nil
+		return &winremote{env: e, t: t, m: m}, nil
 	case "none":
 		return nil, fmt.Errorf("cannot reach a machine: the communicator is none; only steps that need no machine can run")
 	}

@@ -42,7 +42,7 @@ var (
 )
 
 // psRunner is how a runner is started in its starter's directory. The policy
-// for script files does not concern it, and no name is part of its text.
+// for script files does not concern it, and no value is part of its text.
 const psRunner = `. ([ScriptBlock]::Create([IO.File]::ReadAllText([Environment]::CurrentDirectory + '\run.ps1')))`
 
 // powershell is the command line behind powershell.exe for a constant script.
@@ -56,7 +56,7 @@ func powershell(text string) string {
 
 var (
 	bootCommand = "powershell.exe " + powershell(psBootstrap)
-	runnerWords = powershell(psRunner)
+	runnerWords = `/d /s /c "powershell.exe ` + powershell(psRunner) + ` <in >out 2>err"`
 )
 
 // code is text as the scripts take it.
@@ -68,14 +68,14 @@ func header(v any) (string, error) {
 	return code(string(b)), err
 }
 
-// windows is a way into a machine over WinRM.
-type windows struct {
+// winremote is a way into a machine over WinRM.
+type winremote struct {
 	env *Env
 	t   *dag.Task
 	m   Machine
 }
 
-var _ Windows = (*windows)(nil)
+var _ Windows = (*winremote)(nil)
 
 // wire is the place of one Windows machine in the pool: the clients that nobody
 // uses now, each with a shell of its own.
@@ -132,7 +132,7 @@ func (e *Env) wire(m Machine) (*wire, error) {
 }
 
 // client makes a client with a shell of its own.
-func (r *windows) client() (*wsman.Client, error) {
+func (r *winremote) client() (*wsman.Client, error) {
 	s := r.m.WinRM
 	o := wsman.Options{
 		Host: r.m.Host, Port: r.m.Port, TLS: s.UseSSL, NTLM: s.UseNTLM, NoProxy: s.NoProxy, User: s.Username,
@@ -164,7 +164,7 @@ func (r *windows) client() (*wsman.Client, error) {
 
 // attempt calls f with a client, again when the connection breaks, until f has
 // an answer or the machine stays away. F tells by calling heard that it got on.
-func (r *windows) attempt(ctx context.Context, f func(ctx context.Context, c *wsman.Client, heard func()) error) error {
+func (r *winremote) attempt(ctx context.Context, f func(ctx context.Context, c *wsman.Client, heard func()) error) error {
 	p := r.effort(false)
 	for {
 		w, err := r.env.wire(r.m)
@@ -218,7 +218,7 @@ func converse(ctx context.Context, c *wsman.Client, script string, lines ...stri
 			k.close()
 			return nil, err
 		}
-		if l == "IMGF1" {
+		if strings.HasSuffix(l, "IMGF1") {
 			return k, nil
 		}
 		k.noise.Write([]byte(l + "\n"))
@@ -282,7 +282,7 @@ func (e *mute) Error() string {
 }
 
 // PowerShell implements Windows.
-func (r *windows) PowerShell(ctx context.Context, script string, args, result any) error {
+func (r *winremote) PowerShell(ctx context.Context, script string, args, result any) error {
 	if args == nil {
 		args = struct{}{}
 	}
@@ -329,7 +329,7 @@ func call(ctx context.Context, c *wsman.Client, script, args string) ([]byte, er
 }
 
 // Exec implements Remote: the command is cmd.exe's.
-func (r *windows) Exec(ctx context.Context, command string, stdin io.Reader) ([]byte, Exit, error) {
+func (r *winremote) Exec(ctx context.Context, command string, stdin io.Reader) ([]byte, Exit, error) {
 	var out []byte
 	var exit Exit
 	again := rewinder(stdin)
@@ -386,7 +386,7 @@ func feed(ctx context.Context, cmd *wsman.Command, r io.Reader) error {
 }
 
 // Stat implements Remote.
-func (r *windows) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+func (r *winremote) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	var a struct {
 		Dir, File, ReadOnly bool
 		Size, Ticks         int64

@@ -32,7 +32,7 @@ type effort struct {
 	last    string
 }
 
-func (r *windows) effort(first bool) *effort {
+func (r *winremote) effort(first bool) *effort {
 	p := &effort{t: r.t, m: r.m, total: r.m.WinRM.Timeout, first: first, begun: time.Now()}
 	if p.total == 0 {
 		p.total = winrmTimeout
@@ -152,7 +152,7 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 		t.Warn("the password and all else go to %s unencrypted: set winrm_use_ssl or winrm_use_ntlm", m.label())
 	}
 	for {
-		if err := ready(ctx, &windows{env: e, t: t, m: m}, &m); err != nil {
+		if err := ready(ctx, &winremote{env: e, t: t, m: m}, &m); err != nil {
 			if ctx.Err() != nil {
 				return Machine{}, ctx.Err()
 			}
@@ -172,7 +172,7 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 }
 
 // ready returns when a script has really run.
-func ready(ctx context.Context, r *windows, m *Machine) error {
+func ready(ctx context.Context, r *winremote, m *Machine) error {
 	p := r.effort(true)
 	for {
 		err := r.probe(ctx, p, m)
@@ -186,7 +186,7 @@ func ready(ctx context.Context, r *windows, m *Machine) error {
 }
 
 // probe makes one attempt, for no longer than is left of the effort.
-func (r *windows) probe(ctx context.Context, p *effort, m *Machine) error {
+func (r *winremote) probe(ctx context.Context, p *effort, m *Machine) error {
 	c, err := r.client()
 	if err != nil {
 		return err

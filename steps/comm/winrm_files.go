@@ -79,7 +79,7 @@ func (p *parcel) seal() (err error) {
 
 // Upload implements Remote. The mode is not for Windows. A file that is there
 // and is the same is left.
-func (r *windows) Upload(ctx context.Context, dst string, src io.Reader, size int64, _ fs.FileMode) error {
+func (r *winremote) Upload(ctx context.Context, dst string, src io.Reader, size int64, _ fs.FileMode) error {
 	err := r.upload(ctx, dst, src, size)
 	if err != nil {
 		return fmt.Errorf("cannot upload to %s on %s: %w", dst, r.m.label(), err)
@@ -87,7 +87,7 @@ func (r *windows) Upload(ctx context.Context, dst string, src io.Reader, size in
 	return nil
 }
 
-func (r *windows) upload(ctx context.Context, dst string, src io.Reader, size int64) error {
+func (r *winremote) upload(ctx context.Context, dst string, src io.Reader, size int64) error {
 	if dst == "" {
 		return errors.New("the remote path is empty")
 	}
@@ -111,7 +111,7 @@ func (r *windows) upload(ctx context.Context, dst string, src io.Reader, size in
 
 // UploadDir implements Remote. Empty directories go along, modes and times do
 // not; a symbolic link to a file goes as the file.
-func (r *windows) UploadDir(ctx context.Context, dst, src string) error {
+func (r *winremote) UploadDir(ctx context.Context, dst, src string) error {
 	err := r.uploadDir(ctx, dst, src)
 	if err != nil {
 		return fmt.Errorf("cannot upload the directory %s to %s on %s: %w", src, dst, r.m.label(), err)
@@ -119,7 +119,7 @@ func (r *windows) UploadDir(ctx context.Context, dst, src string) error {
 	return nil
 }
 
-func (r *windows) uploadDir(ctx context.Context, dst, src string) error {
+func (r *winremote) uploadDir(ctx context.Context, dst, src string) error {
 	if dst == "" {
 		return errors.New("the remote path is empty")
 	}
@@ -141,7 +141,7 @@ func (r *windows) uploadDir(ctx context.Context, dst, src string) error {
 }
 
 // wrap puts what the directory holds into the parcel.
-func (r *windows) wrap(p *parcel, src string) error {
+func (r *winremote) wrap(p *parcel, src string) error {
 	root, err := filepath.EvalSymlinks(src)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func windowsName(name string) bool {
 }
 
 // deliver sends the parcel, or what the machine does not have of it yet.
-func (r *windows) deliver(ctx context.Context, dst string, p *parcel, dir bool) error {
+func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool) error {
 	first, err := header(map[string]any{
 		"path": dst, "dir": dir, "name": place16("put", dst),
 		"digest": p.digest, "size": p.size, "content": p.content, "length": p.raw,
@@ -241,7 +241,7 @@ func (r *windows) deliver(ctx context.Context, dst string, p *parcel, dir bool) 
 }
 
 // hand gives the machine what it lacks and returns its last word.
-func (r *windows) hand(ctx context.Context, c *wsman.Client, p *parcel, first string, heard func()) (string, error) {
+func (r *winremote) hand(ctx context.Context, c *wsman.Client, p *parcel, first string, heard func()) (string, error) {
 	k, err := converse(ctx, c, psPut, first)
 	if err != nil {
 		return "", err
@@ -287,7 +287,7 @@ func (r *windows) hand(ctx context.Context, c *wsman.Client, p *parcel, first st
 
 // Download implements Remote. When the connection breaks it goes on where it
 // was, if the file is still the same.
-func (r *windows) Download(ctx context.Context, src string, w io.Writer) error {
+func (r *winremote) Download(ctx context.Context, src string, w io.Writer) error {
 	if err := r.fetch(ctx, src, false, w); err != nil {
 		return fmt.Errorf("cannot download %s from %s: %w", src, r.m.label(), err)
 	}
@@ -295,7 +295,7 @@ func (r *windows) Download(ctx context.Context, src string, w io.Writer) error {
 }
 
 // fetch copies a file, or the archive of a directory.
-func (r *windows) fetch(ctx context.Context, src string, dir bool, w io.Writer) error {
+func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer) error {
 	m, sum := &meter{t: r.t}, sha256.New()
 	defer m.end()
 	var size int64
@@ -372,14 +372,14 @@ func (r *windows) fetch(ctx context.Context, src string, dir bool, w io.Writer) 
 
 // DownloadDir implements Remote. The machine is not trusted: nothing is written
 // outside of dst.
-func (r *windows) DownloadDir(ctx context.Context, src, dst string) error {
+func (r *winremote) DownloadDir(ctx context.Context, src, dst string) error {
 	if err := r.downloadDir(ctx, src, dst); err != nil {
 		return fmt.Errorf("cannot download the directory %s from %s to %s: %w", src, r.m.label(), dst, err)
 	}
 	return nil
 }
 
-func (r *windows) downloadDir(ctx context.Context, src, dst string) error {
+func (r *winremote) downloadDir(ctx context.Context, src, dst string) error {
 	if err := os.MkdirAll(dst, 0o755); err != nil {
 		return err
 	}

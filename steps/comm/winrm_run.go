@@ -60,7 +60,7 @@ func (j Job) checkWindows() error {
 		}
 	}
 	for name := range j.Files {
-		if !windowsName(name) || slices.Contains([]string{"run.ps1", "job.json", "more", "script" + strings.ToLower(j.Ext)}, strings.ToLower(name)) {
+		if !windowsName(name) || slices.Contains([]string{"run.ps1", "job.json", "more", "in", "out", "err", "script" + strings.ToLower(j.Ext)}, strings.ToLower(name)) {
 			return fmt.Errorf("cannot run: %q cannot be the name of a file in the run's directory", name)
 		}
 	}
@@ -137,7 +137,7 @@ func (j Job) orders(op string, off [2]int64) ([]string, error) {
 }
 
 // Run implements Remote.
-func (r *windows) Run(ctx context.Context, j Job) (Exit, error) {
+func (r *winremote) Run(ctx context.Context, j Job) (Exit, error) {
 	if err := j.checkWindows(); err != nil {
 		return Exit{}, err
 	}
@@ -168,7 +168,7 @@ func (r *windows) Run(ctx context.Context, j Job) (Exit, error) {
 }
 
 // runError says what a run that cannot be followed means for the user.
-func (r *windows) runError(ctx context.Context, jr *journal, err error) error {
+func (r *winremote) runError(ctx context.Context, jr *journal, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -181,7 +181,7 @@ func (r *windows) runError(ctx context.Context, jr *journal, err error) error {
 // follow attaches to the run once, starting it when it has never begun, until
 // it ends or the connection does. It has a shell of its own: a new one has the
 // environment as it is now, with what was installed a moment ago.
-func (r *windows) follow(ctx context.Context, j Job, jr *journal, heard func()) (x Exit, err error) {
+func (r *winremote) follow(ctx context.Context, j Job, jr *journal, heard func()) (x Exit, err error) {
 	op := "start"
 	if jr.boot() != 0 {
 		op = "attach"
@@ -344,7 +344,7 @@ func lostWindows(jr *journal, why []string, rebooted bool) (Exit, error) {
 }
 
 // end keeps the exit, and only then lets the machine forget the run.
-func (r *windows) end(ctx context.Context, k *talk, j Job, jr *journal, x Exit) error {
+func (r *winremote) end(ctx context.Context, k *talk, j Job, jr *journal, x Exit) error {
 	if err := jr.finish(x); err != nil {
 		return unkept(err)
 	}
@@ -374,7 +374,7 @@ func (k *talk) ack(ctx context.Context) error {
 }
 
 // forget removes what a finished run may have left on the machine.
-func (r *windows) forget(ctx context.Context, j Job) error {
+func (r *winremote) forget(ctx context.Context, j Job) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	_, err := r.order(ctx, j, "forget")
@@ -382,7 +382,7 @@ func (r *windows) forget(ctx context.Context, j Job) error {
 }
 
 // order does op to the run and returns the answer.
-func (r *windows) order(ctx context.Context, j Job, op string) (answer string, err error) {
+func (r *winremote) order(ctx context.Context, j Job, op string) (answer string, err error) {
 	lines, err := j.orders(op, [2]int64{})
 	if err != nil {
 		return "", err
@@ -401,7 +401,7 @@ func (r *windows) order(ctx context.Context, j Job, op string) (answer string, e
 
 // Cancel implements Remote. A run that nobody follows is followed to its end
 // here, so that nothing of it stays on the machine.
-func (r *windows) Cancel(ctx context.Context, j Job) error {
+func (r *winremote) Cancel(ctx context.Context, j Job) error {
 	if err := j.checkWindows(); err != nil {
 		return err
 	}

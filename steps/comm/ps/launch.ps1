@@ -1,7 +1,8 @@
 # Starts, follows, cancels or forgets a run. The first line says what to do, in
 # JSON: op, token, base (the directory of runs), off (where the streams go on),
 # elevated, late (seconds that a runner may take to begin), and to start also:
-#   runner   the words of powershell.exe that make it run ".\run.ps1"
+#   runner   the words of cmd.exe that make powershell.exe run ".\run.ps1", its
+#            streams being ".\in", ".\out" and ".\err"
 #   path     where the script must lie; "" for the starter's directory
 #   script   the script's name there; "" for none
 #   user, password   of an elevated run
@@ -74,10 +75,11 @@ function launch {
 	}
 	[IO.File]::WriteAllLines($s.own + '\more', [string[]]@($more | ForEach-Object { code $_ }))
 	[IO.File]::WriteAllText($s.own + '\job.json', (text $a.job))
-	$ps = "$env:SystemRoot\System32\WindowsPowerShell\v1.0\powershell.exe"
+	foreach ($f in 'in', 'out', 'err') { [IO.File]::WriteAllText($s.own + '\' + $f, '') }
+	$cmd = "$env:SystemRoot\System32\cmd.exe"
 	if ($a.elevated) {
 		$task = 'imgf-' + $a.token
-		$action = New-ScheduledTaskAction -Execute $ps -Argument $a.runner -WorkingDirectory $s.own
+		$action = New-ScheduledTaskAction -Execute $cmd -Argument $a.runner -WorkingDirectory $s.own
 		$set = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -ExecutionTimeLimit ([TimeSpan]::Zero) -Priority 4
 		if ($a.password) {
 			$null = Register-ScheduledTask -TaskName $task -Action $action -Settings $set -User $a.user -Password $a.password -RunLevel Highest -Force
@@ -89,7 +91,7 @@ function launch {
 		return
 	}
 	# Outside of this session, which takes all its processes with it.
-	$r = Invoke-CimMethod -ClassName Win32_Process -MethodName Create -Arguments @{ CommandLine = "`"$ps`" " + $a.runner; CurrentDirectory = $s.own }
+	$r = Invoke-CimMethod -ClassName Win32_Process -MethodName Create -Arguments @{ CommandLine = $cmd + ' ' + $a.runner; CurrentDirectory = $s.own }
 	if ($r.ReturnValue -ne 0) { throw "Win32_Process.Create returns $($r.ReturnValue)" }
 }
 
@@ -165,6 +167,8 @@ function follow {
 		$age = [long](([DateTime]::UtcNow.Ticks - [long]$run[1]) / 10000)
 		say "B $($run[0]) $age $(up)"
 	}
+	$out = $run[2] + '\out'
+	$err = $run[2] + '\err'
 	$o = [long]$s.a.off[0]
 	$e = [long]$s.a.off[1]
 	$quiet = 0
@@ -183,8 +187,8 @@ function follow {
 			$oend = [long]$st[2]
 			$eend = [long]$st[3]
 		}
-		$o = pump 'O' 'out' $o $oend
-		$e = pump 'E' 'err' $e $eend
+		$o = pump 'O' $out $o $oend
+		$e = pump 'E' $err $e $eend
 		if ($st.Count -gt 0) {
 			say "S $($st[0]) $($st[1])"
 			return

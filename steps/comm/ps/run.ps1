@@ -1,4 +1,5 @@
-# The detached runner; it begins in its starter's directory.
+# The detached runner; it begins in its starter's directory, with the command's
+# streams for its own.
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $own = [Environment]::CurrentDirectory
@@ -29,7 +30,6 @@ try {
 		if ([IO.Directory]::Exists($path)) { throw "$path is a directory" }
 		[IO.File]::Copy($more[1], $path, $true)
 	}
-	foreach ($f in 'in', 'out', 'err') { [IO.File]::WriteAllText("$dir\$f", '') }
 	[IO.File]::WriteAllText("$dir\st", '-'.PadRight(4096))     # reserved now: a full disk cannot lose the status
 	for ($i = 4; $i + 1 -lt $more.Count; $i += 2) { [Environment]::SetEnvironmentVariable($more[$i], $more[$i + 1]) }
 	foreach ($v in $job.env) { [Environment]::SetEnvironmentVariable($v[0], $v[1]) }
@@ -39,11 +39,15 @@ try {
 	[Console]::OutputEncoding = New-Object Text.UTF8Encoding $false   # also of what is started here
 	$os = Get-CimInstance -ClassName Win32_OperatingSystem
 	$up = [long]($os.LocalDateTime - $os.LastBootUpTime).TotalMilliseconds
-	[IO.File]::WriteAllText("$dir\run", "$up $([DateTime]::UtcNow.Ticks) .")
+	[IO.File]::WriteAllText("$dir\run", "$up $([DateTime]::UtcNow.Ticks) $([IO.Path]::GetFileName($own)) .")
 
-	$words = '/d /s /c "' + $more[0] + '"'
-	$p = Start-Process -FilePath "$root\System32\cmd.exe" -ArgumentList $words -WorkingDirectory $at -NoNewWindow -PassThru -RedirectStandardInput "$dir\in" -RedirectStandardOutput "$dir\out" -RedirectStandardError "$dir\err"
-	$handle = $p.Handle                                # else there is no exit code
+	# Not Start-Process: it lets go of the process, and with it of the exit code.
+	$start = New-Object Diagnostics.ProcessStartInfo
+	$start.FileName = "$root\System32\cmd.exe"
+	$start.Arguments = '/d /s /c "' + $more[0] + '"'
+	$start.WorkingDirectory = $at
+	$start.UseShellExecute = $false
+	$p = [Diagnostics.Process]::Start($start)
 	[IO.File]::WriteAllText("$dir\main", "$($p.Id) $($p.StartTime.ToFileTimeUtc()) .")
 	$p.WaitForExit()
 } catch {
@@ -63,7 +67,7 @@ try {
 } catch { $full = 1 }
 $size = @{}
 foreach ($f in 'out', 'err') {
-	$h = [IO.File]::Open("$dir\$f", 'Open', 'Read', 'ReadWrite')
+	$h = [IO.File]::Open("$own\$f", 'Open', 'Read', 'ReadWrite')
 	$size[$f] = $h.Length
 	$h.Close()
 }
