@@ -49,8 +49,9 @@ type Catalog struct {
 	Builders     map[string]func() Builder
 	Provisioners map[string]func() Provisioner
 
-	// Unconnected are the provisioners that do without a connection to the machine.
-	Unconnected []string
+	// Over are the communicators that a provisioner works over. One that is not here works over any, and
+	// without a connection.
+	Over map[string][]string
 
 	// Types that are known and cannot run, with why: "not supported yet". Their options are not looked at.
 	LaterBuilders       map[string]string

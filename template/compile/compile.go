@@ -90,7 +90,7 @@ func (c *compiler) build(b template.Build) plan {
 		pl.builder = maker()
 		c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
 	}
-	alone := unreachable(b.Options)
+	over := communicator(b.Options)
 	count := map[string]int{}
 	for _, part := range b.Provisioners {
 		count[part.Type]++
@@ -99,10 +99,7 @@ func (c *compiler) build(b template.Build) plan {
 			name = fmt.Sprintf("%s-%d", part.Type, n)
 		}
 		if pr := c.provisioner(part, b.Name+"."+name); pr != nil {
-			if alone && !slices.Contains(c.catalog.Unconnected, part.Type) {
-				c.errs.Add(part.Pos, `take it away, or give the builder another communicator than "none"`,
-					"cannot use %s: %s makes no connection to its machine", part.Type, b.Name)
-			}
+			c.reach(part, b.Name, over)
 			pl.provisioners = append(pl.provisioners, named{name, pr})
 		}
 	}
@@ -122,11 +119,33 @@ func (c *compiler) build(b template.Build) plan {
 	return pl
 }
 
-// unreachable says whether a builder is told to make no connection to its machine.
-func unreachable(options template.Value) bool {
-	v, _ := options.Get("communicator")
+// communicator is how a builder reaches its machine, "" if that is not known yet.
+func communicator(options template.Value) string {
+	v, given := options.Get("communicator")
+	if !given || v.Kind == template.Null {
+		return "ssh"
+	}
 	text, err := interp.Plain(v.Text)
-	return v.Kind == template.String && err == nil && text == "none"
+	if v.Kind != template.String || err != nil {
+		return ""
+	}
+	return text
+}
+
+// reach refuses a provisioner that does not work over the communicator.
+func (c *compiler) reach(part template.Part, build, over string) {
+	works, choosy := c.catalog.Over[part.Type]
+	if !choosy || slices.Contains(works, over) {
+		return
+	}
+	switch over {
+	case "none":
+		c.errs.Add(part.Pos, `take it away, or give the builder another communicator than "none"`,
+			"cannot use %s: %s makes no connection to its machine", part.Type, build)
+	case "ssh", "winrm":
+		c.errs.Add(part.Pos, fmt.Sprintf(`take it away, or give the builder "communicator": %q`, works[0]),
+			"cannot use %s: it works over %s, and %s reaches its machine over %s", part.Type, strings.Join(works, " and "), build, over)
+	}
 }
 
 // later refuses what is known but cannot run.

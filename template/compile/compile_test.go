@@ -140,8 +140,9 @@ func catalog() compile.Catalog {
 			"shell":      func() compile.Provisioner { return &script{} },
 			"powershell": func() compile.Provisioner { return &windows{} },
 			"local":      func() compile.Provisioner { return &script{} },
+			"batch":      func() compile.Provisioner { return &script{} },
 		},
-		Unconnected:         []string{"local"},
+		Over:                map[string][]string{"shell": {"ssh"}, "batch": {"winrm"}},
 		LaterBuilders:       map[string]string{"test-chroot": "not supported yet"},
 		LaterProvisioners:   map[string]string{"ansible": "not supported yet"},
 		LaterPostProcessors: map[string]string{"manifest": "not supported yet"},
@@ -293,6 +294,11 @@ func TestConsequences(t *testing.T) {
 		`"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s", "communicator": "none"}, {"type": "test", "name": "two", "ami_name": "abc", "instance_type": "s", "communicator": "ssh"}],
 "provisioners": [{"type": "shell", "inline": ["x"]}, {"type": "local", "inline": ["x"]}]`: {
 			`t.json:2:27: cannot use shell: test makes no connection to its machine (take it away, or give the builder another communicator than "none")`,
+		},
+		`"builders": [{"type": "test", "ami_name": "abc", "instance_type": "s", "communicator": "winrm"}, {"type": "test", "name": "two", "ami_name": "abc", "instance_type": "s", "communicator": null}],
+"provisioners": [{"type": "shell", "inline": ["x"]}, {"type": "batch", "inline": ["x"]}, {"type": "local", "inline": ["x"]}]`: {
+			`t.json:2:27: cannot use shell: it works over ssh, and test reaches its machine over winrm (take it away, or give the builder "communicator": "ssh")`,
+			`t.json:2:63: cannot use batch: it works over winrm, and two reaches its machine over ssh (take it away, or give the builder "communicator": "winrm")`,
 		},
 	} {
 		_, _, errs := build(t, "{"+src+"}", false)

@@ -373,10 +373,10 @@ func (o option) knows(w interp.Pending) (hint string, ok bool) {
 	return fmt.Sprintf("%s does, and %s", show(known[0]), strings.Join(known[1:], ", ")), false
 }
 
-// secret seals what the user wrote. A late text is left as it is, since it is not final: its step evaluates it
-// first, and puts the secrets in after that, where they cannot be taken for actions.
+// secret seals what the user wrote. A late text with actions is left as it is, since it is not final: its step
+// evaluates it first, and puts the secrets in after that, where they cannot be taken for actions.
 func (d *decoder) secret(v template.Value, text string, into reflect.Value, path string, o option) {
-	if text != "" && !oneMarker(text) && !o.late {
+	if text != "" && !oneMarker(text) && !(o.late && strings.Contains(text, "{{")) {
 		real, err := interp.Reveal(text, func(name string) (string, error) {
 			if v, ok := d.Secrets[name]; ok {
 				return v, nil

@@ -143,6 +143,15 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+// What no step has to evaluate is sealed in a late option, too.
+func TestSealedLate(t *testing.T) {
+	var got all
+	errs, secrets := decode(t, `{"late": "literal"}`, &got)
+	if len(errs) > 0 || got.Late != dag.Secret(interp.Mark("web.x.late")) || secrets["web.x.late"] != "literal" {
+		t.Errorf("%q, %q, %v", got.Late, secrets, errs)
+	}
+}
+
 func TestDecodeErrors(t *testing.T) {
 	type must struct {
 		Name string `json:"name" option:"required"`

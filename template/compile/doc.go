@@ -38,6 +38,7 @@
 // folder; its path is stored whole, with a trailing slash if the user wrote one.
 //
 // The engine puts the values of secrets into every other text before a step runs, so a late text
-// that may hold secrets should be a dag.Secret tagged late: it is not sealed, and the step calls interp.Late first and
-// Task.Reveal on the result, so that braces in a password are never taken for an action.
+// that may hold secrets should be a dag.Secret tagged late: with actions in it, it is not sealed, and
+// the step calls interp.Late first and Task.Reveal on the result, so that braces in a password are
+// never taken for an action.
 package compile
