@@ -16,7 +16,8 @@ import (
 const (
 	winrmTimeout  = 30 * time.Minute
 	winrmRefusals = 5 * time.Minute // for which a machine may refuse a login that it offers: its user data may set the password
-	winrmFailures = 10              // answers that make no sense, of a machine that was reached before
+	winrmFailures = 10              // answers that make no sense, of a machine that was reached before,
+	winrmNonsense = time.Minute     // and for how long
 )
 
 // effort is how long to go on with a machine that cannot be reached.
@@ -27,6 +28,7 @@ type effort struct {
 	first   bool // the machine has never been reached
 	begun   time.Time
 	refused time.Time // since when logins are refused
+	strange time.Time // since when answers make no sense
 	odd     int
 	wait    time.Duration
 	last    string
@@ -51,10 +53,11 @@ func (p *effort) again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	why := winrmReason(err, p.m.WinRM)
+	why := winrmReason(err)
 	var auth *wsman.AuthError
 	var cert *wsman.CertificateError
 	var net *wsman.NetError
+	var web *wsman.HTTPError
 	switch {
 	case errors.As(err, new(permanent)), errors.As(err, &cert), errors.Is(err, wsman.ErrUnencrypted):
 		return reason{why, err}
@@ -65,9 +68,12 @@ func (p *effort) again(ctx context.Context, err error) error {
 		if offered(auth) && time.Since(p.refused) >= winrmRefusals {
 			return reason{fmt.Sprintf("%s (for %s)", why, winrmRefusals), err}
 		}
-	case errors.As(err, &net):
+	case errors.As(err, &net), errors.As(err, &web):
 	default:
-		if p.odd++; p.odd >= winrmFailures && !p.first {
+		if p.odd++; p.odd == 1 {
+			p.strange = time.Now()
+		}
+		if p.odd >= winrmFailures && time.Since(p.strange) >= winrmNonsense && !p.first {
 			return reason{fmt.Sprintf("%s (%d attempts)", why, p.odd), err}
 		}
 	}
@@ -97,35 +103,15 @@ func offered(e *wsman.AuthError) bool {
 }
 
 // winrmReason says in the user's words what a failed attempt means.
-func winrmReason(err error, s WinRM) string {
-	var auth *wsman.AuthError
-	var fault *wsman.FaultError
+func winrmReason(err error) string {
 	var ne *wsman.NetError
-	var p permanent
 	switch {
-	case errors.As(err, &p):
-		return p.Error()
-	case errors.As(err, &auth) && !offered(auth) && auth.NTLM:
-		return fmt.Sprintf("WinRM does not take NTLM from us, it offers %s: allow Negotiate on the machine, or unset winrm_use_ntlm", listed(auth.Offers))
-	case errors.As(err, &auth) && !offered(auth):
-		return fmt.Sprintf("WinRM does not take Basic logins, it offers %s: allow them on the machine, or set winrm_use_ntlm", listed(auth.Offers))
-	case errors.As(err, &auth):
-		return fmt.Sprintf("WinRM does not let %s in: check winrm_username and winrm_password", s.Username)
-	case errors.As(err, &fault):
-		return "WinRM answers " + oneLine(fault.Text)
 	case errors.As(err, &ne):
 		return ne.Why
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer"
 	}
 	return err.Error()
-}
-
-func listed(offers []string) string {
-	if len(offers) == 0 {
-		return "nothing"
-	}
-	return strings.Join(offers, ", ")
 }
 
 // winrm waits until a machine runs our commands, and pins its certificate if
