@@ -16,6 +16,12 @@
 // first use, with a warning, and is part of the Machine from then on. The SSH
 // agent is never forwarded.
 //
+// Windows is reached over WinRM (package wsman). A machine is ready when a
+// script has really run on it; while it boots it may refuse all, logins too, for
+// as long as winrm_timeout. A login that the machine offers, and refuses for five
+// minutes, is given up. With winrm_insecure the certificate that is seen first is
+// pinned, with a warning, and is part of the Machine from then on.
+//
 // # Runs
 //
 // Remote.Run starts a script on the machine under a few lines of POSIX sh
@@ -51,6 +57,32 @@
 // over a connection that is already open (30 against 8 ms with dash; see
 // BenchmarkRun), and as many round trips plus one, the acknowledgement.
 //
+// # Runs on Windows
+//
+// The scripts in ps are constants for Windows PowerShell 3 and later; whatever is
+// a value goes to them as data, and never becomes part of a program or of a command
+// line. powershell.exe is started with ps/bootstrap.ps1, reads a script and its
+// data from its input line by line, and answers in lines.
+//
+// ps/launch.ps1 makes the directory %SystemRoot%\Temp\imgf-<token>, which only
+// administrators and the user can read, and lets WMI start the runner (ps/run.ps1),
+// outside of the session, whose end ends all its processes; an elevated run is
+// started by a scheduled task of the same name. A runner must open the file
+// "lock" for itself alone, which only one can, and holds it until it ends: so it is
+// known whether it is alive, and a starter that dies leaves nothing locked. Once the
+// file "run" is there nobody tries. The command has the environment of a fresh
+// session, with Job.Env over it; a variable with an empty value is not set, as
+// Windows has none. Its input is empty. UTF-8 is the console's code page, so native
+// programs print it unless they insist on another.
+//
+// Windows has no boot id. A reboot is told by the time for which the machine is up,
+// which no change of its clock changes: it must have grown by as much as has passed
+// since the run was first heard of. If our own clock is set forward meanwhile, a run
+// whose runner was killed counts as rebooted. Cancel ends the tree of the command's
+// processes; one whose parent has ended before is not found. What is left running
+// and has the streams open keeps the run's directory from being removed; then there
+// is a warning.
+//
 // # Files
 //
 // Single files go over SFTP, or over a plain channel to servers without it, and
@@ -59,4 +91,9 @@
 // one tar stream, compressed when it pays; machines without tar get them file
 // by file. What a machine sends is unpacked below the wanted directory and
 // nowhere else.
+//
+// To Windows both go as a zip archive, in requests of 270,000 bytes. It is checked by
+// its digest when it is complete; of one that broke, the rest is sent; a file that is
+// there already and the same is not sent. The file replaces its destination when it
+// is complete, directories are unpacked in place. Modes and times do not go along.
 package comm
