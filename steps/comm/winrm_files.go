@@ -206,7 +206,7 @@ func windowsName(name string) bool {
 func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool) error {
 	first, err := header(map[string]any{
 		"path": dst, "dir": dir, "name": place16("put", dst),
-		"digest": p.digest, "size": p.size, "content": p.content, "length": p.raw,
+		"digest": p.digest, "size": p.size, "content": p.content, "bytes": p.raw,
 	})
 	if err != nil {
 		return err

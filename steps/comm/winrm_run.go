@@ -107,7 +107,7 @@ func (j Job) orders(op string, off [2]int64) ([]string, error) {
 		files[o.Script] = j.Script
 	}
 	if j.Elevate != nil {
-		o.User, o.Password = j.Elevate.User, j.Elevate.Password
+		o.User, o.Password = strings.TrimPrefix(j.Elevate.User, `.\`), j.Elevate.Password
 	}
 	o.Runner, o.Path = runnerWords, j.Path
 	o.DirMark, o.PathMark = "imgflow:dir:"+j.Token, "imgflow:path:"+j.Token

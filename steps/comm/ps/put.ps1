@@ -1,7 +1,7 @@
 # Takes a zip archive and unpacks it. The first line says, in JSON: path, dir
 # (unpack all below path; else its only file becomes path), name (of the directory
 # for what has arrived), digest and size of the archive, and of a single file
-# content and length. Each line behind it is "<offset> <base64>".
+# content (its digest) and bytes. Each line behind it is "<offset> <base64>".
 # Every 32 of them it says so, for a sender that has to know of a failure.
 # What arrived stays until all is there, so that a broken transfer goes on: whoever
 # writes to the file writes the same bytes to the same place.
@@ -41,7 +41,7 @@ function begin_put($a) {
 	} else {
 		if ([IO.Directory]::Exists($s.path)) { return refuse 'isdir' }
 		if (-not [IO.Directory]::Exists($up)) { return refuse 'parent' }
-		if ([IO.File]::Exists($s.path) -and (New-Object IO.FileInfo $s.path).Length -eq $a.length -and (digest $s.path) -eq $a.content) {
+		if ([IO.File]::Exists($s.path) -and (New-Object IO.FileInfo $s.path).Length -eq $a.bytes -and (digest $s.path) -eq $a.content) {
 			$s.over = $true
 			say 'K same'
 			return
