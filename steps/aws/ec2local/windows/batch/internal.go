@@ -62,6 +62,9 @@ func switches(args string) (flags, rest []string) {
 			}
 		}
 		for _, f := range strings.Split(strings.ToLower(w[1:]), "/") {
+			if f == "" {
+				f = "/" // no switch is called so
+			}
 			flags = append(flags, f)
 		}
 	}
