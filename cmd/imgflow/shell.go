@@ -14,6 +14,7 @@ import (
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 func shellCommand() *cli.Command {
@@ -21,7 +22,8 @@ func shellCommand() *cli.Command {
 		Name: "shell", Usage: "open a shell on the machine of an unfinished run", ArgsUsage: "[RUN] [BUILD] [-- COMMAND...]", Category: buildGroup,
 		Description: `   The machine is that of a run that was suspended or that failed with
    -on-error=suspend. BUILD chooses among several; a COMMAND runs instead of a shell,
-   and its exit status becomes that of imgflow.
+   and its exit status becomes that of imgflow. On Windows it is one of cmd.exe, and
+   there are no shells.
 
    imgflow shell RUN
    imgflow shell RUN web -- systemctl status nginx`,
@@ -89,12 +91,34 @@ func (s *session) shell(ctx context.Context, build string, command []string) err
 		return usagef("cannot open a shell: run %s has several machines; name a build: %s", s.run.ID(), strings.Join(names, ", "))
 	}
 	task := dag.NewTask(s.run.ID(), "shell", "imgflow-shell-"+s.run.ID(), nil, s.secret)
-	sess, release, err := s.world.machines.Session(ctx, task, machines[0].Machine)
+	m := machines[0].Machine
+	if m.Protocol == "winrm" {
+		if len(command) == 0 {
+			return usagef("cannot open a shell on a Windows machine: WinRM has no terminals; run one command at a time, such as `imgflow shell %s -- powershell -Command Get-ChildItem C:\\`", s.run.ID())
+		}
+		return s.command(ctx, task, m, strings.Join(command, " "))
+	}
+	sess, release, err := s.world.machines.Session(ctx, task, m)
 	if err != nil {
 		return err
 	}
 	defer release()
 	return attach(ctx, sess, command)
+}
+
+// command runs one command of cmd.exe on a Windows machine, and prints what it
+// prints when it has ended.
+func (s *session) command(ctx context.Context, task *dag.Task, m comm.Machine, text string) error {
+	r, err := s.world.machines.Windows(task, m)
+	if err != nil {
+		return err
+	}
+	out, x, err := r.Exec(ctx, text+" 2>&1", nil)
+	os.Stdout.Write(out)
+	if err == nil && x.Code != 0 {
+		err = &exitError{code: x.Code}
+	}
+	return err
 }
 
 // attach joins the session with the user's terminal, and returns when it ends.
