@@ -70,7 +70,7 @@ func (m *Machine) AddFirewallRule(r Rule) error {
 // and tells how many these were. A nil f removes them.
 func (m *Machine) ChangeFirewallRules(which func(Rule) bool, f func(*Rule)) (n int, err error) {
 	err = m.change(func(st *state) error {
-		var kept, changed []*Rule
+		var kept []*Rule
 		for _, r := range st.Rules {
 			if !which(*r) {
 				kept = append(kept, r)
@@ -86,7 +86,6 @@ func (m *Machine) ChangeFirewallRules(which func(Rule) bool, f func(*Rule)) (n i
 				return InvalidParameter
 			}
 			kept = append(kept, &c)
-			changed = append(changed, &c)
 		}
 		st.Rules = kept
 		return nil
@@ -118,18 +117,47 @@ func (st *state) firewallOn(profile string) bool {
 	return !slices.ContainsFunc(st.FirewallOff, func(p string) bool { return strings.EqualFold(p, profile) })
 }
 
-// network is the profile of the machine's only network, as in EC2.
-const network = "Public"
+// networkProfiles are the sorts of networks.
+var networkProfiles = []string{"Domain", "Private", "Public"}
+
+// NetworkCategory is the profile of the machine's only network: Public, as in
+// EC2, unless it was changed.
+func (m *Machine) NetworkCategory() (profile string) {
+	m.read(func(st *state) { profile = st.network() })
+	return profile
+}
+
+func (st *state) network() string {
+	if st.Network == "" {
+		return "Public"
+	}
+	return st.Network
+}
+
+// SetNetworkCategory makes the network Private or Public.
+func (m *Machine) SetNetworkCategory(profile string) error {
+	for _, p := range networkProfiles[1:] {
+		if strings.EqualFold(p, profile) {
+			err := m.change(func(st *state) error {
+				st.Network = p
+				return nil
+			})
+			m.listen()
+			return err
+		}
+	}
+	return InvalidParameter
+}
 
 // admits tells whether a connection from anywhere to a TCP port gets through.
 // The builder is never in the machine's own subnet, as it would not be in EC2.
 func (st *state) admits(port int) bool {
-	if !st.firewallOn(network) {
+	if !st.firewallOn(st.network()) {
 		return true
 	}
 	allowed := false
 	for _, r := range st.Rules {
-		if !r.Enabled || r.Out || !r.concerns(port) {
+		if !r.Enabled || r.Out || !r.concerns(st.network(), port) {
 			continue
 		}
 		if r.Block {
@@ -140,7 +168,7 @@ func (st *state) admits(port int) bool {
 	return allowed
 }
 
-func (r *Rule) concerns(port int) bool {
+func (r *Rule) concerns(network string, port int) bool {
 	tcp := strings.EqualFold(r.Protocol, "TCP") || r.Protocol == "6" || strings.EqualFold(r.Protocol, "Any")
 	here := anything(r.Profile) || slices.ContainsFunc(strings.Split(r.Profile, ","), func(p string) bool { return strings.EqualFold(strings.TrimSpace(p), network) })
 	system := anything(r.Program) || strings.EqualFold(r.Program, "System") // WinRM listens in the kernel

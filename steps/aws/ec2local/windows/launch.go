@@ -118,6 +118,7 @@ func (m *Machine) firstPassword(b Boot, say func(string, ...any)) error {
 		return nil
 	}
 	password := randomPassword()
+	//lint:ignore SA1019 what GetPasswordData answers with is defined so
 	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, b.Key, []byte(password))
 	if err != nil {
 		return err

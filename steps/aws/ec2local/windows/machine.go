@@ -71,6 +71,7 @@ type state struct {
 	Services     []*Service        `json:"services"`
 	Rules        []*Rule           `json:"rules"`
 	FirewallOff  []string          `json:"firewall_off,omitempty"`
+	Network      string            `json:"network,omitempty"`
 	WinRM        map[string]string `json:"winrm,omitempty"` // what differs from a fresh machine, by path in lower case
 	Listeners    []Listener        `json:"listeners"`
 	Tasks        []*Task           `json:"tasks,omitempty"`
@@ -251,6 +252,9 @@ func (m *Machine) Booted() time.Time {
 	}
 	return m.run.at
 }
+
+// Running tells whether the machine is up.
+func (m *Machine) Running() bool { return !m.Booted().IsZero() }
 
 // Now is the machine's clock.
 func (m *Machine) Now() time.Time { return m.now() }

@@ -38,6 +38,15 @@ type Login struct {
 	Elevated bool   // has the rights of an administrator, if the account has them
 }
 
+// Admin is AccessDenied unless the process has the rights of an administrator,
+// which most changes of the machine need.
+func (p *Proc) Admin() error {
+	if !p.Login.Elevated {
+		return AccessDenied
+	}
+	return nil
+}
+
 // Getenv returns the value of a variable, in any case, "" if there is none.
 func (p *Proc) Getenv(name string) string { return getenv(p.Env, name) }
 

@@ -66,12 +66,15 @@ func (k *key) set(v Value) {
 
 // Registry is the registry as a user sees it: HKCU is the user's own.
 type Registry struct {
-	m    *Machine
-	user string
+	m     *Machine
+	user  string
+	admin bool
 }
 
 // Registry is the machine's registry as a process of the login sees it.
-func (m *Machine) Registry(l Login) Registry { return Registry{m, l.User} }
+func (m *Machine) Registry(l Login) Registry {
+	return Registry{m, l.User, l.Elevated || strings.EqualFold(l.User, "SYSTEM")}
+}
 
 var hives = map[string][]string{
 	"hklm": {"HKEY_LOCAL_MACHINE"}, "hkey_local_machine": {"HKEY_LOCAL_MACHINE"},
@@ -82,10 +85,7 @@ var hives = map[string][]string{
 
 // split makes HKLM\A\b, HKLM:\A\b and HKEY_LOCAL_MACHINE\A\b the same names.
 func (r Registry) split(st *state, path string) ([]string, error) {
-	var parts []string
-	for _, s := range strings.FieldsFunc(path, func(c rune) bool { return c == '\\' || c == '/' }) {
-		parts = append(parts, s)
-	}
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '\\' || c == '/' })
 	if len(parts) == 0 {
 		return nil, fail("open", path, PathNotFound)
 	}
@@ -242,7 +242,7 @@ func (r Registry) mayWrite(st *state, path string) error {
 	if len(parts) == 1 && parts[0] == "HKEY_USERS" {
 		return fail("write", path, AccessDenied)
 	}
-	if st.admin(r.user) || parts[0] == "HKEY_USERS" && strings.EqualFold(parts[1], st.sid(r.user)) {
+	if r.admin || parts[0] == "HKEY_USERS" && strings.EqualFold(parts[1], st.sid(r.user)) {
 		return nil
 	}
 	return fail("write", path, AccessDenied)

@@ -258,6 +258,48 @@ func (m *Machine) completeListener(l *Listener) error {
 	return nil
 }
 
+// set changes values of a listener by their names in any case.
+func (l *Listener) set(values map[string]string) error {
+	for name, v := range values {
+		switch strings.ToLower(name) {
+		case "port":
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 1 || n > 65535 {
+				return fmt.Errorf("cannot set the port of a listener to %q: ports are from 1 to 65535", v)
+			}
+			l.Port = n
+		case "hostname":
+			l.Hostname = v
+		case "enabled":
+			on, err := strconv.ParseBool(strings.ToLower(v))
+			if err != nil {
+				return fmt.Errorf("cannot set Enabled of a listener to %q: it is true or false", v)
+			}
+			l.Off = !on
+		case "urlprefix":
+			if !strings.EqualFold(strings.Trim(v, "/"), "wsman") {
+				return fmt.Errorf("cannot set URLPrefix of a listener to %q: here it is wsman always", v)
+			}
+		case "certificatethumbprint":
+			l.Thumbprint = v
+		default:
+			return fmt.Errorf("cannot set %s of a listener: it has Port, Hostname, Enabled, URLPrefix and CertificateThumbprint", name)
+		}
+	}
+	return nil
+}
+
+// NewListener makes a listener from values by their names.
+func NewListener(address, transport string, values map[string]string) (Listener, error) {
+	l := Listener{Address: address, Transport: transport}
+	return l, l.set(values)
+}
+
+// SetListener changes values of a listener by their names.
+func (m *Machine) SetListener(address, transport string, values map[string]string) error {
+	return m.changeListener(address, transport, func(l *Listener) error { return l.set(values) })
+}
+
 func (st *state) listener(address, transport string) *Listener {
 	for i, l := range st.Listeners {
 		if strings.EqualFold(l.Address, address) && strings.EqualFold(l.Transport, transport) {
@@ -267,8 +309,7 @@ func (st *state) listener(address, transport string) *Listener {
 	return nil
 }
 
-// ChangeListener changes a listener by what f does to it.
-func (m *Machine) ChangeListener(address, transport string, f func(*Listener)) error {
+func (m *Machine) changeListener(address, transport string, f func(*Listener) error) error {
 	var l *Listener
 	m.read(func(st *state) {
 		if p := st.listener(address, transport); p != nil {
@@ -279,7 +320,9 @@ func (m *Machine) ChangeListener(address, transport string, f func(*Listener)) e
 	if l == nil {
 		return ErrNoListener
 	}
-	f(l)
+	if err := f(l); err != nil {
+		return err
+	}
 	l.Address, l.Transport = address, transport
 	if err := m.completeListener(l); err != nil {
 		return err
