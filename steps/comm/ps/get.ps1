@@ -42,7 +42,7 @@ function archive($p) {
 	$done = "$dir\tree.zip"
 	if ($s.a.off -gt 0 -and [IO.File]::Exists($done)) { return $done }
 	if ([IO.Directory]::Exists($dir)) { discard $dir }
-	private $dir
+	guarded $dir
 	Add-Type -AssemblyName System.IO.Compression
 	$f = [IO.File]::Open("$dir\part", 'Create', 'ReadWrite', 'None')
 	try {

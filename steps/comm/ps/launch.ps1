@@ -52,7 +52,7 @@ function begun { [IO.File]::Exists($s.dir + '\run') -or (held) }
 # runners gets the lock.
 function prepare {
 	if (begun) { return }
-	private $s.dir $s.a.user
+	guarded $s.dir $s.a.user
 	[IO.File]::Delete($s.dir + '\fail')
 	$s.own = $s.dir + '\' + $PID
 	if ([IO.Directory]::Exists($s.own)) { discard $s.own }

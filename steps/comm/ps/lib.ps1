@@ -6,7 +6,7 @@ $s = @{}
 function full($path) { $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($path) }
 
 # A directory that only administrators and those who need it can read.
-function private($dir, $user) {
+function guarded($dir, $user) {
 	[void][IO.Directory]::CreateDirectory($dir)
 	$all = ':(OI)(CI)F'
 	$who = @(('*S-1-5-32-544' + $all), ('*S-1-5-18' + $all), ($env:USERDOMAIN + '\' + $env:USERNAME + $all))

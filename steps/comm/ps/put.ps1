@@ -48,7 +48,7 @@ function begin_put($a) {
 		}
 	}
 	$s.dir = "$env:SystemRoot\Temp\" + $a.name
-	private $s.dir
+	guarded $s.dir
 	$s.part = $s.dir + '\' + $a.digest
 	foreach ($f in [IO.Directory]::GetFiles($s.dir)) {
 		if ($f -ne $s.part) { [IO.File]::Delete($f) }    # of another content
