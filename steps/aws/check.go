@@ -258,9 +258,7 @@ func (b *EBS) checkReach(f *faults) {
 }
 
 func (b *EBS) checkWinRM(f *faults) {
-	if b.WinRM.Username == "" {
-		f.add("winrm_username", "must be set: the name to log in with, such as Administrator")
-	}
+	*f = append(*f, b.WinRM.Check()...)
 	if b.Interface == "session_manager" {
 		f.add("ssh_interface", "session_manager needs the communicator ssh")
 	}
