@@ -293,7 +293,8 @@ func (m *Machine) SessionEnv(l Login) []string {
 		user = nil
 	}
 	for _, v := range machine {
-		if v.Kind == String || v.Kind == ExpandString {
+		// USERNAME there is SYSTEM: of a session that has no user.
+		if (v.Kind == String || v.Kind == ExpandString) && !strings.EqualFold(v.Name, "USERNAME") {
 			set(v.Name, expand(v))
 		}
 	}
