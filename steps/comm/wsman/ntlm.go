@@ -45,19 +45,14 @@ func (c *Client) ntlm() (*ntlmssp.Client, error) {
 	return ntlmssp.NewClient(ntlmssp.SetUserInfo(name, c.o.Password), ntlmssp.SetDomain(domain), ntlmssp.SetVersion(ntlmssp.DefaultVersion()))
 }
 
-// checkChallenge looks at the machine's message before the library does: the
-// library agrees to whatever is offered, no sealing included, and trusts in the
-// sizes of what it reads.
-func checkChallenge(m []byte, sealed bool) error {
+// checkChallenge looks at the machine's message before the library does: it
+// trusts in the sizes of what it reads.
+func checkChallenge(m []byte) error {
 	if len(m) < 48 || string(m[:8]) != "NTLMSSP\x00" || binary.LittleEndian.Uint32(m[8:]) != 2 {
 		return errors.New("its NTLM challenge cannot be read")
 	}
-	flags := binary.LittleEndian.Uint32(m[20:])
-	if flags&ntlmMust != ntlmMust {
-		return fmt.Errorf("it wants an older kind of NTLM (flags %08x) than the second, which is the only one that is safe", flags)
-	}
-	if sealed && flags&ntlmSealed != ntlmSealed {
-		return fmt.Errorf("%w: it does not agree to seal what is sent with keys of 128 bits (flags %08x)", ErrUnencrypted, flags)
+	if f := challengeFlags(m); f&ntlmMust != ntlmMust {
+		return fmt.Errorf("it wants an older kind of NTLM (flags %08x) than the second, which is the only one that is safe", f)
 	}
 	size, at := int(binary.LittleEndian.Uint16(m[40:])), int64(binary.LittleEndian.Uint32(m[44:]))
 	if at+int64(size) > int64(len(m)) {
@@ -83,6 +78,12 @@ func checkChallenge(m []byte, sealed bool) error {
 	}
 	return nil
 }
+
+func challengeFlags(m []byte) uint32 { return binary.LittleEndian.Uint32(m[20:]) }
+
+// canSeal tells whether the machine agrees to all that makes messages unreadable
+// for others. The library would go on without.
+func canSeal(m []byte) bool { return challengeFlags(m)&ntlmSealed == ntlmSealed }
 
 // bindings tie a login to the TLS connection that it is made on, so that it
 // cannot be passed on to another machine; nil for certificates whose algorithm

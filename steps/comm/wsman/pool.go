@@ -220,10 +220,11 @@ func (l *line) logIn(ctx context.Context) error {
 		return c.refused(r, body)
 	}
 	l.login.Store(true) // from here on another connection would be another login
-	if err := checkChallenge(challenge, sealed); errors.Is(err, ErrUnencrypted) {
-		return err
-	} else if err != nil {
+	if err := checkChallenge(challenge); err != nil {
 		return fmt.Errorf("cannot log in to %s: %w", c.address, err)
+	}
+	if sealed && !canSeal(challenge) {
+		return c.unencrypted("it does not agree to seal messages with keys of 128 bits (flags %08x)", challengeFlags(challenge))
 	}
 	var bound *ntlmssp.ChannelBindings
 	if r.TLS != nil {
@@ -276,7 +277,6 @@ func (l *line) do(ctx context.Context, head http.Header, kind string, body []byt
 		return nil, nil, err
 	}
 	defer r.Body.Close()
-	l.used = true
 	got, err := io.ReadAll(io.LimitReader(r.Body, maxReply+1))
 	if err != nil {
 		return nil, nil, err
@@ -284,5 +284,6 @@ func (l *line) do(ctx context.Context, head http.Header, kind string, body []byt
 	if len(got) > maxReply {
 		return nil, nil, errLarge
 	}
+	l.used = true
 	return r, got, nil
 }
