@@ -1,7 +1,6 @@
 package wsman
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -95,9 +94,7 @@ func basic(token, host string, b Backend) (user string, ok bool) {
 	if domain != "" && domain != "." && !strings.EqualFold(domain, host) {
 		known = false
 	}
-	if !known {
-		want = rand.Text()
-	}
+	// The hashes are of one length, so that the time tells nothing.
 	a, z := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
 	return user, subtle.ConstantTimeCompare(a[:], z[:]) == 1 && known
 }

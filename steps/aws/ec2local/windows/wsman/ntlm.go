@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4"
+	"golang.org/x/crypto/md4" //lint:ignore SA1019 NTLM is made of it
 )
 
 // Flags of NTLM messages.
@@ -32,8 +32,7 @@ const (
 	ntlmKeyExchange   = 0x40000000
 	ntlm56            = 0x80000000
 
-	ntlmStrong    = ntlmExtended | ntlm128
-	ntlmNeeded    = ntlmStrong | ntlmUnicode
+	ntlmNeeded    = ntlmUnicode | ntlmExtended | ntlm128 // as Windows demands it
 	ntlmSupported = ntlmNeeded | ntlmRequestTarget | ntlmSign | ntlmSeal | ntlmNTLM | ntlmAlwaysSign | ntlmVersion | ntlmKeyExchange | ntlm56
 )
 
@@ -79,9 +78,6 @@ func challengeNTLM(negotiate []byte, svc Service) (*handshake, error) {
 		return nil, errNTLM
 	}
 	asked := binary.LittleEndian.Uint32(negotiate[12:])
-	if asked&ntlmStrong != ntlmStrong {
-		return nil, errNTLM // Windows demands sessions of 128 bits
-	}
 	// A client may name its domain in OEM characters here and go on in Unicode.
 	h := &handshake{negotiate: bytes.Clone(negotiate), flags: asked&ntlmSupported | ntlmUnicode | ntlmNTLM | ntlmTargetServer | ntlmTargetInfo}
 	rand.Read(h.nonce[:]) // never fails

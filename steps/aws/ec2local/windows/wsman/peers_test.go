@@ -72,15 +72,13 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// gssNTLM is NTLM for MIT's GSSAPI, by which curl speaks SPNEGO.
-const gssNTLM = "/usr/lib/x86_64-linux-gnu/gssntlmssp/gssntlmssp.so"
-
+// By gss-ntlmssp, curl speaks SPNEGO with NTLM inside.
 func TestCurlSPNEGO(t *testing.T) {
-	module := gssNTLM
-	if m := os.Getenv("GSSNTLMSSP"); m != "" {
-		module = m
+	module := os.Getenv("GSSNTLMSSP")
+	if found, _ := filepath.Glob("/usr/lib/*/gssntlmssp/gssntlmssp.so"); module == "" && len(found) > 0 {
+		module = found[0]
 	}
-	if _, err := os.Stat(module); err != nil {
+	if module == "" {
 		missing(t, "gss-ntlmssp is not installed: no SPNEGO client to test with")
 	}
 	dir := t.TempDir()

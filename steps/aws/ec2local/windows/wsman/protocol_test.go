@@ -233,7 +233,7 @@ func TestEnvelopeSize(t *testing.T) {
 		largest := 0
 		for done := false; !done; {
 			r := receiveAsk(shell, command)
-			r.envelope, r.id = c.asked, "uuid:"+strings.Repeat("&quot;", 80)
+			r.envelope, r.id = c.asked, "uuid:"+strings.Repeat("&quot;", 1000)
 			a := w.soap(r.String())
 			largest = max(largest, len(a.body))
 			got := a.streams(t)

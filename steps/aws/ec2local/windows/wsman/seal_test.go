@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,8 +50,17 @@ func TestSealing(t *testing.T) {
 		if a := w.handshake(n); a.status != 200 {
 			t.Fatalf("handshake%s: %d", name, a.status)
 		}
-		for range 3 {
-			a := w.sealed(ask{action: "Create", body: fmt.Sprintf(createBody, "")}.String())
+		for i := range 3 {
+			kind, body := w.wrap(identifyMessage)
+			a := w.post(kind, string(body))
+			_, sealed, err := splitSealed(sealBoundary, []byte(a.body))
+			if a.status != 200 || err != nil || int(binary.LittleEndian.Uint32(sealed[16:])) != 2*i {
+				t.Fatalf("answer %d%s: %d %v % x", i, name, a.status, err, sealed)
+			}
+			if _, err := w.s.unseal(sealed[4:20], sealed[20:]); err != nil {
+				t.Fatal(err)
+			}
+			a = w.sealed(ask{action: "Create", body: fmt.Sprintf(createBody, "")}.String())
 			if a.status != 200 || !strings.Contains(a.header.Get("Content-Type"), "multipart/encrypted") || !strings.Contains(a.body, "ShellId") {
 				t.Fatalf("sealed%s: %d %s", name, a.status, a.body)
 			}
@@ -87,7 +97,7 @@ func TestBadSeals(t *testing.T) {
 			return b
 		},
 		"another text":               func(w *wire, b []byte) []byte { b[len(b)-40] ^= 1; return b },
-		"a sequence number too high": func(w *wire, b []byte) []byte { w.s.out.seq++; _, b = w.wrap(message); return b },
+		"a sequence number too high": func(w *wire, _ []byte) []byte { w.s.out.seq++; _, b := w.wrap(message); return b },
 		"a wrong length":             replace("Length=", "Length=1"),
 		"no length":                  replace("Length=", "Size="),
 		"a signature that is long":   replace("octet-stream\r\n\x10", "octet-stream\r\n\x11"),
@@ -167,6 +177,8 @@ func TestNTLM(t *testing.T) {
 
 		"a wrong MIC":             {set(func(n *ntlm) { n.badMIC = true }), false},
 		"a wrong password":        {set(func(n *ntlm) { n.password = "x" }), false},
+		"a wrong password alone":  {set(func(n *ntlm) { n.password, n.noMIC = "x", true }), false},
+		"no such user alone":      {set(func(n *ntlm) { n.user, n.noMIC = "nobody", true }), false},
 		"no such user":            {set(func(n *ntlm) { n.user = "nobody" }), false},
 		"nobody":                  {set(func(n *ntlm) { n.user = "" }), false},
 		"NTLMv1":                  {set(func(n *ntlm) { n.v1 = true }), false},
@@ -230,17 +242,38 @@ func TestNTLMReplay(t *testing.T) {
 	}
 }
 
-func TestRemovedUser(t *testing.T) {
+// What is taken away ends at once, also on connections that were authenticated.
+func TestTakenAway(t *testing.T) {
+	for name, take := range map[string]func(p *place){
+		"the account": func(p *place) { p.mu.Lock(); defer p.mu.Unlock(); p.disabled = true },
+		"Negotiate":   func(p *place) { p.set(func(s *Service) { s.Negotiate = false }) },
+	} {
+		p := start(t)
+		w := dial(t, p, false)
+		w.handshake(vagrant)
+		if a := w.soap(identifyMessage); a.status != 200 {
+			t.Fatal(a.status)
+		}
+		take(p)
+		if a := w.soap(identifyMessage); a.status != 401 {
+			t.Errorf("%s: %d", name, a.status)
+		}
+	}
+}
+
+func TestOldTLS(t *testing.T) {
 	p := start(t)
-	w := dial(t, p, false)
-	n := vagrant
-	n.asked = ntlmNeeded
-	w.handshake(n)
-	p.mu.Lock()
-	p.disabled = true
-	p.mu.Unlock()
-	if a := w.soap(identifyMessage); a.status != 401 {
-		t.Errorf("%d", a.status)
+	for version, want := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		c, err := tls.Dial("tcp", p.https, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, NextProtos: []string{"h2", "http/1.1"}})
+		if (err == nil) != want {
+			t.Errorf("%x: %v", version, err)
+		}
+		if err == nil {
+			if got := c.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+				t.Errorf("%x: %s", version, got)
+			}
+			c.Close()
+		}
 	}
 }
 

@@ -33,12 +33,12 @@ type shell struct {
 	lifetime *time.Timer
 }
 
-// enter begins an operation: a shell is not idle while one is under way.
+// enter begins an operation: a shell is not idle while one is under way, whatever
+// its timer says.
 func (sh *shell) enter() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.active++
-	sh.timer.Stop()
 }
 
 func (sh *shell) leave() {
@@ -53,7 +53,6 @@ func (sh *shell) leave() {
 // expire ends a shell that nobody used for its idle time.
 func (sh *shell) expire() {
 	sh.mu.Lock()
-	// The timer may have fired just before an operation began and ended.
 	idle := sh.active == 0 && time.Since(sh.used) >= sh.idle
 	sh.mu.Unlock()
 	if idle {
