@@ -28,7 +28,11 @@
 // /tmp and /etc as well as /home/USER, is the machine's own. sudo gives no
 // rights. An image is the scratch directory. It is chosen by name only.
 //
-// A none guest is a record.
+// A Windows guest (Spec.Platform; under any of the kinds above) is a folder and
+// code of this program: see package windows for what it has. It needs no rights.
+// An image is a copy of the folder; what is exported of it is drive C:.
+//
+// A none guest is a record, Windows or not.
 //
 // # What a sandbox guest shares with the host
 //
