@@ -2,7 +2,9 @@ package wsman
 
 import (
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -189,6 +191,18 @@ func TestVanishedClient(t *testing.T) {
 		soon(t, "the Receive waits", func() bool { return p.waits(shell, c) })
 		gone()
 	}
+	// Half a message is none.
+	send := sendAsk(shell, c, "lost", "true").String()
+	half, err := net.Dial("tcp", p.http)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(half, "POST /wsman HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s", plainType, w.auth, len(send), send[:len(send)-1])
+	half.(*net.TCPConn).CloseWrite()
+	if a, err := io.ReadAll(half); err != nil || !strings.HasPrefix(string(a), "HTTP/1.1 400 ") {
+		t.Errorf("half a message: %q, %v", a, err)
+	}
+	half.Close()
 	p.s.mu.Lock()
 	sh := p.s.shells[shell]
 	p.s.mu.Unlock()
