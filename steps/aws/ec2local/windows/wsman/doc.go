@@ -35,6 +35,7 @@
 //   - Requests larger than MaxEnvelopeSizeKB (w:EncodingLimit; 413 if sealed), a
 //     document type, more than 32 levels or 10,000 elements, addresses and IDs of
 //     more than 1,024 bytes, a MaxEnvelopeSize below 8,192.
+//   - Accounts that a [Backend] with a [Guard] keeps out: w:AccessDenied, 5.
 //   - More shells, commands or operations than the service allows (w:QuotaLimit),
 //     others' shells.
 //

@@ -141,6 +141,10 @@ func (e *exchange) serve(user string, body []byte, err error) {
 		e.fault(r.id, f)
 		return
 	}
+	if g, ok := e.s.b.(Guard); ok && !g.MayUse(user) {
+		e.fault(r.id, denied("Access is denied."))
+		return
+	}
 	if e.wide {
 		r.maxEnvelope = max(r.maxEnvelope/2, minEnvelope)
 	}

@@ -151,6 +151,18 @@ func TestOthersShells(t *testing.T) {
 	}
 }
 
+func TestBarredUser(t *testing.T) {
+	p := start(t)
+	p.barred = otherUser
+	w := dial(t, p, false).basic(otherUser, toyPassword)
+	if a := w.soap(identifyMessage); a.status != 200 {
+		t.Errorf("Identify: %d", a.status)
+	}
+	if a := w.soap(ask{action: "Create", body: fmt.Sprintf(createBody, "")}.String()); a.code(t) != codeAccessDenied {
+		t.Errorf("%s", a.body)
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	p := start(t)
 	w := dial(t, p, false).basic(toyUser, toyPassword)

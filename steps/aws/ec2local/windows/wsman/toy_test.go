@@ -39,6 +39,7 @@ type toy struct {
 	secret  string
 
 	disabled bool
+	barred   string // may not use WinRM
 	file     []byte // what echo appended
 }
 
@@ -49,6 +50,12 @@ func (b *toy) Password(user string) (string, bool) {
 		return b.secret, !b.disabled
 	}
 	return "", false
+}
+
+func (b *toy) MayUse(user string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !strings.EqualFold(user, b.barred)
 }
 
 func (b *toy) Service() Service {

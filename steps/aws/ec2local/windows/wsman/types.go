@@ -45,6 +45,12 @@ type Service struct {
 	MaxProcessesPerShell   int
 }
 
+// Guard is a Backend that does not let every account in: who may not use WinRM
+// is known by name and password, and told that access is denied.
+type Guard interface {
+	MayUse(user string) bool
+}
+
 // The values of Service.CbtHardening: channel binding tokens, by which a client
 // tells that the TLS it sees is ours, are not looked at, are refused when they
 // are wrong, must be there.
