@@ -189,7 +189,7 @@ func (c *cmdlets) rules(k *posh.Call) ([]Rule, error) {
 		for _, n := range k.Strs(by.param) {
 			found := false
 			for _, r := range all {
-				if wild(n, by.field(r)) {
+				if like(n, by.field(r)) {
 					list, found = append(list, r), true
 				}
 			}

@@ -109,7 +109,7 @@ func (c *cmdlets) chosen(k *posh.Call) ([]Service, error) {
 	for _, n := range names {
 		found := false
 		for _, s := range all {
-			if wild(n, field(s)) {
+			if like(n, field(s)) {
 				list, found = append(list, s), true
 			}
 		}

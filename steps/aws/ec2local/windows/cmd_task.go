@@ -271,9 +271,9 @@ func (c *cmdlets) eachTask(k *posh.Call, one bool, f func(Task) error) error {
 		for _, t := range all {
 			in := len(paths) == 0
 			for _, p := range paths {
-				in = in || wild(strings.Trim(p, `\`), strings.Trim(t.Path, `\`))
+				in = in || like(strings.Trim(p, `\`), strings.Trim(t.Path, `\`))
 			}
-			if in && wild(n, t.Name) {
+			if in && like(n, t.Name) {
 				found = true
 				if err := f(t); err != nil {
 					return err

@@ -59,7 +59,7 @@ func (c *cmdlets) user() {
 		for _, n := range names {
 			found := false
 			for _, a := range c.m.Accounts() {
-				if wild(n, a.Name) {
+				if like(n, a.Name) {
 					found = true
 					if err := k.Emit(c.userObject(a)); err != nil {
 						return err
@@ -184,7 +184,7 @@ func (c *cmdlets) user() {
 		for _, n := range names {
 			found := false
 			for _, g := range c.m.Groups() {
-				if wild(n, g.Name) || strings.EqualFold(n, g.SID) {
+				if like(n, g.Name) || strings.EqualFold(n, g.SID) {
 					found = true
 					o := posh.NewObject("Microsoft.PowerShell.Commands.LocalGroup").Set("Name", g.Name).Set("Description", g.Comment).Set("SID", g.SID).Set("PrincipalSource", "Local").Set("ObjectClass", "Group")
 					o.Show = []string{"Name", "Description"}
@@ -215,7 +215,7 @@ func (c *cmdlets) user() {
 		}
 		for _, n := range g.Members {
 			full := c.m.ComputerName() + `\` + n
-			if k.Has("Member") && !wild(k.Str("Member"), n) && !wild(k.Str("Member"), full) {
+			if k.Has("Member") && !like(k.Str("Member"), n) && !like(k.Str("Member"), full) {
 				continue
 			}
 			o := posh.NewObject("Microsoft.PowerShell.Commands.LocalPrincipal").Set("ObjectClass", "User").Set("Name", full).Set("PrincipalSource", "Local").Set("SID", c.m.SID(n))

@@ -109,8 +109,8 @@ func outside(format string, a ...any) error {
 	return fmt.Errorf("cannot run %s: it is %w", fmt.Sprintf(format, a...), posh.ErrOutside)
 }
 
-// wild matches a name against a pattern with * and ?, without regard to case.
-func wild(pattern, name string) bool {
+// like matches a name against a pattern with * and ?, without regard to case.
+func like(pattern, name string) bool {
 	ok, err := path.Match(strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(pattern, `\`, `\\`), "/", "\x01")), strings.ToLower(strings.ReplaceAll(name, "/", "\x01")))
 	return ok && err == nil
 }

@@ -159,6 +159,11 @@ func (d registryDrive) New(path, _ string, value any, force bool) (any, error) {
 	return d.object(key), nil
 }
 
+// SetItem is what Set-Item does: it sets a key's default value.
+func (d registryDrive) SetItem(path string, value any) error {
+	return d.SetProperty(path, posh.Property{Value: value})
+}
+
 func (d registryDrive) denied(key string, err error) error {
 	if CodeOf(err) != AccessDenied {
 		return err

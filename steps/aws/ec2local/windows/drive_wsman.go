@@ -154,17 +154,21 @@ func (d wsmanDrive) Children(path string) ([]posh.Child, error) {
 	return out, nil
 }
 
-// New sets a value that is there: so Set-Item reaches it.
-func (d wsmanDrive) New(path, _ string, value any, force bool) (any, error) {
+func (d wsmanDrive) New(path, _ string, _ any, _ bool) (any, error) {
+	return nil, fmt.Errorf("cannot make WSMan:\\%s: it is %w; New-WSManInstance makes listeners", path, posh.ErrOutside)
+}
+
+// SetItem is what Set-Item does.
+func (d wsmanDrive) SetItem(path string, value any) error {
 	if err := d.p.Admin(); err != nil {
-		return nil, denied("WSMan:")
+		return denied("WSMan:")
 	}
 	found, container, _ := d.Stat(path)
 	switch {
 	case !found:
-		return nil, fmt.Errorf("cannot make WSMan:\\%s: %w; New-WSManInstance makes listeners", path, posh.ErrOutside)
-	case container || !force:
-		return nil, wsmanProblem(fmt.Errorf("WSMan:\\%s is there already", path))
+		return notExist(`WSMan:\` + path)
+	case container:
+		return wsmanProblem(fmt.Errorf("WSMan:\\%s has no value of its own", path))
 	}
 	text := textOf(value)
 	if b, ok := value.(bool); ok {
@@ -178,9 +182,9 @@ func (d wsmanDrive) New(path, _ string, value any, force bool) (any, error) {
 		err = d.p.Machine.SetWinRM("", map[string]string{s: text})
 	}
 	if err != nil {
-		return nil, wsmanProblem(err)
+		return wsmanProblem(err)
 	}
-	return d.Item(path)
+	return nil
 }
 
 func (d wsmanDrive) Remove(path string, _ bool) error {
@@ -207,8 +211,7 @@ func (d wsmanDrive) Properties(path string) ([]posh.Property, error) {
 }
 
 func (d wsmanDrive) SetProperty(path string, p posh.Property) error {
-	_, err := d.New(path+`\`+p.Name, "", p.Value, true)
-	return err
+	return d.SetItem(path+`\`+p.Name, p.Value)
 }
 
 func (d wsmanDrive) RemoveProperty(path, name string) error {
