@@ -37,7 +37,7 @@ var layers = []layer{
 	{of: "steps/comm/...", may: []string{"dag", "steps/comm/...", "golang.org/x/crypto/...", "golang.org/x/net/...", "github.com/pkg/sftp", "golang.org/x/sys/...", "github.com/masterzen/winrm/...", "github.com/bodgit/ntlmssp/..."},
 		why: "how to reach a machine does not depend on whose machine it is", tests: []string{"steps/aws/ec2local/...", "github.com/packer-community/winrmcp/..."}},
 	{of: "steps/aws/ec2local/...", may: []string{"steps/aws/ec2local/...", "golang.org/x/crypto/...", "golang.org/x/sys/...", "github.com/pkg/sftp", "github.com/creack/pty", "go.etcd.io/bbolt/...", "gopkg.in/yaml.v3"},
-		why: "the embedded EC2 must be what any client expects, so it knows nothing of this one", tests: []string{"github.com/aws/..."}},
+		why: "the embedded EC2 must be what any client expects, so it knows nothing of this one", tests: []string{"github.com/aws/...", "github.com/masterzen/winrm/...", "github.com/packer-community/winrmcp/..."}},
 	{of: "steps/aws", may: []string{"dag", "steps/comm", "internal/interp", "github.com/aws/...", "golang.org/x/crypto/ssh"},
 		why: "the steps of a cloud know their cloud alone", tests: []string{"steps/aws/ec2local/...", "dag/dagtest", "state", "steps/provision", "template/...", "golang.org/x/crypto/..."}},
 	{of: "steps/provision", may: []string{"dag", "steps/comm", "internal/interp", "golang.org/x/crypto/ssh"},
