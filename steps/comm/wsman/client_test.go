@@ -239,7 +239,11 @@ func TestLoginsEnd(t *testing.T) {
 	for _, l := range c.lines.idle {
 		l.http.CloseIdleConnections()
 	}
+	before := c.Stats().Requests
 	mustRun(t, c, "echo 2", "")
+	if n := c.Stats().Requests - before; n != 2+3 {
+		t.Errorf("a handshake and a command are %d requests", n)
+	}
 	forget.Store(true)
 	mustRun(t, c, "echo 3", "")
 	if forget.Load() || len(p.started()) != 3 {

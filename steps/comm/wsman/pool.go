@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -262,6 +263,7 @@ func challengeOf(r *http.Response) ([]byte, bool) {
 
 // do makes one HTTP request and reads the answer whole.
 func (l *line) do(ctx context.Context, head http.Header, kind string, body []byte) (*http.Response, []byte, error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { l.c.stats.requests.Add(1) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.c.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
@@ -271,7 +273,6 @@ func (l *line) do(ctx context.Context, head http.Header, kind string, body []byt
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("User-Agent", "imgflow")
-	l.c.stats.requests.Add(1)
 	r, err := l.http.RoundTrip(req)
 	if err != nil {
 		return nil, nil, err
