@@ -55,6 +55,9 @@ func (c *campaign) cut(k cut, last *atomic.Int64) job {
 		p := plan{Guest: c.guest, Latency: "none", Then: k.then}
 		if p.Guest != "none" {
 			p.Scripts, p.Naps = 2, make([]time.Duration, 2)
+			if c.kind == "windows" {
+				p.Windows = &windowsPlan{As: []string{"", "SYSTEM"}, Ticks: 3}
+			}
 		}
 		o := &outcome{plan: p, dir: filepath.Join(c.dir, strings.ReplaceAll(k.String(), ":", "-"))}
 		began := time.Now()
@@ -65,7 +68,7 @@ func (c *campaign) cut(k cut, last *atomic.Int64) job {
 		}
 		return o
 	}
-	return job{run, fmt.Sprintf("-boundary -at %s -guest %s -keep", k, c.guest)}
+	return job{run, fmt.Sprintf("-boundary -at %s -guest %s -template %s -keep", k, c.guest, c.kind)}
 }
 
 func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.Int64) error {

@@ -15,6 +15,7 @@ import (
 type campaign struct {
 	imgflow string // the program under test
 	guest   string
+	kind    string // of the template: linux or windows
 	dir     string // where the worlds lie
 	keep    bool   // leave those that went wrong
 }
@@ -42,14 +43,17 @@ func (o *outcome) String() string {
 	}
 	what := o.Guest
 	if o.Seed != 0 {
-		what = fmt.Sprintf("seed %-6d %-7s %-7s %s%s", o.Seed, o.Guest, o.Latency, strings.TrimSuffix(o.Faults, fmt.Sprintf(",seed=%d", o.Seed)), extra)
+		if o.Windows != nil {
+			what = "windows"
+		}
+		what = fmt.Sprintf("seed %-6d %-7s %-7s %s%s", o.Seed, what, o.Latency, strings.TrimSuffix(o.Faults, fmt.Sprintf(",seed=%d", o.Seed)), extra)
 	}
 	return fmt.Sprintf("%-5s %s | %s | %.1fs", verdict, what, strings.Join(o.told, ", "), o.took.Seconds())
 }
 
 // run carries out what a seed decides, and judges the end.
 func (c *campaign) run(ctx context.Context, seed uint64) *outcome {
-	o := &outcome{plan: newPlan(seed, c.guest), dir: filepath.Join(c.dir, fmt.Sprint(seed))}
+	o := &outcome{plan: newPlan(seed, c.guest, c.kind), dir: filepath.Join(c.dir, fmt.Sprint(seed))}
 	began := time.Now()
 	o.err = c.play(ctx, o)
 	o.took = time.Since(began)
@@ -276,6 +280,11 @@ func (o *outcome) verdict(w *world, then string) error {
 	if err := inv.wrong(images); err != nil {
 		return fmt.Errorf("after %s: %w", then, err)
 	}
+	if then == "resume" && o.Mischief == "" {
+		if err := o.counted(w); err != nil {
+			return err
+		}
+	}
 	o.tell("%d images", images)
 	if images == 0 {
 		return nil
@@ -294,6 +303,20 @@ func (o *outcome) verdict(w *world, then string) error {
 	}
 	if err := w.holds(0); err != nil {
 		return fmt.Errorf("after destroy --artifacts: %w", err)
+	}
+	return nil
+}
+
+// counted tells which lines of the scripts are not in the log exactly once.
+func (o *outcome) counted(w *world) error {
+	log, err := w.ok("logs")
+	if err != nil {
+		return err
+	}
+	for _, l := range o.lines() {
+		if n := strings.Count(log, l+"\n"); n != 1 {
+			return fmt.Errorf("%q stands %d times in the log:\n%s", l, n, indent(log))
+		}
 	}
 	return nil
 }

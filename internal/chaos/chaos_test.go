@@ -9,7 +9,7 @@ import (
 func TestCampaign(t *testing.T) {
 	exe := imgflow(t)
 	sandboxes(t, exe)
-	c := &campaign{imgflow: exe, guest: "sandbox", dir: t.TempDir()}
+	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: t.TempDir()}
 	check(t)(play(t.Context(), *workers, c.seeds(1, *runs), logged{t}))
 }
 
@@ -18,7 +18,7 @@ func TestCampaign(t *testing.T) {
 func TestKillAtEveryCheckpoint(t *testing.T) {
 	exe := imgflow(t)
 	sandboxes(t, exe)
-	c := &campaign{imgflow: exe, guest: "sandbox", dir: t.TempDir()}
+	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: t.TempDir()}
 	check(t)(play(t.Context(), *workers, c.boundary(scaled(17, 1)), logged{t}))
 }
 
@@ -35,7 +35,7 @@ func check(t *testing.T) func(good, played int) {
 func TestSeedsAreRepeatable(t *testing.T) {
 	fates := map[string]bool{}
 	for seed := range uint64(300) {
-		p, q := newPlan(seed, "sandbox"), newPlan(seed, "sandbox")
+		p, q := newPlan(seed, "sandbox", "windows"), newPlan(seed, "sandbox", "windows")
 		if p.template() != q.template() || p.First != q.First || p.Faults != q.Faults || p.Then != q.Then || len(p.More) != len(q.More) {
 			t.Fatalf("seed %d decides two things: %+v and %+v", seed, p, q)
 		}

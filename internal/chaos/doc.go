@@ -2,6 +2,7 @@
 //
 //	go run ./internal/chaos -n 200 -workers 16
 //	go run ./internal/chaos -n 40 -guest sandbox
+//	go run ./internal/chaos -n 40 -template windows
 //	go run ./internal/chaos -boundary -guest sandbox
 //	go run ./internal/chaos -seed 1234
 //
@@ -25,6 +26,11 @@
 // `imgflow destroy --artifacts` must leave nothing at all. At no moment two
 // instances of the build were alive.
 //
+// After a resume the log holds every line of the scripts exactly once, unless the
+// machine was made again. With -template windows the image is one of Windows: by
+// WinRM, sealed by NTLM or plain, with a file, PowerShell scripts of which some run
+// elevated, and a restart between them.
+//
 // One line is printed for each run, and a total at the end. A run that went
 // wrong says what is there too much or too little, and the command that repeats
 // it alone. What a seed decides is always the same; when the kernel schedules
@@ -34,8 +40,8 @@
 //
 // With -boundary the program is one that can kill itself at its nth write to the
 // run's state, immediately before or after the write lands (built with the tag
-// chaos, and told by IMGFLOW_CRASH_AT). A Linux build with a file and two scripts
-// is killed at every n, on both sides, and then resumed, and then destroyed.
+// chaos, and told by IMGFLOW_CRASH_AT). A build with a file and two scripts is
+// killed at every n, on both sides, and then resumed, and then destroyed.
 //
 // # Running it
 //

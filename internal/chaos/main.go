@@ -23,6 +23,7 @@ func main() {
 		first    = flag.Uint64("first", 1, "the first seed")
 		workers  = flag.Int("workers", 2*runtime.NumCPU(), "how many runs at once")
 		guest    = flag.String("guest", "sandbox", "what stands behind an instance: none, sandbox or process")
+		template = flag.String("template", "linux", "what is built: an image of linux or of windows")
 		boundary = flag.Bool("boundary", false, "kill at every checkpoint write instead of at random moments")
 		at       = flag.String("at", "", "with -boundary: repeat this one alone, such as 12:before:resume")
 		every    = flag.Int("every", 1, "with -boundary: only each nth write")
@@ -36,7 +37,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := newCampaign(ctx, *imgflow, *guest, *keep)
+	c, err := newCampaign(ctx, *imgflow, *guest, *template, *keep)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(2)
@@ -65,11 +66,17 @@ func main() {
 }
 
 // newCampaign prepares a campaign: the program and a place for its worlds.
-func newCampaign(ctx context.Context, imgflow, guest string, keep bool) (*campaign, error) {
+func newCampaign(ctx context.Context, imgflow, guest, kind string, keep bool) (*campaign, error) {
 	switch guest {
 	case "none", "sandbox", "process":
 	default:
 		return nil, fmt.Errorf("cannot use the guest %q: choose none, sandbox or process", guest)
+	}
+	switch {
+	case kind != "linux" && kind != "windows":
+		return nil, fmt.Errorf("cannot use the template %q: choose linux or windows", kind)
+	case kind == "windows" && guest == "none":
+		return nil, fmt.Errorf("cannot use the guest none for a template of windows: nothing would run its scripts")
 	}
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
@@ -80,7 +87,7 @@ func newCampaign(ctx context.Context, imgflow, guest string, keep bool) (*campai
 			return nil, err
 		}
 	}
-	return &campaign{imgflow: imgflow, guest: guest, dir: dir, keep: keep}, nil
+	return &campaign{imgflow: imgflow, guest: guest, kind: kind, dir: dir, keep: keep}, nil
 }
 
 // build builds an imgflow that can kill itself at any checkpoint.
@@ -105,7 +112,7 @@ func (c *campaign) seeds(first uint64, n int) iter.Seq[job] {
 		for i := range uint64(n) {
 			seed := first + i
 			run := func(ctx context.Context) *outcome { return c.run(ctx, seed) }
-			if !yield(job{run, fmt.Sprintf("-seed %d -guest %s -keep", seed, c.guest)}) {
+			if !yield(job{run, fmt.Sprintf("-seed %d -guest %s -template %s -keep", seed, c.guest, c.kind)}) {
 				return
 			}
 		}

@@ -13,6 +13,7 @@ import (
 type plan struct {
 	Seed     uint64
 	Guest    string
+	Windows  *windowsPlan // nil: the image is of Linux
 	Latency  string
 	Faults   string
 	Copies   []string // regions that get a copy of the image
@@ -49,7 +50,7 @@ const (
 )
 
 // newPlan draws the plan of a seed.
-func newPlan(seed uint64, guest string) plan {
+func newPlan(seed uint64, guest, template string) plan {
 	r := rand.New(rand.NewPCG(seed, 0x636861_6f73))
 	p := plan{Seed: seed, Guest: guest}
 	p.Latency = pick(r, "none", "aws/400", "aws/100", "aws/40")
@@ -86,6 +87,9 @@ func newPlan(seed uint64, guest string) plan {
 	for r.IntN(2) == 0 && len(p.More) < 3 {
 		p.More = append(p.More, newBlow(r, mostAgain))
 	}
+	if template == "windows" {
+		p.Windows = newWindowsPlan(r, p.Scripts)
+	}
 	return p
 }
 
@@ -119,10 +123,22 @@ func (p plan) template() string {
 	if p.Copies != nil {
 		builder["ami_regions"] = p.Copies
 	}
-	var provisioners []any
-	if p.Scripts > 0 {
-		provisioners = append(provisioners, map[string]any{"type": "file", "source": "./cargo.txt", "destination": "/home/ubuntu/cargo.txt"})
+	t := map[string]any{"builders": []any{builder}}
+	switch {
+	case p.Windows != nil:
+		t["provisioners"] = p.windows(builder)
+	case p.Scripts > 0:
+		t["provisioners"] = p.linux()
 	}
+	text, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		panic(err) // maps of texts always marshal
+	}
+	return string(text)
+}
+
+func (p plan) linux() []any {
+	provisioners := []any{map[string]any{"type": "file", "source": "./cargo.txt", "destination": "/home/ubuntu/cargo.txt"}}
 	ran := ""
 	for i := range p.Scripts {
 		provisioners = append(provisioners, map[string]any{"type": "shell", "inline": []string{
@@ -134,15 +150,20 @@ func (p plan) template() string {
 		}})
 		ran += fmt.Sprintf("script %d\n", i)
 	}
-	t := map[string]any{"builders": []any{builder}}
-	if provisioners != nil {
-		t["provisioners"] = provisioners
+	return provisioners
+}
+
+// lines are what the scripts print, each once, if nothing happens to the machine.
+func (p plan) lines() (all []string) {
+	for i := range p.Scripts {
+		if p.Windows != nil {
+			for k := range p.Windows.Ticks {
+				all = append(all, fmt.Sprintf("script %d tick <%d>", i, k))
+			}
+		}
+		all = append(all, fmt.Sprintf("script %d is done", i))
 	}
-	text, err := json.MarshalIndent(t, "", "  ")
-	if err != nil {
-		panic(err) // maps of texts always marshal
-	}
-	return string(text)
+	return all
 }
 
 // sourceFilter chooses an image that the embedded EC2 has in every region.
