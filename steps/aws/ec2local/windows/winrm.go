@@ -402,6 +402,8 @@ func (m *Machine) QuickConfig(transport string) (changed []string, err error) {
 // backend is the machine as its WinRM service sees it.
 type backend struct{ m *Machine }
 
+var _ wsman.Guard = backend{}
+
 func (b backend) Password(user string) (string, bool) {
 	a, ok := b.m.Account(user)
 	return a.Password, ok && !a.Disabled && a.Password != ""
@@ -427,16 +429,26 @@ func (b backend) Service() wsman.Service {
 	}
 }
 
-// Start makes the process of a command. Who may: administrators, with all their
-// rights if they are the built-in one or LocalAccountTokenFilterPolicy says so,
-// and members of the group that is there for it.
+// session is who an account is in a remote shell, and whether it may have one:
+// administrators, with all their rights if they are the built-in one or
+// LocalAccountTokenFilterPolicy says so, and members of the group that is there
+// for it.
+func (b backend) session(user string) (l Login, ok bool) {
+	policy, _ := b.m.Registry(Login{User: "SYSTEM"}).Get(systemPolicies, "LocalAccountTokenFilterPolicy")
+	l = b.m.login(user, policy.Number == 1)
+	b.m.read(func(st *state) { ok = l.Elevated || st.member(RemoteUsers, l.User) })
+	return l, ok
+}
+
+func (b backend) MayUse(user string) bool {
+	_, ok := b.session(user)
+	return ok
+}
+
 func (b backend) Start(ctx context.Context, p wsman.Program) (wsman.Process, error) {
 	m := b.m
-	policy, _ := m.Registry(Login{User: "SYSTEM"}).Get(systemPolicies, "LocalAccountTokenFilterPolicy")
-	l := m.login(p.User, policy.Number == 1)
-	member := false
-	m.read(func(st *state) { member = st.member(RemoteUsers, l.User) })
-	if !l.Elevated && !member {
+	l, ok := b.session(p.User)
+	if !ok {
 		return nil, AccessDenied
 	}
 	if err := m.profile(l.User); err != nil {
