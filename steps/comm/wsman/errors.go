@@ -219,7 +219,7 @@ func (c *Client) explain(err error, limit time.Duration, used bool) error {
 }
 
 func isBroken(err error) bool {
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, net.ErrClosed} {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, net.ErrClosed, errDropped} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,6 +168,9 @@ func TestNobodyThere(t *testing.T) {
 	quick.TLS, quick.Insecure = true, true
 	_, err = dial(t, silent(t), quick).Start(t.Context(), "echo")
 	says(t, "no handshake", err, "it did not answer within")
+	quick.TLS = false
+	_, err = dial(t, silent(t), quick).post(t.Context(), []byte("x"), 50*time.Millisecond)
+	says(t, "no answer", err, "it did not answer within 100ms")
 	o = Options{Host: "no-such-host.invalid"}
 	_, err = dial(t, closed, o).Start(t.Context(), "echo")
 	says(t, "no such name", err, "no-such-host.invalid", "cannot be looked up")
@@ -223,13 +227,12 @@ func TestCut(t *testing.T) {
 	for _, way := range ways[:2] {
 		for _, op := range []string{"command", "send", "receive"} {
 			p := start(t)
-			requests, cut := 0, -1
+			var requests, cut atomic.Int64
 			w := between(t, p.http, &wire{response: func(r *http.Response, body []byte) ([]byte, bool) {
 				if r.StatusCode == http.StatusUnauthorized || len(body) == 0 {
 					return body, true // the handshake
 				}
-				requests++
-				return body, requests != cut
+				return body, requests.Add(1) != cut.Load()
 			}})
 			c := dial(t, w.address, Options{NTLM: way.ntlm})
 			fail := func(err error) {
@@ -240,7 +243,7 @@ func TestCut(t *testing.T) {
 				}
 			}
 			if op == "command" {
-				cut = 2
+				cut.Store(2)
 				_, err := c.Start(t.Context(), "cat")
 				fail(err)
 				if n := len(p.started()); n != 1 {
@@ -252,13 +255,13 @@ func TestCut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cut = 3
+			cut.Store(3)
 			switch op {
 			case "send":
 				fail(k.Send(t.Context(), make([]byte, 1000000), true))
 				fail(k.Send(t.Context(), nil, true))
 			case "receive":
-				cut = 4
+				cut.Store(4)
 				if err := k.Send(t.Context(), []byte("x"), false); err != nil {
 					t.Fatal(err)
 				}
