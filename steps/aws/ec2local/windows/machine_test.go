@@ -43,18 +43,22 @@ func booted(t *testing.T, b Boot) *Machine {
 	return m
 }
 
-// run runs a function as a process of the administrator.
-func (m *Machine) runFunc(t *testing.T, f func(ctx context.Context, p *Proc) int) *Process {
+// plant gives the machine another program. It does not run yet.
+func (m *Machine) plant(t *testing.T, name string, f Program) {
 	t.Helper()
-	m.programs["test"] = f
-	if _, err := m.disk.stat(System32 + `\test.exe`); err != nil {
-		w, err := m.disk.openFile(System32+`\test.exe`, ForWriting)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Write(stub("test"))
-		w.Close()
+	m.programs[name] = f
+	w, err := m.disk.openFile(programPath(name), ForWriting)
+	if err != nil {
+		t.Fatal(err)
 	}
+	w.Write(stub(name))
+	w.Close()
+}
+
+// runFunc runs a function as a process of the administrator.
+func (m *Machine) runFunc(t *testing.T, f Program) *Process {
+	t.Helper()
+	m.plant(t, "test", f)
 	p, err := m.Start(Launch{Line: "test", Login: m.login("Administrator", true), Job: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -330,15 +334,12 @@ func TestProcesses(t *testing.T) {
 	}
 	// A tree: the child dies with it, the one outside of the job does not.
 	ids := make(chan int, 2)
+	m.plant(t, "sleeper", func(ctx context.Context, p *Proc) int {
+		io.Copy(io.Discard, p.Stdin)
+		<-ctx.Done()
+		return 0
+	})
 	parent := m.runFunc(t, func(ctx context.Context, p *Proc) int {
-		p.Machine.programs["sleeper"] = func(ctx context.Context, p *Proc) int {
-			io.Copy(io.Discard, p.Stdin)
-			<-ctx.Done()
-			return 0
-		}
-		w, _ := p.Open(System32+`\sleeper.exe`, ForWriting)
-		w.Write(stub("sleeper"))
-		w.Close()
 		for _, detached := range []bool{false, true} {
 			c, err := p.Start(Launch{Line: "sleeper", Detached: detached})
 			if err != nil {
@@ -364,6 +365,7 @@ func TestProcesses(t *testing.T) {
 	wantCode(t, m.KillProcess(child, false), NoSuchProcess)
 	wantCode(t, m.KillProcess(m.run.hosts["lsass.exe"], false), AccessDenied)
 
+	m.runFunc(t, func(context.Context, *Proc) int { return 0 }).Wait()
 	for line, want := range map[string]Code{
 		`nothing-like-that`:              FileNotFound,
 		`C:\Windows\win.ini`:             BadExe,
@@ -399,7 +401,7 @@ func TestKilledProgramDoesNothingMore(t *testing.T) {
 	m := booted(t, Boot{})
 	out := &safeBuffer{}
 	killed, went := make(chan bool), make(chan error, 3)
-	m.programs["stubborn"] = func(ctx context.Context, p *Proc) int {
+	m.plant(t, "stubborn", func(ctx context.Context, p *Proc) int {
 		<-killed
 		_, err := p.Stdout.Write([]byte("x"))
 		went <- err
@@ -407,10 +409,7 @@ func TestKilledProgramDoesNothingMore(t *testing.T) {
 		_, err = p.Start(Launch{Line: "stubborn"})
 		went <- err
 		return 0
-	}
-	w, _ := m.disk.openFile(System32+`\stubborn.exe`, ForWriting)
-	w.Write(stub("stubborn"))
-	w.Close()
+	})
 	p, err := m.Start(Launch{Line: "stubborn", Login: m.login("Administrator", true), Stdout: out})
 	if err != nil {
 		t.Fatal(err)

@@ -188,7 +188,7 @@ func TestTasks(t *testing.T) {
 	m := booted(t, Boot{})
 	ran := make(chan *Proc, 10)
 	stay := make(chan bool)
-	m.programs["job"] = func(ctx context.Context, p *Proc) int {
+	m.plant(t, "job", func(ctx context.Context, p *Proc) int {
 		ran <- p
 		if len(p.Args) > 0 && p.Args[0] == "stay" {
 			select {
@@ -197,13 +197,7 @@ func TestTasks(t *testing.T) {
 			}
 		}
 		return 3
-	}
-	f, err := m.disk.openFile(programPath("job"), ForWriting)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Write(stub("job"))
-	f.Close()
+	})
 	if err := m.AddAccount(Account{Name: "bob", Password: secretWord}); err != nil {
 		t.Fatal(err)
 	}

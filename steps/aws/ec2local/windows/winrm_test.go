@@ -166,7 +166,7 @@ func TestWhoMayRun(t *testing.T) {
 func TestShellEnds(t *testing.T) {
 	m := opened(t)
 	var in, out atomic.Int32
-	m.programs["sleeper"] = func(ctx context.Context, p *Proc) int {
+	m.plant(t, "sleeper", func(ctx context.Context, p *Proc) int {
 		n := &in
 		if len(p.Args) > 0 {
 			n = &out
@@ -175,8 +175,8 @@ func TestShellEnds(t *testing.T) {
 		<-ctx.Done()
 		n.Add(-1)
 		return 0
-	}
-	m.programs["starter"] = func(ctx context.Context, p *Proc) int {
+	})
+	m.plant(t, "starter", func(ctx context.Context, p *Proc) int {
 		if code, _ := p.CreateProcess("sleeper outside", "", nil); code != 0 {
 			t.Error("Create:", code)
 		}
@@ -184,15 +184,7 @@ func TestShellEnds(t *testing.T) {
 			t.Error(err)
 		}
 		return 0
-	}
-	for _, n := range []string{"sleeper", "starter"} {
-		f, err := m.disk.openFile(programPath(n), ForWriting)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Write(stub(n))
-		f.Close()
-	}
+	})
 	c := m.client(t, "Administrator", secretWord, "basic")
 	s, err := c.CreateShell()
 	if err != nil {
