@@ -175,12 +175,7 @@ func (c *Client) refused(r *http.Response, body []byte) error {
 // explain puts what happened to a connection into words. used says whether this
 // connection had answered before.
 func (c *Client) explain(err error, limit time.Duration, used bool) error {
-	for _, known := range []any{new(*AuthError), new(*HTTPError), new(*CertificateError)} {
-		if errors.As(err, known) {
-			return err
-		}
-	}
-	if errors.Is(err, ErrUnencrypted) || strings.HasPrefix(err.Error(), "cannot ") {
+	if errors.As(err, new(*CertificateError)) {
 		return err
 	}
 	e := &NetError{Address: c.address, Err: err}
@@ -217,6 +212,11 @@ func (c *Client) explain(err error, limit time.Duration, used bool) error {
 	}
 	return e
 }
+
+// brokenError is a request without an answer.
+type brokenError struct{ error }
+
+func (e brokenError) Unwrap() error { return e.error }
 
 func isBroken(err error) bool {
 	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED, net.ErrClosed, errDropped} {

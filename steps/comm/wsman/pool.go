@@ -150,7 +150,10 @@ func (c *Client) post(ctx context.Context, message []byte, wait time.Duration) (
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, c.explain(err, limit, l.used)
+		if broken := (brokenError{}); errors.As(err, &broken) {
+			err = c.explain(broken.error, limit, l.used)
+		}
+		return nil, err
 	}
 }
 
@@ -275,15 +278,15 @@ func (l *line) do(ctx context.Context, head http.Header, kind string, body []byt
 	req.Header.Set("User-Agent", "imgflow")
 	r, err := l.http.RoundTrip(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, brokenError{err}
 	}
 	defer r.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(r.Body, maxReply+1))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, brokenError{err}
 	}
 	if len(got) > maxReply {
-		return nil, nil, errLarge
+		return nil, nil, brokenError{errLarge}
 	}
 	l.used = true
 	return r, got, nil
