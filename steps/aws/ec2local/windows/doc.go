@@ -17,8 +17,9 @@
 // is refused, streams (a:b) and devices too, but for NUL. A file that is open can
 // be opened, deleted and renamed by others as its share mode says; handles end
 // with their process. There are the attributes read-only, hidden and system, and
-// one time, that of the last change. There are no other drives, no links, no
-// rights of files, no 8.3 names, no network paths.
+// one time, that of the last change. Everybody may do everything until icacls
+// closes a folder: then only those whom it lists may read or write what is below.
+// There are no other drives, no links, no owners, no 8.3 names, no network paths.
 //
 // # Registry
 //
@@ -36,8 +37,7 @@
 // one gets in. Rights are those of administrators or not; UAC counts as it does
 // remotely and in tasks: the built-in Administrator has all rights, other members
 // of Administrators have them with LocalAccountTokenFilterPolicy or the run level
-// Highest. Files ask nobody for rights; the registry and whatever changes the
-// machine do.
+// Highest. The registry and whatever changes the machine ask for them.
 //
 // # Processes
 //

@@ -46,6 +46,7 @@ const (
 	NotInGroup         Code = 1377
 	LogonFailure       Code = 1326
 	AccountDisabled    Code = 1331
+	NoAccount          Code = 1332
 	NoSuchProcess      Code = 1168
 	NetUserNotFound    Code = 2221
 	NetGroupNotFound   Code = 2220
@@ -96,6 +97,7 @@ var texts = map[Code]string{
 	NotInGroup:         "The specified account name is not a member of the group.",
 	LogonFailure:       "The user name or password is incorrect.",
 	AccountDisabled:    "This user can't sign in because this account is currently disabled.",
+	NoAccount:          "No mapping between account names and security IDs was done.",
 	NoSuchProcess:      "Element not found.",
 	NetUserNotFound:    "The user name could not be found.",
 	NetGroupNotFound:   "The group name could not be found.",

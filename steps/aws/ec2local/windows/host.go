@@ -131,7 +131,7 @@ func (h *host) SetTimes(path string, written time.Time) error {
 }
 
 func (h *host) SetAttributes(path string, a posh.Attributes) error {
-	full, err := h.p.path(path)
+	full, err := h.p.path(path, true)
 	if err != nil {
 		return tell(err)
 	}

@@ -76,6 +76,7 @@ type state struct {
 	Listeners    []Listener        `json:"listeners"`
 	Tasks        []*Task           `json:"tasks,omitempty"`
 	Certificates []Certificate     `json:"certificates,omitempty"`
+	Rights       map[string]acl    `json:"rights,omitempty"` // by path in lower case
 	Launch       launchState       `json:"launch"`
 }
 
@@ -474,6 +475,7 @@ func (m *Machine) builtin() map[string]Program {
 	t := programs()
 	t["powershell"] = powershell
 	t["ec2launch"] = m.ec2launch
+	t["icacls"] = icacls
 	return t
 }
 

@@ -425,3 +425,86 @@ func TestKilledProgramDoesNothingMore(t *testing.T) {
 		t.Errorf("code %d, output %q", p.Wait(), out.String())
 	}
 }
+
+func TestRights(t *testing.T) {
+	m := booted(t, Boot{})
+	if err := m.AddAccount(Account{Name: "bob", Password: secretWord}); err != nil {
+		t.Fatal(err)
+	}
+	as := func(l Login, line string) (out string, code int) {
+		t.Helper()
+		o := &safeBuffer{}
+		p, err := m.Start(Launch{Line: line, Login: l, Dir: `C:\`, Stdout: o, Stderr: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		code = p.Wait()
+		return o.String(), code
+	}
+	admin, bob := m.login("Administrator", true), Login{User: "bob"}
+	m.plant(t, "try", func(_ context.Context, p *Proc) int {
+		code := 0
+		if _, err := p.ReadFile(`C:\closed\deep\f`); err == nil {
+			code |= 1
+		}
+		if err := p.WriteFile(`C:\closed\deep\f`, nil); err == nil {
+			code |= 2
+		}
+		return code
+	})
+	want := func(l Login, want int) {
+		t.Helper()
+		if _, got := as(l, "try"); got != want {
+			t.Errorf("%s: read and write %d, want %d", l.User, got, want)
+		}
+	}
+	m.as(t, func(p *Proc) {
+		p.Mkdir(`C:\closed\deep`)
+		p.WriteFile(`C:\closed\deep\f`, nil)
+	})
+	want(bob, 3)
+	icacls := func(l Login, args string, code int) {
+		t.Helper()
+		if out, got := as(l, `icacls C:\Closed `+args); got != code {
+			t.Errorf("icacls %s: exit code %d\n%s", args, got, out)
+		}
+	}
+	icacls(admin, `/inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F`, 0)
+	want(admin, 3)
+	want(system, 3)
+	want(bob, 0)
+	want(Login{User: "Administrator"}, 0)
+	icacls(bob, `/grant bob:F`, 5)
+	icacls(admin, `/grant TESTER\bob:(OI)(CI)RX`, 0)
+	want(bob, 1)
+	icacls(admin, `/grant nobody:F`, int(NoAccount))
+	icacls(admin, `/grant bob:Z`, int(InvalidParameter))
+	icacls(admin, `/setowner bob`, 1)
+	icacls(admin, `/grant:r bob:F`, 0) // for the folder alone
+	want(bob, 0)
+	icacls(admin, `/grant:r bob:(OI)(CI)(M)`, 0)
+	want(bob, 3)
+	if out, _ := as(admin, `icacls C:\closed`); !strings.Contains(out, `BUILTIN\Administrators:(OI)(CI)F`) || !strings.Contains(out, `TESTER\bob:(OI)(CI)(M)`) {
+		t.Error(out)
+	}
+	icacls(admin, `/remove bob`, 0)
+	m.as(t, func(p *Proc) { // rights move and end with what they are of
+		if err := p.Rename(`C:\closed`, `C:\moved`, false); err != nil {
+			t.Error(err)
+		}
+		p.Mkdir(`C:\closed\deep`)
+		p.WriteFile(`C:\closed\deep\f`, nil)
+	})
+	want(bob, 3)
+	m.as(t, func(p *Proc) {
+		p.Remove(`C:\closed\deep\f`)
+		p.Remove(`C:\closed\deep`)
+		p.Remove(`C:\closed`)
+		if err := p.Rename(`C:\moved`, `C:\closed`, false); err != nil {
+			t.Error(err)
+		}
+	})
+	want(bob, 0)
+	icacls(admin, `/reset`, 0)
+	want(bob, 3)
+}

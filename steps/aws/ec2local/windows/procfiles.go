@@ -11,7 +11,10 @@ func (p *Proc) Abs(path string) (string, error) { return Resolve(p.Dir, path) }
 
 // Open opens a file. It closes with the process at the latest.
 func (p *Proc) Open(path string, m Mode) (*File, error) {
-	full, err := p.path(path)
+	full, err := p.path(path, m.Write)
+	if err == nil && m.Write && m.Read {
+		_, err = p.path(path, false)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +36,16 @@ func (p *Proc) Open(path string, m Mode) (*File, error) {
 	return f, nil
 }
 
-func (p *Proc) path(path string) (string, error) {
+// path resolves a path that the process wants to read or to change.
+func (p *Proc) path(path string, write bool) (string, error) {
 	if err := p.alive(); err != nil {
 		return "", err
 	}
-	return p.Abs(path)
+	full, err := p.Abs(path)
+	if err == nil && full != nul && !p.allowed(full, write) {
+		return "", fail("open", path, AccessDenied)
+	}
+	return full, err
 }
 
 // ReadFile returns what a file holds.
@@ -63,7 +71,7 @@ func (p *Proc) WriteFile(path string, b []byte) error {
 
 // Stat tells of a file or folder.
 func (p *Proc) Stat(path string) (FileInfo, error) {
-	full, err := p.path(path)
+	full, err := p.path(path, false)
 	if err != nil {
 		return FileInfo{}, err
 	}
@@ -72,7 +80,7 @@ func (p *Proc) Stat(path string) (FileInfo, error) {
 
 // List tells what is in a folder, in the order of names.
 func (p *Proc) List(path string) ([]FileInfo, error) {
-	full, err := p.path(path)
+	full, err := p.path(path, false)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +89,7 @@ func (p *Proc) List(path string) ([]FileInfo, error) {
 
 // Mkdir makes a folder and those above it; AlreadyExists if there is one.
 func (p *Proc) Mkdir(path string) error {
-	full, err := p.path(path)
+	full, err := p.path(path, true)
 	if err != nil {
 		return err
 	}
@@ -94,30 +102,36 @@ func (p *Proc) Mkdir(path string) error {
 
 // Remove deletes a file or an empty folder.
 func (p *Proc) Remove(path string) error {
-	full, err := p.path(path)
+	full, err := p.path(path, true)
 	if err != nil {
 		return err
 	}
-	return p.Machine.disk.remove(full)
+	if err := p.Machine.disk.remove(full); err != nil {
+		return err
+	}
+	return p.Machine.moveRights(full, "")
 }
 
 // Rename moves a file or a folder; a file that is at the new place is replaced if
 // replace says so.
 func (p *Proc) Rename(from, to string, replace bool) error {
-	src, err := p.path(from)
+	src, err := p.path(from, true)
 	if err != nil {
 		return err
 	}
-	dst, err := p.path(to)
+	dst, err := p.path(to, true)
 	if err != nil {
 		return err
 	}
-	return p.Machine.disk.rename(src, dst, replace)
+	if err := p.Machine.disk.rename(src, dst, replace); err != nil {
+		return err
+	}
+	return p.Machine.moveRights(src, dst)
 }
 
 // SetReadOnly sets or clears the attribute of a file.
 func (p *Proc) SetReadOnly(path string, on bool) error {
-	full, err := p.path(path)
+	full, err := p.path(path, true)
 	if err != nil {
 		return err
 	}
@@ -126,7 +140,7 @@ func (p *Proc) SetReadOnly(path string, on bool) error {
 
 // SetModified sets the time of the last change.
 func (p *Proc) SetModified(path string, at time.Time) error {
-	full, err := p.path(path)
+	full, err := p.path(path, true)
 	if err != nil {
 		return err
 	}
