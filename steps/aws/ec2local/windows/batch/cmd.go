@@ -40,7 +40,6 @@ const exitRefused = 255
 // returns soon after ctx has ended.
 func Run(ctx context.Context, o Options) int {
 	s := newShell(ctx, o)
-	defer s.closeAll()
 	line, err := s.switches(o.Line)
 	if err != nil {
 		s.complain("%v", err)
@@ -174,9 +173,8 @@ type shell struct {
 	batch   *script
 	vars    map[byte]string // those of for
 	pushed  []string
-	locals  []local // of setlocal outside of batch files: none
-	line    string  // %CMDCMDLINE%
-	depth   int     // of calls, blocks and child shells
+	line    string // %CMDCMDLINE%
+	depth   int    // of calls, blocks and child shells
 	seed    uint32
 }
 
@@ -209,7 +207,7 @@ func newShell(ctx context.Context, o Options) *shell {
 // changes stay in it, and it is in no batch file.
 func (s *shell) child() *shell {
 	c := *s
-	c.env, c.batch, c.pushed, c.locals, c.echo, c.delayed = s.env.Clone(), nil, nil, nil, false, false
+	c.env, c.batch, c.pushed, c.echo, c.delayed = s.env.Clone(), nil, nil, false, false
 	c.vars = map[byte]string{}
 	for k, v := range s.vars {
 		c.vars[k] = v

@@ -13,12 +13,12 @@ import (
 const free = 20 << 30
 
 type listing struct {
-	bare, deep   bool
-	want, not    posh.Attributes
-	hidden       bool
-	order        string
-	files, dirs  int
-	bytes, total int64
+	bare, deep  bool
+	want, not   posh.Attributes
+	hidden      bool
+	order       string
+	files, dirs int
+	total       int64
 }
 
 func dir(s *shell, args string) (int, error) {

@@ -312,7 +312,7 @@ func (s *shell) program(path, name, args string, called bool) (int, error) {
 	default:
 		return 1, s.refuse("%s: it is neither a program nor a batch file, and nothing here opens documents", quoted(path))
 	}
-	code, err := s.machine.Run(s.ctx, posh.Program{Path: path, Name: name, Args: strings.TrimLeft(args, " \t"), Env: s.env.Clone(), Dir: s.dir,
+	code, err := s.machine.Run(s.ctx, posh.Program{Path: path, Name: unquoteName(name), Args: strings.TrimLeft(args, " \t"), Env: s.env.Clone(), Dir: s.dir,
 		Stdin: s.io[0].r, Stdout: s.writer(1), Stderr: s.writer(2)})
 	if err != nil {
 		if s.ctx.Err() != nil {

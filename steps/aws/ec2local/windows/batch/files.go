@@ -347,7 +347,7 @@ func moveFiles(s *shell, args string) (int, error) {
 // errOr is an error, or that nothing was found.
 func errOr(err error) error {
 	if err == nil {
-		return errors.New("The system cannot find the file specified.") //lint:ignore ST1005 Windows' own words
+		return errors.New("The system cannot find the file specified.")
 	}
 	return err
 }

@@ -55,9 +55,9 @@ func (b *bench) write(t testing.TB, path, text string) {
 }
 
 var (
-	errPath   = errors.New("The system cannot find the path specified.") //lint:ignore ST1005 Windows' own words
-	errFile   = errors.New("The system cannot find the file specified.") //lint:ignore ST1005 Windows' own words
-	errDenied = errors.New("Access is denied.")                          //lint:ignore ST1005 Windows' own words
+	errPath   = errors.New("The system cannot find the path specified.")
+	errFile   = errors.New("The system cannot find the file specified.")
+	errDenied = errors.New("Access is denied.")
 	errName   = errors.New("The filename, directory name, or volume label syntax is incorrect.")
 )
 

@@ -95,9 +95,6 @@ func (s *shell) redirect(r redirect) (*stream, error) {
 
 var readShared = posh.Open{Mode: posh.OpenExisting, Access: posh.Read, Share: posh.ShareReadWrite | posh.ShareDelete}
 
-// closeAll flushes nothing: every file is closed by the command that opened it.
-func (s *shell) closeAll() { s.unwind(0) }
-
 // reason is what Windows says of an error.
 func reason(err error) string {
 	var p *fs.PathError

@@ -53,7 +53,7 @@ func start(s *shell, args string) (int, error) {
 	if _, ext := splitExt(path); !strings.EqualFold(ext, ".exe") && !strings.EqualFold(ext, ".com") {
 		return 1, s.refuse("start with %s: its console would stay open for ever; use start cmd /c", quoted(path))
 	}
-	p := posh.Program{Path: path, Name: name, Args: strings.TrimLeft(tail, " \t"), Env: s.env.Clone(), Dir: dir}
+	p := posh.Program{Path: path, Name: unquoteName(name), Args: strings.TrimLeft(tail, " \t"), Env: s.env.Clone(), Dir: dir}
 	if background || wait {
 		p.Stdout, p.Stderr = s.writer(1), s.writer(2)
 	}
