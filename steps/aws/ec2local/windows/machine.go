@@ -368,6 +368,8 @@ func programPath(name string) string {
 		return System32 + `\WindowsPowerShell\v1.0\powershell.exe`
 	case "wmic":
 		return System32 + `\wbem\wmic.exe`
+	case "sysprep":
+		return System32 + `\Sysprep\sysprep.exe`
 	case "ec2launch":
 		return `C:\Program Files\Amazon\EC2Launch\EC2Launch.exe`
 	}

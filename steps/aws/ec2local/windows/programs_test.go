@@ -511,7 +511,7 @@ func TestFilePrograms(t *testing.T) {
 func TestEveryRefusal(t *testing.T) {
 	s := newSession(t)
 	for name := range refusing() {
-		s.refused(name+" /some arguments", name)
+		s.refused(programPath(name)+" /some arguments", name)
 	}
 	for name := range programs() {
 		if refusing()[name] == nil && !slices.Contains([]string{"sort", "more", "find", "findstr"}, name) {
