@@ -121,10 +121,11 @@ func (p *Proc) attributes(f FileInfo, set map[byte]bool) error {
 			s = on
 		}
 	}
-	if err := p.alive(); err != nil {
+	full, err := p.path(f.Path, true)
+	if err != nil {
 		return err
 	}
-	return p.Machine.disk.setAttributes(f.Path, r, h, s)
+	return p.Machine.disk.setAttributes(full, r, h, s)
 }
 
 // whereExe is where.exe.
@@ -380,7 +381,7 @@ func robocopyExe(ctx context.Context, p *Proc) int {
 		case "np", "nfl", "ndl", "njh", "njs", "ns", "nc", "v", "fp", "bytes", "ts", "z", "zb", "b", "j", "r", "w", "mt", "unicode", "tee", "fft", "nodcopy", "xj", "eta":
 		case "copy", "dcopy":
 			if strings.Trim(value, "dat") != "" {
-				return p.robocopyRefused("%s: the disk keeps data, attributes and times only", a)
+				return p.robocopyRefused("%s: it copies data, attributes and times only", a)
 			}
 		case "xf":
 			into = &notFiles

@@ -11,7 +11,7 @@ import (
 func refusing() map[string]Program {
 	t := map[string]Program{}
 	for why, names := range map[string]string{
-		"the disk of this machine keeps no permissions and no owners":                               "icacls cacls takeown",
+		"files have no owners here, and icacls changes who may use them":                            "cacls takeown",
 		"native programs, and so installers, do not run on this machine":                            "msiexec wusa msinfo32 regsvr32 rundll32 odbcconf installutil",
 		"the machine has no features that could be turned on or off":                                "dism pkgmgr ocsetup servermanagercmd",
 		"the machine has no boot configuration":                                                     "bcdedit bcdboot bootcfg bootsect",
