@@ -87,6 +87,14 @@
 // certificates) and by the drives HKLM:, HKCU:, Registry::, WSMan: and Cert:.
 // Roles, features, packages, updates, modules and domains are refused.
 //
+// # Why not a real PowerShell
+//
+// A pwsh of this host would be another PowerShell on another system: the cmdlets of
+// Windows are not in it, .NET would take C:\x for the name of a file in the current
+// directory, without an error, and its scripts would run on the host as whoever
+// runs the server, outside of what contains other guests. So it is not used, even
+// where there is one: what the evaluator cannot do, it says.
+//
 // # State
 //
 // All but the disk is in machine.json, of mode 0600: passwords of accounts and
