@@ -17,7 +17,7 @@ type Call struct {
 	bound map[string]any // by lower-case name, already of the parameter's type
 	input any            // the pipeline's object that Run is called for
 	piped bool
-	out   sink
+	out   *port
 	prefs callPrefs
 	line  int
 }
@@ -84,17 +84,17 @@ func (c *Call) Input() (v any, ok bool) { return c.input, c.piped }
 func (c *Call) Emit(v any) error {
 	if a, ok := list(wrap(v)); ok {
 		for _, e := range a {
-			if err := c.out(e); err != nil {
+			if err := c.out.put(e); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return c.out(wrap(v))
+	return c.out.put(wrap(v))
 }
 
 // One passes a value on as it is, also an array.
-func (c *Call) One(v any) error { return c.out(wrap(v)) }
+func (c *Call) One(v any) error { return c.out.put(wrap(v)) }
 
 // Error reports an error that does not end the command, unless the script asked
 // for that (ErrorAction Stop): then it gives the error to end with.

@@ -257,6 +257,7 @@ type Error struct {
 	Target    any
 
 	record *errorRecord
+	inner  *Error
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -1,0 +1,501 @@
+package posh
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// actual is one argument of a command as it was evaluated.
+type actual struct {
+	name  string // of -Name; "" is a value
+	value any
+	has   bool // -Name:value
+	text  string
+	raw   bool
+	plain bool // a bare word, for native programs
+	dash  bool // --
+}
+
+func (s *shell) evalArgs(cmd *cmdAST) ([]actual, error) {
+	var out []actual
+	for i := range cmd.args {
+		a := &cmd.args[i]
+		switch {
+		case a.splat != nil:
+			v, err := s.readVar(a.splat)
+			if err != nil {
+				return nil, err
+			}
+			if h, ok := v.(*Hash); ok {
+				h.Each(func(k, v any) bool {
+					out = append(out, actual{name: s.text(k), value: v, has: true, text: "-" + s.text(k)})
+					return true
+				})
+				continue
+			}
+			for _, x := range elements(v) {
+				out = append(out, actual{value: x})
+			}
+		case a.raw:
+			out = append(out, actual{raw: true, text: a.text, value: a.value.(*constExpr).v})
+		case a.param != "":
+			x := actual{name: a.param, text: a.text}
+			if a.value != nil {
+				v, err := s.argValue(a.value)
+				if err != nil {
+					return nil, err
+				}
+				x.value, x.has = v, true
+			}
+			out = append(out, x)
+		case a.value == nil:
+			out = append(out, actual{dash: true, text: a.text})
+		default:
+			v, err := s.argValue(a.value)
+			if err != nil {
+				return nil, err
+			}
+			x := actual{value: v, text: a.text}
+			switch e := a.value.(type) {
+			case *constExpr:
+				x.plain = e.bare
+			case *stringExpr:
+				x.plain = e.bare
+			}
+			out = append(out, x)
+		}
+	}
+	return out, nil
+}
+
+func (s *shell) argValue(e expr) (any, error) {
+	if c, ok := e.(*constExpr); ok && c.text != "" {
+		return literal{c.v, c.text}, nil
+	}
+	if l, ok := e.(*listExpr); ok {
+		a := &Array{}
+		for _, x := range l.items {
+			v, err := s.argValue(x)
+			if err != nil {
+				return nil, err
+			}
+			a.Elem = append(a.Elem, v)
+		}
+		return a, nil
+	}
+	return s.plain(e)
+}
+
+// bare takes the spelling off numbers.
+func bare(v any) any {
+	switch x := v.(type) {
+	case literal:
+		return x.v
+	case *Array:
+		for _, e := range x.Elem {
+			if _, ok := e.(literal); ok {
+				out := &Array{Type: x.Type, Elem: make([]any, len(x.Elem))}
+				for i, e := range x.Elem {
+					out.Elem[i] = bare(e)
+				}
+				return out
+			}
+		}
+	}
+	return v
+}
+
+// formal is a parameter to bind to.
+type formal struct {
+	name    string
+	aliases []string
+	typ     *Type // nil takes anything
+	pos     int   // 0 is by name only
+	need    bool
+	pipe    bool
+	byName  bool
+	rest    bool
+	isOn    bool // a switch
+	refused bool
+	check   func(v any) error
+}
+
+// callPrefs are the common parameters of one call.
+type callPrefs struct {
+	errors, warning, verbose, debug, info string
+	errorVar, warningVar, outVar, infoVar string
+}
+
+type binding struct {
+	s      *shell
+	what   string // the command's name in messages
+	suffix string // of error ids
+	forms  []formal
+	common bool // takes the common parameters
+	loose  bool // further arguments are kept in $args
+	values map[string]any
+	rest   []any
+	prefs  callPrefs
+}
+
+func (b *binding) fail(id, msg, target string) error {
+	rec := b.s.record(&Error{ID: id, Message: msg, Category: "InvalidArgument", Exception: "System.Management.Automation.ParameterBindingException"}, nil)
+	if id == "MissingMandatoryParameter" {
+		rec.category = "InvalidArgument"
+	}
+	if b.suffix != "" {
+		rec.id += "," + b.suffix
+	}
+	rec.command = b.what
+	return &thrown{rec: rec}
+}
+
+var commonNames = []string{"ErrorAction", "WarningAction", "InformationAction", "Verbose", "Debug", "ErrorVariable", "WarningVariable",
+	"InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable"}
+
+var commonAliases = map[string]string{"ea": "ErrorAction", "wa": "WarningAction", "infa": "InformationAction", "vb": "Verbose", "db": "Debug",
+	"ev": "ErrorVariable", "wv": "WarningVariable", "iv": "InformationVariable", "ov": "OutVariable", "ob": "OutBuffer", "pv": "PipelineVariable"}
+
+// named finds the parameter that a name means, also by an unambiguous beginning.
+func (b *binding) named(name string) (f *formal, common string, err error) {
+	for i := range b.forms {
+		if strings.EqualFold(b.forms[i].name, name) {
+			return &b.forms[i], "", nil
+		}
+		for _, a := range b.forms[i].aliases {
+			if strings.EqualFold(a, name) {
+				return &b.forms[i], "", nil
+			}
+		}
+	}
+	if b.common {
+		if c, ok := commonAliases[strings.ToLower(name)]; ok {
+			return nil, c, nil
+		}
+	}
+	var hits []string
+	starts := func(full string) bool { return len(full) >= len(name) && strings.EqualFold(full[:len(name)], name) }
+	for i := range b.forms {
+		hit := starts(b.forms[i].name)
+		for _, a := range b.forms[i].aliases {
+			hit = hit || starts(a)
+		}
+		if hit {
+			f = &b.forms[i]
+			hits = append(hits, b.forms[i].name)
+		}
+	}
+	if b.common {
+		for _, c := range commonNames {
+			if strings.EqualFold(c, name) {
+				return nil, c, nil
+			}
+		}
+		for _, c := range commonNames {
+			if starts(c) {
+				hits = append(hits, c)
+				common = c
+			}
+		}
+	}
+	if len(hits) > 1 {
+		return nil, "", b.fail("AmbiguousParameter", fmt.Sprintf("The parameter name '%s' is ambiguous: it may mean -%s.", name, strings.Join(hits, ", -")), name)
+	}
+	if f != nil {
+		common = ""
+	}
+	return f, common, nil
+}
+
+// bind gives the arguments to the parameters.
+func (b *binding) bind(args []actual) error {
+	b.values = map[string]any{}
+	var loose []actual
+	only := false
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		if a.dash {
+			only = true
+			if b.loose && b.suffix == "" {
+				continue
+			}
+			continue
+		}
+		if a.name == "" || only {
+			loose = append(loose, a)
+			continue
+		}
+		f, common, err := b.named(a.name)
+		if err != nil {
+			return err
+		}
+		if f == nil && common == "" {
+			if b.loose {
+				loose = append(loose, actual{value: a.text, text: a.text})
+				continue
+			}
+			if n := strings.ToLower(a.name); (n == "confirm" || n == "whatif") && a.has && !truth(bare(a.value)) {
+				continue
+			} else if n == "whatif" || n == "confirm" || n == "usetransaction" {
+				return b.s.refuse("-%s of %s", a.name, b.what)
+			}
+			return b.fail("NamedParameterNotFound", fmt.Sprintf("A parameter cannot be found that matches parameter name '%s'.", a.name), a.name)
+		}
+		isOn := f != nil && f.isOn || common == "Verbose" || common == "Debug"
+		v := a.value
+		if !a.has {
+			switch {
+			case isOn:
+				v = true
+			case i+1 < len(args) && args[i+1].name == "" && !args[i+1].dash:
+				i++
+				v = args[i].value
+			default:
+				return b.fail("MissingArgument", fmt.Sprintf("Missing an argument for parameter '%s'.", a.name), a.name)
+			}
+		}
+		if common != "" {
+			if err := b.setCommon(common, bare(v)); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, twice := b.values[strings.ToLower(f.name)]; twice {
+			return b.fail("ParameterAlreadyBound", fmt.Sprintf("The parameter '%s' is given more than once.", f.name), f.name)
+		}
+		if err := b.set(f, v); err != nil {
+			return err
+		}
+	}
+	return b.positional(loose)
+}
+
+func (b *binding) positional(loose []actual) error {
+	var order []*formal
+	for i := range b.forms {
+		f := &b.forms[i]
+		if _, taken := b.values[strings.ToLower(f.name)]; f.pos > 0 && !taken {
+			order = append(order, f)
+		}
+	}
+	sort.SliceStable(order, func(i, j int) bool { return order[i].pos < order[j].pos })
+	for _, f := range order {
+		if len(loose) == 0 {
+			return nil
+		}
+		if f.rest {
+			break
+		}
+		if err := b.set(f, loose[0].value); err != nil {
+			return err
+		}
+		loose = loose[1:]
+	}
+	if len(loose) == 0 {
+		return nil
+	}
+	for i := range b.forms {
+		f := &b.forms[i]
+		if _, taken := b.values[strings.ToLower(f.name)]; !f.rest || taken {
+			continue
+		}
+		a := &Array{}
+		for _, x := range loose {
+			if x.raw {
+				a.Elem = append(a.Elem, "--%")
+			}
+			a.Elem = append(a.Elem, x.value)
+		}
+		if len(a.Elem) == 1 {
+			return b.set(f, a.Elem[0])
+		}
+		return b.set(f, a)
+	}
+	if b.loose {
+		for _, x := range loose {
+			b.rest = append(b.rest, bare(x.value))
+		}
+		return nil
+	}
+	return b.fail("PositionalParameterNotFound", fmt.Sprintf("A positional parameter cannot be found that accepts argument '%s'.", b.s.text(loose[0].value)), "")
+}
+
+// set converts a value to the parameter's type and keeps it.
+func (b *binding) set(f *formal, v any) error {
+	if f.refused {
+		return b.s.refuse("-%s of %s", f.name, b.what)
+	}
+	x, err := b.convert(f, v)
+	if err != nil {
+		return err
+	}
+	b.values[strings.ToLower(f.name)] = x
+	return nil
+}
+
+func (b *binding) convert(f *formal, v any) (any, error) {
+	if f.typ != nil {
+		cmdlet := b.suffix != "" && strings.Contains(b.suffix, ".")
+		var err error
+		if _, isList := list(v); isList && cmdlet && (f.typ.name == "System.String" || f.typ.name == "System.Int32") {
+			err = castFault(v, f.typ.name)
+		} else if f.isOn {
+			if _, text := v.(string); text {
+				err = castFault(v, f.typ.name)
+			} else {
+				v = truth(bare(v))
+			}
+		} else {
+			v, err = b.s.castTo(v, f.typ)
+		}
+		if err != nil {
+			if b.s.passes(err) {
+				return nil, err
+			}
+			id := "ParameterArgumentTransformationError"
+			if cmdlet {
+				id = "CannotConvertArgumentNoMessage"
+				if _, isList := list(v); isList {
+					id = "CannotConvertArgument"
+				}
+			}
+			return nil, b.fail(id, fmt.Sprintf("Cannot process argument transformation on parameter '%s'. %s", f.name, err.Error()), f.name)
+		}
+	} else if b.loose || b.suffix == "" || !strings.Contains(b.suffix, ".") {
+		v = bare(v)
+	}
+	if f.check != nil {
+		if err := f.check(v); err != nil {
+			if b.s.passes(err) {
+				return nil, err
+			}
+			return nil, b.fail("ParameterArgumentValidationError", fmt.Sprintf("Cannot validate argument on parameter '%s'. %s", f.name, err.Error()), f.name)
+		}
+	}
+	return v, nil
+}
+
+func (b *binding) setCommon(name string, v any) error {
+	p := &b.prefs
+	var err error
+	switch name {
+	case "ErrorAction":
+		p.errors, err = b.s.preference(b.s.text(v))
+	case "WarningAction":
+		p.warning, err = b.s.preference(b.s.text(v))
+	case "InformationAction":
+		p.info, err = b.s.preference(b.s.text(v))
+	case "Verbose", "Debug":
+		on := "silentlycontinue"
+		if truth(v) {
+			on = "continue"
+		}
+		if name == "Verbose" {
+			p.verbose = on
+		} else if p.debug = on; truth(v) {
+			return b.s.refuse("-Debug")
+		}
+	case "ErrorVariable":
+		p.errorVar = b.s.text(v)
+		if !strings.HasPrefix(p.errorVar, "+") {
+			b.s.setVar(foldKey(p.errorVar), &List{mine: true})
+		}
+	case "OutVariable":
+		p.outVar = b.s.text(v)
+		if !strings.HasPrefix(p.outVar, "+") {
+			b.s.setVar(foldKey(p.outVar), &List{mine: true})
+		}
+	default:
+		return b.s.refuse("-%s of %s", name, b.what)
+	}
+	return err
+}
+
+// missing complains about mandatory parameters without a value.
+func (b *binding) missing(piped bool) error {
+	var names []string
+	for _, f := range b.forms {
+		if _, ok := b.values[strings.ToLower(f.name)]; f.need && !ok && !(piped && (f.pipe || f.byName)) {
+			names = append(names, f.name)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return b.fail("MissingMandatoryParameter", "Cannot process command because of one or more missing mandatory parameters: "+strings.Join(names, " ")+".", names[0])
+}
+
+// fromPipe binds one object of the pipeline; given are the names bound before.
+func (b *binding) fromPipe(v any, given map[string]bool) (bool, error) {
+	took := false
+	free := false
+	for i := range b.forms {
+		f := &b.forms[i]
+		k := strings.ToLower(f.name)
+		if given[k] {
+			continue
+		}
+		if f.pipe {
+			free = true
+			if f.typ == nil || f.typ.name == "System.Object" {
+				b.values[k] = v
+				took = true
+				continue
+			}
+			if f.byName && f.typ.name != "System.String[]" || f.byName && !isSimple(v) {
+				if x, ok := b.s.property(v, f); ok {
+					if err := b.set(f, x); err != nil {
+						return false, err
+					}
+					took = true
+					continue
+				}
+			}
+			if f.typ.elem == nil && !isType(v, f.typ) && f.typ.name != "System.String" && f.typ.name != "System.Object" {
+				if _, err := b.s.castTo(v, f.typ); err != nil {
+					continue
+				}
+			}
+			if err := b.set(f, v); err != nil {
+				return false, err
+			}
+			took = true
+			continue
+		}
+		if f.byName {
+			free = true
+			if x, ok := b.s.property(v, f); ok {
+				if err := b.set(f, x); err != nil {
+					return false, err
+				}
+				took = true
+			}
+		}
+	}
+	if !took && free {
+		return false, b.fail("InputObjectNotBound", "The input object cannot be bound to any parameters of the command: it takes no such pipeline input.", "")
+	}
+	return took || free, nil
+}
+
+func isSimple(v any) bool {
+	switch v.(type) {
+	case string, bool, Char, nil:
+		return true
+	}
+	return isNumber(v)
+}
+
+// property finds what a parameter takes by its name from a pipeline object.
+func (s *shell) property(v any, f *formal) (any, bool) {
+	if isSimple(v) {
+		return nil, false
+	}
+	for _, n := range append([]string{f.name}, f.aliases...) {
+		if x, ok, err := s.get(v, n); ok && err == nil && x != nil {
+			return x, true
+		}
+	}
+	return nil, false
+}

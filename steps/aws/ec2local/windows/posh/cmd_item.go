@@ -1,0 +1,975 @@
+package posh
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+)
+
+func itemCommands() []Command {
+	path := piped(byName(param("Path", "string[]", 1)))
+	lit := byName(param("LiteralPath", "string[]", 0, "PSPath"))
+	filter := []Param{param("Filter", "string", 0), param("Include", "string[]", 0), param("Exclude", "string[]", 0), param("Force", "switch", 0), refused("Credential"), refused("Stream")}
+	with := func(p ...Param) []Param { return append(p, filter...) }
+	prop := []Param{param("Force", "switch", 0), refused("Include"), refused("Exclude"), refused("Credential"), param("Filter", "-", 0)}
+	return []Command{
+		{Name: "Test-Path", Params: with(path, lit, param("PathType", "string", 0, "Type"), param("IsValid", "switch", 0), refused("NewerThan"), refused("OlderThan")), Run: testPath},
+		{Name: "Join-Path", Params: []Param{needed(piped(byName(param("Path", "string[]", 1, "PSPath")))), needed(param("ChildPath", "string", 2)), param("Resolve", "switch", 0), refused("Credential")}, Run: joinPath},
+		{Name: "Split-Path", Params: []Param{piped(byName(param("Path", "string[]", 1))), lit, param("Parent", "switch", 0), param("Leaf", "switch", 0), param("Qualifier", "switch", 0), param("NoQualifier", "switch", 0),
+			param("IsAbsolute", "switch", 0), param("Resolve", "switch", 0)}, Run: splitPath},
+		{Name: "Resolve-Path", Params: []Param{path, lit, param("Relative", "switch", 0)}, Run: resolvePath},
+		{Name: "Convert-Path", Params: []Param{path, lit}, Run: func(c *Call) error {
+			return c.eachPlace(true, func(p place) error { return c.out.put(p.path) })
+		}},
+		{Name: "New-Item", Params: []Param{byName(param("Path", "string[]", 1)), byName(param("Name", "string", 0)), param("ItemType", "string", 0, "Type"), piped(param("Value", "", 0, "Target")), param("Force", "switch", 0), refused("Credential")}, Run: newItem},
+		{Name: "mkdir", Class: "-", Params: []Param{byName(param("Path", "string[]", 1)), byName(param("Name", "string", 0)), param("Force", "switch", 0), param("Value", "", 0)}, Run: func(c *Call) error {
+			c.bound["itemtype"] = "Directory"
+			return newItem(c)
+		}},
+		{Name: "Get-Item", Params: with(path, lit), Run: getItem},
+		{Name: "Set-Item", Params: []Param{path, lit, param("Value", "", 2), param("Force", "switch", 0), param("PassThru", "switch", 0)}, Run: setItem},
+		{Name: "Clear-Item", Params: []Param{path, lit, param("Force", "switch", 0)}, Run: func(c *Call) error { c.bound["value"] = nil; return setItem(c) }},
+		{Name: "Remove-Item", Params: with(path, lit, param("Recurse", "switch", 0)), Run: removeItem},
+		{Name: "Copy-Item", Params: with(path, lit, byName(param("Destination", "string", 2)), param("Recurse", "switch", 0), param("Container", "switch", 0), param("PassThru", "switch", 0), refused("ToSession"), refused("FromSession")), Run: copyItem},
+		{Name: "Move-Item", Params: with(path, lit, byName(param("Destination", "string", 2)), param("PassThru", "switch", 0)), Run: moveItem},
+		{Name: "Rename-Item", Params: []Param{piped(byName(param("Path", "string", 1))), byName(param("LiteralPath", "string", 0, "PSPath")), needed(byName(param("NewName", "string", 2))), param("Force", "switch", 0), param("PassThru", "switch", 0)}, Run: renameItem},
+		{Name: "Get-ChildItem", Params: []Param{path, lit, param("Filter", "string", 2), param("Include", "string[]", 0), param("Exclude", "string[]", 0), param("Recurse", "switch", 0, "s"), param("Depth", "int", 0), param("Force", "switch", 0),
+			param("Name", "switch", 0), param("File", "switch", 0, "af"), param("Directory", "switch", 0, "ad", "d"), param("Hidden", "switch", 0, "ah", "h"), param("ReadOnly", "switch", 0, "ar"), param("System", "switch", 0, "as"), refused("Attributes")}, Run: getChildItem},
+		{Name: "Get-ItemProperty", Params: append([]Param{path, lit, param("Name", "string[]", 2, "PSProperty")}, prop...), Run: getItemProperty},
+		{Name: "Get-ItemPropertyValue", Params: append([]Param{path, lit, param("Name", "string[]", 2, "PSProperty")}, prop...), Run: getItemProperty},
+		{Name: "Set-ItemProperty", Params: append([]Param{path, lit, byName(param("Name", "string", 2, "PSProperty")), byName(param("Value", "", 3)), param("Type", "string", 0, "PropertyType"), param("PassThru", "switch", 0), refused("InputObject")}, prop...), Run: setItemProperty},
+		{Name: "New-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string", 2, "PSProperty"))), byName(param("Value", "", 0)), param("PropertyType", "string", 0, "Type")}, prop...), Run: setItemProperty},
+		{Name: "Remove-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string[]", 2, "PSProperty")))}, prop...), Run: removeItemProperty},
+		{Name: "Get-Location", Params: []Param{refused("Stack"), refused("PSDrive"), refused("PSProvider")}, Run: func(c *Call) error { return c.out.put(c.sh.pathInfo()) }},
+		{Name: "Set-Location", Params: []Param{path, lit, param("PassThru", "switch", 0), refused("StackName")}, Run: func(c *Call) error {
+			p := c.Str("Path")
+			if c.Has("LiteralPath") {
+				p = c.Str("LiteralPath")
+			}
+			if p == "" {
+				p = "~"
+			}
+			if err := c.sh.goTo(p); err != nil {
+				return err
+			}
+			if c.On("PassThru") {
+				return c.out.put(c.sh.pathInfo())
+			}
+			return nil
+		}},
+		{Name: "Push-Location", Params: []Param{path, lit, param("PassThru", "switch", 0), refused("StackName")}, Run: func(c *Call) error {
+			s := c.sh
+			old := location{s.loc.drive, s.loc.path}
+			if old.drive == "" {
+				old.path = s.dir
+			}
+			p := c.Str("Path")
+			if c.Has("LiteralPath") {
+				p = c.Str("LiteralPath")
+			}
+			if p != "" {
+				if err := s.goTo(p); err != nil {
+					return err
+				}
+			}
+			s.stack = append(s.stack, old)
+			return nil
+		}},
+		{Name: "Pop-Location", Params: []Param{param("PassThru", "switch", 0), refused("StackName")}, Run: func(c *Call) error {
+			s := c.sh
+			if n := len(s.stack); n > 0 {
+				l := s.stack[n-1]
+				s.stack = s.stack[:n-1]
+				s.loc = l
+				if l.drive == "" {
+					s.dir = l.path
+				}
+			}
+			return nil
+		}},
+		{Name: "New-TemporaryFile", Class: "-", Run: func(c *Call) error {
+			v, err := allTypes["system.io.path"].funcs["gettempfilename"](c.sh, nil)
+			if err != nil {
+				return err
+			}
+			i, err := c.sh.m.Stat(v.(string))
+			if err != nil {
+				return err
+			}
+			return c.out.put(c.sh.fileObject(v.(string), i))
+		}},
+		{Name: "Get-PSDrive", Params: []Param{param("Name", "string[]", 1), param("PSProvider", "string[]", 0), refused("Scope")}, Run: getDrive},
+	}
+}
+
+func (s *shell) goTo(p string) error {
+	places, err := s.glob(p, false)
+	if err != nil {
+		return err
+	}
+	if len(places) != 1 {
+		return NotFound(p)
+	}
+	pl := places[0]
+	found, dir, err := s.statPlace(pl)
+	if err != nil {
+		return err
+	}
+	if !found || !dir {
+		return NotFound(pl.show())
+	}
+	if pl.prov != nil {
+		s.loc = location{pl.drive, pl.path}
+		return nil
+	}
+	s.loc, s.dir = location{}, pl.path
+	return nil
+}
+
+func testPath(c *Call) error {
+	s := c.sh
+	paths, literal := c.Strs("Path"), false
+	if c.Has("LiteralPath") {
+		paths, literal = c.Strs("LiteralPath"), true
+	}
+	if paths == nil {
+		return &Error{ID: "ParameterArgumentValidationErrorNullNotAllowed", Category: "InvalidData", Message: "Cannot bind argument to parameter 'Path' because it is null.", Exception: "System.Management.Automation.ParameterBindingException"}
+	}
+	if c.Has("Filter") || c.Has("Include") || c.Has("Exclude") {
+		return s.refuse("Test-Path with a filter")
+	}
+	kind := strings.ToLower(c.Str("PathType"))
+	for _, p := range paths {
+		if strings.TrimSpace(p) == "" || c.On("IsValid") {
+			if p == "" && !c.On("IsValid") {
+				return &Error{ID: "ParameterArgumentValidationErrorEmptyStringNotAllowed", Category: "InvalidData", Message: "Cannot bind argument to parameter 'Path' because it is an empty string.", Exception: "System.Management.Automation.ParameterBindingException"}
+			}
+			if c.On("IsValid") {
+				return s.refuse("Test-Path -IsValid")
+			}
+		}
+		places, err := s.glob(p, literal)
+		var e *Error
+		if err != nil && !(errors.As(err, &e) && e.ID == "DriveNotFound") {
+			return err
+		}
+		hit := false
+		for _, pl := range places {
+			found, dir, err := s.statPlace(pl)
+			if err != nil {
+				if s.passes(err) {
+					return err
+				}
+				continue
+			}
+			ok := found
+			switch kind {
+			case "leaf":
+				ok = found && !dir
+			case "container":
+				ok = found && dir
+			case "", "any":
+			default:
+				return &Error{ID: "CannotConvertArgumentNoMessage", Category: "InvalidArgument", Message: "Cannot bind parameter 'PathType': '" + kind + "' is none of Any, Container, Leaf."}
+			}
+			hit = hit || ok
+		}
+		if err := c.out.put(hit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func joinPath(c *Call) error {
+	s := c.sh
+	for _, p := range c.Strs("Path") {
+		r := s.join(p, c.Str("ChildPath"))
+		if c.Str("ChildPath") == "" {
+			r = strings.TrimRight(r, s.sep()) + s.sep()
+		}
+		if drive, _ := driveOf(p); drive != "" && !s.core {
+			if _, err := s.place(p); err != nil {
+				if err := c.Error(err); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if c.On("Resolve") {
+			places, err := s.glob(r, false)
+			if err != nil {
+				return err
+			}
+			for _, pl := range places {
+				if found, _, err := s.statPlace(pl); err != nil || !found {
+					if err := c.Error(NotFound(pl.show())); err != nil {
+						return err
+					}
+					continue
+				}
+				if err := c.out.put(pl.show()); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := c.out.put(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func splitPath(c *Call) error {
+	s := c.sh
+	paths := c.Strs("Path")
+	if c.Has("LiteralPath") {
+		paths = c.Strs("LiteralPath")
+	}
+	if c.On("Resolve") {
+		return s.refuse("Split-Path -Resolve")
+	}
+	for _, p := range paths {
+		var r any
+		switch {
+		case c.On("Leaf"):
+			r = s.leaf(p)
+		case c.On("IsAbsolute"):
+			d, _ := driveOf(p)
+			r = d != "" || s.core && strings.HasPrefix(p, "/")
+		case c.On("Qualifier"):
+			d, _ := driveOf(p)
+			if d == "" {
+				if err := c.Error(&Error{ID: "ParsePathFormatError", Category: "InvalidArgument", Message: "Cannot parse path because path '" + p + "' does not have a qualifier specified."}); err != nil {
+					return err
+				}
+				continue
+			}
+			r = d + ":"
+		case c.On("NoQualifier"):
+			_, rest := driveOf(p)
+			r = rest
+		default:
+			if !s.core {
+				p = strings.ReplaceAll(p, "/", `\`)
+			}
+			r = s.parentPath(p)
+		}
+		if err := c.out.put(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resolvePath(c *Call) error {
+	s := c.sh
+	return c.eachPlace(true, func(p place) error {
+		if c.On("Relative") {
+			if p.prov != nil || !strings.HasPrefix(foldKey(p.path), foldKey(s.dir)) {
+				return s.refuse("Resolve-Path -Relative of %s", p.show())
+			}
+			return c.out.put("." + s.sep() + strings.TrimLeft(p.path[len(s.dir):], s.sep()))
+		}
+		show := p.show()
+		o := NewObject("System.Management.Automation.PathInfo").Set("Path", show).Set("ProviderPath", p.path)
+		o.Show = []string{"Path"}
+		o.Text = func() string { return show }
+		return c.out.put(o)
+	})
+}
+
+func newItem(c *Call) error {
+	s := c.sh
+	paths := c.Strs("Path")
+	if name := c.Str("Name"); name != "" {
+		if paths == nil {
+			paths = []string{"."}
+		}
+		for i, p := range paths {
+			paths[i] = s.join(p, name)
+			if d, _ := driveOf(p); d != "" && len(d) > 1 {
+				paths[i] = strings.TrimRight(p, `\`) + `\` + name
+			}
+		}
+	}
+	if paths == nil {
+		return &Error{ID: "MissingMandatoryParameter", Category: "InvalidArgument", Message: "Cannot process command because of one or more missing mandatory parameters: Path.", Exception: "System.Management.Automation.ParameterBindingException"}
+	}
+	v := bare(c.Value("Value"))
+	for _, p := range paths {
+		pl, err := s.place(p)
+		if err != nil {
+			return err
+		}
+		var out any
+		if pl.prov != nil {
+			out, err = pl.prov.New(pl.path, c.Str("ItemType"), v, c.On("Force"))
+			if errors.Is(err, fs.ErrExist) {
+				err = &Error{ID: "System.IO.IOException", Exception: "System.IO.IOException", Category: "ResourceExists", Message: "A key in this path already exists.", Target: pl.show()}
+			} else if errors.Is(err, fs.ErrNotExist) {
+				err = NotFound(pl.show())
+			}
+		} else {
+			out, err = newFileItem(c, pl.path, v)
+		}
+		if err != nil {
+			if s.passes(err) {
+				return err
+			}
+			if err := c.Error(err); err != nil {
+				return err
+			}
+			continue
+		}
+		if out != nil {
+			if err := c.out.put(out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func newFileItem(c *Call, path string, v any) (any, error) {
+	s := c.sh
+	old, err := s.m.Stat(path)
+	exists := err == nil
+	switch strings.ToLower(c.Str("ItemType")) {
+	case "directory", "container":
+		if exists && (!c.On("Force") || !old.IsDir()) {
+			return nil, &Error{ID: "DirectoryExist", Category: "ResourceExists", Exception: "System.IO.IOException", Message: "An item with the specified name " + path + " already exists.", Target: path}
+		}
+		if err := s.m.MakeDir(path); err != nil {
+			return nil, c.fileError(err, path, "CreateDirectoryIOError")
+		}
+	case "file", "":
+		if exists && old.IsDir() {
+			return nil, &Error{ID: "NewItemUnauthorizedAccessError", Category: "PermissionDenied", Exception: "System.UnauthorizedAccessException", Message: "Access to the path '" + path + "' is denied.", Target: path}
+		}
+		if exists && !c.On("Force") {
+			return nil, &Error{ID: "NewItemIOError", Category: "WriteError", Exception: "System.IO.IOException", Message: "The file '" + path + "' already exists.", Target: path}
+		}
+		if c.On("Force") {
+			if err := s.m.MakeDir(s.parentPath(path)); err != nil {
+				return nil, c.fileError(err, path, "NewItemIOError")
+			}
+		}
+		var data []byte
+		if v != nil {
+			data = []byte(s.text(v))
+		}
+		if err := s.writeAll(path, Create, data); err != nil {
+			e := asError(s.fileFault(err, path))
+			id := "NewItemIOError"
+			if e.Exception == "System.UnauthorizedAccessException" {
+				id = "NewItemUnauthorizedAccessError"
+			}
+			return nil, &Error{ID: id, Category: "WriteError", Exception: e.Exception, Message: e.Message, Target: path}
+		}
+	default:
+		return nil, s.refuse("New-Item -ItemType %s", c.Str("ItemType"))
+	}
+	i, err := s.m.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return s.fileObject(path, i), nil
+}
+
+// kept applies -Include and -Exclude to a name.
+func (c *Call) kept(name string) bool {
+	if in := c.Strs("Include"); in != nil {
+		hit := false
+		for _, p := range in {
+			hit = hit || c.sh.like(name, p, false)
+		}
+		if !hit {
+			return false
+		}
+	}
+	for _, p := range c.Strs("Exclude") {
+		if c.sh.like(name, p, false) {
+			return false
+		}
+	}
+	return !c.Has("Filter") || c.sh.like(name, c.Str("Filter"), false)
+}
+
+func getItem(c *Call) error {
+	s := c.sh
+	return c.eachPlace(true, func(p place) error {
+		if p.prov != nil {
+			v, err := p.prov.Item(p.path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return NotFound(p.show())
+			}
+			if err != nil {
+				return err
+			}
+			return c.out.put(wrap(v))
+		}
+		i, err := s.m.Stat(p.path)
+		if err != nil {
+			return c.fileError(err, p.path, "")
+		}
+		if i.Attributes&Hidden != 0 && !c.On("Force") {
+			return &Error{ID: "ItemNotFound", Category: "ObjectNotFound", Exception: "System.IO.IOException", Message: "Could not find item " + p.path + ".", Target: p.path}
+		}
+		if !c.kept(s.leaf(p.path)) {
+			return nil
+		}
+		return c.out.put(s.fileObject(p.path, i))
+	})
+}
+
+func setItem(c *Call) error {
+	return c.eachPlace(false, func(p place) error {
+		set, ok := p.prov.(itemSetter)
+		if !ok {
+			return c.sh.refuse("Set-Item of %s", p.show())
+		}
+		return set.SetItem(p.path, bare(c.Value("Value")))
+	})
+}
+
+func removeItem(c *Call) error {
+	s := c.sh
+	return c.eachPlace(true, func(p place) error {
+		if p.prov != nil {
+			found, dir, err := p.prov.Stat(p.path)
+			if err != nil {
+				return err
+			}
+			if found && dir && !c.On("Recurse") {
+				if ch, err := p.prov.Children(p.path); err == nil && len(ch) > 0 {
+					return s.refuse("the question whether to remove %s with all in it (-Recurse answers it)", p.show())
+				}
+			}
+			if err := p.prov.Remove(p.path, c.On("Recurse")); err != nil {
+				if errors.Is(err, fs.ErrNotExist) {
+					return NotFound(p.show())
+				}
+				if errors.Is(err, fs.ErrPermission) {
+					return &Error{ID: "VariableNotRemovable", Category: "WriteError", Message: "Cannot remove " + p.show() + " because it is constant or read-only.", Exception: "System.Management.Automation.SessionStateUnauthorizedAccessException"}
+				}
+				return err
+			}
+			return nil
+		}
+		i, err := s.m.Stat(p.path)
+		if err != nil {
+			return c.fileError(err, p.path, "RemoveFileSystemItemIOError")
+		}
+		if !c.kept(i.Name) {
+			return nil
+		}
+		if strings.EqualFold(strings.TrimRight(p.path, s.sep()), strings.TrimRight(s.dir, s.sep())) {
+			return &Error{ID: "InvalidOperation", Category: "InvalidOperation", Message: "Cannot remove the item at '" + p.path + "' because it is in use.", Exception: "System.Management.Automation.PSInvalidOperationException"}
+		}
+		if i.IsDir() {
+			if !c.On("Recurse") {
+				if l, err := s.m.List(p.path); err == nil && len(l) > 0 {
+					return s.refuse("the question whether to remove %s with all in it (-Recurse answers it)", p.path)
+				}
+			}
+			return c.fileErrorNil(s.removeTree(p.path, c.On("Force")), p.path, "RemoveFileSystemItemIOError")
+		}
+		if i.Attributes&(ReadOnly|Hidden|SystemBit) != 0 && !c.On("Force") {
+			return &Error{ID: "RemoveFileSystemItemUnAuthorizedAccess", Category: "PermissionDenied", Exception: "System.IO.IOException", Target: p.path,
+				Message: "Cannot remove item " + p.path + ": You do not have sufficient access rights to perform this operation."}
+		}
+		return c.fileErrorNil(s.m.Remove(p.path), p.path, "RemoveFileSystemItemIOError")
+	})
+}
+
+func (c *Call) fileErrorNil(err error, path, id string) error {
+	if err == nil {
+		return nil
+	}
+	return c.fileError(err, path, id)
+}
+
+// target is where an item goes: into a directory that is there, or to the name.
+func (c *Call) target(from string) (string, error) {
+	to, err := c.sh.filePath(c.Str("Destination"))
+	if err != nil {
+		return "", err
+	}
+	if i, err := c.sh.m.Stat(to); err == nil && i.IsDir() {
+		return c.sh.join(to, c.sh.leaf(from)), nil
+	}
+	return to, nil
+}
+
+func copyItem(c *Call) error {
+	s := c.sh
+	if !c.Has("Destination") {
+		c.bound["destination"] = "."
+	}
+	return c.eachPlace(true, func(p place) error {
+		if p.prov != nil {
+			return s.refuse("Copy-Item of %s", p.show())
+		}
+		i, err := s.m.Stat(p.path)
+		if err != nil {
+			return c.fileError(err, p.path, "CopyError")
+		}
+		if !c.kept(i.Name) {
+			return nil
+		}
+		to, err := c.target(p.path)
+		if err != nil {
+			return err
+		}
+		if i.IsDir() {
+			if strings.HasPrefix(foldKey(to)+s.sep(), foldKey(p.path)+s.sep()) {
+				return &Error{ID: "CopyError", Category: "WriteError", Exception: "System.IO.IOException", Message: "Cannot copy the directory '" + p.path + "' into itself.", Target: p.path}
+			}
+			err = s.copyTree(p.path, to, c.On("Recurse"), c.On("Force"))
+		} else {
+			if strings.EqualFold(to, p.path) {
+				return &Error{ID: "CopyError", Category: "WriteError", Exception: "System.IO.IOException", Message: "Cannot overwrite the item " + p.path + " with itself.", Target: p.path}
+			}
+			if c.On("Force") {
+				s.makeWritable(to)
+			}
+			err = s.copyFile(p.path, to, true)
+		}
+		if err != nil {
+			return c.fileError(err, p.path, "CopyError")
+		}
+		if c.On("PassThru") {
+			n, err := s.m.Stat(to)
+			if err != nil {
+				return err
+			}
+			return c.out.put(s.fileObject(to, n))
+		}
+		return nil
+	})
+}
+
+// makeWritable takes the read-only mark off a file; what follows says whether
+// that helped.
+func (s *shell) makeWritable(path string) {
+	if i, err := s.m.Stat(path); err == nil && i.Attributes&ReadOnly != 0 {
+		_ = s.m.SetAttributes(path, i.Attributes&^ReadOnly)
+	}
+}
+
+func (s *shell) copyTree(from, to string, deep, force bool) error {
+	if err := s.m.MakeDir(to); err != nil || !deep {
+		return err
+	}
+	l, err := s.m.List(from)
+	if err != nil {
+		return err
+	}
+	for _, i := range l {
+		a, b := s.join(from, i.Name), s.join(to, i.Name)
+		if i.IsDir() {
+			err = s.copyTree(a, b, true, force)
+		} else {
+			if force {
+				s.makeWritable(b)
+			}
+			err = s.copyFile(a, b, true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func moveItem(c *Call) error {
+	s := c.sh
+	if !c.Has("Destination") {
+		c.bound["destination"] = "."
+	}
+	return c.eachPlace(true, func(p place) error {
+		if p.prov != nil {
+			return s.refuse("Move-Item of %s", p.show())
+		}
+		to, err := c.target(p.path)
+		if err != nil {
+			return err
+		}
+		i, err := s.m.Stat(p.path)
+		if err != nil {
+			return c.fileError(err, p.path, "MoveFileInfoItemIOError")
+		}
+		if !c.kept(i.Name) {
+			return nil
+		}
+		if old, err := s.m.Stat(to); err == nil && c.On("Force") && !old.IsDir() && !strings.EqualFold(to, p.path) {
+			if err := s.m.Remove(to); err != nil {
+				return c.fileError(err, to, "MoveFileInfoItemIOError")
+			}
+		}
+		return c.moved(p.path, to, "MoveFileInfoItemIOError")
+	})
+}
+
+func (c *Call) moved(from, to, id string) error {
+	s := c.sh
+	if err := s.m.Rename(from, to); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return &Error{ID: id, Category: "WriteError", Exception: "System.IO.IOException", Message: "Cannot create a file when that file already exists.", Target: from}
+		}
+		return c.fileError(err, from, id)
+	}
+	if c.On("PassThru") {
+		i, err := s.m.Stat(to)
+		if err != nil {
+			return err
+		}
+		return c.out.put(s.fileObject(to, i))
+	}
+	return nil
+}
+
+func renameItem(c *Call) error {
+	s := c.sh
+	for k := range map[string]bool{"path": true, "literalpath": true} {
+		if v, ok := c.bound[k]; ok {
+			c.bound[k] = &Array{Elem: []any{v}}
+		}
+	}
+	name := c.Str("NewName")
+	return c.eachPlace(true, func(p place) error {
+		if p.prov != nil {
+			return s.refuse("Rename-Item of %s", p.show())
+		}
+		to := s.join(s.parentPath(p.path), name)
+		if s.hasSeparator(name) {
+			full, err := s.filePath(name)
+			if err != nil {
+				return err
+			}
+			if !strings.EqualFold(s.parentPath(full), s.parentPath(p.path)) {
+				return &Error{ID: "Argument", Category: "InvalidArgument", Exception: "System.Management.Automation.PSArgumentException", Message: "Cannot rename the specified target, because it represents a path or device name."}
+			}
+			to = full
+		}
+		return c.moved(p.path, to, "RenameItemIOError")
+	})
+}
+
+func getChildItem(c *Call) error {
+	s := c.sh
+	if !c.Has("Path") && !c.Has("LiteralPath") {
+		c.bound["path"] = &Array{Elem: []any{"."}}
+		if s.loc.drive != "" {
+			c.bound["path"] = &Array{Elem: []any{s.loc.drive + `:\` + s.loc.path}}
+		}
+	}
+	wild := false
+	for _, p := range c.Strs("Path") {
+		wild = wild || hasWildcard(p)
+	}
+	return c.eachPlace(true, func(p place) error {
+		if p.prov != nil {
+			return c.listProvider(p, wild)
+		}
+		i, err := s.m.Stat(p.path)
+		if err != nil {
+			return c.fileError(err, p.path, "")
+		}
+		if !i.IsDir() || wild && !c.On("Recurse") && s.isMatch(c, p) {
+			if i.Attributes&Hidden != 0 && !c.On("Force") && !c.On("Hidden") {
+				return nil
+			}
+			return c.putChild(p.path, i, "")
+		}
+		depth := -1
+		if c.Has("Depth") {
+			depth = c.Int("Depth")
+		} else if !c.On("Recurse") {
+			depth = 0
+		}
+		return c.listDir(p.path, "", depth)
+	})
+}
+
+// isMatch tells what a pattern has found itself from what lies in it: `dir x*`
+// shows the directories that match, unless there is only one of them.
+func (s *shell) isMatch(c *Call, p place) bool {
+	for _, q := range c.Strs("Path") {
+		if places, err := s.glob(q, false); err == nil && hasWildcard(s.leaf(q)) {
+			for _, x := range places {
+				if x.path == p.path {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (c *Call) listDir(dir, under string, depth int) error {
+	s := c.sh
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	l, err := s.m.List(dir)
+	if err != nil {
+		return c.Error(c.fileError(err, dir, "DirIOError"))
+	}
+	for _, dirs := range []bool{true, false} {
+		for _, i := range l {
+			if i.IsDir() != dirs {
+				continue
+			}
+			if (i.Attributes&(Hidden|SystemBit) == 0 || c.On("Force") || c.On("Hidden") || c.On("System")) && c.kept(i.Name) {
+				if c.Has("Include") && depth == 0 && !c.On("Recurse") {
+					continue // -Include asks for a pattern in the path
+				}
+				if err := c.putChild(s.join(dir, i.Name), i, under); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if depth == 0 {
+		return nil
+	}
+	for _, i := range l {
+		if i.IsDir() && (i.Attributes&Hidden == 0 || c.On("Force")) {
+			if err := c.listDir(s.join(dir, i.Name), under+i.Name+s.sep(), depth-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Call) putChild(path string, i FileInfo, under string) error {
+	switch {
+	case c.On("File") && i.IsDir(), c.On("Directory") && !i.IsDir(), c.On("Hidden") && i.Attributes&Hidden == 0,
+		c.On("ReadOnly") && i.Attributes&ReadOnly == 0, c.On("System") && i.Attributes&SystemBit == 0:
+		return nil
+	case c.On("Name"):
+		return c.out.put(under + i.Name)
+	}
+	return c.out.put(c.sh.fileObject(path, i))
+}
+
+func (c *Call) listProvider(p place, wild bool) error {
+	_, dir, err := p.prov.Stat(p.path)
+	if err != nil {
+		return err
+	}
+	if !dir || wild {
+		v, err := p.prov.Item(p.path)
+		if err != nil {
+			return err
+		}
+		return c.out.put(wrap(v))
+	}
+	l, err := p.prov.Children(p.path)
+	if err != nil {
+		return err
+	}
+	for _, x := range l {
+		if c.kept(x.Name) {
+			var v any = wrap(x.Item)
+			if c.On("Name") {
+				v = x.Name
+			}
+			if err := c.out.put(v); err != nil {
+				return err
+			}
+		}
+		if c.On("Recurse") && x.Container {
+			if err := c.listProvider(c.sh.child(p, x.Name), false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func getItemProperty(c *Call) error {
+	s := c.sh
+	names := c.Strs("Name")
+	return c.eachPlace(true, func(p place) error {
+		var v any
+		if p.prov == nil {
+			i, err := s.m.Stat(p.path)
+			if err != nil {
+				return c.fileError(err, p.path, "")
+			}
+			v = s.fileObject(p.path, i)
+		} else {
+			props, err := p.prov.Properties(p.path)
+			if err != nil {
+				if errors.Is(err, fs.ErrNotExist) {
+					return NotFound(p.show())
+				}
+				return err
+			}
+			o := &Object{}
+			for _, x := range props {
+				o.Set(x.Name, wrap(x.Value))
+			}
+			v = o
+		}
+		for _, n := range names {
+			if hasWildcard(n) {
+				continue
+			}
+			if _, ok, err := s.get(v, n); err != nil || !ok {
+				return &Error{ID: "System.Management.Automation.PSArgumentException", Exception: "System.Management.Automation.PSArgumentException", Category: "InvalidArgument", Target: n,
+					Message: "Property " + n + " does not exist at path " + p.show() + "."}
+			}
+		}
+		if c.def.Name == "Get-ItemPropertyValue" {
+			for _, n := range names {
+				x, _, err := s.get(v, n)
+				if err != nil {
+					return err
+				}
+				if err := c.out.put(x); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		o, isObject := v.(*Object)
+		if !isObject && names == nil {
+			return c.out.put(v)
+		}
+		if names != nil {
+			o2 := &Object{}
+			for _, n := range names {
+				for _, m := range s.expandNames(v, n) {
+					x, _, err := s.get(v, m)
+					if err != nil {
+						return err
+					}
+					o2.Set(s.properName(v, m), x)
+				}
+			}
+			o = o2
+		}
+		o.Set("PSPath", p.show()).Set("PSChildName", s.leaf(p.path))
+		if p.prov != nil {
+			o.Set("PSDrive", p.drive)
+		}
+		return c.out.put(o)
+	})
+}
+
+func setItemProperty(c *Call) error {
+	s := c.sh
+	fresh := c.def.Name == "New-ItemProperty"
+	kind := c.Str("PropertyType")
+	if !fresh {
+		kind = c.Str("Type")
+	}
+	name, v := c.Str("Name"), bare(c.Value("Value"))
+	return c.eachPlace(true, func(p place) error {
+		if p.prov == nil {
+			if fresh {
+				return s.refuse("New-ItemProperty of a file")
+			}
+			i, err := s.m.Stat(p.path)
+			if err != nil {
+				return c.fileError(err, p.path, "")
+			}
+			return s.setMember(s.fileObject(p.path, i), name, v)
+		}
+		if fresh && !c.On("Force") {
+			props, err := p.prov.Properties(p.path)
+			if err != nil {
+				return err
+			}
+			for _, x := range props {
+				if strings.EqualFold(x.Name, name) {
+					return &Error{ID: "System.IO.IOException", Exception: "System.IO.IOException", Category: "WriteError", Message: "The property already exists.", Target: p.show()}
+				}
+			}
+		}
+		if err := p.prov.SetProperty(p.path, Property{Name: name, Value: v, Kind: kind}); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return NotFound(p.show())
+			}
+			return err
+		}
+		if fresh || c.On("PassThru") {
+			props, err := p.prov.Properties(p.path)
+			if err != nil {
+				return err
+			}
+			o := &Object{}
+			for _, x := range props {
+				if strings.EqualFold(x.Name, name) {
+					o.Set(x.Name, wrap(x.Value))
+				}
+			}
+			return c.out.put(o.Set("PSPath", p.show()).Set("PSChildName", s.leaf(p.path)))
+		}
+		return nil
+	})
+}
+
+func removeItemProperty(c *Call) error {
+	return c.eachPlace(true, func(p place) error {
+		if p.prov == nil {
+			return c.sh.refuse("Remove-ItemProperty of a file")
+		}
+		for _, n := range c.Strs("Name") {
+			if err := p.prov.RemoveProperty(p.path, n); err != nil {
+				if errors.Is(err, fs.ErrNotExist) {
+					return &Error{ID: "System.Management.Automation.PSArgumentException", Exception: "System.Management.Automation.PSArgumentException", Category: "InvalidArgument", Target: n,
+						Message: "Property " + n + " does not exist at path " + p.show() + "."}
+				}
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func getDrive(c *Call) error {
+	s := c.sh
+	show := func(name, provider, root string) error {
+		if want := c.Strs("Name"); want != nil {
+			hit := false
+			for _, w := range want {
+				hit = hit || s.like(name, w, false)
+			}
+			if !hit {
+				return nil
+			}
+		}
+		if want := c.Strs("PSProvider"); want != nil && !strings.EqualFold(want[0], provider) {
+			return nil
+		}
+		o := NewObject("System.Management.Automation.PSDriveInfo").Set("Name", name).Set("Provider", provider).Set("Root", root)
+		o.Show = []string{"Name", "Provider", "Root"}
+		o.Text = func() string { return name }
+		return c.out.put(o)
+	}
+	for _, r := range s.m.Roots() {
+		if err := show(strings.TrimRight(r, `:\/`), "FileSystem", r); err != nil {
+			return err
+		}
+	}
+	for _, n := range []string{"Alias", "Env", "Function", "Variable"} {
+		if err := show(n, n, ""); err != nil {
+			return err
+		}
+	}
+	for _, n := range []string{"HKCU", "HKLM"} {
+		if _, ok := s.o.Drives[n]; ok {
+			if err := show(n, "Registry", n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,705 @@
+package posh
+
+import (
+	"strings"
+)
+
+// void is what a method without a result gives: nothing goes down the pipeline.
+type void struct{}
+
+// eval gives the value of an expression; never void inside of another one.
+func (s *shell) eval(e expr) (any, error) {
+	switch e := e.(type) {
+	case *constExpr:
+		return e.v, nil
+	case *varExpr:
+		return s.readVar(e)
+	case *stringExpr:
+		return s.expand(e)
+	case *binaryExpr:
+		return s.binary(e)
+	case *unaryExpr:
+		return s.unary(e)
+	case *memberExpr:
+		return s.member(e)
+	case *indexExpr:
+		return s.index(e)
+	case *parenExpr:
+		return s.paren(e)
+	case *subExpr:
+		return s.block(e.body)
+	case *arrayExpr:
+		out, err := s.outputs(func(p *port) error { return s.run(e.body, p) })
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == 1 && len(e.body) == 1 { // @( ) of one array is that array
+			if a, ok := out[0].(*Array); ok {
+				return a, nil
+			}
+		}
+		return &Array{Elem: out}, nil
+	case *listExpr:
+		a := &Array{Elem: make([]any, len(e.items))}
+		for i, x := range e.items {
+			v, err := s.plain(x)
+			if err != nil {
+				return nil, err
+			}
+			a.Elem[i] = v
+		}
+		return a, nil
+	case *hashExpr:
+		return s.hash(e)
+	case *blockExpr:
+		return &Block{ast: e.body}, nil
+	case *castExpr:
+		return s.castValue(e)
+	case *typeExpr:
+		return s.resolve(e.typ)
+	case *stepExpr:
+		return s.increment(e)
+	}
+	return nil, s.refuse("this expression")
+}
+
+// plain is eval with nothing instead of void.
+func (s *shell) plain(e expr) (any, error) {
+	v, err := s.eval(e)
+	if _, none := v.(void); none {
+		v = nil
+	}
+	return v, err
+}
+
+func (s *shell) expand(e *stringExpr) (any, error) {
+	var b strings.Builder
+	for _, p := range e.parts {
+		if c, ok := p.(*constExpr); ok {
+			b.WriteString(c.v.(string))
+			continue
+		}
+		v, err := s.plain(p)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString(s.text(v))
+		if b.Len() > maxText {
+			return nil, tooBig("a string")
+		}
+	}
+	return b.String(), nil
+}
+
+// block is the value of $( ).
+func (s *shell) block(body []stmt) (any, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	out, err := s.outputs(func(p *port) error { return s.run(body, p) })
+	return collect(out), err
+}
+
+// paren is the value of ( ): also of an assignment or a step inside of it.
+func (s *shell) paren(e *parenExpr) (any, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	switch st := e.body.(type) {
+	case *assignStmt:
+		if err := s.assignment(st); err != nil {
+			return nil, err
+		}
+		return s.eval(st.target)
+	case *pipeStmt:
+		if len(st.elems) == 1 && st.elems[0].e != nil && len(st.elems[0].redirs) == 0 {
+			if i, ok := st.elems[0].e.(*stepExpr); ok {
+				return s.step1(i)
+			}
+			return s.plain(st.elems[0].e)
+		}
+	}
+	return s.value(e.body)
+}
+
+func (s *shell) increment(e *stepExpr) (any, error) {
+	v, err := s.step1(e)
+	return v, err
+}
+
+// step1 does ++ and --, and gives the old value or the new one.
+func (s *shell) step1(e *stepExpr) (any, error) {
+	old, err := s.plain(e.x)
+	if err != nil {
+		return nil, err
+	}
+	if old == nil {
+		old = int32(0)
+	}
+	if !isNumber(old) {
+		return nil, &Error{ID: "OperatorRequiresNumber", Category: "InvalidOperation", Target: old,
+			Message: "The operator '" + map[int]string{1: "++", -1: "--"}[e.by] + "' works only on numbers. The operand is a '" + typeNameOf(old) + "'."}
+	}
+	v, err := s.arith("+", old, int32(e.by))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assignTo(e.x, v); err != nil {
+		return nil, err
+	}
+	if e.prefix {
+		return v, nil
+	}
+	return old, nil
+}
+
+func (s *shell) hash(e *hashExpr) (any, error) {
+	h := NewHash(e.ordered)
+	for i, k := range e.keys {
+		key, err := s.plain(k)
+		if err != nil {
+			return nil, err
+		}
+		if key == nil {
+			return nil, &Error{ID: "InvalidNullKey", Category: "InvalidArgument", Message: "A null key is not allowed in a hash literal."}
+		}
+		v, err := s.value(e.vals[i])
+		if err != nil {
+			return nil, err
+		}
+		if _, there := h.Get(key); there {
+			return nil, &Error{ID: "DuplicateKeyInHashLiteral", Category: "InvalidOperation", Message: "Duplicate keys '" + s.text(key) + "' are not allowed in hash literals."}
+		}
+		h.Set(key, v)
+	}
+	return h, nil
+}
+
+func (s *shell) castValue(e *castExpr) (any, error) {
+	if h, ok := e.x.(*hashExpr); ok && e.typ.elem == nil {
+		switch strings.ToLower(e.typ.name) {
+		case "pscustomobject", "system.management.automation.pscustomobject":
+			v, err := s.hash(&hashExpr{span: h.span, keys: h.keys, vals: h.vals, ordered: true})
+			if err != nil {
+				return nil, err
+			}
+			return s.castObject(v, &Type{name: customObject})
+		}
+	}
+	t, err := s.resolve(e.typ)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.plain(e.x)
+	if err != nil {
+		return nil, err
+	}
+	if t.name == "System.Void" {
+		return void{}, nil
+	}
+	if t.name == "System.Collections.Specialized.OrderedDictionary" {
+		return nil, &Error{ID: "OrderedAttributeOnlyOnHashLiteralNode", Message: "The ordered attribute can be specified only on a hash literal node."}
+	}
+	return s.castTo(v, t)
+}
+
+func (s *shell) unary(e *unaryExpr) (any, error) {
+	v, err := s.plain(e.x)
+	if err != nil {
+		return nil, err
+	}
+	switch e.op {
+	case "not":
+		return !truth(v), nil
+	case "-":
+		return negate(v)
+	case "+":
+		return toNumber(v, "System.Int32")
+	case "bnot":
+		n, err := toNumber(v, "System.Int32")
+		if err != nil {
+			return nil, err
+		}
+		switch x := n.(type) {
+		case int32:
+			return ^x, nil
+		case uint32:
+			return ^x, nil
+		case uint64:
+			return ^x, nil
+		}
+		i, err := toInt(n, "System.Int64", -1<<63, 1<<63)
+		return ^i, err
+	case "join":
+		return textWith(&Array{Elem: elements(v)}, ""), nil
+	case "split", "csplit":
+		var out []any
+		for _, x := range elements(v) {
+			parts, err := s.split(strings.TrimSpace(s.text(x)), nil, false)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, parts...)
+		}
+		return &Array{Elem: out, Type: "string"}, nil
+	}
+	return nil, s.refuse("the operator %s", e.op)
+}
+
+func (s *shell) binary(e *binaryExpr) (any, error) {
+	x, err := s.plain(e.x)
+	if err != nil {
+		return nil, err
+	}
+	switch e.op {
+	case "and":
+		if !truth(x) {
+			return false, nil
+		}
+		y, err := s.plain(e.y)
+		return truth(y), err
+	case "or":
+		if truth(x) {
+			return true, nil
+		}
+		y, err := s.plain(e.y)
+		return truth(y), err
+	}
+	y, err := s.plain(e.y)
+	if err != nil {
+		return nil, err
+	}
+	switch e.op {
+	case "+", "-", "*", "/", "%":
+		return s.arith(e.op, x, y)
+	case "xor":
+		return truth(x) != truth(y), nil
+	case "..":
+		return s.rangeOf(x, y)
+	case "f":
+		args := []any{y}
+		if l, ok := list(y); ok {
+			args = l
+		}
+		return s.format(s.text(x), args)
+	case "band", "bor", "bxor", "shl", "shr":
+		return s.bits(e.op, x, y)
+	case "join":
+		if _, ok := list(x); !ok {
+			return s.text(x), nil
+		}
+		return textWith(&Array{Elem: elements(x)}, s.text(y)), nil
+	case "is", "isnot":
+		t, err := s.typeArg(y)
+		if err != nil {
+			return nil, err
+		}
+		return isType(x, t) == (e.op == "is"), nil
+	case "as":
+		t, err := s.typeArg(y)
+		if err != nil {
+			return nil, err
+		}
+		v, err := s.castTo(x, t)
+		if err != nil && !s.passes(err) {
+			return nil, nil
+		}
+		return v, err
+	case "split":
+		args := []any{y}
+		if l, ok := list(y); ok {
+			args = l
+		}
+		var out []any
+		for _, t := range elements(x) {
+			parts, err := s.split(s.text(t), args, e.exact)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, parts...)
+		}
+		return &Array{Elem: out, Type: "string"}, nil
+	case "replace":
+		var pat, with any = y, nil
+		if l, ok := list(y); ok {
+			pat = nil
+			if len(l) > 0 {
+				pat = l[0]
+			}
+			if len(l) > 1 {
+				with = l[1]
+			}
+			if len(l) > 2 {
+				return nil, &Error{ID: "BadReplaceArgument", Category: "InvalidOperation", Message: "The -replace operator allows only two elements to follow it, not " + toText(int32(len(l))) + "."}
+			}
+		}
+		return s.each(x, func(v any) (any, error) { return s.replaceText(s.text(v), s.text(pat), with, e.exact) })
+	}
+	return s.compare(e, x, y)
+}
+
+func (s *shell) typeArg(v any) (*Type, error) {
+	if t, ok := v.(*Type); ok {
+		return t, nil
+	}
+	return s.resolve(&typeName{name: s.text(v)})
+}
+
+// each applies an operator to a value, or to all elements of a collection.
+func (s *shell) each(v any, f func(any) (any, error)) (any, error) {
+	l, ok := list(v)
+	if !ok {
+		return f(v)
+	}
+	out := make([]any, 0, len(l))
+	for _, x := range l {
+		y, err := f(x)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, y)
+	}
+	return &Array{Elem: out}, nil
+}
+
+func (s *shell) rangeOf(x, y any) (any, error) {
+	a, err := s.toInt32(x)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.toInt32(y)
+	if err != nil {
+		return nil, err
+	}
+	n := int64(b) - int64(a)
+	if n < 0 {
+		n = -n
+	}
+	if (n+1)*16 > maxText {
+		return nil, tooBig("a range")
+	}
+	out := make([]any, 0, n+1)
+	step := int32(1)
+	if b < a {
+		step = -1
+	}
+	for i := a; ; i += step {
+		out = append(out, i)
+		if i == b {
+			return &Array{Elem: out}, nil
+		}
+	}
+}
+
+func (s *shell) bits(op string, x, y any) (any, error) {
+	a, err := toNumber(x, "System.Int32")
+	if err != nil {
+		return nil, err
+	}
+	b, err := toNumber(y, "System.Int32")
+	if err != nil {
+		return nil, err
+	}
+	i, err := toInt(a, "System.Int64", -1<<63, 1<<63)
+	if err != nil {
+		return nil, err
+	}
+	j, err := toInt(b, "System.Int64", -1<<63, 1<<63)
+	if err != nil {
+		return nil, err
+	}
+	_, wide := a.(int64)
+	if op == "shl" || op == "shr" {
+		if !wide {
+			k := uint(j) & 31
+			if op == "shl" {
+				return int32(i) << k, nil
+			}
+			return int32(i) >> k, nil
+		}
+		k := uint(j) & 63
+		if op == "shl" {
+			return i << k, nil
+		}
+		return i >> k, nil
+	}
+	if _, ok := b.(int64); ok {
+		wide = true
+	}
+	switch op {
+	case "band":
+		i &= j
+	case "bor":
+		i |= j
+	case "bxor":
+		i ^= j
+	}
+	if ev, ok := x.(enumVal); ok {
+		return enumVal{ev.typ, i}, nil
+	}
+	if wide || i < -1<<31 || i >= 1<<31 {
+		return i, nil
+	}
+	return int32(i), nil
+}
+
+// compare does the operators that give a truth value, or filter a collection.
+func (s *shell) compare(e *binaryExpr, x, y any) (any, error) {
+	switch e.op {
+	case "contains", "notcontains":
+		return s.contains(x, y, e.exact) == (e.op == "contains"), nil
+	case "in", "notin":
+		return s.contains(y, x, e.exact) == (e.op == "in"), nil
+	}
+	l, filter := list(x)
+	if !filter {
+		return s.test(e, x, y)
+	}
+	out := &Array{}
+	for _, v := range l {
+		ok, err := s.test(e, v, y)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out.Elem = append(out.Elem, v)
+		}
+	}
+	return out, nil
+}
+
+func (s *shell) contains(all, x any, exact bool) bool {
+	for _, v := range elements(all) {
+		if s.equal(v, x, exact) {
+			return true
+		}
+	}
+	return all == nil && x == nil
+}
+
+func (s *shell) test(e *binaryExpr, x, y any) (bool, error) {
+	switch e.op {
+	case "eq":
+		return s.equal(x, y, e.exact), nil
+	case "ne":
+		return !s.equal(x, y, e.exact), nil
+	case "like", "notlike":
+		return s.like(s.text(x), s.text(y), e.exact) == (e.op == "like"), nil
+	case "match", "notmatch":
+		if p, ok := y.(*regex); ok {
+			y = p.text
+		}
+		ok, err := s.match(s.text(x), s.text(y), e.exact)
+		return ok == (e.op == "match"), err
+	}
+	c, err := s.order(x, y, e.exact)
+	if err != nil {
+		return false, err
+	}
+	switch e.op {
+	case "lt":
+		return c < 0, nil
+	case "le":
+		return c <= 0, nil
+	case "gt":
+		return c > 0, nil
+	case "ge":
+		return c >= 0, nil
+	}
+	return false, s.refuse("the operator -%s", e.op)
+}
+
+func (s *shell) index(e *indexExpr) (any, error) {
+	x, err := s.plain(e.x)
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.plain(e.i)
+	if err != nil {
+		return nil, err
+	}
+	return s.indexOf(x, i)
+}
+
+func (s *shell) indexOf(x, i any) (any, error) {
+	if x == nil {
+		return nil, &Error{ID: "NullArray", Category: "InvalidOperation", Message: "Cannot index into a null array."}
+	}
+	if h, ok := x.(*Hash); ok {
+		if n, isInt := i.(int32); isInt && h.Ordered {
+			if v := h.Values(); int(n) < len(v) && n >= 0 {
+				return v[n], nil
+			}
+			return nil, nil
+		}
+		if keys, ok := list(i); ok {
+			out := &Array{}
+			for _, k := range keys {
+				v, _ := h.Get(k)
+				out.Elem = append(out.Elem, v)
+			}
+			return out, nil
+		}
+		if i == nil {
+			return nil, &Error{ID: "NullArrayIndex", Category: "InvalidOperation", Message: "Index operation failed; the array index evaluated to null."}
+		}
+		v, _ := h.Get(i)
+		return v, nil
+	}
+	if ix, ok := x.(indexed); ok {
+		return ix.at(s, i)
+	}
+	if many, ok := list(i); ok {
+		out := &Array{}
+		for _, k := range many {
+			v, ok, err := s.pick(x, k)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out.Elem = append(out.Elem, v)
+			}
+		}
+		return out, nil
+	}
+	if i == nil {
+		return nil, &Error{ID: "NullArrayIndex", Category: "InvalidOperation", Message: "Index operation failed; the array index evaluated to null."}
+	}
+	v, ok, err := s.pick(x, i)
+	if err == nil && !ok && s.strict() >= 3 {
+		err = &Error{ID: "System.IndexOutOfRangeException", Exception: "System.IndexOutOfRangeException", Message: "Index was outside the bounds of the array."}
+	}
+	return v, err
+}
+
+// pick is one element of an array or a string; ok is false outside of it.
+func (s *shell) pick(x, i any) (v any, ok bool, err error) {
+	n32, err := s.toInt32(i)
+	if err != nil {
+		return nil, false, err
+	}
+	n := int(n32)
+	if b, isBytes := x.([]byte); isBytes {
+		if n < 0 {
+			n += len(b)
+		}
+		if n < 0 || n >= len(b) {
+			return nil, false, nil
+		}
+		return b[n], true, nil
+	}
+	if str, isText := x.(string); isText {
+		if ascii(str) {
+			if n < 0 {
+				n += len(str)
+			}
+			if n < 0 || n >= len(str) {
+				return nil, false, nil
+			}
+			return Char(str[n]), true, nil
+		}
+		u := units(str)
+		if n < 0 {
+			n += len(u)
+		}
+		if n < 0 || n >= len(u) {
+			return nil, false, nil
+		}
+		return Char(u[n]), true, nil
+	}
+	l, isList := list(x)
+	if !isList { // a single object is taken for an array of one
+		if n == 0 || n == -1 {
+			return x, true, nil
+		}
+		return nil, false, &Error{ID: "CannotIndex", Category: "InvalidOperation", Message: "Unable to index into an object of type " + typeNameOf(x) + "."}
+	}
+	if n < 0 {
+		n += len(l)
+	}
+	if n < 0 || n >= len(l) {
+		return nil, false, nil
+	}
+	return l[n], true, nil
+}
+
+func (s *shell) assignIndex(e *indexExpr, v any) error {
+	x, err := s.plain(e.x)
+	if err != nil {
+		return err
+	}
+	i, err := s.plain(e.i)
+	if err != nil {
+		return err
+	}
+	out := func() error {
+		return &Error{ID: "System.IndexOutOfRangeException", Exception: "System.IndexOutOfRangeException", Category: "OperationStopped", Message: "Index was outside the bounds of the array."}
+	}
+	switch a := x.(type) {
+	case *Hash:
+		if n, isInt := i.(int32); isInt && a.Ordered {
+			if _, there := a.Get(i); !there {
+				if k := a.Keys(); int(n) < len(k) && n >= 0 {
+					a.Set(k[n], v)
+					return nil
+				}
+				return out()
+			}
+		}
+		if i == nil {
+			return &Error{ID: "NullArrayIndex", Category: "InvalidOperation", Message: "Index operation failed; the array index evaluated to null."}
+		}
+		a.Set(i, v)
+		return nil
+	case *Array, *List, []byte:
+		n32, err := s.toInt32(i)
+		if err != nil {
+			return err
+		}
+		n := int(n32)
+		l := lengthOf(a)
+		if n < 0 {
+			n += l
+		}
+		if n < 0 || n >= l {
+			return out()
+		}
+		switch a := a.(type) {
+		case *Array:
+			if a.Type != "" {
+				if v, err = s.cast(v, &typeName{name: a.Type}); err != nil {
+					return err
+				}
+			}
+			a.Elem[n] = v
+		case *List:
+			a.Elem[n] = v
+		case []byte:
+			b, err := toInt(v, "System.Byte", 0, 255)
+			if err != nil {
+				return err
+			}
+			a[n] = byte(b)
+		}
+		return nil
+	case nil:
+		return &Error{ID: "NullArray", Category: "InvalidOperation", Message: "Cannot index into a null array."}
+	}
+	return &Error{ID: "CannotIndex", Category: "InvalidOperation", Message: "Unable to index into an object of type " + typeNameOf(x) + "."}
+}
+
+func lengthOf(v any) int {
+	switch v := v.(type) {
+	case *Array:
+		return len(v.Elem)
+	case *List:
+		return len(v.Elem)
+	case []byte:
+		return len(v)
+	case *Hash:
+		return v.Len()
+	}
+	return 1
+}

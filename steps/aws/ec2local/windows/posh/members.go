@@ -1,0 +1,991 @@
+package posh
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// instance is an object of .NET with its own members.
+type instance interface {
+	typeName() string
+	// get reads a property; ok is false when there is none of that name (in
+	// lower case).
+	get(s *shell, name string) (v any, ok bool, err error)
+	// call calls a method; ok is false when there is none.
+	call(s *shell, name string, a []any) (v any, ok bool, err error)
+}
+
+type settable interface {
+	set(s *shell, name string, v any) (ok bool, err error)
+}
+
+type indexed interface {
+	at(s *shell, i any) (any, error)
+}
+
+// member reads a property or calls a method.
+func (s *shell) member(e *memberExpr) (any, error) {
+	var x any
+	var err error
+	if te, ok := e.x.(*typeExpr); ok && e.static {
+		t, err := s.resolve(te.typ)
+		if err != nil {
+			return nil, err
+		}
+		x = t
+	} else if x, err = s.plain(e.x); err != nil {
+		return nil, err
+	}
+	nv, err := s.plain(e.name)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := nv.(*Block); ok {
+		return nil, s.refuse("a member that is a script block: %s", t.text())
+	}
+	name := s.text(nv)
+	if !e.call {
+		if e.static {
+			return s.staticGet(x, name)
+		}
+		return s.getMember(x, name)
+	}
+	args := make([]any, len(e.args))
+	for i, a := range e.args {
+		if args[i], err = s.plain(a); err != nil {
+			return nil, err
+		}
+	}
+	s.at = e.span
+	if e.static {
+		return s.staticCall(x, name, args)
+	}
+	return s.callMember(x, name, args)
+}
+
+func (s *shell) staticType(x any) (*Type, error) {
+	if t, ok := x.(*Type); ok {
+		return t, nil
+	}
+	if x == nil {
+		return nil, &Error{ID: "InvokeMethodOnNull", Category: "InvalidOperation", Message: "You cannot call a method on a null-valued expression."}
+	}
+	return typeOf(x), nil
+}
+
+func (s *shell) staticGet(x any, name string) (any, error) {
+	t, err := s.staticType(x)
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := t.props[strings.ToLower(name)]; ok {
+		return f(s)
+	}
+	for _, n := range t.enum {
+		if strings.EqualFold(n.name, name) {
+			return enumVal{t, n.n}, nil
+		}
+	}
+	if s.strict() >= 2 {
+		return nil, &Error{ID: "PropertyNotFoundStrict", Category: "NotSpecified", Message: "The property '" + name + "' cannot be found on this object. Verify that the property exists."}
+	}
+	if t.partial(name) {
+		return nil, s.refuse("[%s]::%s", t.name, name)
+	}
+	return nil, nil
+}
+
+// partial tells whether a missing member may be one that the real type has: then
+// using it is refused. The types of which all members are known are the plain ones.
+func (t *Type) partial(name string) bool {
+	switch t.name {
+	case "System.Int32", "System.Int64", "System.String", "System.Boolean", "System.Byte", "System.Double":
+		return false
+	}
+	return t.enum == nil
+}
+
+func (s *shell) staticCall(x any, name string, a []any) (any, error) {
+	t, err := s.staticType(x)
+	if err != nil {
+		return nil, err
+	}
+	k := strings.ToLower(name)
+	if f, ok := t.funcs[k]; ok {
+		v, err := f(s, a)
+		return v, s.methodFault(err, name, a)
+	}
+	switch {
+	case k == "new" && t.elem != nil:
+		n, err := s.toInt32(argOr(a, 0, int32(0)))
+		if err != nil {
+			return nil, err
+		}
+		return s.newArray(t, int(n))
+	case k == "new" && t.ctor != nil:
+		v, err := t.ctor(s, a)
+		return v, s.methodFault(err, ".ctor", a)
+	case (k == "parse" || k == "tryparse") && t.enum != nil:
+		return nil, s.refuse("[%s]::%s", t.name, name)
+	case k == "equals" && len(a) == 2:
+		return s.equal(a[0], a[1], true), nil
+	}
+	if t.partial(name) {
+		return nil, s.refuse("[%s]::%s()", t.name, name)
+	}
+	return nil, &Error{ID: "MethodNotFound", Category: "InvalidOperation", Message: fmt.Sprintf("Method invocation failed because [%s] does not contain a method named '%s'.", t.name, name)}
+}
+
+func argOr(a []any, i int, def any) any {
+	if i < len(a) {
+		return a[i]
+	}
+	return def
+}
+
+func (s *shell) newArray(t *Type, n int) (any, error) {
+	if n < 0 || n*8 > maxText {
+		return nil, tooBig("an array")
+	}
+	if t.elem.name == "System.Byte" {
+		return make([]byte, n), nil
+	}
+	a := &Array{Elem: make([]any, n), Type: t.elem.name}
+	if t.elem.name == "System.Object" {
+		a.Type = ""
+	}
+	var zero any
+	switch t.elem.name {
+	case "System.Int32":
+		zero = int32(0)
+	case "System.Int64":
+		zero = int64(0)
+	case "System.Char":
+		zero = Char(0)
+	case "System.Boolean":
+		zero = false
+	case "System.Double":
+		zero = float64(0)
+	}
+	for i := range a.Elem {
+		a.Elem[i] = zero
+	}
+	return a, nil
+}
+
+// methodFault wraps what a .NET method throws, as PowerShell does.
+func (s *shell) methodFault(err error, name string, a []any) error {
+	if err == nil || s.passes(err) {
+		return err
+	}
+	if t, ok := err.(*thrown); ok {
+		return t
+	}
+	e := asError(err)
+	if e.Exception == "" || e.ID == "MethodCountCouldNotFindBest" || e.ID == "MethodArgumentConversionInvalidCastArgument" {
+		return e
+	}
+	return &Error{ID: e.Exception[strings.LastIndexByte(e.Exception, '.')+1:], Exception: "System.Management.Automation.MethodInvocationException", Category: "NotSpecified",
+		Message: fmt.Sprintf("Exception calling \"%s\" with \"%d\" argument(s): \"%s\"", name, len(a), e.Message), inner: e}
+}
+
+// get finds a property; ok is false when there is none.
+func (s *shell) get(x any, name string) (v any, ok bool, err error) {
+	k := strings.ToLower(name)
+	switch x := x.(type) {
+	case nil:
+		return nil, false, nil
+	case *Object:
+		if p := x.find(name); p != nil {
+			if p.get != nil {
+				v, err := p.get()
+				return wrap(v), true, err
+			}
+			return wrap(p.value), true, nil
+		}
+	case *Hash:
+		if v, ok := x.Get(name); ok {
+			return v, true, nil
+		}
+	case string:
+		if k == "length" {
+			return int32(length16(x)), true, nil
+		}
+	case instance:
+		if v, ok, err := x.get(s, k); ok || err != nil {
+			return wrap(v), true, err
+		}
+	}
+	return s.commonGet(x, k)
+}
+
+// commonGet are the properties that values of several types have.
+func (s *shell) commonGet(x any, k string) (any, bool, error) {
+	switch v := x.(type) {
+	case *Array, *List, []byte:
+		if k == "length" || k == "count" || k == "longlength" {
+			if _, isList := v.(*List); !isList || k == "count" {
+				return int32(lengthOf(v)), true, nil
+			}
+		}
+		switch k {
+		case "rank":
+			return int32(1), true, nil
+		case "isreadonly", "issynchronized":
+			return false, true, nil
+		case "isfixedsize":
+			_, isList := v.(*List)
+			return !isList, true, nil
+		}
+	case *Hash:
+		switch k {
+		case "count":
+			return int32(v.Len()), true, nil
+		case "keys":
+			return &Array{Elem: v.Keys()}, true, nil
+		case "values":
+			return &Array{Elem: v.Values()}, true, nil
+		case "isreadonly", "isfixedsize", "issynchronized":
+			return false, true, nil
+		}
+	case time.Time:
+		return s.timeGet(v, k)
+	case time.Duration:
+		return s.spanGet(v, k)
+	case *Block:
+		switch k {
+		case "ast":
+			return nil, true, s.refuse("the syntax tree of a script block")
+		case "file":
+			return v.ast.src.file, true, nil
+		}
+	case *exception:
+		switch k {
+		case "message":
+			return v.msg, true, nil
+		case "innerexception":
+			if v.inner == nil {
+				return nil, true, nil
+			}
+			return v.inner, true, nil
+		case "hresult":
+			return int32(-2146233088), true, nil
+		case "stacktrace", "source", "helplink", "targetsite":
+			return nil, true, nil
+		case "errorrecord":
+			return &errorRecord{exc: v, id: v.typ[strings.LastIndexByte(v.typ, '.')+1:]}, true, nil
+		case "data":
+			return NewHash(false), true, nil
+		}
+		if y, ok := v.data[k]; ok {
+			return y, true, nil
+		}
+	case *errorRecord:
+		return s.recordGet(v, k)
+	case *messageRecord:
+		switch k {
+		case "message":
+			return v.msg, true, nil
+		case "messagedata":
+			return v.data, true, nil
+		case "tags":
+			return &Array{Elem: v.tags}, true, nil
+		}
+	case *Type:
+		switch k {
+		case "name":
+			return v.short(), true, nil
+		case "fullname":
+			return v.name, true, nil
+		case "namespace":
+			return v.name[:max(0, strings.LastIndexByte(v.name, '.'))], true, nil
+		case "isarray":
+			return v.elem != nil, true, nil
+		case "isenum":
+			return v.enum != nil, true, nil
+		case "basetype":
+			if up, ok := exceptionParents[v.name]; ok {
+				return exceptionType(up), true, nil
+			}
+			return nil, true, s.refuse("BaseType of [%s]", v.name)
+		}
+	case *commandInfo:
+		return s.commandGet(v, k)
+	case enumVal:
+		if k == "value__" {
+			return int32(v.n), true, nil
+		}
+	}
+	switch k {
+	case "psobject":
+		if x != nil {
+			return &psObject{x}, true, nil
+		}
+	case "pstypenames":
+		a := &Array{}
+		if o, ok := x.(*Object); ok {
+			for _, t := range o.Types {
+				a.Elem = append(a.Elem, t)
+			}
+		} else {
+			a.Elem = append(a.Elem, typeNameOf(x))
+		}
+		return a, true, nil
+	}
+	return nil, false, nil
+}
+
+func (s *shell) recordGet(r *errorRecord, k string) (any, bool, error) {
+	switch k {
+	case "exception":
+		return r.exc, true, nil
+	case "fullyqualifiederrorid":
+		return r.id, true, nil
+	case "targetobject":
+		return r.target, true, nil
+	case "scriptstacktrace":
+		line := 0
+		file := "<No file>"
+		if r.src != nil {
+			line, _ = r.src.position(r.at.from)
+			if r.src.file != "" {
+				file = r.src.file
+			}
+		}
+		return fmt.Sprintf("at <ScriptBlock>, %s: line %d", file, line), true, nil
+	case "categoryinfo":
+		o := NewObject("System.Management.Automation.ErrorCategoryInfo")
+		o.Set("Category", r.categoryName()).Set("Activity", r.command).Set("Reason", r.reason()).Set("TargetName", s.text(r.target)).Set("TargetType", shortName(typeNameOf(r.target)))
+		o.Text = func() string { return s.categoryText(r) }
+		return o, true, nil
+	case "errordetails":
+		if r.details == "" {
+			return nil, true, nil
+		}
+		return NewObject("System.Management.Automation.ErrorDetails").Set("Message", r.details), true, nil
+	case "invocationinfo":
+		o := NewObject("System.Management.Automation.InvocationInfo")
+		line, col, text, file := 0, 0, "", ""
+		if r.src != nil {
+			line, col = r.src.position(r.at.from)
+			text, _ = r.src.line(r.at.from)
+			file = r.src.file
+		}
+		o.Set("ScriptLineNumber", int32(line)).Set("OffsetInLine", int32(col)).Set("Line", text).Set("ScriptName", file)
+		o.Set("PositionMessage", s.positionMessage(r)).Set("InvocationName", r.command).Set("MyCommand", r.command)
+		return o, true, nil
+	case "pipelineiterationinfo":
+		return &Array{}, true, nil
+	}
+	return nil, false, nil
+}
+
+func shortName(t string) string { return t[strings.LastIndexAny(t, ".+")+1:] }
+
+// getMember is x.name: of a collection that has no such property it is the
+// property of all its elements.
+func (s *shell) getMember(x any, name string) (any, error) {
+	if e, ok := x.(*enumerator); ok {
+		if v, ok, err := e.get(s, strings.ToLower(name)); ok || err != nil {
+			return v, err
+		}
+	}
+	v, ok, err := s.get(x, name)
+	if ok || err != nil {
+		return v, err
+	}
+	if l, isList := list(x); isList && x != nil {
+		out := []any{}
+		found := false
+		for _, e := range l {
+			v, ok, err := s.get(e, name)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				if inner, nested := list(e); nested {
+					v, err := s.getMember(e, name)
+					if err != nil {
+						return nil, err
+					}
+					if v != nil && len(inner) > 0 {
+						out, found = append(out, elements(v)...), true
+					}
+				}
+				continue
+			}
+			found = true
+			if more, isList := list(v); isList {
+				out = append(out, more...)
+			} else {
+				out = append(out, v)
+			}
+		}
+		if found {
+			return collect(out), nil
+		}
+	}
+	switch strings.ToLower(name) {
+	case "count", "length": // of a single object
+		if s.strict() < 2 {
+			if x == nil {
+				return int32(0), nil
+			}
+			return int32(1), nil
+		}
+	}
+	if s.strict() >= 2 {
+		return nil, &Error{ID: "PropertyNotFoundStrict", Message: "The property '" + name + "' cannot be found on this object. Verify that the property exists."}
+	}
+	if in, ok := x.(instance); ok && incomplete(in) {
+		return nil, s.refuse("the property %s of %s", name, in.typeName())
+	}
+	return nil, nil
+}
+
+// incomplete tells .NET objects of which the real type has more members than
+// are here.
+func incomplete(x instance) bool {
+	switch x.(type) {
+	case *psObject, *enumerator:
+		return false
+	}
+	return strings.HasPrefix(x.typeName(), "System.")
+}
+
+func (s *shell) assignMember(e *memberExpr, v any) error {
+	nv, err := s.plain(e.name)
+	if err != nil {
+		return err
+	}
+	name := s.text(nv)
+	if e.static {
+		x, err := s.plain(e.x)
+		if err != nil {
+			return err
+		}
+		t, err := s.staticType(x)
+		if err != nil {
+			return err
+		}
+		if f, ok := t.sets[strings.ToLower(name)]; ok {
+			return f(s, v)
+		}
+		return s.refuse("[%s]::%s = …", t.name, name)
+	}
+	x, err := s.plain(e.x)
+	if err != nil {
+		return err
+	}
+	return s.setMember(x, name, v)
+}
+
+func (s *shell) setMember(x any, name string, v any) error {
+	switch x := x.(type) {
+	case *Hash:
+		x.Set(name, v)
+		return nil
+	case *Object:
+		if p := x.find(name); p != nil {
+			if p.set != nil {
+				return p.set(v)
+			}
+			if p.get == nil {
+				p.value = v
+				return nil
+			}
+			return &Error{ID: "PropertyAssignmentException", Message: "'" + name + "' is a ReadOnly property.", Category: "InvalidOperation"}
+		}
+	case settable:
+		ok, err := x.set(s, strings.ToLower(name), v)
+		if ok || err != nil {
+			return err
+		}
+		return s.refuse("the property %s of %s = …", name, typeNameOf(x))
+	case nil:
+		return &Error{ID: "PropertyNotFound", Category: "InvalidOperation", Message: "The property '" + name + "' cannot be found on this object. Verify that the property exists and can be set."}
+	}
+	return &Error{ID: "PropertyNotFound", Category: "InvalidOperation", Message: "The property '" + name + "' cannot be found on this object. Verify that the property exists and can be set."}
+}
+
+// callMember calls a method of an object.
+func (s *shell) callMember(x any, name string, a []any) (any, error) {
+	if x == nil {
+		return nil, &Error{ID: "InvokeMethodOnNull", Category: "InvalidOperation", Message: "You cannot call a method on a null-valued expression."}
+	}
+	k := strings.ToLower(name)
+	v, ok, err := s.invoke(x, k, a)
+	if ok || err != nil {
+		return v, s.methodFault(err, name, a)
+	}
+	if l, isList := list(x); isList && len(l) > 0 {
+		if _, isEnum := x.(*enumerator); !isEnum {
+			out := []any{}
+			all := true
+			for _, e := range l {
+				if e == nil {
+					return nil, &Error{ID: "InvokeMethodOnNull", Category: "InvalidOperation", Message: "You cannot call a method on a null-valued expression."}
+				}
+				v, ok, err := s.invoke(e, k, a)
+				if err != nil {
+					return nil, s.methodFault(err, name, a)
+				}
+				if !ok {
+					all = false
+					break
+				}
+				if _, none := v.(void); !none {
+					out = append(out, v)
+				}
+			}
+			if all {
+				return collect(out), nil
+			}
+		}
+	}
+	if in, ok := x.(instance); ok && incomplete(in) {
+		return nil, s.refuse("the method %s of %s", name, in.typeName())
+	}
+	switch x.(type) {
+	case time.Time, time.Duration:
+		return nil, s.refuse("the method %s of %s", name, typeNameOf(x))
+	case string:
+		if stringMethods[k] {
+			return nil, s.refuse("the method %s of System.String with these arguments", name)
+		}
+	}
+	return nil, &Error{ID: "MethodNotFound", Category: "InvalidOperation", Message: fmt.Sprintf("Method invocation failed because [%s] does not contain a method named '%s'.", typeNameOf(x), name)}
+}
+
+// invoke calls a method when there is one.
+func (s *shell) invoke(x any, k string, a []any) (any, bool, error) {
+	switch v := x.(type) {
+	case string:
+		if r, ok, err := s.stringCall(v, k, a); ok || err != nil {
+			return r, true, err
+		}
+	case *Object:
+		if f, ok := v.funcs[k]; ok {
+			r, err := f(a)
+			return wrap(r), true, err
+		}
+		if p := v.find(k); p != nil {
+			if b, ok := p.value.(*Block); ok && p.set == nil && p.get == nil {
+				return nil, true, s.refuse("the call of the script block property %s (%s)", k, b.text())
+			}
+		}
+	case *Hash:
+		if r, ok, err := s.hashCall(v, k, a); ok || err != nil {
+			return r, true, err
+		}
+	case *Block:
+		if r, ok, err := s.blockCall(v, k, a); ok || err != nil {
+			return r, true, err
+		}
+	case []byte, *Array:
+		if r, ok, err := s.arrayCall(v, k, a); ok || err != nil {
+			return r, true, err
+		}
+	case time.Time:
+		if r, ok, err := s.timeCall(v, k, a); ok || err != nil {
+			return r, true, err
+		}
+	case time.Duration:
+		if r, ok, err := s.spanCall(v, k, a); ok || err != nil {
+			return r, true, err
+		}
+	case instance:
+		if r, ok, err := v.call(s, k, a); ok || err != nil {
+			return wrap(r), true, err
+		}
+	case *exception:
+		if k == "getbaseexception" {
+			for v.inner != nil {
+				v = v.inner
+			}
+			return v, true, nil
+		}
+	case *Type:
+		if k == "isinstanceoftype" && len(a) == 1 {
+			return isType(a[0], v), true, nil
+		}
+	}
+	switch k {
+	case "foreach":
+		if len(a) >= 1 {
+			return s.forEachMethod(x, a)
+		}
+	case "where":
+		if len(a) >= 1 {
+			return s.whereMethod(x, a)
+		}
+	case "tostring":
+		switch {
+		case len(a) == 0:
+			if _, isArr := x.(*Array); isArr {
+				return typeNameOf(x), true, nil
+			}
+			return s.text(x), true, nil
+		case len(a) == 1:
+			if f, ok := a[0].(string); ok {
+				t, err := s.formatValue(x, f)
+				return t, true, err
+			}
+			return nil, true, s.refuse("ToString with a format provider")
+		}
+	case "gettype":
+		if len(a) == 0 {
+			return typeOf(x), true, nil
+		}
+	case "equals":
+		if len(a) == 1 {
+			return typeNameOf(x) == typeNameOf(a[0]) && s.equal(x, a[0], true), true, nil
+		}
+	case "gethashcode":
+		return nil, true, s.refuse("GetHashCode()")
+	case "compareto":
+		if len(a) == 1 {
+			c, err := s.order(x, a[0], true)
+			return int32(c), true, err
+		}
+	}
+	return nil, false, nil
+}
+
+func (s *shell) forEachMethod(x any, a []any) (any, bool, error) {
+	out := &List{typ: "System.Collections.ObjectModel.Collection`1[System.Management.Automation.PSObject]"}
+	for _, e := range elements(x) {
+		switch f := a[0].(type) {
+		case *Block:
+			r, err := s.invokeBlock(f, e, a[1:])
+			if err != nil {
+				return nil, true, err
+			}
+			out.Elem = append(out.Elem, r...)
+		case *Type:
+			v, err := s.castTo(e, f)
+			if err != nil {
+				return nil, true, err
+			}
+			out.Elem = append(out.Elem, v)
+		default:
+			v, err := s.getMember(e, s.text(f))
+			if err != nil {
+				return nil, true, err
+			}
+			out.Elem = append(out.Elem, v)
+		}
+	}
+	return out, true, nil
+}
+
+func (s *shell) whereMethod(x any, a []any) (any, bool, error) {
+	b, ok := a[0].(*Block)
+	if !ok || len(a) > 1 {
+		return nil, true, s.refuse("Where() of this form")
+	}
+	out := &List{typ: "System.Collections.ObjectModel.Collection`1[System.Management.Automation.PSObject]"}
+	for _, e := range elements(x) {
+		r, err := s.invokeBlock(b, e, nil)
+		if err != nil {
+			return nil, true, err
+		}
+		if truth(collect(r)) {
+			out.Elem = append(out.Elem, e)
+		}
+	}
+	return out, true, nil
+}
+
+func (s *shell) hashCall(h *Hash, k string, a []any) (any, bool, error) {
+	switch {
+	case (k == "containskey" || k == "contains") && len(a) == 1:
+		_, ok := h.Get(a[0])
+		return ok, true, nil
+	case k == "containsvalue" && len(a) == 1:
+		for _, v := range h.Values() {
+			if s.equal(v, a[0], true) {
+				return true, true, nil
+			}
+		}
+		return false, true, nil
+	case k == "add" && len(a) == 2:
+		if _, there := h.Get(a[0]); there {
+			return nil, true, dotnet("System.ArgumentException", "Item has already been added. Key in dictionary: '%s'  Key being added: '%s'", s.text(a[0]), s.text(a[0]))
+		}
+		h.Set(a[0], a[1])
+		return void{}, true, nil
+	case k == "remove" && len(a) == 1:
+		h.Delete(a[0])
+		return void{}, true, nil
+	case k == "clear" && len(a) == 0:
+		h.Clear()
+		return void{}, true, nil
+	case k == "clone" && len(a) == 0:
+		c := &Hash{Ordered: h.Ordered, exact: h.exact, typ: h.typ, index: map[any]int{}}
+		h.Each(func(k, v any) bool { c.Set(k, v); return true })
+		return c, true, nil
+	case k == "getenumerator" && len(a) == 0:
+		return newEnumerator(h.entries()), true, nil
+	case (k == "item" || k == "get_item") && len(a) == 1:
+		v, _ := h.Get(a[0])
+		return v, true, nil
+	case k == "set_item" && len(a) == 2:
+		h.Set(a[0], a[1])
+		return void{}, true, nil
+	case k == "trygetvalue":
+		return nil, true, s.refuse("TryGetValue, as it needs [ref]")
+	}
+	return nil, false, nil
+}
+
+func (h *Hash) entries() []any {
+	var out []any
+	h.Each(func(k, v any) bool {
+		o := NewObject("System.Collections.DictionaryEntry").Set("Name", k).Set("Key", k).Set("Value", v)
+		o.Show = []string{"Name", "Value"}
+		out = append(out, o)
+		return true
+	})
+	return out
+}
+
+func (s *shell) blockCall(b *Block, k string, a []any) (any, bool, error) {
+	switch k {
+	case "invoke", "invokereturnasis":
+		out, err := s.outputs(func(p *port) error {
+			acts := make([]actual, len(a))
+			for i, v := range a {
+				acts[i] = actual{value: v}
+			}
+			t := &blockStage{s: s, b: b, args: acts, out: p}
+			if err := t.begin(); err != nil {
+				return err
+			}
+			if err := t.alone(); err != nil {
+				return err
+			}
+			return t.end()
+		})
+		if k == "invokereturnasis" {
+			return collect(out), true, err
+		}
+		return &List{Elem: out, typ: "System.Collections.ObjectModel.Collection`1[System.Management.Automation.PSObject]"}, true, err
+	case "getnewclosure":
+		sc := newScope(s.global)
+		for x := s.scope; x != nil && x != s.global; x = x.parent {
+			for k, v := range x.vars {
+				if _, ok := sc.vars[k]; !ok {
+					cp := *v
+					sc.vars[k] = &cp
+				}
+			}
+		}
+		return &Block{ast: b.ast, scope: sc}, true, nil
+	}
+	return nil, false, nil
+}
+
+func (s *shell) arrayCall(x any, k string, a []any) (any, bool, error) {
+	switch {
+	case k == "contains" && len(a) == 1:
+		for _, v := range elements(x) {
+			if s.equal(v, a[0], true) {
+				return true, true, nil
+			}
+		}
+		return false, true, nil
+	case k == "indexof" && len(a) == 1:
+		for i, v := range elements(x) {
+			if s.equal(v, a[0], true) {
+				return int32(i), true, nil
+			}
+		}
+		return int32(-1), true, nil
+	case k == "clone" && len(a) == 0:
+		switch v := x.(type) {
+		case []byte:
+			return append([]byte(nil), v...), true, nil
+		case *Array:
+			return &Array{Elem: append([]any(nil), v.Elem...), Type: v.Type}, true, nil
+		}
+	case k == "getenumerator" && len(a) == 0:
+		e, _ := list(x)
+		return newEnumerator(e), true, nil
+	case (k == "getvalue" || k == "get") && len(a) == 1:
+		v, _, err := s.pick(x, a[0])
+		return v, true, err
+	case k == "setvalue" && len(a) == 2:
+		n, err := s.toInt32(a[1])
+		if err != nil {
+			return nil, true, err
+		}
+		if arr, ok := x.(*Array); ok && n >= 0 && int(n) < len(arr.Elem) {
+			arr.Elem[n] = a[0]
+			return void{}, true, nil
+		}
+	case k == "getlength" || k == "getlowerbound" || k == "getupperbound":
+		n := lengthOf(x)
+		switch k {
+		case "getlowerbound":
+			n = 0
+		case "getupperbound":
+			n--
+		}
+		return int32(n), true, nil
+	case k == "copyto" && len(a) == 2:
+		dst, ok := a[0].([]byte)
+		src, ok2 := x.([]byte)
+		n, err := s.toInt32(a[1])
+		if err != nil {
+			return nil, true, err
+		}
+		if !ok || !ok2 || n < 0 || int(n)+len(src) > len(dst) {
+			return nil, true, s.refuse("CopyTo of these arrays")
+		}
+		copy(dst[n:], src)
+		return void{}, true, nil
+	case k == "add" || k == "remove" || k == "insert" || k == "clear" || k == "removeat":
+		return nil, true, dotnet("System.NotSupportedException", "Collection was of a fixed size.")
+	}
+	return nil, false, nil
+}
+
+// psObject is .PSObject.
+type psObject struct{ x any }
+
+func (p *psObject) typeName() string { return "System.Management.Automation.PSObject" }
+
+func (p *psObject) get(s *shell, k string) (any, bool, error) {
+	switch k {
+	case "properties", "members":
+		return &propertySet{s: s, x: p.x}, true, nil
+	case "baseobject", "immediatebaseobject":
+		return p.x, true, nil
+	case "typenames":
+		v, _, err := s.commonGet(p.x, "pstypenames")
+		return v, true, err
+	}
+	return nil, false, nil
+}
+
+func (p *psObject) call(s *shell, k string, a []any) (any, bool, error) {
+	if k == "copy" {
+		if o, ok := p.x.(*Object); ok {
+			c := &Object{Types: o.Types, Text: o.Text, Show: o.Show, funcs: o.funcs}
+			for _, q := range o.props {
+				cp := *q
+				c.props = append(c.props, &cp)
+			}
+			return c, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// propertySet is .PSObject.Properties.
+type propertySet struct {
+	s *shell
+	x any
+}
+
+func (p *propertySet) typeName() string { return "PSPropertyCollection" }
+
+func (p *propertySet) all() []any {
+	var out []any
+	for _, n := range p.s.propertyNames(p.x) {
+		out = append(out, p.one(n))
+	}
+	return out
+}
+
+func (p *propertySet) one(name string) any {
+	o := NewObject("System.Management.Automation.PSNoteProperty")
+	o.Set("Name", name).Live("Value", func() (any, error) { v, _, err := p.s.get(p.x, name); return v, err },
+		func(v any) error { return p.s.setMember(p.x, name, v) })
+	o.Set("MemberType", "NoteProperty").Set("IsSettable", true).Set("IsGettable", true)
+	v, _, _ := p.s.get(p.x, name)
+	o.Set("TypeNameOfValue", typeNameOf(v))
+	return o
+}
+
+func (p *propertySet) get(s *shell, k string) (any, bool, error) {
+	switch k {
+	case "count":
+		return int32(len(p.all())), true, nil
+	}
+	return collectProperty(s, p.all(), k)
+}
+
+func collectProperty(s *shell, all []any, k string) (any, bool, error) {
+	v, err := s.getMember(&Array{Elem: all}, k)
+	return v, true, err
+}
+
+func (p *propertySet) at(s *shell, i any) (any, error) {
+	name := s.text(i)
+	for _, n := range s.propertyNames(p.x) {
+		if strings.EqualFold(n, name) {
+			return p.one(n), nil
+		}
+	}
+	return nil, nil
+}
+
+func (p *propertySet) call(s *shell, k string, a []any) (any, bool, error) {
+	o, ok := p.x.(*Object)
+	if !ok || len(a) == 0 {
+		return nil, false, nil
+	}
+	switch k {
+	case "remove":
+		o.Delete(s.text(a[0]))
+		return void{}, true, nil
+	case "add":
+		if n, ok := a[0].(*Object); ok {
+			name, _ := n.Get("Name")
+			v, _ := n.Get("Value")
+			o.Set(s.text(name), v)
+			return void{}, true, nil
+		}
+	case "match":
+		var out []any
+		for _, n := range s.propertyNames(o) {
+			if s.like(n, s.text(a[0]), false) {
+				out = append(out, p.one(n))
+			}
+		}
+		return &Array{Elem: out}, true, nil
+	}
+	return nil, false, nil
+}
+
+// propertyNames are the properties that an object is shown and converted with.
+func (s *shell) propertyNames(x any) []string {
+	switch v := x.(type) {
+	case *Object:
+		return v.Names()
+	case *Hash:
+		var out []string
+		for _, k := range v.Keys() {
+			out = append(out, s.text(k))
+		}
+		return out
+	case string:
+		return []string{"Length"}
+	case interface{ names() []string }:
+		return v.names()
+	case *Array, []byte:
+		return []string{"Length", "Count"}
+	case *errorRecord:
+		return []string{"Exception", "TargetObject", "CategoryInfo", "FullyQualifiedErrorId", "ErrorDetails", "InvocationInfo", "ScriptStackTrace"}
+	case *exception:
+		return []string{"Message", "Data", "InnerException", "HResult"}
+	case time.Time:
+		return []string{"Date", "Day", "DayOfWeek", "DayOfYear", "Hour", "Kind", "Millisecond", "Minute", "Month", "Second", "Ticks", "TimeOfDay", "Year"}
+	case time.Duration:
+		return []string{"Days", "Hours", "Milliseconds", "Minutes", "Seconds", "Ticks", "TotalDays", "TotalHours", "TotalMilliseconds", "TotalMinutes", "TotalSeconds"}
+	}
+	return nil
+}

@@ -1,0 +1,590 @@
+package posh
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// List is an ArrayList, a List[T], a Queue or what else grows.
+type List struct {
+	Elem   []any
+	typ    string
+	elem   *Type
+	mine   bool // made for -ErrorVariable and the like
+	shared *[]any
+}
+
+func (l *List) typeName() string {
+	if l.typ == "" {
+		return "System.Collections.ArrayList"
+	}
+	return l.typ
+}
+
+func listOf(e *Type) *Type {
+	name := "System.Collections.Generic.List`1[[" + e.name + "]]"
+	return &Type{name: name, ctor: func(s *shell, a []any) (any, error) {
+		l := &List{typ: name, elem: e}
+		if len(a) == 1 {
+			if _, isInt := a[0].(int32); isInt {
+				return l, nil
+			}
+			for _, x := range elements(a[0]) {
+				v, err := s.castTo(x, e)
+				if err != nil {
+					return nil, err
+				}
+				l.Elem = append(l.Elem, v)
+			}
+		}
+		return l, nil
+	}, cast: func(s *shell, v any) (any, error) {
+		l := &List{typ: name, elem: e}
+		for _, x := range elements(v) {
+			y, err := s.castTo(x, e)
+			if err != nil {
+				return nil, err
+			}
+			l.Elem = append(l.Elem, y)
+		}
+		return l, nil
+	}}
+}
+
+func dictionaryOf() *Type {
+	name := "System.Collections.Generic.Dictionary`2"
+	return &Type{name: name, ctor: func(s *shell, a []any) (any, error) {
+		if len(a) > 0 {
+			return nil, s.refuse("a Dictionary with arguments")
+		}
+		h := NewHash(false)
+		h.exact, h.typ = true, name
+		return h, nil
+	}}
+}
+
+func (l *List) get(s *shell, k string) (any, bool, error) {
+	switch k {
+	case "capacity":
+		return int32(cap(l.Elem)), true, nil
+	}
+	return nil, false, nil
+}
+
+func (l *List) call(s *shell, k string, a []any) (any, bool, error) {
+	one := func(v any) (any, error) {
+		if l.elem == nil {
+			return v, nil
+		}
+		return s.castTo(v, l.elem)
+	}
+	keep := func() {
+		if l.shared != nil {
+			*l.shared = l.Elem
+		}
+	}
+	pos := func(i int) (int, error) {
+		n, err := s.toInt32(a[i])
+		if err == nil && (n < 0 || int(n) > len(l.Elem)) {
+			err = dotnet("System.ArgumentOutOfRangeException", "Index was out of range. Must be non-negative and less than the size of the collection.")
+		}
+		return int(n), err
+	}
+	switch {
+	case k == "add" && len(a) == 1:
+		v, err := one(a[0])
+		if err != nil {
+			return nil, true, err
+		}
+		l.Elem = append(l.Elem, v)
+		if l.typ == "" {
+			return int32(len(l.Elem) - 1), true, nil
+		}
+		return void{}, true, nil
+	case k == "addrange" && len(a) == 1:
+		for _, x := range elements(a[0]) {
+			v, err := one(x)
+			if err != nil {
+				return nil, true, err
+			}
+			l.Elem = append(l.Elem, v)
+		}
+		return void{}, true, nil
+	case k == "clear" && len(a) == 0:
+		l.Elem = nil
+		keep()
+		return void{}, true, nil
+	case k == "removeat" && len(a) == 1:
+		i, err := pos(0)
+		if err == nil && i == len(l.Elem) {
+			err = dotnet("System.ArgumentOutOfRangeException", "Index was out of range. Must be non-negative and less than the size of the collection.")
+		}
+		if err != nil {
+			return nil, true, err
+		}
+		l.Elem = append(l.Elem[:i:i], l.Elem[i+1:]...)
+		keep()
+		return void{}, true, nil
+	case k == "remove" && len(a) == 1:
+		for i, v := range l.Elem {
+			if s.equal(v, a[0], true) {
+				l.Elem = append(l.Elem[:i:i], l.Elem[i+1:]...)
+				keep()
+				if l.typ != "" {
+					return true, true, nil
+				}
+				return void{}, true, nil
+			}
+		}
+		if l.typ != "" {
+			return false, true, nil
+		}
+		return void{}, true, nil
+	case k == "insert" && len(a) == 2:
+		i, err := pos(0)
+		if err != nil {
+			return nil, true, err
+		}
+		l.Elem = append(l.Elem[:i:i], append([]any{a[1]}, l.Elem[i:]...)...)
+		return void{}, true, nil
+	case k == "toarray" && len(a) == 0:
+		arr := &Array{Elem: append([]any(nil), l.Elem...)}
+		if l.elem != nil && l.elem.name != "System.Object" {
+			v, err := s.castArray(arr, arrayOf(l.elem))
+			return v, true, err
+		}
+		return arr, true, nil
+	case k == "reverse" && len(a) == 0:
+		for i, j := 0, len(l.Elem)-1; i < j; i, j = i+1, j-1 {
+			l.Elem[i], l.Elem[j] = l.Elem[j], l.Elem[i]
+		}
+		return void{}, true, nil
+	case k == "sort" && len(a) == 0:
+		err := s.sortValues(l.Elem)
+		return void{}, true, err
+	}
+	return s.arrayCall(&Array{Elem: l.Elem}, k, a)
+}
+
+// enumerator is what GetEnumerator and $input give; it can be gone through once.
+type enumerator struct {
+	elem []any
+	next int
+	cur  any
+}
+
+func newEnumerator(e []any) *enumerator { return &enumerator{elem: e} }
+
+func (e *enumerator) typeName() string { return "System.Collections.IEnumerator" }
+
+func (e *enumerator) rest() []any {
+	r := e.elem[e.next:]
+	e.next = len(e.elem)
+	return r
+}
+
+func (e *enumerator) each(f func(any) error) error {
+	for e.next < len(e.elem) {
+		e.cur = e.elem[e.next]
+		e.next++
+		if err := f(e.cur); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *enumerator) get(s *shell, k string) (any, bool, error) {
+	if k == "current" {
+		return e.cur, true, nil
+	}
+	return nil, false, nil
+}
+
+func (e *enumerator) call(s *shell, k string, a []any) (any, bool, error) {
+	switch k {
+	case "movenext":
+		if e.next >= len(e.elem) {
+			return false, true, nil
+		}
+		e.cur = e.elem[e.next]
+		e.next++
+		return true, true, nil
+	case "reset":
+		e.next, e.cur = 0, nil
+		return void{}, true, nil
+	}
+	return nil, false, nil
+}
+
+// version is [version]; -1 is a part that is not there.
+type version struct{ a, b, c, d int }
+
+func parseVersion(t string) (*version, error) {
+	parts := strings.Split(strings.TrimSpace(t), ".")
+	if len(parts) < 2 || len(parts) > 4 {
+		return nil, dotnet("System.ArgumentException", "Version string portion was too short or too long.")
+	}
+	n := []int{-1, -1, -1, -1}
+	for i, p := range parts {
+		v, err := strconv.ParseUint(p, 10, 31)
+		if err != nil {
+			return nil, dotnet("System.FormatException", "Input string was not in a correct format.")
+		}
+		n[i] = int(v)
+	}
+	return &version{n[0], n[1], n[2], n[3]}, nil
+}
+
+func (v *version) typeName() string { return "System.Version" }
+
+func (v *version) String() string {
+	t := fmt.Sprintf("%d.%d", v.a, v.b)
+	if v.c >= 0 {
+		t += fmt.Sprintf(".%d", v.c)
+		if v.d >= 0 {
+			t += fmt.Sprintf(".%d", v.d)
+		}
+	}
+	return t
+}
+
+func (v *version) cmp(w *version) int {
+	for _, p := range [][2]int{{v.a, w.a}, {v.b, w.b}, {v.c, w.c}, {v.d, w.d}} {
+		if c := cmpInt(int64(p[0]), int64(p[1])); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func (v *version) names() []string { return []string{"Major", "Minor", "Build", "Revision"} }
+
+func (v *version) get(s *shell, k string) (any, bool, error) {
+	for i, n := range []string{"major", "minor", "build", "revision"} {
+		if k == n {
+			return int32([]int{v.a, v.b, v.c, v.d}[i]), true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+func (v *version) call(s *shell, k string, a []any) (any, bool, error) { return nil, false, nil }
+
+// guid is [guid].
+type guid struct{ b [16]byte }
+
+func newGuid() *guid {
+	g := &guid{}
+	_, _ = rand.Read(g.b[:]) // cannot fail
+	g.b[6] = g.b[6]&0x0f | 0x40
+	g.b[8] = g.b[8]&0x3f | 0x80
+	return g
+}
+
+func parseGuid(t string) (*guid, error) {
+	t = strings.Trim(strings.TrimSpace(t), "{}()")
+	h := strings.ReplaceAll(t, "-", "")
+	g := &guid{}
+	if b, err := hex.DecodeString(h); err != nil || len(b) != 16 || len(t) != 32 && len(t) != 36 {
+		return nil, dotnet("System.FormatException", "Guid should contain 32 digits with 4 dashes (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx).")
+	} else {
+		copy(g.b[:], b)
+	}
+	return g, nil
+}
+
+func (g *guid) typeName() string { return "System.Guid" }
+func (g *guid) String() string {
+	h := hex.EncodeToString(g.b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+func (g *guid) equal(o any) bool { h, ok := o.(*guid); return ok && g.b == h.b }
+
+func (g *guid) format(spec string) (string, error) {
+	t := g.String()
+	switch strings.ToLower(spec) {
+	case "", "d":
+		return t, nil
+	case "n":
+		return strings.ReplaceAll(t, "-", ""), nil
+	case "b":
+		return "{" + t + "}", nil
+	case "p":
+		return "(" + t + ")", nil
+	}
+	return "", dotnet("System.FormatException", "Format String can be only \"D\", \"d\", \"N\", \"n\", \"P\", \"p\", \"B\", \"b\", \"X\" or \"x\".")
+}
+
+func (g *guid) names() []string { return []string{"Guid"} }
+func (g *guid) get(s *shell, k string) (any, bool, error) {
+	if k == "guid" {
+		return g.String(), true, nil
+	}
+	return nil, false, nil
+}
+
+func (g *guid) call(s *shell, k string, a []any) (any, bool, error) {
+	if k == "tostring" && len(a) == 1 {
+		t, err := g.format(s.text(a[0]))
+		return t, true, err
+	}
+	return nil, false, nil
+}
+
+// uri is [uri].
+type uri struct {
+	text string
+	u    *url.URL
+}
+
+func (u *uri) typeName() string { return "System.Uri" }
+func (u *uri) String() string   { return u.text }
+
+func (u *uri) get(s *shell, k string) (any, bool, error) {
+	if u.u.Scheme == "" && k != "originalstring" && k != "isabsoluteuri" {
+		return nil, true, dotnet("System.InvalidOperationException", "This operation is not supported for a relative URI.")
+	}
+	switch k {
+	case "host", "dnssafehost":
+		return u.u.Hostname(), true, nil
+	case "scheme":
+		return u.u.Scheme, true, nil
+	case "port":
+		if p, err := strconv.Atoi(u.u.Port()); err == nil {
+			return int32(p), true, nil
+		}
+		return int32(map[string]int{"http": 80, "https": 443, "ftp": 21}[u.u.Scheme]), true, nil
+	case "absolutepath", "localpath":
+		if u.u.Path == "" {
+			return "/", true, nil
+		}
+		return u.u.EscapedPath(), true, nil
+	case "query":
+		if u.u.RawQuery == "" {
+			return "", true, nil
+		}
+		return "?" + u.u.RawQuery, true, nil
+	case "authority":
+		return u.u.Host, true, nil
+	case "originalstring":
+		return u.text, true, nil
+	case "absoluteuri":
+		return u.u.String(), true, nil
+	case "isabsoluteuri":
+		return u.u.Scheme != "", true, nil
+	}
+	return nil, false, nil
+}
+
+func (u *uri) call(s *shell, k string, a []any) (any, bool, error) { return nil, false, nil }
+
+// regex is [regex].
+type regex struct {
+	text    string
+	options int64
+	p       *pattern
+}
+
+func (r *regex) typeName() string { return "System.Text.RegularExpressions.Regex" }
+func (r *regex) String() string   { return r.text }
+
+func (s *shell) newRegex(text string, options int64) (*regex, error) {
+	p, err := s.pattern(text, false, options)
+	if err != nil {
+		return nil, err
+	}
+	return &regex{text, options, p}, nil
+}
+
+func (r *regex) get(s *shell, k string) (any, bool, error) {
+	if k == "options" {
+		return int32(r.options), true, nil
+	}
+	return nil, false, nil
+}
+
+func (r *regex) call(s *shell, k string, a []any) (any, bool, error) {
+	if len(a) == 0 {
+		return nil, false, nil
+	}
+	if len(a) > 1 && k != "replace" {
+		return nil, false, nil
+	}
+	v, err := s.regexCall(r.p, k, a)
+	return v, true, err
+}
+
+// regexCall does what a Regex and its static methods can.
+func (s *shell) regexCall(p *pattern, k string, a []any) (any, error) {
+	text := s.text(a[0])
+	if err := s.subject(p, text); err != nil {
+		return nil, err
+	}
+	switch k {
+	case "ismatch":
+		return p.re.MatchString(text), nil
+	case "match":
+		return s.matchObject(p, text, p.re.FindStringSubmatchIndex(text)), nil
+	case "matches":
+		var out []any
+		for _, m := range p.re.FindAllStringSubmatchIndex(text, -1) {
+			out = append(out, s.matchObject(p, text, m))
+		}
+		return &List{Elem: out, typ: "System.Text.RegularExpressions.MatchCollection"}, nil
+	case "replace":
+		if len(a) < 2 {
+			return nil, dotnet("System.ArgumentNullException", "Value cannot be null. Parameter name: replacement")
+		}
+		if b, ok := a[1].(*Block); ok {
+			return s.replaceBlock(p, text, b)
+		}
+		count := -1
+		if len(a) > 2 {
+			n, err := s.toInt32(a[2])
+			if err != nil {
+				return nil, err
+			}
+			count = int(n)
+		}
+		return s.replaceAll(p, text, s.text(a[1]), count)
+	case "split":
+		out, err := s.splitPattern(p, text)
+		return &Array{Elem: out, Type: "string"}, err
+	}
+	return nil, s.refuse("[regex] %s", k)
+}
+
+func (s *shell) splitPattern(p *pattern, text string) ([]any, error) {
+	var out []any
+	last := 0
+	for _, m := range p.re.FindAllStringSubmatchIndex(text, -1) {
+		out = append(out, text[last:m[0]])
+		for g := 1; g < len(m)/2; g++ {
+			if m[2*g] >= 0 {
+				out = append(out, text[m[2*g]:m[2*g+1]])
+			}
+		}
+		last = m[1]
+	}
+	return append(out, text[last:]), nil
+}
+
+func (s *shell) replaceBlock(p *pattern, text string, b *Block) (any, error) {
+	var t strings.Builder
+	last := 0
+	for _, m := range p.re.FindAllStringSubmatchIndex(text, -1) {
+		o := s.matchObject(p, text, m)
+		out, err := s.outputs(func(to *port) error {
+			st := &blockStage{s: s, b: b, args: []actual{{value: o}}, out: to}
+			if err := st.begin(); err != nil {
+				return err
+			}
+			st.sc.set("_", o)
+			return st.end()
+		})
+		if err != nil {
+			return nil, err
+		}
+		t.WriteString(text[last:m[0]] + s.text(collect(out)))
+		last = m[1]
+	}
+	return t.String() + text[last:], nil
+}
+
+// matchObject is a Match; m is nil where nothing matched.
+func (s *shell) matchObject(p *pattern, text string, m []int) *Object {
+	o := NewObject("System.Text.RegularExpressions.Match")
+	fill := func(o *Object, ok bool, from, to int) {
+		o.Set("Success", ok)
+		v := ""
+		at, n := 0, 0
+		if ok {
+			v = text[from:to]
+			at, n = index16(text, from), length16(v)
+		}
+		o.Set("Index", int32(at)).Set("Length", int32(n)).Set("Value", v)
+		o.Text = func() string { return v }
+	}
+	if m == nil {
+		o.Set("Groups", &groupSet{s: s})
+		fill(o, false, 0, 0)
+		return o
+	}
+	g := &groupSet{s: s}
+	for i := range p.re.SubexpNames() {
+		x := NewObject("System.Text.RegularExpressions.Group").Set("Name", p.groupName(i))
+		fill(x, m[2*i] >= 0, m[2*i], m[2*i+1])
+		g.groups = append(g.groups, x)
+	}
+	o.Set("Groups", g).Set("Captures", NewArray(o))
+	fill(o, true, m[0], m[1])
+	o.Method("Result", func(a []any) (any, error) {
+		if len(a) != 1 {
+			return nil, fault("MethodCountCouldNotFindBest", "Cannot find an overload for \"Result\" and the argument count: \"%d\".", len(a))
+		}
+		var b strings.Builder
+		p.substitute(&b, text, s.text(a[0]), m)
+		return b.String(), nil
+	})
+	return o
+}
+
+// groupSet is Match.Groups: by number and by name.
+type groupSet struct {
+	s      *shell
+	groups []*Object
+}
+
+func (g *groupSet) typeName() string { return "System.Text.RegularExpressions.GroupCollection" }
+
+func (g *groupSet) get(s *shell, k string) (any, bool, error) {
+	if k == "count" {
+		return int32(len(g.groups)), true, nil
+	}
+	a := &Array{}
+	for _, x := range g.groups {
+		a.Elem = append(a.Elem, x)
+	}
+	return collectProperty(s, a.Elem, k)
+}
+
+func (g *groupSet) call(s *shell, k string, a []any) (any, bool, error) { return nil, false, nil }
+
+func (g *groupSet) at(s *shell, i any) (any, error) {
+	name := s.text(i)
+	for _, x := range g.groups {
+		if n, _ := x.Get("Name"); n == name {
+			return x, nil
+		}
+	}
+	none := NewObject("System.Text.RegularExpressions.Group").Set("Success", false).Set("Value", "")
+	none.Text = func() string { return "" }
+	return none, nil
+}
+
+func regexQuote(t string) string {
+	var b strings.Builder
+	for _, r := range t {
+		switch r {
+		case '\t':
+			b.WriteString(`\t`)
+		case '\n':
+			b.WriteString(`\n`)
+		case '\r':
+			b.WriteString(`\r`)
+		case '\f':
+			b.WriteString(`\f`)
+		default:
+			if strings.ContainsRune(`\*+?|{[()^$.# `, r) {
+				b.WriteByte('\\')
+			}
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
