@@ -259,6 +259,42 @@ func TestLoginsEnd(t *testing.T) {
 	}
 }
 
+// A command need not read its input, and may end before it was told that there is
+// none.
+func TestInputClosed(t *testing.T) {
+	p := start(t)
+	for _, way := range ways {
+		c := p.client(t, way.ntlm, way.tls)
+		for _, data := range []string{"", "data"} {
+			k, err := c.Start(t.Context(), "echo hi")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p.running() > 0 {
+				time.Sleep(time.Millisecond)
+			}
+			err = k.Send(t.Context(), []byte(data), true)
+			for data != "" && err == nil { // it may just have been there to read it
+				err = k.Send(t.Context(), []byte(data), false)
+			}
+			if data == "" && err != nil || data != "" && !errors.Is(err, ErrInputClosed) {
+				t.Errorf("%s, input %q: %v", way.name, data, err)
+			}
+			var got []byte
+			for done := false; !done; {
+				out, err := k.Receive(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, done = append(got, out.Stdout...), out.Done
+			}
+			if string(got) != "hi" {
+				t.Errorf("%s, input %q: output %q", way.name, data, got)
+			}
+		}
+	}
+}
+
 func TestMany(t *testing.T) {
 	for _, way := range ways {
 		p := start(t)

@@ -2,6 +2,7 @@ package wsman
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -44,7 +45,9 @@ func newCommand(c *Client, shell, id string) *Command {
 
 // Send gives the command input, and with end tells it that there is no more. It
 // returns when the machine has taken all, in as few requests as fit. After an
-// error it is not known what arrived, and every later Send gives that error.
+// error it is not known what arrived, and every later Send gives that error. A
+// command that reads no more is [ErrInputClosed], unless there is only an end to
+// tell it.
 func (k *Command) Send(ctx context.Context, data []byte, end bool) error {
 	if err := k.sending.take(ctx); err != nil {
 		return err
@@ -66,6 +69,8 @@ func (k *Command) send(ctx context.Context, data []byte, end bool) error {
 		case isTooLarge(err) && envelope > smallEnvelope:
 			k.c.envelope.Store(smallEnvelope)
 			continue
+		case len(piece) == 0 && errors.Is(err, ErrInputClosed):
+			return nil // the end of what nobody reads any more
 		case err != nil:
 			return err
 		}

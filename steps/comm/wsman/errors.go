@@ -18,6 +18,10 @@ import (
 // since.
 var ErrUnencrypted = errors.New("the machine does not keep to the encryption of NTLM")
 
+// ErrInputClosed is input for a command that has ended, or that closed its input:
+// nobody reads what was sent. Its output and its end can still be received.
+var ErrInputClosed = errors.New("the command reads no more input")
+
 var errLarge = fmt.Errorf("it sent an answer of more than %d MiB", maxReply>>20)
 
 // AuthError is a login that the machine refused.
@@ -82,6 +86,15 @@ func (e *FaultError) Error() string {
 		return fmt.Sprintf("cannot %s: %s (%s %d)", e.Op, text, e.Subcode, e.WSMan)
 	}
 	return fmt.Sprintf("cannot %s: %s (%s)", e.Op, text, e.Subcode)
+}
+
+// Is tells of a refusal whether it is ErrInputClosed.
+func (e *FaultError) Is(target error) bool {
+	switch e.WSMan {
+	case codeBrokenPipe, codeNoData, codeBrokenPipe | facilityWindows, codeNoData | facilityWindows:
+		return target == ErrInputClosed
+	}
+	return false
 }
 
 // HTTPError is an answer that comes from HTTP and not from WS-Management.

@@ -10,8 +10,12 @@ import (
 	"strings"
 )
 
-// What Windows' headers call WS-Management's errors.
+// What Windows' headers call the errors that mean something to us.
 const (
+	codeBrokenPipe  = 109        // ERROR_BROKEN_PIPE
+	codeNoData      = 232        // ERROR_NO_DATA, the pipe is being closed
+	facilityWindows = 0x80070000 // the same as HRESULTs
+
 	codeNotFound            = 0x80338000 // ERROR_WSMAN_RESOURCE_NOT_FOUND
 	codeTooLarge            = 0x80338026 // ERROR_WSMAN_ENVELOPE_TOO_LARGE
 	codeTimedOut            = 0x80338029 // ERROR_WSMAN_OPERATION_TIMEDOUT, a Receive without output

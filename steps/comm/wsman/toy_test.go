@@ -37,6 +37,7 @@ type toy struct {
 	svc      server.Service
 	password string
 	commands []string // that were started
+	alive    int
 }
 
 func (b *toy) Password(user string) (string, bool) {
@@ -57,6 +58,12 @@ func (b *toy) started() []string {
 	return b.commands
 }
 
+func (b *toy) running() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.alive
+}
+
 type toyProcess struct {
 	done   chan struct{}
 	code   int
@@ -74,12 +81,16 @@ func (b *toy) Start(ctx context.Context, p server.Program) (server.Process, erro
 	}
 	b.mu.Lock()
 	b.commands = append(b.commands, p.Line)
+	b.alive++
 	b.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	t := &toyProcess{done: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(t.done)
 		t.code = run(ctx, p, rest)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.alive--
 	}()
 	return t, nil
 }
