@@ -217,9 +217,6 @@ func (b *binding) bind(args []actual) error {
 		a := args[i]
 		if a.dash {
 			only = true
-			if b.loose && b.suffix == "" {
-				continue
-			}
 			continue
 		}
 		if a.name == "" || only {
@@ -231,7 +228,15 @@ func (b *binding) bind(args []actual) error {
 			return err
 		}
 		if f == nil && common == "" {
-			if b.loose {
+			if b.loose { // with its value, if it has one, it is none of the parameters'
+				b.rest = append(b.rest, a.text)
+				if i+1 < len(args) && args[i+1].name == "" && !args[i+1].dash && !a.has {
+					i++
+					b.rest = append(b.rest, bare(args[i].value))
+				}
+				continue
+			}
+			if b.takesRest() && !a.has {
 				loose = append(loose, actual{value: a.text, text: a.text})
 				continue
 			}
@@ -271,10 +276,23 @@ func (b *binding) bind(args []actual) error {
 	return b.positional(loose)
 }
 
+// takesRest tells commands that take any words: Write-Host, Write-Output.
+func (b *binding) takesRest() bool {
+	for _, f := range b.forms {
+		if f.rest && f.typ == nil && !f.need {
+			return true
+		}
+	}
+	return false
+}
+
 func (b *binding) positional(loose []actual) error {
 	var order []*formal
 	for i := range b.forms {
 		f := &b.forms[i]
+		if b.values["literalpath"] != nil && f.name == "Path" {
+			continue // the two exclude each other
+		}
 		if _, taken := b.values[strings.ToLower(f.name)]; f.pos > 0 && !taken {
 			order = append(order, f)
 		}

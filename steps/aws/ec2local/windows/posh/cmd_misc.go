@@ -52,7 +52,7 @@ func miscCommands() []Command {
 			}
 			return c.sh.runHere(&Block{ast: ast}, c.out)
 		}},
-		{Name: "Invoke-Command", Params: []Param{needed(param("ScriptBlock", "scriptblock", 1, "Command")), restOf(param("ArgumentList", "object[]", 0, "Args")), inputObject, param("NoNewScope", "switch", 0), refused("ComputerName"), refused("Session"),
+		{Name: "Invoke-Command", Params: []Param{needed(param("ScriptBlock", "scriptblock", 1, "Command")), param("ArgumentList", "object[]", 0, "Args"), inputObject, param("NoNewScope", "switch", 0), refused("ComputerName"), refused("Session"),
 			refused("Credential"), refused("FilePath"), refused("AsJob")}, Run: gather, End: func(c *Call) error {
 			acts := []actual{}
 			for _, v := range c.Values("ArgumentList") {

@@ -45,7 +45,7 @@ func objectCommands() []Command {
 		{Name: "Get-Member", Params: []Param{inputObject, param("Name", "string[]", 1), param("MemberType", "string", 0, "Type"), param("Force", "switch", 0), refused("Static"), refused("View")}, Run: gather, End: getMemberEnd},
 		{Name: "Add-Member", Params: []Param{needed(inputObject), param("MemberType", "string", 1, "Type"), param("Name", "string", 2), param("Value", "", 3), param("NotePropertyName", "string", 0), param("NotePropertyValue", "", 0),
 			param("NotePropertyMembers", "hashtable", 0), param("Force", "switch", 0), param("PassThru", "switch", 0), refused("SecondValue"), param("TypeName", "string", 0)}, Run: addMember},
-		{Name: "New-Object", Params: []Param{param("TypeName", "string", 1), restOf(param("ArgumentList", "", 2, "Args")), param("Property", "", 0), refused("ComObject"), refused("Strict")}, Run: newObject},
+		{Name: "New-Object", Params: []Param{param("TypeName", "string", 1), param("ArgumentList", "", 2, "Args"), param("Property", "", 0), refused("ComObject"), refused("Strict")}, Run: newObject},
 	}
 }
 

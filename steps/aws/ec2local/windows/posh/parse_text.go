@@ -173,7 +173,7 @@ func (x *expand) dollar() {
 	if p.peek(1) == '(' {
 		defer func() {
 			if r := recover(); r != nil {
-				if e, ok := r.(*parseError); ok && e.id == "MissingEndParenthesisInSubexpression" {
+				if e, ok := r.(*parseError); ok && (e.id == "MissingEndParenthesisInSubexpression" || e.id == "TerminatorExpectedAtEndOfString") {
 					e.id = "IncompleteDollarSubexpressionReference"
 				}
 				panic(r)

@@ -132,6 +132,8 @@ func (p *parser) blanks() {
 			p.i += 2
 		case c == '`' && p.peek(1) == '\r' && p.peek(2) == '\n':
 			p.i += 3
+		case c == '`' && isBlank(p.peek(1)):
+			p.i += 2
 		case c == '#':
 			for !p.end() && !isNewline(p.peek(0)) {
 				p.i++
@@ -213,9 +215,15 @@ func (p *parser) unexpected() {
 	if p.peek(0) == '&' {
 		p.fail(at, "AmpersandNotAllowed", "An ampersand (&) cannot stand here; put it in quotes where it is text.")
 	}
-	j := p.i + 1
-	for j < len(p.t) && !endsWord(p.t[p.i]) && !endsWord(p.t[j]) {
-		j++
+	// A word that does not end is the worse mistake.
+	switch c := p.peek(0); {
+	case isSingle(c):
+		p.singleQuoted()
+	case isDouble(c):
+		p.doubleQuoted()
+	case !endsWord(c):
+		p.generic()
 	}
-	p.fail(at, "UnexpectedToken", "Unexpected token '%s' in expression or statement.", string(p.t[p.i:j]))
+	j := max(p.i, at+1)
+	p.fail(at, "UnexpectedToken", "Unexpected token '%s' in expression or statement.", string(p.t[at:j]))
 }
