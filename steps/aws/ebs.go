@@ -93,7 +93,7 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	}
 	if b.askPassword() {
 		connect.Login = dag.Add(g, bd, "password", Password{Instance: p.instance, Key: p.key, KeyFile: b.SSH.PrivateKeyFile, Timeout: b.PasswordTimeout,
-			Running: endpoint, KeyPair: launch.KeyPair})
+			Running: endpoint})
 	}
 	return dag.Add(g, bd, "connect", connect)
 }

@@ -30,10 +30,9 @@ type Password struct {
 	KeyFile  string            `json:"key_file,omitempty"` // the user's own, in place of it
 	Timeout  time.Duration     `json:"windows_password_timeout,omitempty" key:"-"`
 
-	// What only has to come first. The machine may still have to learn the public
-	// key, so the pair is not removed before.
+	// What only has to come first. The key pair may go meanwhile: an instance has
+	// its public half from the launch on.
 	Running dag.Out[comm.Endpoint] `json:"running" key:"-"`
-	KeyPair dag.Out[KeyPair]       `json:"key_pair" key:"-"`
 }
 
 func (Password) Kind() string  { return "aws.password" }
