@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -44,18 +45,18 @@ func (c *Call) Has(name string) bool {
 }
 
 // Value is a parameter's value, nil when it was not given.
-func (c *Call) Value(name string) any { return c.bound[strings.ToLower(name)] }
+func (c *Call) Value(name string) any { return bare(c.bound[strings.ToLower(name)]) }
 
 // Values is the value of a parameter that takes several.
 func (c *Call) Values(name string) []any { return elements(c.Value(name)) }
 
 // Str is the value of a parameter as text, "" when it was not given.
-func (c *Call) Str(name string) string { return toText(c.Value(name)) }
+func (c *Call) Str(name string) string { return toText(c.bound[strings.ToLower(name)]) }
 
 // Strs is the value of a parameter that takes several texts.
 func (c *Call) Strs(name string) []string {
 	var out []string
-	for _, v := range elements(c.Value(name)) {
+	for _, v := range elements(c.bound[strings.ToLower(name)]) {
 		out = append(out, toText(v))
 	}
 	return out
@@ -119,6 +120,13 @@ func (c *Call) Path(path string) (string, error) { return c.sh.filePath(path) }
 // Invoke runs a script block with $_ set, and gives what it writes.
 func (c *Call) Invoke(b *Block, input any, args ...any) ([]any, error) {
 	return c.sh.invokeBlock(b, input, args)
+}
+
+// Convert makes of a value one of a type that is named as in a type literal
+// ("timespan", "datetime", "int", "string[]"): what a method's argument needs.
+func Convert(v any, typ string) (any, error) {
+	s := &shell{sys: System{Zone: time.UTC, Now: time.Now}}
+	return s.cast(wrap(v), parseTypeName(typ))
 }
 
 // class is .NET's name of the cmdlet, as error ids end.

@@ -297,7 +297,7 @@ func newItem(c *Call) error {
 	if paths == nil {
 		return &Error{ID: "MissingMandatoryParameter", Category: "InvalidArgument", Message: "Cannot process command because of one or more missing mandatory parameters: Path.", Exception: "System.Management.Automation.ParameterBindingException"}
 	}
-	v := bare(c.Value("Value"))
+	v := c.Value("Value")
 	for _, p := range paths {
 		pl, err := s.place(p)
 		if err != nil {
@@ -430,7 +430,7 @@ func setItem(c *Call) error {
 		if !ok {
 			return c.sh.refuse("Set-Item of %s", p.show())
 		}
-		return set.SetItem(p.path, bare(c.Value("Value")))
+		return set.SetItem(p.path, c.Value("Value"))
 	})
 }
 
@@ -870,7 +870,7 @@ func setItemProperty(c *Call) error {
 	if !fresh {
 		kind = c.Str("Type")
 	}
-	name, v := c.Str("Name"), bare(c.Value("Value"))
+	name, v := c.Str("Name"), c.Value("Value")
 	return c.eachPlace(true, func(p place) error {
 		if p.prov == nil {
 			if fresh {

@@ -277,7 +277,7 @@ func getRandom(c *Call) error {
 		}
 		return nil
 	}
-	lo, hi := bare(c.Value("Minimum")), bare(c.Value("Maximum"))
+	lo, hi := c.Value("Minimum"), c.Value("Maximum")
 	if isFloat(lo) || isFloat(hi) {
 		a, err := toFloat(lo, "System.Double")
 		if err != nil {
@@ -490,7 +490,7 @@ func setVariable(c *Call) error {
 			}
 			n = n[i+1:]
 		}
-		v := bare(c.Value("Value"))
+		v := c.Value("Value")
 		if c.def.Name == "New-Variable" && !c.On("Force") {
 			if _, there := sc.vars[key]; there {
 				if err := c.Error(&Error{ID: "VariableAlreadyExists", Category: "ResourceExists", Message: "A variable with name '" + n + "' already exists.", Exception: "System.Management.Automation.SessionStateException"}); err != nil {

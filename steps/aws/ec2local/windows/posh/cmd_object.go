@@ -50,7 +50,7 @@ func objectCommands() []Command {
 }
 
 func forEachBegin(c *Call) error {
-	blocks := elements(bare(c.Value("Process")))
+	blocks := elements(c.Value("Process"))
 	// Further blocks: the first is begin, the last is end.
 	var st struct{ begin, process, end []*Block }
 	if _, ok := first(blocks).(*Block); !ok {
@@ -112,9 +112,9 @@ func forEachRun(c *Call) error {
 }
 
 func forEachMember(c *Call, v any) error {
-	names := elements(bare(c.Value("Process")))
+	names := elements(c.Value("Process"))
 	name := c.sh.text(first(names))
-	args := append(append([]any{}, names[min(1, len(names)):]...), elements(bare(c.Value("ArgumentList")))...)
+	args := append(append([]any{}, names[min(1, len(names)):]...), elements(c.Value("ArgumentList"))...)
 	x, ok, err := c.sh.get(v, name)
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func whereObject(c *Call) error {
 
 func whereTest(c *Call, v any) (bool, error) {
 	s := c.sh
-	f := bare(c.Value("FilterScript"))
+	f := c.Value("FilterScript")
 	if b, ok := f.(*Block); ok {
 		out, err := c.Invoke(b, v)
 		return truth(collect(out)), err
@@ -192,7 +192,7 @@ func whereTest(c *Call, v any) (bool, error) {
 			exact, op = op[0] == 'c', op[1:]
 		}
 		e := &binaryExpr{op: op, exact: exact}
-		y := bare(c.Value("Value"))
+		y := c.Value("Value")
 		switch op {
 		case "is", "isnot":
 			t, err := s.typeArg(y)
@@ -333,7 +333,7 @@ func (s *shell) project(c *Call, v any) (any, error) {
 		return v, nil
 	}
 	o := &Object{}
-	for _, p := range elements(bare(c.Value("Property"))) {
+	for _, p := range elements(c.Value("Property")) {
 		switch x := p.(type) {
 		case *Hash:
 			name, b, err := s.calculated(x)
@@ -418,7 +418,7 @@ type sortKey struct {
 
 func (c *Call) sortKeys() ([]sortKey, error) {
 	var out []sortKey
-	for _, p := range elements(bare(c.Value("Property"))) {
+	for _, p := range elements(c.Value("Property")) {
 		k := sortKey{down: c.On("Descending")}
 		switch x := p.(type) {
 		case *Block:
@@ -941,7 +941,7 @@ func newObject(c *Call) error {
 		return &Error{ID: "TypeNotFound", Category: "InvalidType", Message: "Cannot find type [" + name + "]: verify that the assembly containing this type is loaded.", Exception: "System.Management.Automation.PSArgumentException"}
 	}
 	var args []any
-	v := bare(c.Value("ArgumentList"))
+	v := c.Value("ArgumentList")
 	if l, ok := v.(*List); ok {
 		args = l.Elem
 	} else if a, ok := v.(*Array); ok {

@@ -24,7 +24,7 @@ func inputs(c *Call) []any {
 		return []any{v}
 	}
 	if c.Has("InputObject") {
-		v := bare(c.Value("InputObject"))
+		v := c.Value("InputObject")
 		if e, ok := list(v); ok {
 			return e
 		}
@@ -52,7 +52,7 @@ var inputObject = piped(param("InputObject", "", 0))
 func outputCommands() []Command {
 	return []Command{
 		{Name: "Write-Output", Params: []Param{piped(restOf(param("InputObject", "", 1))), param("NoEnumerate", "switch", 0)}, Run: func(c *Call) error {
-			v := bare(c.Value("InputObject"))
+			v := c.Value("InputObject")
 			if in, ok := c.Input(); ok {
 				return c.out.put(in)
 			}
@@ -80,7 +80,7 @@ func outputCommands() []Command {
 		}},
 		{Name: "Write-Information", Params: []Param{needed(piped(param("MessageData", "", 1, "Msg", "Message"))), param("Tags", "string[]", 2)}, Run: func(c *Call) error {
 			pref := c.sh.pref(c.prefs.info, "informationpreference")
-			v := bare(c.Value("MessageData"))
+			v := c.Value("MessageData")
 			r := &messageRecord{kind: "Information", msg: c.sh.text(v), data: v}
 			if c.sh.streams[streamInfo] == nil && pref != "continue" {
 				return nil
@@ -164,7 +164,7 @@ func writeHost(c *Call) error {
 	if c.Has("Separator") {
 		sep = c.sh.text(c.Value("Separator"))
 	}
-	v := c.Value("Object")
+	v := c.bound["object"] // with the spelling of numbers
 	r := &messageRecord{kind: "Information", msg: hostText(c.sh, v, sep), data: bare(v), same: c.On("NoNewline"), tags: []any{"PSHOST"}}
 	return c.sh.write(streamInfo, r)
 }
@@ -198,7 +198,7 @@ func hostText(s *shell, v any, sep string) string {
 func writeError(c *Call) error {
 	s := c.sh
 	e := &Error{ID: "Microsoft.PowerShell.Commands.WriteErrorException", Exception: "Microsoft.PowerShell.Commands.WriteErrorException", Message: c.Str("Message"),
-		Category: c.Str("Category"), Target: bare(c.Value("TargetObject"))}
+		Category: c.Str("Category"), Target: c.Value("TargetObject")}
 	if c.Has("ErrorId") {
 		e.ID = c.Str("ErrorId")
 	}
@@ -257,7 +257,7 @@ func formatCommand(name string) Command {
 		var cols []string
 		calc := map[string]*Block{}
 		if c.Has("Property") {
-			for _, p := range elements(bare(c.Value("Property"))) {
+			for _, p := range elements(c.Value("Property")) {
 				switch x := p.(type) {
 				case *Hash:
 					n, b, err := s.calculated(x)

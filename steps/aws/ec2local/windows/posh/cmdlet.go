@@ -26,7 +26,9 @@ func (s *shell) formals(d *Command) ([]formal, error) {
 	for _, p := range d.Params {
 		f := formal{name: p.Name, aliases: p.Aliases, pos: p.Pos, need: p.Need, pipe: p.Pipe, byName: p.PipeName, rest: p.Rest}
 		switch p.Type {
-		case "":
+		case "", "any":
+		case "any[]":
+			f.typ = arrayOf(allTypes["system.object"])
 		case "-":
 			f.refused = true
 		default:

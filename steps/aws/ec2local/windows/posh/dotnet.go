@@ -137,19 +137,39 @@ func defineNumber(name string, cast func(*shell, any) (any, error), lo, hi any) 
 			}
 			v, err := parse(s, a[:1])
 			if err == nil {
-				return true, r.set(v)
+				_, err = r.set(s, "value", v)
+				return true, err
 			}
-			return false, r.set(int32(0))
+			_, err = r.set(s, "value", int32(0))
+			return false, err
 		}}})
 }
 
 // reference is [ref]$variable.
-type reference struct {
-	s *shell
-	v *variable
+type reference struct{ v *variable }
+
+func (r *reference) typeName() string { return "System.Management.Automation.PSReference" }
+
+func (r *reference) get(s *shell, k string) (any, bool, error) {
+	return r.v.value(), k == "value", nil
 }
 
-func (r *reference) set(v any) error { r.v.val = v; return nil }
+func (r *reference) set(s *shell, k string, v any) (bool, error) {
+	if k != "value" || r.v.readOnly || r.v.constant {
+		return false, nil
+	}
+	if r.v.typ != nil {
+		c, err := s.castTo(v, r.v.typ)
+		if err != nil {
+			return true, err
+		}
+		v = c
+	}
+	r.v.val = v
+	return true, nil
+}
+
+func (r *reference) call(s *shell, k string, a []any) (any, bool, error) { return nil, false, nil }
 
 func article(name string) string {
 	n := name[strings.LastIndexByte(name, '.')+1:]
@@ -212,7 +232,8 @@ func init() {
 
 	for _, n := range []string{"System.Object", "System.Array", "System.Void", "System.Type", "System.ValueType", "System.Enum", "System.Collections.IDictionary",
 		"System.Collections.IEnumerable", "System.Collections.IList", "System.Management.Automation.PSObject", customObject, "System.Collections.Specialized.OrderedDictionary",
-		"System.Management.Automation.SwitchParameter", "System.Management.Automation.ErrorRecord", "System.IO.FileSystemInfo", "System.IO.Stream", "System.Management.Automation.PSReference"} {
+		"System.Management.Automation.SwitchParameter", "System.Management.Automation.ErrorRecord", "System.IO.FileSystemInfo", "System.IO.Stream", "System.Management.Automation.PSReference",
+		"Microsoft.Management.Infrastructure.CimInstance"} {
 		define(&Type{name: n})
 	}
 	object := func(s *shell, a []any) (any, error) { return &Object{}, nil }

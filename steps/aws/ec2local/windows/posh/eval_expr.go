@@ -192,6 +192,9 @@ func (s *shell) castValue(e *castExpr) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.name == "System.Management.Automation.PSReference" {
+		return s.reference(e.x)
+	}
 	v, err := s.plain(e.x)
 	if err != nil {
 		return nil, err
@@ -203,6 +206,19 @@ func (s *shell) castValue(e *castExpr) (any, error) {
 		return nil, &Error{ID: "OrderedAttributeOnlyOnHashLiteralNode", Message: "The ordered attribute can be specified only on a hash literal node."}
 	}
 	return s.castTo(v, t)
+}
+
+// reference is [ref]$variable.
+func (s *shell) reference(x expr) (any, error) {
+	e, ok := x.(*varExpr)
+	if !ok || e.drive != "" {
+		return nil, s.refuse("[ref] of something that is not a plain variable")
+	}
+	v := s.find(e.key)
+	if v == nil {
+		return nil, &Error{ID: "NonExistingVariableReference", Category: "InvalidOperation", Message: "[ref] cannot be applied to the variable '" + e.name + "', which does not exist."}
+	}
+	return &reference{v: v}, nil
 }
 
 func (s *shell) unary(e *unaryExpr) (any, error) {

@@ -74,7 +74,7 @@ var shortTypes = map[string]string{
 	"pscredential": "System.Management.Automation.PSCredential", "securestring": "System.Security.SecureString",
 	"ordered": "System.Collections.Specialized.OrderedDictionary", "xml": "System.Xml.XmlDocument",
 	"math": "System.Math", "convert": "System.Convert", "environment": "System.Environment", "exception": "System.Exception",
-	"ipaddress": "System.Net.IPAddress",
+	"ipaddress": "System.Net.IPAddress", "ciminstance": "Microsoft.Management.Infrastructure.CimInstance", "ref": "System.Management.Automation.PSReference",
 }
 
 // allTypes is filled by the files that make types; keys are lower case.
@@ -134,11 +134,11 @@ var knownTypes = []string{"System.Net.", "System.Xml.", "System.Data.", "System.
 	"System.Globalization.", "System.DirectoryServices.", "System.ServiceProcess.", "System.Windows.", "System.Drawing.", "System.Web.",
 	"Microsoft.Win32.", "Microsoft.PowerShell.", "System.ComponentModel.", "System.Numerics.", "System.Configuration.", "System.Timers."}
 
-var knownShort = map[string]bool{"wmi": true, "wmiclass": true, "wmisearcher": true, "cimsession": true, "ciminstance": true, "adsi": true,
+var knownShort = map[string]bool{"wmi": true, "wmiclass": true, "wmisearcher": true, "cimsession": true, "adsi": true,
 	"adsisearcher": true, "mailaddress": true, "bigint": true, "powershell": true, "runspace": true, "runspacefactory": true, "initialsessionstate": true,
 	"psmoduleinfo": true, "x509certificate2": true, "x500distinguishedname": true, "physicaladdress": true, "cultureinfo": true, "activator": true,
 	"appdomain": true, "gc": true, "delegate": true, "action": true, "func": true, "tuple": true, "attribute": true, "random": true, "buffer": true,
-	"bitconverter": true, "nullable": true, "lazy": true, "intptr": true, "ref": true, "xml": true, "pslistmodifier": true, "psvariable": true,
+	"nullable": true, "lazy": true, "intptr": true, "xml": true, "pslistmodifier": true, "psvariable": true,
 	"alias": true, "parameter": true, "cmdletbinding": true, "validateset": true, "timezoneinfo": true, "datetimeoffset": true, "stringcomparer": true}
 
 // resolve finds the type that a literal names.
