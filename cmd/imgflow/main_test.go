@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 // TestScripts types commands as users do.
 func TestScripts(t *testing.T) {
 	guests := haveGuests(t)
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -32,6 +36,7 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION"} {
 				env.Setenv(name, "")
 			}
+			env.Setenv("EXAMPLES", examples)
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			env.Defer(func() { stopServer(filepath.Join(env.WorkDir, "home", "local")) })
 			return nil

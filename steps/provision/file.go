@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -49,7 +48,7 @@ func (FileCopy) Kind() string { return "provision.file" }
 func (s FileCopy) Title() string {
 	switch {
 	case s.download() && len(s.sources()) == 1:
-		return "download " + path.Base(s.sources()[0].text)
+		return "download " + guess(s.sources()[0].text).base(s.sources()[0].text)
 	case s.download():
 		return fmt.Sprintf("download %d files", len(s.sources()))
 	case len(s.Uploads) == 1:

@@ -18,6 +18,14 @@ func pathsOf(m comm.Machine) paths {
 	return paths{"/"}
 }
 
+// guess tells from a path alone whose it is.
+func guess(name string) paths {
+	if len(name) > 1 && name[1] == ':' || strings.HasPrefix(name, `\\`) {
+		return paths{`/\`}
+	}
+	return paths{"/"}
+}
+
 func (p paths) windows() bool { return p.seps != "/" }
 
 // shell is the provisioner that makes a directory there.
