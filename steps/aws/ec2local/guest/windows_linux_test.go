@@ -82,7 +82,7 @@ func (g *guestT) winrm(password, line string) (stdout, stderr string, code int, 
 func (g *guestT) cmd(line, want string) {
 	g.t.Helper()
 	out, stderr, code, err := g.winrm(administratorWord, line)
-	if got := strconv.Itoa(code) + " " + strings.TrimSpace(strings.ReplaceAll(out, "\r\n", "\n")); got != want || err != nil {
+	if got := strings.TrimSpace(strconv.Itoa(code) + " " + strings.ReplaceAll(out, "\r\n", "\n")); got != want || err != nil {
 		g.t.Errorf("%s\n got %q\nwant %q\n%s%v", line, got, want, stderr, err)
 	}
 }

@@ -281,8 +281,8 @@ func (c *cmdlets) groupOf(k *posh.Call) (Group, error) {
 
 // secret is what a SecureString holds.
 func secret(v any) (string, error) {
-	if s, ok := v.(interface{ Reveal() string }); ok {
-		return s.Reveal(), nil
+	if s, ok := posh.SecretText(v); ok {
+		return s, nil
 	}
 	return "", problem("CannotConvertArgumentNoMessage", "InvalidArgument", "", "The password must be a SecureString: ConvertTo-SecureString makes one.")
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -155,7 +157,10 @@ func elements(v any) []any {
 	return []any{v}
 }
 
-// durationOf reads a [timespan] or an ISO 8601 duration such as PT72H.
+// clock is how PowerShell writes a duration: 1.02:03:04.
+var clock = regexp.MustCompile(`^(?:(\d+)\.)?(\d+):(\d+)(?::(\d+))?$`)
+
+// durationOf reads a [timespan], its text, or an ISO 8601 duration such as PT72H.
 func durationOf(v any) (time.Duration, error) {
 	if d, ok := v.(time.Duration); ok {
 		return d, nil
@@ -163,6 +168,17 @@ func durationOf(v any) (time.Duration, error) {
 	s := strings.ToUpper(textOf(v))
 	if s == "" {
 		return 0, nil
+	}
+	if m := clock.FindStringSubmatch(s); m != nil {
+		var total time.Duration
+		for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
+			n, err := strconv.Atoi(m[i+1])
+			if m[i+1] != "" && err != nil {
+				return 0, fmt.Errorf("%q is no duration", s)
+			}
+			total += time.Duration(n) * unit
+		}
+		return total, nil
 	}
 	rest, ok := strings.CutPrefix(s, "P")
 	days, clock, _ := strings.Cut(rest, "T")
@@ -180,6 +196,8 @@ func durationOf(v any) (time.Duration, error) {
 		d, err := time.ParseDuration(strings.ToLower(clock))
 		ok = ok && err == nil
 		total += d
+	} else if days == "" {
+		ok = false
 	}
 	if !ok {
 		return 0, fmt.Errorf("%q is no duration", textOf(v))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 )
 
@@ -212,4 +213,24 @@ func TestRefusedCmdlets(t *testing.T) {
 		`try { Install-Module Pester } catch { 'caught' }`, "!no gallery",
 		`Get-NoSuchThing`, "!is not recognized",
 	)
+}
+
+func TestDurations(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"PT72H": 72 * time.Hour, "P3D": 72 * time.Hour, "P1DT1M": 24*time.Hour + time.Minute, "PT0S": 0, "": 0, "00:00:05": 5 * time.Second, "1.02:03": 26*time.Hour + 3*time.Minute, "pt1h30m": 90 * time.Minute,
+	} {
+		if got, err := durationOf(text); got != want || err != nil {
+			t.Errorf("%s: %v %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"5", "P", "PT", "P1M", "1:2:3:4", "x", "99999999999999999999:00"} {
+		if d, err := durationOf(text); err == nil {
+			t.Errorf("%s was taken for %v", text, d)
+		}
+	}
+	for d, want := range map[time.Duration]string{0: "PT0S", 72 * time.Hour: "PT72H", 90*time.Minute + time.Second: "PT1H30M1S"} {
+		if got := isoDuration(d); got != want {
+			t.Errorf("%v: %s", d, got)
+		}
+	}
 }
