@@ -166,8 +166,9 @@ func Main(ctx context.Context, o Options, args []string) int {
 		s.host.fatal(err)
 		return 1
 	}
-	code := s.ends(s.top(&Block{ast: ast}, nil, !r.stdin))
-	if code == 0 && !s.ok { // -Command ends with 1 when its last statement failed
+	err = s.top(&Block{ast: ast}, nil, !r.stdin)
+	code := s.ends(err)
+	if code == 0 && !s.ok && !errors.As(err, new(*exitErr)) { // -Command ends with 1 when its last statement failed
 		return 1
 	}
 	return code
