@@ -124,7 +124,6 @@ type (
 		label  string
 		mode   string // "", "wildcard", "regex"
 		exact  bool
-		file   bool
 		subj   stmt
 		cases  []switchCase
 		def    []stmt
@@ -180,12 +179,11 @@ type redirAST struct {
 
 type cmdAST struct {
 	span
-	call   byte // '&', '.' or 0
-	name   expr
-	word   string // the name where it is a plain word
-	lower  string
-	args   []argAST
-	cached *Command // the built-in that word means, found once
+	call  byte // '&', '.' or 0
+	name  expr
+	word  string // the name where it is a plain word
+	lower string
+	args  []argAST
 }
 
 type argAST struct {

@@ -13,8 +13,9 @@ type actual struct {
 	has   bool // -Name:value
 	text  string
 	raw   bool
-	plain bool // a bare word, for native programs
-	dash  bool // --
+	plain bool     // a bare word, for native programs
+	gaps  []string // what stands between the elements of a list in the script
+	dash  bool     // --
 }
 
 func (s *shell) evalArgs(cmd *cmdAST) ([]actual, error) {
@@ -62,6 +63,10 @@ func (s *shell) evalArgs(cmd *cmdAST) ([]actual, error) {
 				x.plain = e.bare
 			case *stringExpr:
 				x.plain = e.bare
+			case *listExpr:
+				for j := 1; j < len(e.items); j++ {
+					x.gaps = append(x.gaps, string(s.src.text[e.items[j-1].where().to:e.items[j].where().from]))
+				}
 			}
 			out = append(out, x)
 		}
@@ -124,7 +129,7 @@ type formal struct {
 // callPrefs are the common parameters of one call.
 type callPrefs struct {
 	errors, warning, verbose, debug, info string
-	errorVar, warningVar, outVar, infoVar string
+	errorVar, outVar string
 }
 
 type binding struct {

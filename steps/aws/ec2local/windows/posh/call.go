@@ -20,7 +20,6 @@ type Call struct {
 	piped bool
 	out   *port
 	prefs callPrefs
-	line  int
 }
 
 // Context ends when the process is to end.

@@ -269,9 +269,7 @@ func formatCommand(name string) Command {
 						calc[n] = b
 					}
 				default:
-					for _, n := range s.expandNames(group[0], s.text(p)) {
-						cols = append(cols, n)
-					}
+					cols = append(cols, s.expandNames(group[0], s.text(p))...)
 				}
 			}
 		} else if n, _ := s.columns(group[0]); n != nil {

@@ -12,7 +12,6 @@ type cmdletStage struct {
 	b     *binding
 	args  []actual
 	given map[string]bool
-	pipes bool
 }
 
 var formalCache sync.Map // *Command -> []formal

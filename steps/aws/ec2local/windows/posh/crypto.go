@@ -108,7 +108,7 @@ func init() {
 			define(&Type{name: ns + name + n, ctor: make})
 		}
 		define(&Type{name: ns + "HMAC" + name, ctor: func(s *shell, a []any) (any, error) {
-			key := []byte{}
+			var key []byte
 			if len(a) > 0 {
 				var err error
 				if key, err = s.bytesArg(a, 0); err != nil {

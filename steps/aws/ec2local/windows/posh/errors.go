@@ -86,7 +86,6 @@ type errorRecord struct {
 	category string
 	target   any
 	command  string // that reported it
-	activity string
 	src      *source
 	at       span
 	counted  bool

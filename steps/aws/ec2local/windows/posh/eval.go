@@ -1,6 +1,9 @@
 package posh
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // run runs statements.
 func (s *shell) run(body []stmt, out *port) error {
@@ -20,6 +23,11 @@ func (s *shell) run(body []stmt, out *port) error {
 			return err
 		}
 		s.at = st.where()
+		if s.debug > 0 {
+			if err := s.trace(st); err != nil {
+				return err
+			}
+		}
 		err := s.exec1(st, out)
 		if err == nil {
 			continue
@@ -29,6 +37,20 @@ func (s *shell) run(body []stmt, out *port) error {
 		}
 	}
 	return nil
+}
+
+// trace shows a statement as Set-PSDebug -Trace asks for.
+func (s *shell) trace(st stmt) error {
+	switch st.(type) {
+	case *funcStmt, *trapStmt, *tryStmt:
+		return nil
+	}
+	at := st.where().from
+	line, col := s.src.position(at)
+	text, _ := s.src.line(at)
+	r := []rune(text)
+	col = min(col-1, len(r))
+	return s.host.line(fmt.Sprintf("DEBUG: %4d+ %s >>>> %s", line, string(r[:col]), string(r[col:])))
 }
 
 // settle decides whether an error ends more than its statement.

@@ -17,11 +17,9 @@ type request struct {
 	command string
 	encoded bool
 	has     bool
-	stdin   bool // -Command -
-	dir     string
+	stdin   bool   // -Command -
 	output  string // -OutputFormat
 	policy  string
-	version bool
 }
 
 // flags are the switches of powershell.exe that have no value.

@@ -774,9 +774,9 @@ func (s *shell) blockCall(b *Block, k string, a []any) (any, bool, error) {
 		return &List{Elem: out, typ: "System.Collections.ObjectModel.Collection`1[System.Management.Automation.PSObject]"}, true, err
 	case "getnewclosure":
 		sc := newScope(s.global)
-		for x := s.scope; x != nil && x != s.global; x = x.parent {
+		for x := s.scope; x != nil; x = x.parent {
 			for k, v := range x.vars {
-				if _, ok := sc.vars[k]; !ok {
+				if _, ok := sc.vars[k]; !ok && (x != s.global || !v.constant && v.live == nil) {
 					cp := *v
 					sc.vars[k] = &cp
 				}

@@ -69,27 +69,15 @@ func (s *shell) runProgram(p Program, out *port) (int, error) {
 	}
 	lines := make(chan line, 64)
 	stop := make(chan struct{})
-	var readers sync.WaitGroup
-	var closers []io.Closer
+	var ends []*lineWriter
 	pump := func(isErr bool) io.Writer {
-		r, w := io.Pipe()
-		closers = append(closers, w)
-		readers.Add(1)
-		go func() {
-			defer readers.Done()
-			in := &lineReader{r: r, ctx: s.ctx, code: s.console.outEncoding()}
-			for {
-				text, ok, err := in.line()
-				if !ok || err != nil {
-					_, _ = io.Copy(io.Discard, r)
-					return
-				}
-				select {
-				case lines <- line{text, isErr}:
-				case <-stop:
-				}
+		w := &lineWriter{code: s.console.outEncoding(), put: func(text string) {
+			select {
+			case lines <- line{text, isErr}:
+			case <-stop:
 			}
-		}()
+		}}
+		ends = append(ends, w)
 		return w
 	}
 	p.Stdout = s.host.out
@@ -109,10 +97,9 @@ func (s *shell) runProgram(p Program, out *port) (int, error) {
 	done := make(chan result, 1)
 	go func() {
 		code, err := s.m.Run(s.ctx, p)
-		for _, c := range closers {
-			_ = c.Close() // a pipe's end does not fail
+		for _, w := range ends {
+			w.end()
 		}
-		readers.Wait()
 		close(lines)
 		done <- result{code, err}
 	}()
@@ -144,6 +131,45 @@ func (s *shell) runProgram(p Program, out *port) (int, error) {
 			Message: "Program '" + p.Name + "' failed to run: " + r.err.Error()}
 	}
 	return r.code, nil
+}
+
+// lineWriter takes what a program writes apart into lines, in the order in which
+// it writes to both of its streams.
+type lineWriter struct {
+	mu     sync.Mutex
+	code   *encoding
+	buf    []byte
+	skip   bool // a line feed that belongs to the carriage return before it
+	closed bool
+	put    func(string)
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed { // a child that outlives the program
+		return len(p), nil
+	}
+	for _, c := range p {
+		switch {
+		case c == '\n' && w.skip:
+			w.skip = false
+		case c == '\n' || c == '\r':
+			w.put(w.code.decode(w.buf))
+			w.buf, w.skip = w.buf[:0], c == '\r'
+		default:
+			w.buf, w.skip = append(w.buf, c), false
+		}
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed = true; len(w.buf) > 0 {
+		w.put(w.code.decode(w.buf))
+	}
 }
 
 // nativeError makes a record of a line that a program wrote to stderr.
@@ -208,8 +234,15 @@ func (s *shell) commandLine(args []actual) string {
 			}
 			add(t, true)
 		default:
-			if a.plain && isListText(a) {
-				add(a.text, true)
+			if l, ok := a.value.(*Array); ok && len(a.gaps) == len(l.Elem)-1 && a.gaps != nil {
+				// A list that is written out reaches the program as it stands.
+				for i, x := range l.Elem {
+					if i == 0 {
+						add(s.text(x), false)
+						continue
+					}
+					b.WriteString(a.gaps[i-1] + s.text(x))
+				}
 				continue
 			}
 			if l, ok := list(a.value); ok {
@@ -230,9 +263,6 @@ func (s *shell) commandLine(args []actual) string {
 	}
 	return b.String()
 }
-
-// isListText tells words such as a,b, which reach a program as they stand.
-func isListText(a actual) bool { _, ok := a.value.(*Array); return ok }
 
 // needsQuotes tells whether 5.1 puts quotes around an argument: where white space
 // stands outside of quotes.

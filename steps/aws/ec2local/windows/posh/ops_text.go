@@ -159,9 +159,6 @@ func compilePattern(text string, fold bool, options int64) (*pattern, error) {
 			b.WriteRune(c)
 		}
 	}
-	if options&8 != 0 { // RegexOptions.Compiled means nothing here
-		options &^= 8
-	}
 	re, err := regexp.Compile(b.String())
 	if err != nil {
 		return nil, err

@@ -41,7 +41,6 @@ type shell struct {
 	aliases   map[string]string
 	cmdlets   map[string]*Command
 	patterns  map[string]*pattern
-	prefs     map[string]bool
 	random    *rand.Rand
 	exec      *executionContext
 	console   *consoleState
@@ -82,8 +81,6 @@ type scope struct {
 	parent *scope
 	script bool // a script file's, or the outermost one
 	strict int  // Set-StrictMode; 0 inherits, -1 is off
-	file   string
-	caller span
 	name   string
 	bound  *Hash
 }
@@ -627,8 +624,7 @@ func (s *shell) message(stream int, text, own string) error {
 type messageRecord struct {
 	kind string
 	msg  string
-	data any // Write-Host: what was written
-	bare bool
+	data any  // Write-Host: what was written
 	same bool // no line end
 	tags []any
 }

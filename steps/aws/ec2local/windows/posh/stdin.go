@@ -14,7 +14,6 @@ type lineReader struct {
 	buf   []byte
 	skip  bool // a line feed that belongs to the carriage return before it
 	eof   bool
-	err   error
 	wait  chan chunk
 	used  bool
 	first bool

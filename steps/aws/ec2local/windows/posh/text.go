@@ -75,6 +75,9 @@ func textWith(v any, sep string) string {
 		return v.String()
 	}
 	if e, ok := list(v); ok {
+		if t, ok := surrogates(e, sep); ok {
+			return t
+		}
 		var b strings.Builder
 		for i, x := range e {
 			if i > 0 {
@@ -89,6 +92,24 @@ func textWith(v any, sep string) string {
 		return b.String()
 	}
 	return typeNameOf(v)
+}
+
+// surrogates joins characters where halves of a pair stand beside each other.
+func surrogates(e []any, sep string) (string, bool) {
+	if sep != "" {
+		return "", false
+	}
+	some := false
+	u := make([]uint16, len(e))
+	for i, x := range e {
+		c, ok := x.(Char)
+		if !ok {
+			return "", false
+		}
+		some = some || utf16.IsSurrogate(rune(c))
+		u[i] = uint16(c)
+	}
+	return fromUnits(u), some
 }
 
 func floatText(f float64, digits int) string {
