@@ -129,7 +129,7 @@ type formal struct {
 // callPrefs are the common parameters of one call.
 type callPrefs struct {
 	errors, warning, verbose, debug, info string
-	errorVar, outVar string
+	errorVar, outVar                      string
 }
 
 type binding struct {
