@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,10 +41,12 @@ func newWindowsDesk(t *testing.T, template string) *desk {
 	return d
 }
 
-// kill ends a run by a signal that it cannot see when it has printed the line.
-func (d *desk) kill(line string) {
+// kill ends a run by a signal that it cannot see, so long after it has printed the
+// line.
+func (d *desk) kill(line string, after time.Duration) {
 	d.Helper()
 	cmd, rest := d.begin(line)
+	time.Sleep(after)
 	cmd.Process.Signal(syscall.SIGKILL)
 	rest()
 	cmd.Wait()
@@ -66,7 +69,7 @@ const slowPowerShell = `{"type": "powershell", "inline": ["Add-Content -Path C:\
 
 func TestAKilledPowerShellGoesOn(t *testing.T) {
 	d := newWindowsDesk(t, windowsTemplate(openWindows, ntlm, slowPowerShell))
-	d.kill("web: line 3")
+	d.kill("web: line 3", 0)
 	if out, code := d.do("resume"); code != 0 {
 		t.Fatalf("resume: %d\n%s", code, out)
 	}
@@ -76,23 +79,23 @@ func TestAKilledPowerShellGoesOn(t *testing.T) {
 
 func TestAKilledPowerShellIsDestroyed(t *testing.T) {
 	d := newWindowsDesk(t, windowsTemplate(openWindows, ntlm, slowPowerShell))
-	d.kill("web: line 3")
+	d.kill("web: line 3", 0)
 	if out, code := d.do("destroy", "--yes"); code != 0 || !strings.Contains(out, "instance i-") {
 		t.Fatalf("destroy: %d\n%s", code, out)
 	}
 	d.clean()
 }
 
-// TestAKilledRestartHappensOnce goes on at once, and when the machine is back for
-// long.
+// TestAKilledRestartHappensOnce kills before and after the machine goes down, and
+// goes on at once, and when the machine is back for long.
 func TestAKilledRestartHappensOnce(t *testing.T) {
-	for name, away := range map[string]time.Duration{"at once": 0, "when it is back": 5 * time.Second} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct{ after, away time.Duration }{{}, {300 * time.Millisecond, 0}, {300 * time.Millisecond, 4 * time.Second}, {700 * time.Millisecond, 0}} {
+		t.Run(fmt.Sprintf("after %s, for %s", c.after, c.away), func(t *testing.T) {
 			d := newWindowsDesk(t, windowsTemplate(openWindows, ntlm, `{"type": "windows-restart"}, {"type": "powershell", "inline": [
 			  "for ($i = 0; $i -lt 50 -and @(Get-Content -Path C:\\boots.txt).Count -lt 2; $i++) { Start-Sleep -Milliseconds 100 }",
 			  "Start-Sleep -Seconds 2", "if (@(Get-Content -Path C:\\boots.txt).Count -ne 2) { throw 'it has not booted twice' }"]}`))
-			d.kill("web: restarting the machine")
-			time.Sleep(away)
+			d.kill("web: restarting the machine", c.after)
+			time.Sleep(c.away)
 			out, code := d.do("resume")
 			if code != 0 || !regexp.MustCompile(`us-east-1: ami-[0-9a-f]+\n$`).MatchString(out) || !strings.Contains(out, "the machine is back after") {
 				t.Fatalf("resume: %d\n%s", code, out)
