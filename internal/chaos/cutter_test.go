@@ -12,11 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// cutter is a proxy before the living instance's SSH that cuts connections: with
-// a reset, and when it is told to.
+// cutter is a proxy before the living instance that cuts connections: with a
+// reset, and when it is told to.
 type cutter struct {
-	l net.Listener
-	s *stage
+	l    net.Listener
+	s    *stage
+	name string // of what answers: ssh or winrm
+	port int    // where that is if no tag says it
 
 	mu    sync.Mutex
 	conns map[*net.TCPConn]bool
@@ -25,13 +27,15 @@ type cutter struct {
 	stuck chan struct{} // instead of a cut: closed, and nothing passes any more
 }
 
-func newCutter(t *testing.T, s *stage) *cutter {
+func newCutter(t *testing.T, s *stage) *cutter { return cutterOf(t, s, "ssh", 22) }
+
+func cutterOf(t *testing.T, s *stage, name string, port int) *cutter {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{l: l, s: s, conns: map[*net.TCPConn]bool{}, left: -1}
+	c := &cutter{l: l, s: s, name: name, port: port, conns: map[*net.TCPConn]bool{}, left: -1}
 	t.Cleanup(func() { l.Close(); c.now() })
 	go func() {
 		for {
@@ -45,7 +49,7 @@ func newCutter(t *testing.T, s *stage) *cutter {
 	return c
 }
 
-func (c *cutter) port() int { return c.l.Addr().(*net.TCPAddr).Port }
+func (c *cutter) at() int { return c.l.Addr().(*net.TCPAddr).Port }
 
 // limit makes the proxy cut, once, after so many bytes to the machine.
 func (c *cutter) limit(n int64) {
@@ -83,7 +87,7 @@ func (c *cutter) count() int {
 
 func (c *cutter) carry(from *net.TCPConn) {
 	defer from.Close()
-	addr, err := c.s.sshAddress(context.Background())
+	addr, err := c.s.address(context.Background(), c.name, c.port)
 	if err != nil {
 		return // as a port that nobody listens at
 	}
@@ -132,8 +136,8 @@ func (r counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sshAddress is where the living instance answers.
-func (e *endpoint) sshAddress(ctx context.Context) (string, error) {
+// address is where the living instance answers.
+func (e *endpoint) address(ctx context.Context, name string, port int) (string, error) {
 	out, err := e.client().DescribeInstances(ctx, &ec2.DescribeInstancesInput{})
 	if err != nil {
 		return "", err
@@ -143,9 +147,8 @@ func (e *endpoint) sshAddress(ctx context.Context) (string, error) {
 			if i.State.Name != "running" || i.PublicIpAddress == nil {
 				continue
 			}
-			port := 22
 			for _, t := range i.Tags {
-				if *t.Key == "ec2local:ssh-port" {
+				if *t.Key == "ec2local:"+name+"-port" {
 					port, _ = strconv.Atoi(*t.Value)
 				}
 			}

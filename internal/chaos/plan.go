@@ -65,9 +65,13 @@ func newPlan(seed uint64, guest, template string) plan {
 		p.Naps = append(p.Naps, time.Duration(r.IntN(1500))*time.Millisecond)
 	}
 	p.Tags = r.IntN(2) == 0
-	lines := mostLines
+	lines, again := mostLines, mostAgain
 	if guest == "none" {
 		lines /= 2
+	}
+	if template == "windows" {
+		p.Windows = newWindowsPlan(r, p.Scripts)
+		lines, again = lines+len(p.lines()), again+len(p.lines())
 	}
 	p.First = newBlow(r, lines)
 	switch r.IntN(8) {
@@ -85,10 +89,7 @@ func newPlan(seed uint64, guest, template string) plan {
 		p.Then = "resume"
 	}
 	for r.IntN(2) == 0 && len(p.More) < 3 {
-		p.More = append(p.More, newBlow(r, mostAgain))
-	}
-	if template == "windows" {
-		p.Windows = newWindowsPlan(r, p.Scripts)
+		p.More = append(p.More, newBlow(r, again))
 	}
 	return p
 }

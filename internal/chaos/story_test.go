@@ -47,7 +47,7 @@ func TestResetInProvisioner(t *testing.T) {
 	s := newStage(t)
 	cut := newCutter(t, s)
 	s.file("big.bin", strings.Repeat("0123456789abcdef", 1<<20))
-	s.template(map[string]any{"ssh_host": "127.0.0.1", "ssh_port": cut.port()},
+	s.template(map[string]any{"ssh_host": "127.0.0.1", "ssh_port": cut.at()},
 		map[string]any{"type": "file", "source": "big.bin", "destination": "/tmp/big.bin"},
 		inline("test $(wc -c < /tmp/big.bin) = 16777216", "echo once >> ~/ran", `i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "tick <$i>"; sleep 0.1; done`),
 		inline(`test "$(cat ~/ran)" = once`),
@@ -432,7 +432,7 @@ func TestKillInUpload(t *testing.T) {
 	s := newStage(t)
 	cut := newCutter(t, s)
 	s.file("big.bin", strings.Repeat("0123456789abcdef", 2<<20))
-	s.template(map[string]any{"ssh_host": "127.0.0.1", "ssh_port": cut.port()},
+	s.template(map[string]any{"ssh_host": "127.0.0.1", "ssh_port": cut.at()},
 		map[string]any{"type": "file", "source": "big.bin", "destination": "/tmp/big.bin"},
 		inline("test $(wc -c < /tmp/big.bin) = 33554432"),
 	)

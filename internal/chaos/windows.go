@@ -14,7 +14,6 @@ type windowsPlan struct {
 	Ticks   int      // lines of each script
 }
 
-// newWindowsPlan draws it from what comes after the rest of the plan.
 func newWindowsPlan(r *rand.Rand, scripts int) *windowsPlan {
 	w := &windowsPlan{Basic: r.IntN(2) == 0, Restart: r.IntN(max(scripts-1, 1)), Ticks: 1 + r.IntN(20)}
 	for range scripts {
@@ -53,14 +52,14 @@ func (p plan) windows(builder map[string]any) (provisioners []any) {
 	} else {
 		builder["winrm_use_ntlm"] = true
 	}
-	provisioners = append(provisioners, map[string]any{"type": "file", "source": "./cargo.txt", "destination": `C:\chaos\cargo.txt`})
+	provisioners = append(provisioners, map[string]any{"type": "file", "source": "./cargo.txt", "destination": `C:\cargo.txt`})
 	ran := []string{}
 	for i := range p.Scripts {
 		script := map[string]any{"type": "powershell", "inline": []string{
-			`if (-not (Test-Path -LiteralPath C:\chaos\cargo.txt)) { throw 'the cargo is not here' }`,
-			`$ran = @(Get-Content -LiteralPath C:\chaos\ran.txt -ErrorAction SilentlyContinue) -join ','`,
+			`if (-not (Test-Path -LiteralPath C:\cargo.txt)) { throw 'the cargo is not here' }`,
+			`$ran = @(Get-Content -LiteralPath C:\ran.txt -ErrorAction SilentlyContinue) -join ','`,
 			fmt.Sprintf(`if ($ran -ne '%s') { throw "these ran: $ran" }`, strings.Join(ran, ",")),
-			fmt.Sprintf(`Add-Content -LiteralPath C:\chaos\ran.txt -Value 'script %d'`, i),
+			fmt.Sprintf(`Add-Content -LiteralPath C:\ran.txt -Value 'script %d'`, i),
 			fmt.Sprintf(`for ($i = 0; $i -lt %d; $i++) { "script %d tick <$i>"; Start-Sleep -Milliseconds %d }`, w.Ticks, i, p.Naps[i].Milliseconds()/int64(w.Ticks)),
 			fmt.Sprintf(`"script %d is done"`, i),
 		}}
