@@ -55,14 +55,6 @@ func (b *box) file(name, text string) {
 	}
 }
 
-func (b *box) read(name string) string {
-	data, err := os.ReadFile(filepath.Join(b.m.root, name))
-	if err != nil {
-		b.t.Error(err)
-	}
-	return string(data)
-}
-
 func encodeCommand(script string) string {
 	return base64.StdEncoding.EncodeToString(encodings["utf-16"].encode(script))
 }

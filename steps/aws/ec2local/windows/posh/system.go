@@ -232,6 +232,10 @@ func init() {
 			return &stream{typ: "System.IO.__ConsoleStream", wr: s.host.err}, nil
 		},
 	}})
+	// The usual way to ask for the machine's name after a restart.
+	define(&Type{name: "System.Net.Dns", funcs: statics{
+		"gethostname": func(s *shell, _ []any) (any, error) { return s.sys.Computer, nil },
+	}})
 	defineEnvironment()
 }
 
