@@ -344,7 +344,8 @@ func (r *winremote) Exec(ctx context.Context, command string, stdin io.Reader) (
 		}
 		k := &talk{cmd: cmd}
 		defer k.close()
-		if err := feed(ctx, cmd, stdin); err != nil {
+		// A command that has ended takes no input; how it ended is what matters.
+		if err := feed(ctx, cmd, stdin); err != nil && !errors.As(err, new(*wsman.FaultError)) {
 			return err
 		}
 		for {

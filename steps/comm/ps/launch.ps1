@@ -25,7 +25,13 @@ function take($line) {
 		}
 	}
 	elseif ($line -eq 'go') {
-		if ($s.own) { launch }
+		if ($s.own) {
+			try { launch }
+			catch {
+				withdraw
+				throw
+			}
+		}
 		follow
 	}
 	elseif ($line -eq 'ack') { forget }
@@ -93,6 +99,19 @@ function launch {
 	# Outside of this session, which takes all its processes with it.
 	$r = Invoke-CimMethod -ClassName Win32_Process -MethodName Create -Arguments @{ CommandLine = $cmd + ' ' + $a.runner; CurrentDirectory = $s.own }
 	if ($r.ReturnValue -ne 0) { throw "Win32_Process.Create returns $($r.ReturnValue)" }
+}
+
+# What could not be launched leaves nothing, unless another starter was faster.
+function withdraw {
+	untask
+	discard $s.own
+	try { [IO.Directory]::Delete($s.dir) } catch { }
+}
+
+function untask {
+	if ($s.a.elevated) {
+		Unregister-ScheduledTask -TaskName ('imgf-' + $s.a.token) -Confirm:$false -ErrorAction SilentlyContinue
+	}
 }
 
 # Waits until the run has begun; says why it does not.
@@ -229,9 +248,7 @@ function cancel {
 
 function forget {
 	for ($i = 0; $i -lt 100 -and (held); $i++) { Start-Sleep -Milliseconds 50 }
-	if ($s.a.elevated) {
-		Unregister-ScheduledTask -TaskName ('imgf-' + $s.a.token) -Confirm:$false -ErrorAction SilentlyContinue
-	}
+	untask
 	discard $s.dir
 	say 'A'
 }
