@@ -554,3 +554,20 @@ func TestSeedUserData(t *testing.T) {
 		t.Errorf("Basic %s, AllowUnencrypted %s, open %t", basic, plain, open)
 	}
 }
+
+// TestShellsTogether runs lines as Packer sends them: cmd reads them first, then
+// PowerShell.
+func TestShellsTogether(t *testing.T) {
+	s := newSession(t)
+	s.write(`C:\env.ps1`, `$env:A="A`+"`$Dollar"+`"; $env:B="amazon-ebs";`)
+	s.write(`C:\script.ps1`, "Write-Host \"a is $env:A\"\r\n")
+	s.write(`C:\fails.ps1`, "cmd /c exit 7\r\n")
+	const before = `if (Test-Path variable:global:ProgressPreference){set-variable -name variable:global:ProgressPreference -value 'SilentlyContinue'};. c:/env.ps1; `
+	s.ok(`cmd.exe /c powershell -executionpolicy bypass "& { `+before+`&'c:/script.ps1'; exit $LastExitCode }"`, `^a is A\$Dollar\n$`)
+	s.bad(`cmd.exe /c powershell -executionpolicy bypass "& { `+before+`&'c:/fails.ps1'; exit $LastExitCode }"`, 7, `^$`)
+	s.ok(`cmd.exe /c powershell -executionpolicy bypass -file "C:\script.ps1"`, `^a is \n$`)
+	s.ok(`cmd.exe /c set "X=1 2" && "C:\Windows\System32\cmd.exe" /c echo %X% !`, `^1 2 !\n$`)
+	s.ok(`powershell -Command "[System.Net.Dns]::GetHostName()"`, `^TESTER\n$`)
+	s.ok(`cmd /c echo aGVsbG8= >> "%TEMP%\up.tmp"& powershell -Command "[Text.Encoding]::ASCII.GetString([Convert]::FromBase64String((Get-Content $env:TEMP\up.tmp)))"`, `^hello\n$`)
+	s.bad(`powershell -Command "bcdedit /set x y; exit $LASTEXITCODE"`, 1, `cannot run bcdedit`)
+}
