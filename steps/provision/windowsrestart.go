@@ -108,7 +108,11 @@ func (s WindowsRestart) restart(ctx context.Context, r comm.Windows, v values, n
 	if err != nil {
 		return err
 	}
-	v.t.Say("restarting the machine")
+	if before.known {
+		v.t.Say("waiting until the machine has restarted")
+	} else {
+		v.t.Say("restarting the machine")
+	}
 	begun := time.Now()
 	x, err := r.Run(ctx, comm.Job{Token: v.t.Token + "-" + name, Command: command})
 	switch {
@@ -132,7 +136,11 @@ func (s WindowsRestart) restart(ctx context.Context, r comm.Windows, v values, n
 			return err
 		}
 	}
-	v.t.Say("the machine is back after %s", time.Since(begun).Round(time.Second))
+	if before.known {
+		v.t.Say("the machine is back")
+	} else {
+		v.t.Say("the machine is back after %s", time.Since(begun).Round(time.Second))
+	}
 	if s.CheckRegistry {
 		return s.settled(ctx, r, v.t, what)
 	}
@@ -145,10 +153,11 @@ const (
 	shutdownScheduled  = 1190
 )
 
-// uptime is a look at how long a machine is up.
+// uptime is a look at how long a machine is up, and between which times that was.
 type uptime struct {
-	at time.Time
-	up time.Duration
+	from, to time.Time
+	up       time.Duration
+	known    bool // to an earlier process
 }
 
 // look looks at the machine, or gives back what an earlier process has seen. The
@@ -156,7 +165,7 @@ type uptime struct {
 func (s WindowsRestart) look(ctx context.Context, r comm.Windows, t *dag.Task, name string) (uptime, error) {
 	at, up := "exit-look/"+name, "exit-up/"+name
 	if ms := t.Printed(at); ms > 0 {
-		return uptime{time.UnixMilli(ms), time.Duration(t.Printed(up)) * time.Millisecond}, nil
+		return uptime{to: time.UnixMilli(ms), up: time.Duration(t.Printed(up)) * time.Millisecond, known: true}, nil
 	}
 	u, err := see(ctx, r)
 	if err != nil {
@@ -165,7 +174,7 @@ func (s WindowsRestart) look(ctx context.Context, r comm.Windows, t *dag.Task, n
 	if err := t.Print(up, max(1, u.up.Milliseconds()), ""); err != nil {
 		return u, err
 	}
-	if err := t.Print(at, u.at.UnixMilli(), ""); err != nil {
+	if err := t.Print(at, u.to.UnixMilli(), ""); err != nil {
 		return u, err
 	}
 	return u, t.Sync()
@@ -174,8 +183,9 @@ func (s WindowsRestart) look(ctx context.Context, r comm.Windows, t *dag.Task, n
 // see asks the machine how long it is up.
 func see(ctx context.Context, r comm.Windows) (uptime, error) {
 	var ms int64
+	from := time.Now()
 	err := r.PowerShell(ctx, psUptime, nil, &ms)
-	return uptime{time.Now(), time.Duration(ms) * time.Millisecond}, err
+	return uptime{from: from, to: time.Now(), up: time.Duration(ms) * time.Millisecond}, err
 }
 
 // over reports whether the machine has restarted since the look.
@@ -184,9 +194,10 @@ func (u uptime) over(ctx context.Context, r comm.Windows) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// One that goes on is up for all the time that has passed, and for what it was
-	// up before: the half of that is for clocks that run differently.
-	return now.up < now.at.Sub(u.at)+u.up/2, nil
+	// One that goes on is up for all the time that has passed at least, and for what
+	// it was up before: the half of that is for clocks that run differently.
+	const coarse = 100 * time.Millisecond
+	return now.up < now.from.Sub(u.to)+u.up/2-coarse, nil
 }
 
 // settled waits until no registry key asks for a restart.

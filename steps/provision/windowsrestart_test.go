@@ -21,6 +21,7 @@ type computer struct {
 	downtime time.Duration // 0: it ignores the command
 	lost     bool          // what became of the command is not known
 	restarts int
+	lags     []time.Duration // of the answers, one after the other
 	pending  time.Time // until then a registry key is there
 }
 
@@ -47,6 +48,10 @@ func newComputer(up time.Duration) *computer {
 		switch script {
 		case psUptime:
 			*result.(*int64) = time.Since(c.booted).Milliseconds()
+			if len(c.lags) > 0 {
+				sleep(ctx, c.lags[0])
+				c.lags = c.lags[1:]
+			}
 		case psPending:
 			if time.Now().Before(c.pending) {
 				*result.(*[]string) = args.(map[string]any)["keys"].([]string)[:1]
@@ -86,6 +91,21 @@ func TestWindowsRestart(t *testing.T) {
 			if cmd := c.ran[0].Command; !strings.HasPrefix(cmd, "shutdown /r ") {
 				t.Errorf("ran %s", cmd)
 			}
+		})
+	}
+}
+
+// An answer that takes its time does not look like a restart, nor hides one.
+func TestWindowsRestartOfASlowMachine(t *testing.T) {
+	for _, lags := range [][]time.Duration{{0, 30 * time.Second}, {30 * time.Second, 0}, {30 * time.Second, 30 * time.Second, 0, 0, 30 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newComputer(50 * time.Millisecond)
+			c.lags, c.delay = lags, 20*time.Second
+			start := time.Now()
+			if err := (WindowsRestart{}).run(t.Context(), c, values{task(&memSink{}), winMachine()}, 0); err != nil || c.booted.Before(start) {
+				t.Errorf("answers after %v: booted %s after the beginning, %v", lags, c.booted.Sub(start), err)
+			}
+			time.Sleep(time.Hour)
 		})
 	}
 }

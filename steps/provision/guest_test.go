@@ -1,0 +1,345 @@
+package provision
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// guest is a Windows machine of the embedded EC2.
+type guest struct {
+	*windows.Machine
+	t    *testing.T
+	env  *comm.Env
+	m    comm.Machine
+	dir  string
+	sink *memSink
+}
+
+const guestPassword = "p$a\"s's`w0rd %TEMP%"
+
+func newGuest(t *testing.T) *guest {
+	t.Helper()
+	t.Parallel()
+	g := &guest{t: t, dir: t.TempDir(), env: comm.NewEnv(nil)}
+	var err error
+	if g.Machine, err = windows.Open(g.dir, windows.Spec{Release: windows.ReleaseOf("2022"), Name: "TESTER", Addr: "127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.env.Close(); g.Close() })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	ports, err := g.TakePorts(map[string]int{"winrm": port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword }),
+		g.SetFirewall("Public", false),
+		g.boot(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.m = comm.Machine{
+		Endpoint: comm.Endpoint{Protocol: "winrm", Host: "127.0.0.1", Port: ports["winrm"], Thing: "i-1"},
+		WinRM:    comm.WinRM{Username: "Administrator", Password: guestPassword, UseNTLM: true, Timeout: time.Minute},
+	}
+	return g
+}
+
+func (g *guest) boot() error {
+	return g.Boot(windows.Boot{Exited: func(reboot bool) {
+		if reboot {
+			go g.boot()
+		}
+	}})
+}
+
+// do runs a step on the machine and returns what it printed.
+func (g *guest) do(s interface {
+	Do(context.Context, *comm.Env, *dag.Task) (comm.Machine, error)
+}) (string, error) {
+	g.t.Helper()
+	g.sink = &memSink{}
+	_, err := s.Do(g.t.Context(), g.env, task(g.sink))
+	return g.sink.printed(), err
+}
+
+func (g *guest) powershell(s PowerShell, lines ...string) (string, error) {
+	g.t.Helper()
+	s.On, s.Inline = dag.Lit(g.m).Take(), lines
+	if f := s.Check(); len(f) > 0 {
+		g.t.Fatal(f)
+	}
+	return g.do(s)
+}
+
+func (g *guest) path(p string) string { return filepath.Join(g.dir, "c", filepath.FromSlash(p)) }
+
+// clean insists that nothing of the runs is left.
+func (g *guest) clean() {
+	g.t.Helper()
+	if left, _ := filepath.Glob(g.path("Windows/Temp/*")); left != nil {
+		g.t.Errorf("left on the machine: %v", left)
+	}
+}
+
+// awkward are values that some quoting would spoil.
+func awkward() (values []string) {
+	ascii := ""
+	for c := ' '; c <= '~'; c++ {
+		ascii += string(c)
+		values = append(values, string(c)+"x", "x"+string(c)+"x", "x"+string(c))
+	}
+	return append(values, ascii, nasty, "a\nb", "a\r\nb\n", "\u201cx\u201d\u201e\u2018", "\u00e4\u00f6\u00fc\u00df", "\U0001f600", "2026-01-02T03:04:05Z", "/Date(1)/", "true", "null", strings.Repeat("8k $`\"", 1365))
+}
+
+// TestEnvironmentOfAGuest: whatever way they take, the values arrive byte for byte.
+func TestEnvironmentOfAGuest(t *testing.T) {
+	g := newGuest(t)
+	env := map[string]string{}
+	values := awkward()
+	for i, v := range values {
+		env[fmt.Sprintf("V%d", i)] = v
+	}
+	show := fmt.Sprintf(`for ($i = 0; $i -lt %d; $i++) { [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes([Environment]::GetEnvironmentVariable("V$i"))) }`, len(values))
+	for name, s := range map[string]PowerShell{
+		"by default":           {},
+		"elevated":             {ElevatedUser: "Administrator", ElevatedPassword: guestPassword},
+		"as a service":         {ElevatedUser: "SYSTEM"},
+		"in a command":         {ExecuteCommand: `powershell -NoProfile -Command ". '{{ .Vars }}'; & '{{ .Path }}'"`},
+		"at a place":           {RemoteEnvVarPath: "c:/Windows/Temp/vars.ps1"},
+		"in a format":          {EnvVarFormat: "$env:%s = \"%s\"\n"},
+		"in another format":    {EnvVarFormat: "[Environment]::SetEnvironmentVariable(\"%s\", \"%s\")\n"},
+		"elevated in a format": {ElevatedUser: "SYSTEM", ElevatedEnvVarFormat: "$env:%s=\"%s\"; "},
+	} {
+		s.Env = env
+		out, err := g.powershell(s, show)
+		got := strings.Fields(out)
+		if err != nil || len(got) != len(values) {
+			t.Errorf("%s: %v, %d values of %d\n%.2000s", name, err, len(got), len(values), out)
+			continue
+		}
+		for i, want := range values {
+			if b, err := base64.StdEncoding.DecodeString(got[i]); err != nil || string(b) != want {
+				t.Errorf("%s: %.100q arrived as %.100q, %v", name, want, b, err)
+			}
+		}
+	}
+	g.clean()
+}
+
+// TestEndsOfPowerShell: every way in which a script fails is the step's failure.
+func TestEndsOfPowerShell(t *testing.T) {
+	g := newGuest(t)
+	for _, c := range []struct {
+		lines  []string
+		status string // "" for none
+		out    string // what is printed, in part
+	}{
+		{[]string{"Write-Output '\u00e4\u20ac'"}, "", "\u00e4\u20ac\n"},
+		{[]string{"exit 3"}, "3", ""},
+		{[]string{"exit 3010"}, "3010", ""},
+		{[]string{"exit -1073741819"}, "-1073741819 (0xC0000005)", ""},
+		{[]string{"cmd /c exit 7"}, "7", ""},
+		{[]string{"cmd /c exit 7", "Write-Output on"}, "7", "on"},
+		{[]string{"cmd /c exit 7", "exit 0"}, "", ""},
+		{[]string{"cmd /c exit 7", "cmd /c exit 0"}, "", ""},
+		{[]string{"throw 'cannot do it'", "Write-Output on"}, "1", "cannot do it\n"},
+		{[]string{"Write-Output one", "Get-Item C:\\nowhere -ErrorAction Stop", "Write-Output two"}, "1", "one\n"},
+		{[]string{"try { throw 'x' } catch { Write-Output caught }"}, "", "caught\n"},
+		{[]string{"no-such-command"}, "1", "no-such-command"},
+		{[]string{"if ("}, "1", ""},
+		{[]string{"Write-Output $PSScriptRoot.Length", "$x = $imgflowPolicy", "exit [int](Test-Path variable:x)"}, "1", ""},
+	} {
+		out, err := g.powershell(PowerShell{}, c.lines...)
+		switch {
+		case c.status == "" && err != nil:
+			t.Errorf("%q: %v\n%s", c.lines, err, out)
+		case c.status != "":
+			wantError(t, err, "exited with status "+c.status+": the inline script")
+		}
+		if !strings.Contains(out, c.out) || strings.Contains(out, "two") {
+			t.Errorf("%q printed %q", c.lines, out)
+		}
+	}
+	if out, err := g.powershell(PowerShell{ExecutionPolicy: "none"}, "Get-ExecutionPolicy -Scope Process"); err != nil || !strings.EqualFold(out, "Undefined\n") {
+		t.Errorf("a policy of none is %q, %v", out, err)
+	}
+	g.clean()
+}
+
+func TestScriptsStayOnAGuest(t *testing.T) {
+	g := newGuest(t)
+	for i, s := range []PowerShell{{}, {RemotePath: `C:\put\here.ps1`}, {RemotePath: "C:/put/kept.ps1", SkipClean: true}, {RemotePath: "c:/put/", SkipClean: true, ElevatedUser: "SYSTEM"}} {
+		os.MkdirAll(g.path("put"), 0o755)
+		if out, err := g.powershell(s, "Write-Output $PSCommandPath"); err != nil || strings.Contains(out, "put") != (i > 0) {
+			t.Errorf("%d: %q, %v", i, out, err)
+		}
+	}
+	found, _ := filepath.Glob(g.path("put/*"))
+	if len(found) != 2 || filepath.Base(found[0]) != "kept.ps1" {
+		t.Errorf("kept: %v", found)
+	}
+	g.clean()
+}
+
+func TestBatchOnAGuest(t *testing.T) {
+	g := newGuest(t)
+	s := WindowsShell{On: dag.Lit(g.m).Take(), Scripts: inline("@echo off", "echo [%A%]", "goto on", "echo not", ":on", "set ZZ", "exit /b 4")}
+	s.EnvironmentVars = []string{"A=x y", "ZZ=1"}
+	out, err := g.do(s)
+	wantError(t, err, "exited with status 4")
+	if out != "[x y]\nZZ=1\n" {
+		t.Errorf("printed %q", out)
+	}
+	s.ValidExitCodes = []int{4}
+	s.ExecuteCommand = `{{ .Vars }}call "{{ .Path }}"`
+	if out, err = g.do(s); err != nil || !strings.HasPrefix(out, "[x y]\n") {
+		t.Errorf("%q, %v", out, err)
+	}
+	g.clean()
+}
+
+func TestRestartOfAGuest(t *testing.T) {
+	g := newGuest(t)
+	before := g.Booted()
+	if _, err := g.do(WindowsRestart{On: dag.Lit(g.m).Take(), RestartCheckCommand: "ver", CheckRegistry: true, RegistryKeys: []string{`HKLM:SOFTWARE\Nothing`}}); err != nil {
+		t.Fatal(err)
+	}
+	if !g.Booted().After(before) || !strings.Contains(g.sink.said(dag.Said), "the machine is back") {
+		t.Errorf("booted %s and %s, said %q", before, g.Booted(), g.sink.said(dag.Said))
+	}
+	if _, err := g.powershell(PowerShell{}, `New-Item -Path HKLM:SOFTWARE\Pending -Force | Out-Null`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := g.do(WindowsRestart{On: dag.Lit(g.m).Take(), RestartTimeout: 6 * time.Second, CheckRegistry: true, RegistryKeys: []string{`HKLM:SOFTWARE\Pending`}})
+	wantError(t, err, `HKLM:SOFTWARE\Pending`, "one more restart")
+	_, err = g.do(WindowsRestart{On: dag.Lit(g.m).Take(), RestartCommand: "exit 5"})
+	wantError(t, err, "restart_command exited with status 5")
+}
+
+func TestFilesOfAGuest(t *testing.T) {
+	g := newGuest(t)
+	src, dst := t.TempDir(), t.TempDir()
+	file(t, filepath.Join(src, "a.txt"), "A")
+	file(t, filepath.Join(src, "b.txt"), "B")
+	file(t, filepath.Join(src, "d", "\u00e4 [1].txt"), "D")
+	os.MkdirAll(g.path("to"), 0o755)
+	do := func(s FileCopy) error {
+		t.Helper()
+		s.On, s.Cwd = dag.Lit(g.m).Take(), src
+		if f := s.ResolveFiles(find(src)); len(f) > 0 {
+			t.Fatal(f)
+		}
+		if f := s.Check(); len(f) > 0 {
+			t.Fatal(f)
+		}
+		_, err := g.do(s)
+		return err
+	}
+	for _, c := range []struct {
+		want string
+		s    FileCopy
+	}{
+		{"n.txt=A", FileCopy{Source: "a.txt", Destination: `C:\to\n.txt`}},
+		{"a.txt=A", FileCopy{Source: "a.txt", Destination: `C:\to\`}},
+		{"a.txt=A b.txt=B", FileCopy{Sources: []string{"a.txt", "b.txt"}, Destination: `C:\to\`}},
+		{"a.txt=A", FileCopy{Source: "a.txt", Destination: "c:/to/"}},
+		{"d/\u00e4 [1].txt=D", FileCopy{Source: "d", Destination: `C:\to`}},
+		{"\u00e4 [1].txt=D", FileCopy{Source: "d/", Destination: `C:\to\`}},
+		{"new/\u00e4 [1].txt=D", FileCopy{Source: "d/", Destination: "C:/to/new"}},
+		{"c.txt=text", FileCopy{Content: "text", Destination: `C:\to\c.txt`}},
+	} {
+		os.RemoveAll(g.path("to"))
+		os.MkdirAll(g.path("to"), 0o755)
+		if err := do(c.s); err != nil || tree(t, g.path("to")) != c.want {
+			t.Errorf("%s: %v, %q, want %q", c.s.Destination, err, tree(t, g.path("to")), c.want)
+		}
+	}
+	wantError(t, do(FileCopy{Source: "a.txt", Destination: `C:\no\such\a.txt`}), `the directory C:\no\such does not exist`, "powershell provisioner")
+	wantError(t, do(FileCopy{Source: "a.txt", Destination: `C:\to`}), "end the destination with a slash")
+
+	os.RemoveAll(g.path("to"))
+	for name, text := range map[string]string{"to/a.log": "A", "to/b.log": "B", "to/c.txt": "C", "to/d/x": "X"} {
+		os.MkdirAll(filepath.Dir(g.path(name)), 0o755)
+		os.WriteFile(g.path(name), []byte(text), 0o644)
+	}
+	for _, c := range []struct {
+		want string
+		s    FileCopy
+	}{
+		{"n=A", FileCopy{Source: `C:\to\a.log`, Destination: "n"}},
+		{"a.log=A", FileCopy{Source: `C:\to\a.log`, Destination: "./"}},
+		{"a.log=A b.log=B", FileCopy{Source: `C:\to\*.log`, Destination: "./"}},
+		{"a.log=A", FileCopy{Source: `C:/to/[a]*`, Destination: "./"}},
+		{"d/x=X", FileCopy{Source: `C:\to\d`, Destination: "./"}},
+		{"x=X", FileCopy{Source: `C:\to\d\`, Destination: "./"}},
+	} {
+		os.RemoveAll(dst)
+		os.MkdirAll(dst, 0o755)
+		c.s.Direction, c.s.Destination = "download", filepath.Join(dst, c.s.Destination)+strings.Repeat("/", strings.Count(c.s.Destination, "/"))
+		if err := do(c.s); err != nil || tree(t, dst) != c.want {
+			t.Errorf("%s: %v, %q, want %q", c.s.Source, err, tree(t, dst), c.want)
+		}
+	}
+	wantError(t, do(FileCopy{Source: `C:\to\nothing*`, Direction: "download", Destination: dst + "/"}), "nothing on the machine matches")
+	wantError(t, do(FileCopy{Source: `C:\to\none`, Direction: "download", Destination: dst + "/"}), "it is not on the machine")
+	g.clean()
+}
+
+// TestPowerShellResume suspends a step while its second script runs, as the end
+// of the process does, and goes on with it.
+func TestPowerShellResume(t *testing.T) {
+	g := newGuest(t)
+	dir := t.TempDir()
+	s := PowerShell{On: dag.Lit(g.m).Take()}
+	s.Scripts.Scripts = []dag.File{
+		file(t, filepath.Join(dir, "a.ps1"), "Add-Content -Path C:\\ran.txt -Value a\nWrite-Host one\n"),
+		file(t, filepath.Join(dir, "b.ps1"), "Add-Content -Path C:\\ran.txt -Value b\nWrite-Host two\nfor ($i = 0; $i -lt 300 -and -not (Test-Path C:\\go); $i++) { Start-Sleep -Milliseconds 50 }\nWrite-Host three\nexit 3010\n"),
+	}
+	s.ValidExitCodes = []int{0, 3010}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sink := &memSink{}
+	sink.on = func(ev dag.Event) {
+		if ev.Text == "two" {
+			cancel()
+		}
+	}
+	first := task(sink)
+	if _, err := s.Do(ctx, g.env, first); !errors.Is(err, context.Canceled) {
+		t.Fatalf("suspended: %v", err)
+	}
+	os.WriteFile(g.path("go"), nil, 0o644)
+	other := comm.NewEnv(nil)
+	defer other.Close()
+	if _, err := s.Do(t.Context(), other, again(first, sink)); err != nil {
+		t.Fatal(err)
+	}
+	if sink.printed() != "one\ntwo\nthree\n" {
+		t.Errorf("printed %q", sink.printed())
+	}
+	if ran, _ := os.ReadFile(g.path("ran.txt")); !slices.Equal(strings.Fields(string(ran)), []string{"a", "b"}) {
+		t.Errorf("ran %q", ran)
+	}
+	g.clean()
+}
