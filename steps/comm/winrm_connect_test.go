@@ -188,17 +188,20 @@ func TestWinRMPatience(t *testing.T) {
 	g := newGuest(t)
 	g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = "An0ther-one" })
 	g.SetWinRM("service/auth", map[string]string{"Basic": "false"})
-	go func() {
-		time.Sleep(300 * time.Millisecond)
-		g.SetWinRM("service/auth", map[string]string{"Basic": "true"})
-		time.Sleep(300 * time.Millisecond)
-		g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword })
-	}()
-	w, _, err := g.connect(t, nil)
-	if err != nil {
+	w := newWin(t, g.m)
+	w.sink.on = func(e dag.Event) {
+		switch {
+		case e.Type != dag.Detail:
+		case strings.Contains(e.Text, "does not allow Basic"):
+			g.SetWinRM("service/auth", map[string]string{"Basic": "true"})
+		case strings.Contains(e.Text, "the user or the password is wrong"):
+			g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword })
+		}
+	}
+	if _, err := (Connect{WinRM: g.m.WinRM, To: dag.Lit(g.m.Endpoint).Take()}).Do(t.Context(), w.env, w.task); err != nil {
 		t.Fatal(err)
 	}
-	if said := strings.Join(w.sink.texts(dag.Detail), "\n"); !strings.Contains(said, "does not allow Basic") || !strings.Contains(said, "the user or the password is wrong") {
+	if said := w.sink.texts(dag.Detail); len(said) != 2 {
 		t.Errorf("said %q", said)
 	}
 }
@@ -279,6 +282,6 @@ func TestWinRMWords(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := e.Windows(task, Machine{Endpoint: Endpoint{Protocol: "none"}}); err == nil {
-		t.Error(fmt.Sprint("none is Windows"))
+		t.Error("none is Windows")
 	}
 }

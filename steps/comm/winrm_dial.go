@@ -54,6 +54,9 @@ func (p *effort) again(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	why := winrmReason(err)
+	if errors.Is(err, context.DeadlineExceeded) && p.last != "" {
+		why = p.last // what it was about when time was up
+	}
 	var auth *wsman.AuthError
 	var cert *wsman.CertificateError
 	var net *wsman.NetError

@@ -169,6 +169,14 @@ function pump($letter, $name, $at, $end) {
 }
 
 function follow {
+	try { watch }
+	catch {
+		if ([IO.File]::Exists($s.dir + '\run')) { throw }
+		say "L gone $(up)"                 # while we looked at it
+	}
+}
+
+function watch {
 	if (-not $s.own -and -not (begun)) {
 		if (-not (failed)) { say "L gone $(up)" }
 		return
