@@ -22,7 +22,7 @@ type computer struct {
 	lost     bool          // what became of the command is not known
 	restarts int
 	lags     []time.Duration // of the answers, one after the other
-	pending  time.Time // until then a registry key is there
+	pending  time.Time       // until then a registry key is there
 }
 
 func newComputer(up time.Duration) *computer {
