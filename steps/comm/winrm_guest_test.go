@@ -279,6 +279,3 @@ func (w *win) again(t testing.TB, m Machine) *win {
 	}
 	return &win{l, l.remote.(Windows)}
 }
-
-// eof is a reader that cannot be rewound.
-type eof struct{ io.Reader }
