@@ -157,7 +157,7 @@ func TestBuildValues(t *testing.T) {
 	dir := t.TempDir()
 	keyFile := filepath.Join(dir, "key")
 	os.WriteFile(keyFile, []byte("KEY"), 0o600)
-	m := comm.Machine{Endpoint: comm.Endpoint{Protocol: "ssh", Host: "h", Port: 22, Vars: map[string]string{"ID": "i-1"}}, SSH: comm.SSH{Username: "admin", KeyName: "key-1"}}
+	m := comm.Machine{Endpoint: comm.Endpoint{Protocol: "ssh", Host: "h", Port: 22, Vars: map[string]string{"ID": "i-1", "Host": "other", "Port": "2222"}}, SSH: comm.SSH{Username: "admin", KeyName: "key-1"}}
 	v := values{task(nil), m}
 	for name, want := range map[string]string{"ID": "i-1", "Host": "h", "Port": "22", "User": "admin", "ConnType": "ssh", "PackerRunUUID": "run1", "SSHPrivateKey": "PRIVATE", "Password": "", "PackerHTTPAddr": "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER"} {
 		if got, err := v.build(name); err != nil || got != want {

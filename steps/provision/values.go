@@ -53,6 +53,14 @@ func (v values) build(name string) (string, error) {
 		user = v.m.WinRM.Username
 	}
 	known := map[string]string{
+		// Packer serves files by HTTP for some builders, and says this for others.
+		"PackerHTTPAddr": "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER",
+		"PackerHTTPIP":   "ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER",
+		"PackerHTTPPort": "ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER",
+	}
+	maps.Copy(known, v.m.Vars)
+	// Where and how it was reached, which the builder could not know.
+	maps.Copy(known, map[string]string{
 		"Host":              v.m.Host,
 		"Port":              strconv.Itoa(v.m.Port),
 		"User":              user,
@@ -60,12 +68,7 @@ func (v values) build(name string) (string, error) {
 		"PackerRunUUID":     v.t.Run,
 		"SSHPrivateKeyFile": v.m.SSH.PrivateKeyFile,
 		"SSHAgentAuth":      strconv.FormatBool(v.m.SSH.AgentAuth),
-		// Packer serves files by HTTP for some builders, and says this for others.
-		"PackerHTTPAddr": "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER",
-		"PackerHTTPIP":   "ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER",
-		"PackerHTTPPort": "ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER",
-	}
-	maps.Copy(known, v.m.Vars)
+	})
 	if s, ok := known[name]; ok {
 		return s, nil
 	}
