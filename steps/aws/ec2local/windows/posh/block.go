@@ -1,6 +1,7 @@
 package posh
 
 import (
+	"errors"
 	"strings"
 )
 
@@ -62,18 +63,15 @@ func (t *blockStage) in(body []stmt, out *port) error {
 	s.scope, s.src = t.sc, t.b.ast.src
 	err := s.run(body, out)
 	s.scope, s.src, s.at = scope, src, at
-	switch e := err.(type) {
-	case *returnErr:
+	if is[*returnErr](err) {
 		return nil
-	case *exitErr:
-		if t.file {
-			s.global.set("lastexitcode", int32(e.code))
-			if e.code != 0 {
-				s.failed = true
-			}
-			t.done = true
-			return nil
-		}
+	}
+	var exit *exitErr
+	if t.file && errors.As(err, &exit) {
+		s.global.set("lastexitcode", int32(exit.code))
+		s.failed = s.failed || exit.code != 0
+		t.done = true
+		return nil
 	}
 	return err
 }
@@ -316,7 +314,7 @@ func (s *shell) blockTo(b *Block, input any, args []any, out *port) error {
 		err = s.run(b.ast.process, out)
 	}
 	s.scope, s.src, s.at = scope, src, at
-	if _, ok := err.(*returnErr); ok {
+	if is[*returnErr](err) {
 		return nil
 	}
 	return err

@@ -80,7 +80,7 @@ func (w *textSink) close() error {
 
 func contentCommands() []Command {
 	encoding := param("Encoding", "", 0)
-	common := []Param{param("Filter", "string", 0), param("Force", "switch", 0), refused("Include"), refused("Exclude"), refused("Credential"), param("Stream", "-", 0)}
+	common := []Param{refused("Filter"), param("Force", "switch", 0), refused("Include"), refused("Exclude"), refused("Credential"), param("Stream", "-", 0)}
 	path := byName(param("Path", "string[]", 1))
 	lit := byName(param("LiteralPath", "string[]", 0, "PSPath"))
 	writing := append([]Param{path, lit, piped(needed(param("Value", "", 2))), encoding, param("NoNewline", "switch", 0), param("PassThru", "switch", 0)}, common...)

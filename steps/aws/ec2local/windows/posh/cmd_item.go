@@ -378,6 +378,8 @@ func newFileItem(c *Call, path string, v any) (any, error) {
 	return s.fileObject(path, i), nil
 }
 
+func (c *Call) filtered() bool { return c.Has("Include") || c.Has("Exclude") || c.Has("Filter") }
+
 // kept applies -Include and -Exclude to a name.
 func (c *Call) kept(name string) bool {
 	if in := c.Strs("Include"); in != nil {
@@ -462,6 +464,9 @@ func removeItem(c *Call) error {
 		if err != nil {
 			return c.fileError(err, p.path, "RemoveFileSystemItemIOError")
 		}
+		if c.On("Recurse") && c.filtered() && i.IsDir() {
+			return s.refuse("Remove-Item -Recurse with a filter")
+		}
 		if !c.kept(i.Name) {
 			return nil
 		}
@@ -522,6 +527,9 @@ func copyItem(c *Call) error {
 		to, err := c.target(p.path)
 		if err != nil {
 			return err
+		}
+		if i.IsDir() && c.On("Recurse") && c.filtered() || c.Has("Container") && !c.On("Container") {
+			return s.refuse("Copy-Item of a directory with a filter or without -Container")
 		}
 		if i.IsDir() {
 			if strings.HasPrefix(foldKey(to)+s.sep(), foldKey(p.path)+s.sep()) {
@@ -667,8 +675,21 @@ func getChildItem(c *Call) error {
 		}
 	}
 	wild := false
-	for _, p := range c.Strs("Path") {
+	for i, p := range c.Strs("Path") {
 		wild = wild || hasWildcard(p)
+		if deep := c.On("Recurse") || c.Has("Depth"); deep && hasWildcard(s.leaf(p)) && !c.Has("LiteralPath") {
+			// A pattern at the end is looked for at every level.
+			if len(c.Strs("Path")) > 1 || c.Has("Include") {
+				return s.refuse("Get-ChildItem -Recurse with several patterns")
+			}
+			c.bound["include"] = NewArray(s.leaf(p))
+			up := s.parentPath(p)
+			if up == "" {
+				up = "."
+			}
+			c.bound["path"] = NewArray(up)
+			wild = i > 0 || hasWildcard(up)
+		}
 	}
 	return c.eachPlace(true, func(p place) error {
 		if p.prov != nil {

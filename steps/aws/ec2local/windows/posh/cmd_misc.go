@@ -74,8 +74,8 @@ func miscCommands() []Command {
 			}
 			return t.end()
 		}},
-		{Name: "Get-Command", Params: []Param{byName(piped(param("Name", "string[]", 1))), param("CommandType", "string", 0, "Type"), param("ErrorIfMissing", "-", 0), refused("Module"), refused("Verb"), refused("Noun"), refused("Syntax"), param("All", "switch", 0), refused("ListImported"),
-			refused("ParameterName"), param("TotalCount", "int", 0)}, Run: getCommand},
+		{Name: "Get-Command", Params: []Param{byName(piped(param("Name", "string[]", 1))), param("CommandType", "string", 0, "Type"), refused("Module"), refused("Verb"), refused("Noun"), refused("Syntax"), refused("All"), refused("ListImported"),
+			refused("ParameterName"), refused("TotalCount")}, Run: getCommand},
 		{Name: "Get-Variable", Params: []Param{piped(byName(param("Name", "string[]", 1))), param("ValueOnly", "switch", 0), param("Scope", "string", 0), refused("Include"), refused("Exclude")}, Run: getVariable},
 		{Name: "Set-Variable", Params: []Param{needed(byName(param("Name", "string[]", 1))), piped(byName(param("Value", "", 2))), param("Scope", "string", 0), param("Option", "string", 0), param("Force", "switch", 0), param("PassThru", "switch", 0), param("Description", "string", 0), refused("Visibility")}, Run: setVariable},
 		{Name: "New-Variable", Params: []Param{needed(byName(param("Name", "string[]", 1))), piped(byName(param("Value", "", 2))), param("Scope", "string", 0), param("Option", "string", 0), param("Force", "switch", 0), param("Description", "string", 0), refused("Visibility")}, Run: setVariable},

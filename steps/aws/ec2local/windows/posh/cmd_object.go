@@ -9,7 +9,7 @@ import (
 func objectCommands() []Command {
 	return []Command{
 		{Name: "ForEach-Object", Class: utility("ForEachObject"), Params: []Param{inputObject, param("Begin", "scriptblock", 0), needed(restOf(param("Process", "", 1, "MemberName"))),
-			param("End", "scriptblock", 0), param("RemainingScripts", "", 0), param("ArgumentList", "", 0, "Args")}, Begin: forEachBegin, Run: forEachRun, End: forEachEnd},
+			param("End", "scriptblock", 0), refused("RemainingScripts"), param("ArgumentList", "", 0, "Args")}, Begin: forEachBegin, Run: forEachRun, End: forEachEnd},
 		{Name: "Where-Object", Class: utility("WhereObject"), Params: whereParams(), Run: whereObject},
 		{Name: "Select-Object", Class: utility("SelectObject"), Params: []Param{inputObject, param("Property", "", 1), param("First", "int", 0), param("Last", "int", 0), param("Skip", "int", 0), param("SkipLast", "int", 0),
 			param("Unique", "switch", 0), param("Index", "int[]", 0), param("ExpandProperty", "string", 0), param("ExcludeProperty", "string[]", 0), param("Wait", "switch", 0)},

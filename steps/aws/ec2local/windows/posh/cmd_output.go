@@ -67,8 +67,8 @@ func outputCommands() []Command {
 		{Name: "Write-Host", Class: utility("WriteHost"), Params: []Param{piped(restOf(param("Object", "", 1))), param("NoNewline", "switch", 0), param("Separator", "", 0),
 			param("ForegroundColor", "System.ConsoleColor", 0), param("BackgroundColor", "System.ConsoleColor", 0)}, Run: writeHost},
 		{Name: "Write-Error", Params: []Param{piped(Param{Name: "Message", Aliases: []string{"Msg"}, Type: "string", Pos: 1}), param("Exception", "", 0), param("ErrorRecord", "", 0), param("ErrorId", "string", 0),
-			param("Category", "string", 0), param("TargetObject", "", 0), param("RecommendedAction", "string", 0), param("CategoryActivity", "string", 0), param("CategoryReason", "string", 0),
-			param("CategoryTargetName", "string", 0), param("CategoryTargetType", "string", 0)}, Run: writeError},
+			param("Category", "string", 0), param("TargetObject", "", 0), refused("RecommendedAction"), refused("CategoryActivity"), refused("CategoryReason"),
+			refused("CategoryTargetName"), refused("CategoryTargetType")}, Run: writeError},
 		{Name: "Write-Warning", Params: []Param{needed(piped(param("Message", "string", 1, "Msg")))}, Run: func(c *Call) error {
 			return c.sh.message(streamWarning, c.Str("Message"), c.prefs.warning)
 		}},
@@ -95,6 +95,9 @@ func outputCommands() []Command {
 		{Name: "Out-Host", Params: []Param{inputObject, refused("Paging")}, Run: func(c *Call) error { return outHost(c) }},
 		{Name: "Out-String", Params: []Param{inputObject, param("Stream", "switch", 0), param("Width", "int", 0)}, Run: gather, End: func(c *Call) error {
 			lines, err := c.sh.asText(gathered(c))
+			if err == nil {
+				err = c.fits(lines)
+			}
 			if err != nil {
 				return err
 			}
@@ -126,6 +129,16 @@ func outputCommands() []Command {
 			}, End: teeEnd},
 		formatCommand("Format-Table"), formatCommand("Format-List"), formatCommand("Format-Wide"), formatCommand("Format-Custom"),
 	}
+}
+
+// fits refuses a -Width that would cut lines.
+func (c *Call) fits(lines []string) error {
+	for _, l := range lines {
+		if c.Has("Width") && length16(l) > c.Int("Width") {
+			return c.sh.refuse("-Width %d, which is less than a line needs", c.Int("Width"))
+		}
+	}
+	return nil
 }
 
 func outHost(c *Call) error {
@@ -237,7 +250,7 @@ func writeError(c *Call) error {
 
 func formatCommand(name string) Command {
 	return Command{Name: name, Params: []Param{inputObject, param("Property", "", 1), param("AutoSize", "switch", 0), param("HideTableHeaders", "switch", 0), param("Wrap", "switch", 0),
-		refused("GroupBy"), refused("View"), param("Force", "switch", 0), param("Expand", "string", 0), param("Column", "int", 0)}, Run: gather, End: func(c *Call) error {
+		refused("GroupBy"), refused("View"), param("Force", "switch", 0), refused("Expand"), refused("Column")}, Run: gather, End: func(c *Call) error {
 		s := c.sh
 		values := gathered(c)
 		var group []any

@@ -75,6 +75,35 @@ type exception struct {
 }
 
 func (x *exception) typeName() string { return x.typ }
+
+// hresult is the number of an exception, where it is known.
+func (x *exception) hresult() (int32, bool) {
+	var n uint32
+	switch x.typ {
+	case "System.IO.FileNotFoundException":
+		n = 0x80070002
+	case "System.IO.DirectoryNotFoundException":
+		n = 0x80070003
+	case "System.UnauthorizedAccessException":
+		n = 0x80070005
+	case "System.ArgumentException":
+		n = 0x80070057
+	case runtimeException, "System.Management.Automation.MethodInvocationException":
+		n = 0x80131501
+	case "System.IO.IOException":
+		switch {
+		case strings.Contains(x.msg, "being used by another process"):
+			n = 0x80070020
+		case strings.Contains(x.msg, "directory is not empty"):
+			n = 0x80070091
+		default:
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
+	return int32(n), true
+}
 func (x *exception) String() string {
 	return x.typ + ": " + x.msg
 }
@@ -116,11 +145,13 @@ func dotnet(typ, format string, args ...any) *Error {
 
 // isFlow tells errors that no script can catch.
 func isFlow(err error) bool {
-	switch err.(type) {
-	case *breakErr, *continueErr, *returnErr, *exitErr, *stopErr:
-		return true
-	}
-	return false
+	return is[*breakErr](err) || is[*continueErr](err) || is[*returnErr](err) || is[*exitErr](err) || is[*stopErr](err)
+}
+
+// is tells an error by its type.
+func is[T error](err error) bool {
+	var t T
+	return err != nil && errors.As(err, &t)
 }
 
 // passes tells errors that a script must not see: flow, refusals and the end of

@@ -102,12 +102,12 @@ func (s *shell) runTrap(trap *trapStmt, t *thrown, out *port) error {
 	s.scope.set("_", t.rec)
 	err := s.run(trap.body, out)
 	s.scope = old
-	switch err.(type) {
-	case nil:
+	switch {
+	case err == nil:
 		return s.write(streamError, t.rec)
-	case *continueErr:
+	case is[*continueErr](err):
 		return nil
-	case *breakErr:
+	case is[*breakErr](err):
 		return t
 	}
 	return err
@@ -274,17 +274,18 @@ func (s *shell) assignTo(target expr, v any) error {
 
 // looped takes break and continue that are meant for a loop.
 func looped(err error, label string) (stop bool, rest error) {
-	switch e := err.(type) {
-	case *breakErr:
-		if e.label == "" || foldKey(e.label) == foldKey(label) {
-			return true, nil
-		}
-	case *continueErr:
-		if e.label == "" || foldKey(e.label) == foldKey(label) {
-			return false, nil
-		}
+	if err == nil {
+		return false, nil
 	}
-	return err != nil, err
+	var brk *breakErr
+	var next *continueErr
+	switch {
+	case errors.As(err, &brk) && (brk.label == "" || foldKey(brk.label) == foldKey(label)):
+		return true, nil
+	case errors.As(err, &next) && (next.label == "" || foldKey(next.label) == foldKey(label)):
+		return false, nil
+	}
+	return true, err
 }
 
 func (s *shell) loop(st *loopStmt, out *port) error {

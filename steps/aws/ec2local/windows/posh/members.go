@@ -179,8 +179,8 @@ func (s *shell) methodFault(err error, name string, a []any) error {
 	if err == nil || s.passes(err) {
 		return err
 	}
-	if t, ok := err.(*thrown); ok {
-		return t
+	if is[*thrown](err) {
+		return err
 	}
 	e := asError(err)
 	if e.Exception == "" || e.ID == "MethodCountCouldNotFindBest" || e.ID == "MethodArgumentConversionInvalidCastArgument" {
@@ -270,7 +270,11 @@ func (s *shell) commonGet(x any, k string) (any, bool, error) {
 			}
 			return v.inner, true, nil
 		case "hresult":
-			return int32(-2146233088), true, nil
+			n, ok := v.hresult()
+			if !ok {
+				return nil, true, s.refuse("HResult of %s", v.typ)
+			}
+			return n, true, nil
 		case "stacktrace", "source", "helplink", "targetsite":
 			return nil, true, nil
 		case "errorrecord":
@@ -426,6 +430,9 @@ func (s *shell) getMember(x any, name string) (any, error) {
 			return collect(out), nil
 		}
 	}
+	if l, isList := list(x); isList && len(l) > 0 && incomplete(l[0]) {
+		return nil, s.refuse("the property %s of %s", name, typeNameOf(l[0]))
+	}
 	switch strings.ToLower(name) {
 	case "count", "length": // of a single object
 		if s.strict() < 2 {
@@ -435,23 +442,27 @@ func (s *shell) getMember(x any, name string) (any, error) {
 			return int32(1), nil
 		}
 	}
+	if incomplete(x) {
+		return nil, s.refuse("the property %s of %s", name, typeNameOf(x))
+	}
 	if s.strict() >= 2 {
 		return nil, &Error{ID: "PropertyNotFoundStrict", Message: "The property '" + name + "' cannot be found on this object. Verify that the property exists."}
-	}
-	if in, ok := x.(instance); ok && incomplete(in) {
-		return nil, s.refuse("the property %s of %s", name, in.typeName())
 	}
 	return nil, nil
 }
 
-// incomplete tells .NET objects of which the real type has more members than
-// are here.
-func incomplete(x instance) bool {
-	switch x.(type) {
-	case *psObject, *enumerator:
+// incomplete tells objects of which the real type may have more members than are
+// here: that one is missing does not mean that it does not exist.
+func incomplete(x any) bool {
+	switch v := x.(type) {
+	case *psObject, *enumerator, *List:
 		return false
+	case *Object:
+		return len(v.Types) > 0 && v.Types[0] != customObject && v.Types[0] != "System.Collections.DictionaryEntry" && !v.Complete
+	case instance:
+		return strings.HasPrefix(v.typeName(), "System.")
 	}
-	return strings.HasPrefix(x.typeName(), "System.")
+	return false
 }
 
 func (s *shell) assignMember(e *memberExpr, v any) error {
@@ -544,8 +555,8 @@ func (s *shell) callMember(x any, name string, a []any) (any, error) {
 			}
 		}
 	}
-	if in, ok := x.(instance); ok && incomplete(in) {
-		return nil, s.refuse("the method %s of %s", name, in.typeName())
+	if incomplete(x) {
+		return nil, s.refuse("the method %s of %s", name, typeNameOf(x))
 	}
 	switch x.(type) {
 	case time.Time, time.Duration:

@@ -30,7 +30,11 @@ func (t *nativeStage) alone() error { return nil }
 
 func (t *nativeStage) end() error {
 	s := t.s
-	p := Program{Path: t.path, Name: t.name, Args: s.commandLine(t.args), Env: s.env.Clone(), Dir: s.dir}
+	line, err := s.commandLine(t.args)
+	if err != nil {
+		return err
+	}
+	p := Program{Path: t.path, Name: t.name, Args: line, Env: s.env.Clone(), Dir: s.dir}
 	if t.piped {
 		lines, err := s.asText(t.input)
 		if err != nil {
@@ -191,7 +195,7 @@ func (s *shell) nativeError(name, text string, first bool, to *port) error {
 
 // commandLine joins arguments as Windows PowerShell 5.1 does: quotes are put
 // around what holds white space, those inside are left as they are.
-func (s *shell) commandLine(args []actual) string {
+func (s *shell) commandLine(args []actual) (string, error) {
 	var b strings.Builder
 	add := func(text string, plain bool) {
 		if b.Len() > 0 {
@@ -234,6 +238,9 @@ func (s *shell) commandLine(args []actual) string {
 			}
 			add(t, true)
 		default:
+			if _, ok := a.value.(*Block); ok {
+				return "", s.refuse("a script block as the argument of a program")
+			}
 			if l, ok := a.value.(*Array); ok && len(a.gaps) == len(l.Elem)-1 && a.gaps != nil {
 				// A list that is written out reaches the program as it stands.
 				for i, x := range l.Elem {
@@ -261,7 +268,7 @@ func (s *shell) commandLine(args []actual) string {
 			add(text, false)
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // needsQuotes tells whether 5.1 puts quotes around an argument: where white space

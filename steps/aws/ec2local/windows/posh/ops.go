@@ -545,7 +545,7 @@ func (s *shell) equal(a, b any, exact bool) bool {
 // compareText orders strings as a language-neutral culture does: signs before
 // digits before letters, letters by the alphabet, case last.
 func compareText(a, b string, exact bool) int {
-	x, y := []rune(a), []rune(b)
+	x, y := letters(a), letters(b)
 	tie := 0
 	for i := 0; i < len(x) && i < len(y); i++ {
 		if x[i] == y[i] {
@@ -564,7 +564,26 @@ func compareText(a, b string, exact bool) int {
 	if len(x) != len(y) {
 		return cmpInt(int64(len(x)), int64(len(y)))
 	}
+	if tie == 0 && len(a) != len(b) {
+		return cmpInt(int64(len(a)), int64(len(b)))
+	}
 	return tie
+}
+
+// letters is a string without hyphens and apostrophes: they count only between
+// strings that are the same otherwise.
+func letters(t string) []rune {
+	r := []rune(t)
+	if !strings.ContainsAny(t, "-'") {
+		return r
+	}
+	out := make([]rune, 0, len(r))
+	for _, c := range r {
+		if c != '-' && c != '\'' {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 const signOrder = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"

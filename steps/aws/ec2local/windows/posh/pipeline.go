@@ -114,7 +114,8 @@ func (s *shell) pipeline(p *pipeStmt, out *port) (err error) {
 		e := el
 		next = &port{put: func(v any) error {
 			err := e.in(func() error { return e.st.process(v) })
-			if stop, ok := err.(*stopErr); ok && stop.who == nil {
+			var stop *stopErr
+			if errors.As(err, &stop) && stop.who == nil {
 				stop.at, stop.who = place, who
 			}
 			return err

@@ -320,6 +320,8 @@ func (p *process) get(s *shell, k string) (any, bool, error) {
 		return int32(p.info.PID * 4), true, nil
 	case "handles", "handlecount", "npm", "pm", "ws", "workingset64", "workingset", "cpu", "si", "sessionid", "virtualmemorysize64", "privatememorysize64":
 		return int32(0), true, nil
+	case "username":
+		return p.info.User, true, nil
 	case "responding":
 		return true, true, nil
 	case "hasexited":
@@ -357,8 +359,6 @@ func (p *process) get(s *shell, k string) (any, bool, error) {
 			p.start = &startInfo{shell: true}
 		}
 		return p.start, true, nil
-	case "starttimeutc":
-		return nil, false, nil
 	}
 	return nil, false, nil
 }

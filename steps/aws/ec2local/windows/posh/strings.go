@@ -1,6 +1,7 @@
 package posh
 
 import (
+	"errors"
 	"strings"
 	"unicode"
 )
@@ -377,7 +378,8 @@ func init() {
 					}
 				}
 				t, err := s.format(s.text(a[0]), args)
-				if e, ok := err.(*Error); ok && e.inner != nil {
+				var e *Error
+				if errors.As(err, &e) && e.inner != nil {
 					err = e.inner
 				}
 				return t, err

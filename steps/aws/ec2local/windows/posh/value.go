@@ -139,6 +139,9 @@ func (h *Hash) Values() []any {
 type Object struct {
 	Types []string // the type first: "Microsoft.Management.Infrastructure.CimInstance"; empty is a PSCustomObject
 	Text  func() string
+	// Complete says that a property that is not here does not exist. Of an object with
+	// a type, and without this, it may, and reading it is refused.
+	Complete bool
 	// Show are the properties that the object is shown with, when not all.
 	Show  []string
 	props []*prop
