@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // session runs command lines on a machine, each as a process of its own.
@@ -232,6 +233,24 @@ func FuzzWinrmValues(f *testing.F) {
 		values, _, err := readValues(text)
 		if err != nil && values != nil {
 			t.Errorf("%q: values and an error", text)
+		}
+	})
+}
+
+// FuzzProgramWords: whatever stands on their lines, the programs that read them
+// by themselves come to an end of it.
+func FuzzProgramWords(f *testing.F) {
+	for _, v := range []string{`useraccount where "name='x'" set A=B`, `path X where (a="b (c)") get`, `^a.*[b-c]$\<x`, `winrm/config/listener?Address=*+Transport=HTTP`, `"`, `(`, `[`, `\`} {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		wmicWords(text)
+		readResource(text)
+		decoded([]byte(text))
+		if re, err := findstrRegexp(text); err == nil {
+			if _, err := regexp.Compile(re); err != nil && utf8.ValidString(text) && !strings.Contains(text, "[") {
+				t.Errorf("%q became %q: %v", text, re, err)
+			}
 		}
 	})
 }

@@ -342,14 +342,17 @@ func (p *Proc) below(ctx context.Context, name string) (out []string) {
 // findstrRegexp translates the expressions of findstr: . * ^ $ [class] \< \> \x.
 func findstrRegexp(w string) (string, error) {
 	var b strings.Builder
+	again := false // behind a star
 	for i := 0; i < len(w); i++ {
-		switch c := w[i]; c {
+		c := w[i]
+		switch c {
 		case '.', '^', '$':
 			b.WriteByte(c)
 		case '*':
-			if i == 0 {
+			switch {
+			case i == 0:
 				b.WriteString(`\*`)
-			} else {
+			case !again: // any number of any number is any number
 				b.WriteByte('*')
 			}
 		case '[':
@@ -385,6 +388,7 @@ func findstrRegexp(w string) (string, error) {
 				b.WriteByte(c)
 			}
 		}
+		again = c == '*' && i > 0
 	}
 	return b.String(), nil
 }
