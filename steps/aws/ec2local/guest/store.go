@@ -75,6 +75,9 @@ func (s *store) create(id string, spec Spec) (*record, error) {
 			return nil, fmt.Errorf("cannot make guest %s: %w", id, err)
 		}
 	}
+	if _, err := os.Stat(s.guest(id, "guest.json")); errors.Is(err, fs.ErrNotExist) {
+		os.RemoveAll(s.guest(id)) // what a server left that died before the record was written
+	}
 	if err := os.Mkdir(s.guest(id), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make guest %s: %w", id, err)
 	}

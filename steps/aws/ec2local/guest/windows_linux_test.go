@@ -344,3 +344,25 @@ func TestKillWindowsServer(t *testing.T) {
 		t.Errorf("user data has run %d times", n)
 	}
 }
+
+// A server that died before a guest's record was written does not keep the next
+// one from making the guest.
+func TestHalfMadeGuest(t *testing.T) {
+	dir := t.TempDir()
+	h := reopen(t, "process", dir)
+	if err := os.Mkdir(filepath.Join(dir, "guests", "half"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "guests", "half", ".guest.json-1"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Open("half"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("open: %v", err)
+	}
+	if _, err := h.Create("half", windowsSpec(t, nil, "")); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Create("half", windowsSpec(t, nil, "")); err == nil {
+		t.Error("a guest was made twice")
+	}
+}
