@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ import (
 // computer is a Windows machine that can be told to restart.
 type computer struct {
 	fakeWindows
-	booted   time.Time
+	boot     atomic.Pointer[time.Time]
 	code     int           // of the restart command
 	delay    time.Duration // until it goes down
 	downtime time.Duration // 0: it ignores the command
@@ -26,12 +27,13 @@ type computer struct {
 }
 
 func newComputer(up time.Duration) *computer {
-	c := &computer{booted: time.Now().Add(-up), delay: 3 * time.Second, downtime: 40 * time.Second}
+	c := &computer{delay: 3 * time.Second, downtime: 40 * time.Second}
+	c.boots(time.Now().Add(-up))
 	c.run = func(context.Context, comm.Job) (comm.Exit, error) {
 		c.restarts++
 		if c.downtime > 0 {
 			down := time.Now().Add(c.delay)
-			time.AfterFunc(c.delay, func() { c.booted = down.Add(c.downtime) })
+			time.AfterFunc(c.delay, func() { c.boots(down.Add(c.downtime)) })
 		}
 		if c.lost {
 			return comm.Exit{}, &comm.LostError{Why: "gone"}
@@ -39,7 +41,7 @@ func newComputer(up time.Duration) *computer {
 		return comm.Exit{Code: c.code}, nil
 	}
 	c.power = func(ctx context.Context, script string, args, result any) error {
-		if d := time.Until(c.booted); d > 0 { // it is dialed until it is back
+		if d := time.Until(c.booted()); d > 0 { // it is dialed until it is back
 			sleep(ctx, d+time.Second)
 		}
 		if ctx.Err() != nil {
@@ -47,7 +49,7 @@ func newComputer(up time.Duration) *computer {
 		}
 		switch script {
 		case psUptime:
-			*result.(*int64) = time.Since(c.booted).Milliseconds()
+			*result.(*int64) = time.Since(c.booted()).Milliseconds()
 			if len(c.lags) > 0 {
 				sleep(ctx, c.lags[0])
 				c.lags = c.lags[1:]
@@ -61,6 +63,9 @@ func newComputer(up time.Duration) *computer {
 	}
 	return c
 }
+
+func (c *computer) boots(at time.Time) { c.boot.Store(&at) }
+func (c *computer) booted() time.Time  { return *c.boot.Load() }
 
 // Run implements comm.Remote: the same token is run once.
 func (c *computer) Run(ctx context.Context, j comm.Job) (comm.Exit, error) {
@@ -102,8 +107,8 @@ func TestWindowsRestartOfASlowMachine(t *testing.T) {
 			c := newComputer(50 * time.Millisecond)
 			c.lags, c.delay = lags, 20*time.Second
 			start := time.Now()
-			if err := (WindowsRestart{}).run(t.Context(), c, values{task(&memSink{}), winMachine()}, 0); err != nil || c.booted.Before(start) || time.Now().Before(c.booted) {
-				t.Errorf("answers after %v: booted %s after the beginning, %v", lags, c.booted.Sub(start), err)
+			if err := (WindowsRestart{}).run(t.Context(), c, values{task(&memSink{}), winMachine()}, 0); err != nil || c.booted().Before(start) || time.Now().Before(c.booted()) {
+				t.Errorf("answers after %v: booted %s after the beginning, %v", lags, c.booted().Sub(start), err)
 			}
 			time.Sleep(time.Hour)
 		})
@@ -130,7 +135,7 @@ func TestWindowsRestartInterrupted(t *testing.T) {
 				if err := (WindowsRestart{}).run(t.Context(), c, values{again(tk, sink), winMachine()}, 0); err != nil || c.restarts != 1 {
 					t.Errorf("interrupted after %s, for %s: %d restarts, %v", at, away, c.restarts, err)
 				}
-				if c.booted.Before(start) || time.Now().Before(c.booted) {
+				if c.booted().Before(start) || time.Now().Before(c.booted()) {
 					t.Error("nobody waited for the restart")
 				}
 			})
