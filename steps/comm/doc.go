@@ -92,8 +92,14 @@
 // by file. What a machine sends is unpacked below the wanted directory and
 // nowhere else.
 //
-// To Windows both go as a zip archive, in requests of 270,000 bytes. It is checked by
+// To Windows both go as a zip archive, in parts of 270,000 bytes. It is checked by
 // its digest when it is complete; of one that broke, the rest is sent; a file that is
 // there already and the same is not sent. The file replaces its destination when it
 // is complete, directories are unpacked in place. Modes and times do not go along.
+//
+// What WinRM costs, in HTTP requests over Basic and in the shell that is there
+// (TestWindowsCost): a command of Exec or PowerShell 4, a run 8 with the shell of
+// its own, and one more whenever it has printed something; an upload 7 and 4 for
+// each MiB of the archive, of 1.4 MiB then, base64 twice. Each also starts
+// powershell.exe once, except Exec. NTLM adds 2 for each new connection.
 package comm
