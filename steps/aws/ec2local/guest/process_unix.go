@@ -12,9 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -338,7 +336,7 @@ func (m *processMachine) launch(cmd *exec.Cmd) error {
 	if m.srv == nil {
 		return errStopped
 	}
-	if slices.ContainsFunc(inherited, signal.Ignored) {
+	if len(ignored()) > 0 {
 		if err := fresh(cmd); err != nil {
 			return err
 		}

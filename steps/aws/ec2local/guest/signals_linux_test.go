@@ -11,8 +11,12 @@ import (
 // as it does under nohup.
 func TestSignals(t *testing.T) {
 	const none = "grep -cx 'SigIgn:.0*' /proc/self/status"
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
-	defer signal.Reset(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGCONT)
+	defer signal.Reset(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGCONT)
+	const sigrtmin = 34 // the runtime leaves it alone
+	var old sigaction
+	action(sigrtmin, &sigaction{handler: sigIgnore}, &old)
+	defer action(sigrtmin, &old, nil)
 	for _, kind := range []string{"sandbox", "process"} {
 		c, h := newClient(t), newHost(t, kind)
 		s := spec(c)

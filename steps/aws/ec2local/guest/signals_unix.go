@@ -11,13 +11,17 @@ import (
 
 // inherited are the signals that a program may have been started without: HUP
 // under nohup, INT and QUIT in the background of a script, PIPE in a program
-// that ignores it. Nothing that runs on a machine has booted so: a shell could
-// not trap them, and a terminal that hangs up would end nothing.
+// that ignores it; CONT and others in what some supervisors start. Nothing that
+// runs on a machine has booted so: a shell could not trap them, and a terminal that
+// hangs up would end nothing.
 var inherited = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU}
 
 // freshSignals lets what this process starts, or becomes, ignore none of them.
 // A signal that is caught is at its default after exec; an ignored one is not.
-func freshSignals() { signal.Notify(make(chan os.Signal, 1), inherited...) }
+func freshSignals() {
+	signal.Notify(make(chan os.Signal, 1), inherited...)
+	unignore()
+}
 
 // fresh makes a command of the server's begin with freshSignals; the server's
 // own signals stay as they are.
