@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -360,6 +361,36 @@ func TestWindowsLost(t *testing.T) {
 			g.clean()
 		})
 	}
+}
+
+// A run whose record is just being written is waited for.
+func TestWindowsRecordHalfWritten(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	c := newCutter(t, g.ports["winrm"])
+	w := newWin(t, c.machine(g.m))
+	flag := `C:\Windows\Temp\whole`
+	j := w.ps("Write-Output one\nwhile (-not (Test-Path " + flag + ")) { Start-Sleep -Milliseconds 20 }\nWrite-Output two")
+	var wrote atomic.Bool
+	x, err := w.during(t, j, func() {
+		record := "Windows/Temp/imgf-" + j.Token + "/run"
+		whole := g.read(record)
+		g.write(record, whole[:len(whole)/2])
+		conns := c.conns.Load()
+		c.cutAll()
+		for c.conns.Load() == conns {
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second)
+		wrote.Store(true)
+		g.write(record, whole)
+		g.write("Windows/Temp/whole", "")
+	})
+	if err != nil || x != (Exit{}) || w.lines(t, "stdout") != "one\ntwo\n" || !wrote.Load() {
+		t.Error(x, err, w.lines(t, "stdout"), wrote.Load())
+	}
+	os.Remove(g.path("Windows/Temp/whole"))
+	g.clean()
 }
 
 // parentOf is the process that makes processes for Win32_Process.

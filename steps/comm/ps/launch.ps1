@@ -116,8 +116,16 @@ function untask {
 
 # Waits until the run has begun; says why it does not.
 function await {
-	for ($i = 0; -not [IO.File]::Exists($s.dir + '\run'); $i++) {
+	for ($i = 0; $true; $i++) {
+		# Who writes the record holds the lock before, and until he ends.
+		$there = [IO.File]::Exists($s.dir + '\run')
+		$alive = held
+		if (@(words 'run').Count -gt 0) { return $true }
 		if (failed) { return $false }
+		if (-not $alive -and ($there -or -not [IO.Directory]::Exists($s.dir))) {
+			say "L gone $(up)"
+			return $false
+		}
 		if ($i -ge $s.a.late * 20) {
 			$why = ''
 			if ($s.a.elevated) { $why = [string](Get-ScheduledTaskInfo -TaskName ('imgf-' + $s.a.token)).LastTaskResult }
@@ -126,11 +134,11 @@ function await {
 		}
 		Start-Sleep -Milliseconds 50
 	}
-	$true
 }
 
+# Whoever writes why it failed holds the lock until it is written.
 function failed {
-	if (-not [IO.File]::Exists($s.dir + '\fail')) { return $false }
+	if (-not [IO.File]::Exists($s.dir + '\fail') -or (held)) { return $false }
 	say ('L failed ' + (code ([IO.File]::ReadAllText($s.dir + '\fail'))))
 	$true
 }
