@@ -1,6 +1,7 @@
 package posh
 
 import (
+	_ "embed"
 	"strings"
 	"sync"
 )
@@ -10,11 +11,43 @@ var builtins = sync.OnceValue(func() map[string]*Command {
 	out := map[string]*Command{}
 	for _, l := range [][]Command{outputCommands(), objectCommands(), contentCommands(), itemCommands(), jsonCommands(), miscCommands(), processCommands()} {
 		for i := range l {
+			for _, n := range strings.Fields(refusedParams[l[i].Name]) {
+				l[i].Params = append(l[i].Params, refused(n))
+			}
 			out[strings.ToLower(l[i].Name)] = &l[i]
 		}
 	}
 	return out
 })
+
+// refusedParams are the parameters of 5.1 that cmdlets do not have here, beside
+// those that stand with the cmdlets themselves.
+var refusedParams = map[string]string{
+	"Add-Type":        "CodeDomProvider CompilerParameters IgnoreWarnings OutputAssembly OutputType UsingNamespace",
+	"Clear-Item":      "Credential Exclude Filter Include",
+	"Clear-Variable":  "Exclude Include PassThru",
+	"Compare-Object":  "Culture",
+	"Format-Custom":   "Depth DisplayError ShowError",
+	"Format-List":     "DisplayError ShowError",
+	"Format-Table":    "DisplayError ShowError",
+	"Format-Wide":     "DisplayError ShowError",
+	"Get-Command":     "ArgumentList FullyQualifiedModule ParameterType ShowCommandInfo",
+	"Get-Location":    "StackName",
+	"Get-PSDrive":     "LiteralName",
+	"Group-Object":    "Culture",
+	"Import-Module":   "Alias AsCustomObject Assembly CimNamespace CimResourceUri CimSession FullyQualifiedName MaximumVersion ModuleInfo NoClobber PSSession RequiredVersion Scope Variable",
+	"Invoke-Command":  "AllowRedirection ApplicationName Authentication CertificateThumbprint ConfigurationName ConnectionUri ContainerId EnableNetworkAccess HideComputerName InDisconnectedSession JobName Port RunAsAdministrator SessionName SessionOption ThrottleLimit UseSSL VMId VMName",
+	"New-Alias":       "PassThru",
+	"New-Variable":    "PassThru",
+	"Out-Default":     "Transcript",
+	"Remove-Variable": "Exclude Include",
+	"Rename-Item":     "Credential",
+	"Resolve-Path":    "Credential",
+	"Set-Alias":       "PassThru",
+	"Set-Item":        "Credential Exclude Filter Include",
+	"Set-Variable":    "Exclude Include",
+	"Split-Path":      "Credential",
+}
 
 // builtinAliases are those of Windows PowerShell 5.1.
 var builtinAliases = map[string]string{
@@ -35,49 +68,30 @@ var builtinAliases = map[string]string{
 	"spsv": "Stop-Service", "start": "Start-Process", "sv": "Set-Variable", "tee": "Tee-Object", "type": "Get-Content", "wget": "Invoke-WebRequest", "where": "Where-Object",
 	"wjb": "Wait-Job", "write": "Write-Output", "gjb": "Get-Job", "rjb": "Remove-Job", "rcjb": "Receive-Job", "gin": "Get-ComputerInfo", "stz": "Set-TimeZone", "gtz": "Get-TimeZone",
 	"swmi": "Set-WmiInstance", "rwmi": "Remove-WmiObject", "rcim": "Remove-CimInstance", "scim": "Set-CimInstance", "gcls": "Get-CimClass", "gcb": "Get-Clipboard", "scb": "Set-Clipboard",
+	"algm": "Add-LocalGroupMember", "dlu": "Disable-LocalUser", "elu": "Enable-LocalUser", "glg": "Get-LocalGroup", "glgm": "Get-LocalGroupMember", "glu": "Get-LocalUser",
+	"nlg": "New-LocalGroup", "nlu": "New-LocalUser", "rlg": "Remove-LocalGroup", "rlgm": "Remove-LocalGroupMember", "rlu": "Remove-LocalUser", "rnlg": "Rename-LocalGroup",
+	"rnlu": "Rename-LocalUser", "slg": "Set-LocalGroup", "slu": "Set-LocalUser", "clp": "Clear-ItemProperty", "cpp": "Copy-ItemProperty", "rdr": "Remove-PSDrive",
+	"rnp": "Rename-ItemProperty", "cfs": "ConvertFrom-String", "fhx": "Format-Hex", "fc": "Format-Custom", "dbp": "Disable-PSBreakpoint", "ebp": "Enable-PSBreakpoint",
+	"epal": "Export-Alias", "epsn": "Export-PSSession", "gbp": "Get-PSBreakpoint", "gcs": "Get-PSCallStack", "ipal": "Import-Alias", "ipsn": "Import-PSSession",
+	"rbp": "Remove-PSBreakpoint", "sbp": "Set-PSBreakpoint", "shcm": "Show-Command", "trcm": "Trace-Command", "gip": "Get-NetIPConfiguration", "tnc": "Test-NetConnection",
+	"clhy": "Clear-History", "cnsn": "Connect-PSSession", "dnsn": "Disconnect-PSSession", "etsn": "Enter-PSSession", "exsn": "Exit-PSSession", "ghy": "Get-History",
+	"gmo": "Get-Module", "gsn": "Get-PSSession", "gsnp": "Get-PSSnapIn", "h": "Get-History", "history": "Get-History", "ihy": "Invoke-History", "nmo": "New-Module",
+	"npssc": "New-PSSessionConfigurationFile", "nsn": "New-PSSession", "r": "Invoke-History", "rcsn": "Receive-PSSession", "rmo": "Remove-Module", "rsn": "Remove-PSSession",
+	"rsnp": "Remove-PSSnapin", "rujb": "Resume-Job", "spjb": "Stop-Job", "sujb": "Suspend-Job", "fimo": "Find-Module", "inmo": "Install-Module", "pumo": "Publish-Module",
+	"upmo": "Update-Module", "add-windowsfeature": "Install-WindowsFeature", "remove-windowsfeature": "Uninstall-WindowsFeature",
 }
 
-// foreign are cmdlets of a plain Windows Server that are not here. Calling one is
-// refused: as an unknown command it would be an error that a script may catch,
-// and then go on as if the machine were another.
-var foreign = func() map[string]bool {
+// foreign are the cmdlets of Windows Server 2016 and 2019, with all their
+// features. Calling one that is not here is refused: as an unknown command it
+// would be an error that a script may catch, and then go on as if the machine were
+// another.
+var foreign = sync.OnceValue(func() map[string]bool {
 	out := map[string]bool{}
-	for _, n := range strings.Fields(strings.ToLower(foreignNames)) {
+	for _, n := range strings.Fields(strings.ToLower(cmdletNames)) {
 		out[n] = true
 	}
 	return out
-}()
+})
 
-const foreignNames = `Add-Computer Add-History Add-JobTrigger Add-LocalGroupMember Add-MpPreference Add-Printer Add-PSSnapin Add-WindowsCapability Add-WindowsDriver
-Add-WindowsFeature Add-WindowsPackage Backup-GPO Checkpoint-Computer Clear-DnsClientCache Clear-EventLog Clear-History Clear-ItemProperty Clear-RecycleBin Complete-Transaction
-Connect-PSSession Connect-WSMan Convert-String ConvertFrom-SecureString ConvertFrom-String ConvertTo-Html ConvertTo-Xml Copy-ItemProperty Debug-Process Disable-ComputerRestore Disable-JobTrigger
-Disable-LocalUser Disable-NetAdapter Disable-NetAdapterBinding Disable-NetFirewallRule Disable-PSBreakpoint Disable-PSRemoting Disable-ScheduledTask Disable-WindowsErrorReporting
-Disable-WindowsOptionalFeature Disconnect-PSSession Disconnect-WSMan Dismount-DiskImage Dismount-WindowsImage Enable-ComputerRestore Enable-LocalUser Enable-NetFirewallRule Enable-PSRemoting
-Enable-PSSessionConfiguration Enable-ScheduledTask Enable-WindowsOptionalFeature Enter-PSSession Exit-PSSession Export-Alias Export-Certificate Export-Clixml Export-Csv Export-FormatData
-Export-ModuleMember Export-PfxCertificate Export-PSSession Export-ScheduledTask Find-Module Find-Package Find-Script Format-Volume Get-Acl Get-AppxPackage Get-AuthenticodeSignature Get-Certificate
-Get-CimAssociatedInstance Get-CimClass Get-CimInstance Get-CimSession Get-Clipboard Get-ComputerInfo Get-ComputerRestorePoint Get-ControlPanelItem Get-Counter Get-Credential Get-Disk Get-DnsClient
-Get-DnsClientServerAddress Get-Event Get-EventLog Get-EventSubscriber Get-FormatData Get-Help Get-History Get-HotFix Get-ItemPropertyValue Get-Job Get-JobTrigger Get-LocalGroup Get-LocalGroupMember
-Get-LocalUser Get-Module Get-MpComputerStatus Get-MpPreference Get-NetAdapter Get-NetConnectionProfile Get-NetFirewallProfile Get-NetFirewallRule Get-NetIPAddress Get-NetIPConfiguration
-Get-NetIPInterface Get-NetRoute Get-NetTCPConnection Get-Package Get-PackageProvider Get-PackageSource Get-Partition Get-PfxCertificate Get-PhysicalDisk Get-PnpDevice Get-PSBreakpoint Get-PSCallStack
-Get-PSProvider Get-PSRepository Get-PSSession Get-PSSessionConfiguration Get-PSSnapin Get-RunspaceDebug Get-ScheduledTask Get-ScheduledTaskInfo Get-Service Get-SmbShare Get-StoragePool Get-TimeZone
-Get-TraceSource Get-Transaction Get-TypeData Get-UICulture Get-Verb Get-VirtualDisk Get-Volume Get-WinEvent Get-WindowsCapability Get-WindowsDriver Get-WindowsEdition Get-WindowsFeature
-Get-WindowsImage Get-WindowsOptionalFeature Get-WindowsPackage Get-WmiObject Get-WSManCredSSP Get-WSManInstance Import-Alias Import-Certificate Import-Clixml Import-Csv Import-LocalizedData
-Import-PackageProvider Import-PfxCertificate Import-PSSession Initialize-Disk Install-Module Install-Package Install-PackageProvider Install-Script Install-WindowsFeature Invoke-CimMethod
-Invoke-History Invoke-Item Invoke-RestMethod Invoke-WebRequest Invoke-WmiMethod Invoke-WSManAction Limit-EventLog Measure-VM Mount-DiskImage Mount-WindowsImage Move-ItemProperty New-CimInstance
-New-CimSession New-CimSessionOption New-Event New-EventLog New-JobTrigger New-LocalGroup New-LocalUser New-Module New-ModuleManifest New-NetFirewallRule New-NetIPAddress New-NetRoute New-Partition
-New-PSDrive New-PSRoleCapabilityFile New-PSSession New-PSSessionConfigurationFile New-PSSessionOption New-ScheduledJobOption New-ScheduledTask New-ScheduledTaskAction New-ScheduledTaskPrincipal
-New-ScheduledTaskSettingsSet New-ScheduledTaskTrigger New-SelfSignedCertificate New-Service New-SmbShare New-VirtualDisk New-Volume New-WebServiceProxy New-WinEvent New-WSManInstance New-WSManSessionOption
-Optimize-Volume Out-GridView Out-Printer Pop-EventLog Protect-CmsMessage Publish-Module Receive-Job Receive-PSSession Register-ArgumentCompleter Register-CimIndicationEvent Register-EngineEvent
-Register-ObjectEvent Register-PackageSource Register-PSRepository Register-PSSessionConfiguration Register-ScheduledJob Register-ScheduledTask Register-WmiEvent Remove-AppxPackage Remove-CimInstance
-Remove-CimSession Remove-Computer Remove-Event Remove-EventLog Remove-Job Remove-JobTrigger Remove-LocalGroup Remove-LocalGroupMember Remove-LocalUser Remove-Module Remove-NetFirewallRule
-Remove-NetIPAddress Remove-NetRoute Remove-Partition Remove-PSBreakpoint Remove-PSDrive Remove-PSSession Remove-PSSnapin Remove-SmbShare Remove-TypeData Remove-WindowsCapability Remove-WindowsFeature
-Remove-WindowsPackage Remove-WmiObject Remove-WSManInstance Rename-Computer Rename-ItemProperty Rename-LocalGroup Rename-LocalUser Rename-NetAdapter Rename-NetFirewallRule Repair-Volume
-Repair-WindowsImage Reset-ComputerMachinePassword Resize-Partition Resolve-DnsName Restart-Computer Restart-NetAdapter Restart-Service Restore-Computer Resume-Job Resume-Service Save-Help Save-Module
-Save-Package Send-MailMessage Set-Acl Set-AuthenticodeSignature Set-CimInstance Set-Clipboard Set-Culture Set-Date Set-Disk Set-DnsClient Set-DnsClientServerAddress Set-JobTrigger Set-LocalGroup
-Set-LocalUser Set-MpPreference Set-NetAdapter Set-NetConnectionProfile Set-NetFirewallProfile Set-NetFirewallRule Set-NetIPAddress Set-NetIPInterface Set-PackageSource Set-Partition
-Set-PSBreakpoint Set-PSRepository Set-PSSessionConfiguration Set-ScheduledTask Set-Service Set-SmbServerConfiguration Set-TimeZone Set-TraceSource Set-Volume Set-WinHomeLocation Set-WinSystemLocale
-Set-WinUILanguageList Set-WmiInstance Set-WSManInstance Set-WSManQuickConfig Show-Command Show-ControlPanelItem Show-EventLog Start-Job Start-ScheduledTask Start-Service Start-Transaction
-Start-Transcript Stop-Computer Stop-Job Stop-ScheduledTask Stop-Service Stop-Transcript Suspend-Job Suspend-Service Switch-Certificate Test-Certificate Test-ComputerSecureChannel Test-Connection
-Test-ModuleManifest Test-NetConnection Test-PSSessionConfigurationFile Test-WSMan Trace-Command Undo-Transaction Uninstall-Module Uninstall-Package Uninstall-WindowsFeature Unregister-Event
-Unregister-PackageSource Unregister-PSRepository Unregister-PSSessionConfiguration Unregister-ScheduledJob Unregister-ScheduledTask Update-FormatData Update-Help Update-List Update-Module
-Update-Script Update-TypeData Use-Transaction Use-WindowsUnattend Wait-Debugger Wait-Event Wait-Job Write-EventLog`
+//go:embed cmdlets.txt
+var cmdletNames string

@@ -9,9 +9,10 @@ import (
 func itemCommands() []Command {
 	path := piped(byName(param("Path", "string[]", 1)))
 	lit := byName(param("LiteralPath", "string[]", 0, "PSPath"))
-	filter := []Param{param("Filter", "string", 0), param("Include", "string[]", 0), param("Exclude", "string[]", 0), param("Force", "switch", 0), refused("Credential"), refused("Stream")}
+	filter := []Param{param("Filter", "string", 0), param("Include", "string[]", 0), param("Exclude", "string[]", 0), refused("Credential")}
+	force, stream := param("Force", "switch", 0), refused("Stream")
 	with := func(p ...Param) []Param { return append(p, filter...) }
-	prop := []Param{param("Force", "switch", 0), refused("Include"), refused("Exclude"), refused("Credential"), param("Filter", "-", 0)}
+	prop := []Param{refused("Include"), refused("Exclude"), refused("Credential"), param("Filter", "-", 0)}
 	return []Command{
 		{Name: "Test-Path", Params: with(path, lit, param("PathType", "string", 0, "Type"), param("IsValid", "switch", 0), refused("NewerThan"), refused("OlderThan")), Run: testPath},
 		{Name: "Join-Path", Params: []Param{needed(piped(byName(param("Path", "string[]", 1, "PSPath")))), needed(param("ChildPath", "string", 2)), param("Resolve", "switch", 0), refused("Credential")}, Run: joinPath},
@@ -26,20 +27,20 @@ func itemCommands() []Command {
 			c.bound["itemtype"] = "Directory"
 			return newItem(c)
 		}},
-		{Name: "Get-Item", Params: with(path, lit), Run: getItem},
+		{Name: "Get-Item", Params: with(path, lit, force, stream), Run: getItem},
 		{Name: "Set-Item", Params: []Param{path, lit, param("Value", "", 2), param("Force", "switch", 0), param("PassThru", "switch", 0)}, Run: setItem},
 		{Name: "Clear-Item", Params: []Param{path, lit, param("Force", "switch", 0)}, Run: func(c *Call) error { c.bound["value"] = nil; return setItem(c) }},
-		{Name: "Remove-Item", Params: with(path, lit, param("Recurse", "switch", 0)), Run: removeItem},
-		{Name: "Copy-Item", Params: with(path, lit, byName(param("Destination", "string", 2)), param("Recurse", "switch", 0), param("Container", "switch", 0), param("PassThru", "switch", 0), refused("ToSession"), refused("FromSession")), Run: copyItem},
-		{Name: "Move-Item", Params: with(path, lit, byName(param("Destination", "string", 2)), param("PassThru", "switch", 0)), Run: moveItem},
+		{Name: "Remove-Item", Params: with(path, lit, force, stream, param("Recurse", "switch", 0)), Run: removeItem},
+		{Name: "Copy-Item", Params: with(path, lit, force, byName(param("Destination", "string", 2)), param("Recurse", "switch", 0), param("Container", "switch", 0), param("PassThru", "switch", 0), refused("ToSession"), refused("FromSession")), Run: copyItem},
+		{Name: "Move-Item", Params: with(path, lit, force, byName(param("Destination", "string", 2)), param("PassThru", "switch", 0)), Run: moveItem},
 		{Name: "Rename-Item", Params: []Param{piped(byName(param("Path", "string", 1))), byName(param("LiteralPath", "string", 0, "PSPath")), needed(byName(param("NewName", "string", 2))), param("Force", "switch", 0), param("PassThru", "switch", 0)}, Run: renameItem},
 		{Name: "Get-ChildItem", Params: []Param{path, lit, param("Filter", "string", 2), param("Include", "string[]", 0), param("Exclude", "string[]", 0), param("Recurse", "switch", 0, "s"), param("Depth", "int", 0), param("Force", "switch", 0),
 			param("Name", "switch", 0), param("File", "switch", 0, "af"), param("Directory", "switch", 0, "ad", "d"), param("Hidden", "switch", 0, "ah", "h"), param("ReadOnly", "switch", 0, "ar"), param("System", "switch", 0, "as"), refused("Attributes")}, Run: getChildItem},
 		{Name: "Get-ItemProperty", Params: append([]Param{path, lit, param("Name", "string[]", 2, "PSProperty")}, prop...), Run: getItemProperty},
 		{Name: "Get-ItemPropertyValue", Params: append([]Param{path, lit, param("Name", "string[]", 2, "PSProperty")}, prop...), Run: getItemProperty},
-		{Name: "Set-ItemProperty", Params: append([]Param{path, lit, byName(param("Name", "string", 2, "PSProperty")), byName(param("Value", "", 3)), param("Type", "string", 0, "PropertyType"), param("PassThru", "switch", 0), refused("InputObject")}, prop...), Run: setItemProperty},
-		{Name: "New-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string", 2, "PSProperty"))), byName(param("Value", "", 0)), param("PropertyType", "string", 0, "Type")}, prop...), Run: setItemProperty},
-		{Name: "Remove-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string[]", 2, "PSProperty")))}, prop...), Run: removeItemProperty},
+		{Name: "Set-ItemProperty", Params: append([]Param{path, lit, byName(param("Name", "string", 2, "PSProperty")), byName(param("Value", "", 3)), param("Type", "string", 0, "PropertyType"), param("PassThru", "switch", 0), force, refused("InputObject")}, prop...), Run: setItemProperty},
+		{Name: "New-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string", 2, "PSProperty"))), byName(param("Value", "", 0)), param("PropertyType", "string", 0, "Type"), force}, prop...), Run: setItemProperty},
+		{Name: "Remove-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string[]", 2, "PSProperty"))), force}, prop...), Run: removeItemProperty},
 		{Name: "Get-Location", Params: []Param{refused("Stack"), refused("PSDrive"), refused("PSProvider")}, Run: func(c *Call) error { return c.out.put(c.sh.pathInfo()) }},
 		{Name: "Set-Location", Params: []Param{path, lit, param("PassThru", "switch", 0), refused("StackName")}, Run: func(c *Call) error {
 			p := c.Str("Path")

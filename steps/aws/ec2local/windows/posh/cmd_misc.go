@@ -152,7 +152,7 @@ func miscCommands() []Command {
 			}
 			return nil
 		}},
-		{Name: "Import-Module", Class: utility("ImportModule"), Params: []Param{needed(piped(param("Name", "string[]", 1))), param("Force", "switch", 0), param("PassThru", "-", 0), param("Global", "switch", 0), param("DisableNameChecking", "switch", 0), param("SkipEditionCheck", "switch", 0), param("MinimumVersion", "string", 0, "Version"), refused("Function"), refused("Cmdlet"), refused("Prefix"), refused("ArgumentList")}, Run: func(c *Call) error {
+		{Name: "Import-Module", Class: utility("ImportModule"), Params: []Param{needed(piped(param("Name", "string[]", 1))), param("Force", "switch", 0), param("PassThru", "-", 0), param("Global", "switch", 0), param("DisableNameChecking", "switch", 0), param("MinimumVersion", "string", 0, "Version"), refused("Function"), refused("Cmdlet"), refused("Prefix"), refused("ArgumentList")}, Run: func(c *Call) error {
 			for _, n := range c.Strs("Name") {
 				if modules[strings.ToLower(n)] {
 					continue

@@ -146,14 +146,14 @@ func forEachEnd(c *Call) error {
 }
 
 var whereOps = []string{"EQ", "NE", "GT", "GE", "LT", "LE", "Like", "NotLike", "Match", "NotMatch", "Contains", "NotContains", "In", "NotIn", "Is", "IsNot",
-	"CEQ", "CNE", "CGT", "CGE", "CLT", "CLE", "CLike", "CNotLike", "CMatch", "CNotMatch", "CContains", "CNotContains", "CIn", "CNotIn", "IEQ", "INE", "ILike", "IMatch"}
+	"CEQ", "CNE", "CGT", "CGE", "CLT", "CLE", "CLike", "CNotLike", "CMatch", "CNotMatch", "CContains", "CNotContains", "CIn", "CNotIn"}
 
 func whereParams() []Param {
 	out := []Param{inputObject, param("FilterScript", "", 1, "Property"), param("Value", "", 2)}
 	for _, n := range whereOps {
 		out = append(out, Param{Name: n, Type: "switch"})
 	}
-	return append(out, Param{Name: "Not", Type: "switch"})
+	return out
 }
 
 func whereObject(c *Call) error {
@@ -204,7 +204,7 @@ func whereTest(c *Call, v any) (bool, error) {
 		r, err := s.compare(e, x, y)
 		return truth(r), err
 	}
-	return truth(x) != c.On("Not"), nil
+	return truth(x), nil
 }
 
 type selectState struct {

@@ -249,8 +249,11 @@ func writeError(c *Call) error {
 }
 
 func formatCommand(name string) Command {
-	return Command{Name: name, Params: []Param{inputObject, param("Property", "", 1), param("AutoSize", "switch", 0), param("HideTableHeaders", "switch", 0), param("Wrap", "switch", 0),
-		refused("GroupBy"), refused("View"), param("Force", "switch", 0), refused("Expand"), refused("Column")}, Run: gather, End: func(c *Call) error {
+	params := []Param{inputObject, param("Property", "", 1), refused("GroupBy"), refused("View"), param("Force", "switch", 0), refused("Expand")}
+	if name == "Format-Table" {
+		params = append(params, param("AutoSize", "switch", 0), param("HideTableHeaders", "switch", 0), param("Wrap", "switch", 0))
+	}
+	return Command{Name: name, Params: params, Run: gather, End: func(c *Call) error {
 		s := c.sh
 		values := gathered(c)
 		var group []any

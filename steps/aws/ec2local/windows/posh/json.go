@@ -489,7 +489,7 @@ func jsonCommands() []Command {
 				}
 				return c.out.put(j.b.String())
 			}},
-		{Name: "ConvertFrom-Json", Params: []Param{needed(piped(param("InputObject", "string", 1))), refused("AsHashtable"), refused("Depth")},
+		{Name: "ConvertFrom-Json", Params: []Param{needed(piped(param("InputObject", "string", 1)))},
 			Run: func(c *Call) error {
 				l, _ := c.State.([]any)
 				c.State = append(l, c.Str("InputObject"))

@@ -346,7 +346,7 @@ func (s *shell) command(name string) (*commandInfo, error) {
 			}
 		}
 	}
-	if foreign[key] {
+	if foreign()[key] {
 		return nil, s.refuse("the cmdlet %s", name)
 	}
 	return nil, &Error{ID: "CommandNotFoundException", Category: "ObjectNotFound", Target: name, Exception: "System.Management.Automation.CommandNotFoundException",
