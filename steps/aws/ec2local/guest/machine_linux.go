@@ -354,9 +354,7 @@ func (m *sandboxMachine) Remove(ctx context.Context) error {
 		return fmt.Errorf("cannot remove guest %s: %w", m.id, err)
 	}
 	m.removed = true
-	m.h.mu.Lock()
-	delete(m.h.machines, m.id)
-	m.h.mu.Unlock()
+	m.h.forget(m.id)
 	return nil
 }
 

@@ -25,10 +25,7 @@ import (
 
 // processHost is the host of guests that are not contained.
 type processHost struct {
-	s *store
-
-	mu       sync.Mutex
-	machines map[string]*processMachine
+	*shelf[*processMachine]
 }
 
 func newProcess(dir string) (Host, error) {
@@ -36,46 +33,17 @@ func newProcess(dir string) (Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withWindows(&processHost{s: s, machines: map[string]*processMachine{}}, s), nil
+	h := &processHost{}
+	h.shelf = newShelf(s, func(id string, r *record) *processMachine {
+		return &processMachine{h: h, id: id, rec: r, console: &console{path: s.guest(id, "console.log")}, procs: map[int]bool{}}
+	})
+	return withWindows(h, s), nil
 }
 
 func (h *processHost) Name() string { return "process" }
 
 func (h *processHost) limits() string {
 	return "guests are NOT contained: their scripts run as you on this machine; only HOME is a scratch directory"
-}
-
-func (h *processHost) machine(id string, r *record) *processMachine {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	m := h.machines[id]
-	if m == nil {
-		m = &processMachine{h: h, id: id, rec: r, console: &console{path: h.s.guest(id, "console.log")}, procs: map[int]bool{}}
-		h.machines[id] = m
-	}
-	return m
-}
-
-func (h *processHost) Create(id string, spec Spec) (Machine, error) {
-	r, err := h.s.create(id, spec)
-	if err != nil {
-		return nil, err
-	}
-	return h.machine(id, r), nil
-}
-
-func (h *processHost) Open(id string) (Machine, error) {
-	h.mu.Lock()
-	m := h.machines[id]
-	h.mu.Unlock()
-	if m != nil {
-		return m, nil
-	}
-	r, err := h.s.open(id)
-	if err != nil {
-		return nil, err
-	}
-	return h.machine(id, r), nil
 }
 
 func (h *processHost) RemoveLayer(_ context.Context, layer string) error {
@@ -100,13 +68,7 @@ func (h *processHost) Export(ctx context.Context, w io.Writer, layers []string) 
 }
 
 func (h *processHost) Close() error {
-	h.mu.Lock()
-	var stop sync.WaitGroup
-	for _, m := range h.machines {
-		stop.Go(func() { m.Stop(context.Background()) })
-	}
-	h.mu.Unlock()
-	stop.Wait()
+	h.each(func(m *processMachine) { m.Stop(context.Background()) })
 	return h.s.close()
 }
 
@@ -523,9 +485,7 @@ func (m *processMachine) Remove(context.Context) error {
 	if err := os.RemoveAll(m.dir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove guest %s: %w", m.id, err)
 	}
-	m.h.mu.Lock()
-	delete(m.h.machines, m.id)
-	m.h.mu.Unlock()
+	m.h.forget(m.id)
 	return nil
 }
 

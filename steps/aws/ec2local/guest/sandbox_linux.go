@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -148,15 +147,12 @@ func (m ids) helper(in io.Reader, out io.Writer, role string, args ...string) er
 
 // sandbox is the host of guests in namespaces.
 type sandbox struct {
-	s      *store
+	*shelf[*sandboxMachine]
 	ids    ids
 	pieces []piece
 
 	base    chan struct{} // closes when the base layer is there, or baseErr
 	baseErr error
-
-	mu       sync.Mutex
-	machines map[string]*sandboxMachine
 }
 
 func newSandbox(dir string) (Host, error) {
@@ -164,7 +160,10 @@ func newSandbox(dir string) (Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &sandbox{s: s, ids: detectIDs(), base: make(chan struct{}), machines: map[string]*sandboxMachine{}}
+	h := &sandbox{ids: detectIDs(), base: make(chan struct{})}
+	h.shelf = newShelf(s, func(id string, r *record) *sandboxMachine {
+		return &sandboxMachine{h: h, id: id, rec: r, console: &console{path: s.guest(id, "console.log")}}
+	})
 	h.pieces = hostPieces(h.ids != rootIDs)
 	go func() { // in a user namespace this takes seconds
 		defer close(h.base)
@@ -244,39 +243,6 @@ func (h *sandbox) fingerprint(shim bool) []byte {
 	return b
 }
 
-func (h *sandbox) machine(id string, r *record) *sandboxMachine {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	m := h.machines[id]
-	if m == nil {
-		m = &sandboxMachine{h: h, id: id, rec: r, console: &console{path: h.s.guest(id, "console.log")}}
-		h.machines[id] = m
-	}
-	return m
-}
-
-func (h *sandbox) Create(id string, spec Spec) (Machine, error) {
-	r, err := h.s.create(id, spec)
-	if err != nil {
-		return nil, err
-	}
-	return h.machine(id, r), nil
-}
-
-func (h *sandbox) Open(id string) (Machine, error) {
-	h.mu.Lock()
-	m := h.machines[id]
-	h.mu.Unlock()
-	if m != nil {
-		return m, nil
-	}
-	r, err := h.s.open(id)
-	if err != nil {
-		return nil, err
-	}
-	return h.machine(id, r), nil
-}
-
 func (h *sandbox) RemoveLayer(_ context.Context, layer string) error {
 	if err := h.s.free(layer); err != nil {
 		return err
@@ -318,12 +284,6 @@ func (c contextWriter) Write(p []byte) (int, error) {
 
 func (h *sandbox) Close() error {
 	<-h.base
-	h.mu.Lock()
-	var stop sync.WaitGroup
-	for _, m := range h.machines {
-		stop.Go(func() { m.Stop(context.Background()) })
-	}
-	h.mu.Unlock()
-	stop.Wait()
+	h.each(func(m *sandboxMachine) { m.Stop(context.Background()) })
 	return h.s.close()
 }

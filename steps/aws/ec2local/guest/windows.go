@@ -22,14 +22,15 @@ import (
 // program, so it is the same whatever contains the others.
 type windowsHost struct {
 	Host
-	s *store
-
-	mu       sync.Mutex
-	machines map[string]*windowsMachine
+	*shelf[*windowsMachine]
 }
 
 func withWindows(h Host, s *store) Host {
-	return &windowsHost{Host: h, s: s, machines: map[string]*windowsMachine{}}
+	w := &windowsHost{Host: h}
+	w.shelf = newShelf(s, func(id string, r *record) *windowsMachine {
+		return &windowsMachine{h: w, id: id, rec: r, console: &console{path: s.guest(id, "console.log")}}
+	})
+	return w
 }
 
 func (h *windowsHost) limits() string { return Limits(h.Host) }
@@ -44,18 +45,11 @@ func (h *windowsHost) Create(id string, spec Spec) (Machine, error) {
 	if spec.Platform != windowsPlatform {
 		return h.Host.Create(id, spec)
 	}
-	r, err := h.s.create(id, spec)
-	if err != nil {
-		return nil, err
-	}
-	return h.machine(id, r), nil
+	return h.shelf.Create(id, spec)
 }
 
 func (h *windowsHost) Open(id string) (Machine, error) {
-	h.mu.Lock()
-	m := h.machines[id]
-	h.mu.Unlock()
-	if m != nil {
+	if m, ok := h.has(id); ok {
 		return m, nil
 	}
 	r, err := h.s.open(id)
@@ -65,18 +59,7 @@ func (h *windowsHost) Open(id string) (Machine, error) {
 	if r.get().Spec.Platform != windowsPlatform {
 		return h.Host.Open(id)
 	}
-	return h.machine(id, r), nil
-}
-
-func (h *windowsHost) machine(id string, r *record) *windowsMachine {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	m := h.machines[id]
-	if m == nil {
-		m = &windowsMachine{h: h, id: id, rec: r, console: &console{path: h.s.guest(id, "console.log")}}
-		h.machines[id] = m
-	}
-	return m
+	return h.of(id, r), nil
 }
 
 func (h *windowsHost) RemoveLayer(ctx context.Context, layer string) error {
@@ -106,13 +89,7 @@ func (h *windowsHost) Export(ctx context.Context, w io.Writer, layers []string) 
 }
 
 func (h *windowsHost) Close() error {
-	h.mu.Lock()
-	var stop sync.WaitGroup
-	for _, m := range h.machines {
-		stop.Go(func() { m.close() })
-	}
-	h.mu.Unlock()
-	stop.Wait()
+	h.each(func(m *windowsMachine) { m.close() })
 	return h.Host.Close()
 }
 
@@ -273,8 +250,6 @@ func (m *windowsMachine) Remove(context.Context) error {
 	if err := os.RemoveAll(m.h.s.guest(m.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove guest %s: %w", m.id, err)
 	}
-	m.h.mu.Lock()
-	delete(m.h.machines, m.id)
-	m.h.mu.Unlock()
+	m.h.forget(m.id)
 	return nil
 }
