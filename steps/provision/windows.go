@@ -98,7 +98,7 @@ func (s winScripts) one(ctx context.Context, job winJob, script source) error {
 	case errors.As(err, &lost):
 		err = fmt.Errorf("cannot tell how %s ended: %w; %s", which(script), lost, restartAdvice)
 	case err == nil && x.Rebooted && !s.restarts():
-		err = fmt.Errorf("the machine restarted while %s ran: %s", which(script), restartAdvice)
+		err = fmt.Errorf("the machine rebooted while %s ran: %s", which(script), restartAdvice)
 	}
 	s.drop(ctx, job)
 	if err != nil {

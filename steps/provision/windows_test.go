@@ -135,7 +135,7 @@ func TestWindowsExits(t *testing.T) {
 		{"accepted without a sign", []int{0xC0000005}, exits(-1073741819), nil},
 		{"accepted with a sign", []int{-1073741819}, exits(-1073741819), nil},
 		{"a crash", nil, exits(-1073741819), []string{"-1073741819 (0xC0000005)"}},
-		{"a restart", nil, rebooted, []string{"the machine restarted while the inline script ran", "windows-restart", "2300218"}},
+		{"a restart", nil, rebooted, []string{"the machine rebooted while the inline script ran", "windows-restart", "2300218"}},
 		{"a wanted restart", []int{0, lostCode}, rebooted, nil},
 		{"lost", nil, lost, []string{"cannot tell how the inline script ended", "gone"}},
 		{"wanted to be lost", []int{0, lostCode}, lost, nil},
