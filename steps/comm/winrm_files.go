@@ -348,7 +348,7 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 					return permanent{errors.New("it changed while it was sent, or arrived damaged: its digest is not that of what came")}
 				}
 				if dir {
-					return k.ack(ctx)
+					r.settle(ctx, k, src)
 				}
 				return nil
 			case "N":
@@ -368,6 +368,14 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 			}
 		}
 	})
+}
+
+// settle lets the machine drop the archive of a directory that has come. All is
+// here: if it cannot, that is no reason to fail, or to fetch it again.
+func (r *winremote) settle(ctx context.Context, k *talk, src string) {
+	if err := k.ack(ctx); err != nil && ctx.Err() == nil {
+		r.t.Warn("cannot remove the archive of %s from %s: %v", src, r.m.label(), err)
+	}
 }
 
 // DownloadDir implements Remote. The machine is not trusted: nothing is written

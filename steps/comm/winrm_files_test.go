@@ -253,6 +253,49 @@ func TestWindowsTree(t *testing.T) {
 	g.clean()
 }
 
+// Who served an earlier download may live on, with its archive open.
+func TestWindowsTreeOpen(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	w := newWin(t, g.m)
+	os.Mkdir(g.path("tree"), 0o755)
+	g.write("tree/a.txt", "a")
+	held := "Windows/Temp/" + place16("get", `C:\tree`)
+	go w.PowerShell(t.Context(), `[void][IO.Directory]::CreateDirectory($a.dir)
+$f = [IO.File]::Open($a.dir + '\part', 'Create', 'ReadWrite', 'None')
+Start-Sleep 60`, map[string]string{"dir": `C:\` + strings.ReplaceAll(held, "/", `\`)}, nil)
+	await(t, "an open file", func() bool { _, err := os.Stat(g.path(held + "/part")); return err == nil })
+	back := t.TempDir()
+	if err := w.DownloadDir(t.Context(), `C:\tree`, back); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(back, "a.txt")); err != nil || string(b) != "a" {
+		t.Errorf("%q %v", b, err)
+	}
+	if ws := w.sink.texts(dag.Warned); len(ws) != 1 || !strings.Contains(ws[0], "cannot remove the archive") {
+		t.Errorf("%q", ws)
+	}
+}
+
+// A directory that broke on its way goes on where it was.
+func TestWindowsTreeCut(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	c := newCutter(t, g.ports["winrm"])
+	w := newWin(t, c.machine(g.m))
+	os.Mkdir(g.path("tree"), 0o755)
+	content := noise(4 * partSize)
+	g.write("tree/a.bin", string(content))
+	c.limit.Store(700 << 10)
+	back := t.TempDir()
+	if err := w.DownloadDir(t.Context(), `C:\tree`, back); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(back, "a.bin")); err != nil || !bytes.Equal(b, content) || c.cuts.Load() == 0 {
+		t.Errorf("%d bytes, %d cuts, %v", len(b), c.cuts.Load(), err)
+	}
+}
+
 func TestWindowsManyFiles(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)

@@ -36,22 +36,24 @@ function take($line) {
 	say ('K ' + (digest $p))
 }
 
-# An archive that was made for a transfer that broke is good for its rest.
+# The archive that a transfer which broke began with is good for its rest. Who
+# served that one may still be at work, and have its file open.
 function archive($p) {
 	$dir = "$env:SystemRoot\Temp\" + $s.a.name
-	$done = "$dir\tree.zip"
-	if ($s.a.off -gt 0 -and [IO.File]::Exists($done)) { return $done }
-	if ([IO.Directory]::Exists($dir)) { discard $dir }
 	guarded $dir
+	foreach ($old in [IO.Directory]::GetFiles($dir)) {
+		if ($s.a.off -gt 0 -and (New-Object IO.FileInfo $old).Length -eq $s.a.size -and [string][IO.File]::GetLastWriteTimeUtc($old).Ticks -eq $s.a.ticks) { return $old }
+		try { [IO.File]::Delete($old) } catch { }
+	}
+	$new = "$dir\$PID.zip"
 	Add-Type -AssemblyName System.IO.Compression
-	$f = [IO.File]::Open("$dir\part", 'Create', 'ReadWrite', 'None')
+	$f = [IO.File]::Open($new, 'Create', 'ReadWrite', 'None')
 	try {
 		$zip = New-Object IO.Compression.ZipArchive $f, 'Create'
 		pack $zip $p ''
 		$zip.Dispose()
 	} finally { $f.Close() }
-	[IO.File]::Move("$dir\part", $done)
-	$done
+	$new
 }
 
 function pack($zip, $dir, $under) {
