@@ -269,6 +269,23 @@ ConvertTo-Json @{ text = $a.text; sum = $sum + $a.n } -Compress`, args, &got)
 	g.clean()
 }
 
+// While a machine starts or goes down its WMI does not answer.
+func TestPowerShellUp(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	w := newWin(t, g.m)
+	const trying = `$tries = @{ n = 0 }
+function Get-CimInstance($ClassName) {
+	if ($tries.n++ -lt 2) { throw 'A system shutdown is in progress.' }
+	@{ LocalDateTime = [DateTime]'2026-01-01 00:01:00'; LastBootUpTime = [DateTime]'2026-01-01 00:00:00' }
+}
+`
+	var ms int
+	if err := w.PowerShell(t.Context(), trying+"up", nil, &ms); err != nil || ms != 60000 {
+		t.Error(ms, err)
+	}
+}
+
 // A machine over WinRM is no place for a person's shell, and one over SSH no
 // Windows.
 func TestWinRMWords(t *testing.T) {

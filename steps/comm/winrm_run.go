@@ -101,7 +101,7 @@ func (j Job) orders(op string, off [2]int64) ([]string, error) {
 	if files == nil {
 		files = map[string][]byte{}
 	}
-	files["run.ps1"] = []byte(lean(psRun))
+	files["run.ps1"] = []byte(lean(psLib + psRun))
 	if j.Script != nil {
 		o.Script = "script" + j.Ext
 		files[o.Script] = j.Script

@@ -237,6 +237,25 @@ func TestRestartOfAGuest(t *testing.T) {
 	wantError(t, err, "restart_command exited with status 5")
 }
 
+// While a machine starts or goes down its WMI does not answer.
+func TestUptimeOfAGuest(t *testing.T) {
+	g := newGuest(t)
+	r, err := g.env.Windows(dag.NewTask("run", "step", "token", g.sink, nil), g.m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const trying = `$tries = @{ n = 0 }
+function Get-CimInstance($ClassName) {
+	if ($tries.n++ -lt 2) { throw 'A system shutdown is in progress.' }
+	@{ LocalDateTime = [DateTime]'2026-01-01 00:01:00'; LastBootUpTime = [DateTime]'2026-01-01 00:00:00' }
+}
+`
+	var ms int
+	if err := r.PowerShell(t.Context(), trying+psUptime, nil, &ms); err != nil || ms != 60000 {
+		t.Error(ms, err)
+	}
+}
+
 func TestFilesOfAGuest(t *testing.T) {
 	g := newGuest(t)
 	src, dst := t.TempDir(), t.TempDir()

@@ -34,7 +34,16 @@ function digest($path) {
 }
 
 # How long the machine has been up, in ms: no change of its clock changes that.
+# While it starts or goes down WMI may not answer: it is waited for, until the
+# machine goes away if it does.
 function up {
-	$os = Get-CimInstance -ClassName Win32_OperatingSystem
-	[long]($os.LocalDateTime - $os.LastBootUpTime).TotalMilliseconds
+	for ($i = 0; $true; $i++) {
+		try {
+			$os = Get-CimInstance -ClassName Win32_OperatingSystem
+			return [long]($os.LocalDateTime - $os.LastBootUpTime).TotalMilliseconds
+		} catch {
+			if ($i -ge 120) { throw }
+			Start-Sleep -Milliseconds 500
+		}
+	}
 }

@@ -1,5 +1,5 @@
-# The detached runner; it begins in its starter's directory, with the command's
-# streams for its own.
+# The detached runner, behind lib.ps1; it begins in its starter's directory, with
+# the command's streams for its own.
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $own = [Environment]::CurrentDirectory
@@ -37,9 +37,7 @@ try {
 	if ($more.Count -gt 3) { $at = $more[3] }
 	if (-not $at -or -not [IO.Directory]::Exists($at)) { $at = $root }
 	[Console]::OutputEncoding = New-Object Text.UTF8Encoding $false   # also of what is started here
-	$os = Get-CimInstance -ClassName Win32_OperatingSystem
-	$up = [long]($os.LocalDateTime - $os.LastBootUpTime).TotalMilliseconds
-	[IO.File]::WriteAllText("$dir\run", "$up $([DateTime]::UtcNow.Ticks) $([IO.Path]::GetFileName($own)) .")
+	[IO.File]::WriteAllText("$dir\run", "$(up) $([DateTime]::UtcNow.Ticks) $([IO.Path]::GetFileName($own)) .")
 
 	# Not Start-Process: it lets go of the process, and with it of the exit code.
 	$start = New-Object Diagnostics.ProcessStartInfo
