@@ -205,6 +205,25 @@ func TestWinRMPatience(t *testing.T) {
 	}
 }
 
+// Windows locks an account for ten minutes when it refuses it for the tenth time
+// within ten.
+func TestWinRMLoginsAreFew(t *testing.T) {
+	logins, wait := 1, time.Duration(0)
+	for at := time.Duration(0); at < winrmRefusals; logins++ {
+		wait = pause(wait, true)
+		if at += wait; wait > time.Minute {
+			t.Errorf("waits %s", wait)
+		}
+	}
+	// The last one is followed by giving up.
+	if logins > 10 {
+		t.Errorf("%d logins in %s", logins, winrmRefusals)
+	}
+	if wait = pause(pause(0, false), false); wait > time.Second {
+		t.Errorf("waits %s though no login was refused", wait)
+	}
+}
+
 // Loud about what goes in the clear over a network.
 func TestWinRMInTheClear(t *testing.T) {
 	w := newWin(t, Machine{Endpoint: Endpoint{Protocol: "winrm", Host: "h"}})

@@ -61,6 +61,7 @@ func (p *effort) again(ctx context.Context, err error) error {
 	var cert *wsman.CertificateError
 	var net *wsman.NetError
 	var web *wsman.HTTPError
+	login := false // one was tried and refused
 	switch {
 	case errors.As(err, new(permanent)), errors.As(err, &cert), errors.Is(err, wsman.ErrUnencrypted):
 		return reason{why, err}
@@ -68,7 +69,8 @@ func (p *effort) again(ctx context.Context, err error) error {
 		if p.refused.IsZero() {
 			p.refused = time.Now()
 		}
-		if offered(auth) && time.Since(p.refused) >= winrmRefusals {
+		login = offered(auth)
+		if login && time.Since(p.refused) >= winrmRefusals {
 			return reason{fmt.Sprintf("%s (for %s)", why, winrmRefusals), err}
 		}
 	case errors.As(err, &net), errors.As(err, &web):
@@ -92,8 +94,19 @@ func (p *effort) again(ctx context.Context, err error) error {
 		}
 		p.last, p.wait = why, 0
 	}
-	p.wait = min(max(250*time.Millisecond, p.wait*3/2), 5*time.Second)
+	p.wait = pause(p.wait, login)
 	return sleep(ctx, min(p.wait, left+time.Millisecond))
+}
+
+// pause is the next wait after one. Windows that was set up since October 2022
+// locks an account, Administrator's too, after ten refused logins in ten minutes
+// (KB5020282), and then refuses the right password, which user data may just have
+// set, for ten more.
+func pause(last time.Duration, login bool) time.Duration {
+	if login {
+		return min(max(2*time.Second, last*2), time.Minute)
+	}
+	return min(max(250*time.Millisecond, last*3/2), 5*time.Second)
 }
 
 // offered reports whether the machine would have taken a login of this kind.
