@@ -124,6 +124,11 @@ func TestNoFallback(t *testing.T) {
 			r.Header.Set("WWW-Authenticate", `Basic realm="WSMAN"`)
 			return nil
 		})}},
+		{"a failure without a word", false, &wire{response: sealed(func(r *http.Response, _ []byte) []byte {
+			r.StatusCode, r.Status = http.StatusInternalServerError, ""
+			r.Header.Del("Content-Type")
+			return nil
+		})}},
 		{"the message is not wanted", false, &wire{response: sealed(func(r *http.Response, _ []byte) []byte {
 			r.StatusCode, r.Status = http.StatusUnsupportedMediaType, ""
 			return nil

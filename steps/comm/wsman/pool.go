@@ -187,7 +187,10 @@ func (l *line) post(ctx context.Context, message []byte) ([]byte, error) {
 		return nil, c.refused(r, body)
 	}
 	if sealed {
-		if !isSealed(r.Header.Get("Content-Type")) {
+		switch {
+		case r.StatusCode == http.StatusInternalServerError && len(body) == 0:
+			return nil, c.refused(r, body) // there is nothing in it to be sealed or trusted
+		case !isSealed(r.Header.Get("Content-Type")):
 			return nil, c.unencrypted("it answered a sealed message with one that is not sealed (HTTP %d, %s)", r.StatusCode, kindOf(r))
 		}
 		if body, err = unseal(l.session, body); err != nil {
