@@ -211,7 +211,7 @@ func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool
 	if err != nil {
 		return err
 	}
-	damaged := 0
+	damaged, gone := 0, 0
 	return r.attempt(ctx, func(ctx context.Context, c *wsman.Client, heard func()) error {
 		for {
 			l, err := r.hand(ctx, c, p, first, heard)
@@ -219,7 +219,10 @@ func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool
 				return err
 			}
 			switch l {
-			case "K", "K same":
+			case "K", "K same", "K left":
+				if l == "K left" { // by somebody who looks at it, or by one that we lost and who removes it
+					r.t.Warn("what was sent for %s cannot be removed from the temporary directory of %s: somebody has it open", dst, r.m.label())
+				}
 				r.t.Progress(p.raw, p.raw, "bytes")
 				return nil
 			case "D":
@@ -227,6 +230,11 @@ func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool
 					return permanent{errors.New("it arrives damaged every time: its digest is not that of what was sent")}
 				}
 				r.t.Detail("%s arrived damaged at %s, sending it again", dst, r.m.label())
+				continue
+			case "G": // unpacked by one that we lost; if not by others, then it is there now
+				if gone++; gone >= 3 {
+					return permanent{errors.New("somebody else uploads to the same place")}
+				}
 				continue
 			case "N isdir":
 				return permanent{errors.New("it is a directory")}

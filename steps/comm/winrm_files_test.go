@@ -200,6 +200,72 @@ func TestWindowsUploadDamaged(t *testing.T) {
 	g.clean()
 }
 
+// Who took an earlier upload may have all of it and be unpacking it still.
+func TestWindowsUploadUnpacked(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	w := newWin(t, g.m)
+	content := noise(partSize)
+	p, err := newParcel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if _, err := p.file("file", bytes.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.seal(); err != nil {
+		t.Fatal(err)
+	}
+	archive := make([]byte, p.size)
+	if _, err := p.f.ReadAt(archive, 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, have := range map[string]int64{"all": p.size, "not all": 100, "all, then nothing": p.size, "not all, then nothing": 100} {
+		dst := `C:\` + name
+		dir := "Windows/Temp/" + place16("put", dst)
+		os.Mkdir(g.path(dir), 0o700)
+		g.write(dir+"/"+p.digest, string(archive[:have]))
+		done := make(chan error, 1)
+		go func() {
+			done <- w.PowerShell(t.Context(), `$f = [IO.File]::Open($a.part, 'Open', 'Read', 'None')
+[IO.File]::WriteAllText($a.dir + '\held', '')
+Start-Sleep -Milliseconds 1500
+$f.Close()
+if ($a.gone) { try { [IO.Directory]::Delete($a.dir, $true) } catch { } }`,
+				map[string]any{"dir": `C:\` + dir, "part": `C:\` + dir + `\` + p.digest, "gone": strings.HasSuffix(name, "nothing")}, nil)
+		}()
+		await(t, "an open archive", func() bool { _, err := os.Stat(g.path(dir + "/held")); return err == nil })
+		if err := w.Upload(t.Context(), dst, bytes.NewReader(content), -1, 0); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if g.read(name) != string(content) {
+			t.Errorf("%s: other bytes arrived", name)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	g.clean()
+}
+
+// What is there is not lost to what cannot be removed.
+func TestWindowsUploadOpen(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	w := newWin(t, g.m)
+	held := "Windows/Temp/" + place16("put", `C:\file`) + "/sub"
+	go w.PowerShell(t.Context(), `[void][IO.Directory]::CreateDirectory($a.dir)
+$f = [IO.File]::Open($a.dir + '\held', 'Create', 'ReadWrite', 'None')
+Start-Sleep 60`, map[string]string{"dir": `C:\` + held}, nil)
+	await(t, "an open file", func() bool { _, err := os.Stat(g.path(held + "/held")); return err == nil })
+	if err := w.Upload(t.Context(), `C:\file`, strings.NewReader("text"), -1, 0); err != nil || g.read("file") != "text" {
+		t.Error(err)
+	}
+	if ws := w.sink.texts(dag.Warned); len(ws) != 1 || !strings.Contains(ws[0], "somebody has it open") {
+		t.Errorf("%q", ws)
+	}
+}
+
 func TestWindowsTree(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)

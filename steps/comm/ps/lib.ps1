@@ -29,9 +29,10 @@ function discard($dir) {
 
 function digest($path) {
 	$f = [IO.File]::Open($path, 'Open', 'Read', 'ReadWrite')
-	try { $sum = [Security.Cryptography.SHA256]::Create().ComputeHash($f) } finally { $f.Close() }
-	[BitConverter]::ToString($sum).Replace('-', '').ToLowerInvariant()
+	try { sum $f } finally { $f.Close() }
 }
+
+function sum($f) { [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($f)).Replace('-', '').ToLowerInvariant() }
 
 # How long the machine has been up, in ms: no change of its clock changes that.
 # While it starts or goes down WMI may not answer: it is waited for, until the

@@ -10,7 +10,8 @@ function take($line) {
 	elseif (-not $s.over) {
 		$f = $line.Split(' ')
 		$b = [Convert]::FromBase64String($f[1])
-		$to = [IO.File]::Open($s.part, 'OpenOrCreate', 'Write', 'ReadWrite')
+		try { $to = [IO.File]::Open($s.part, 'OpenOrCreate', 'Write', 'ReadWrite') }
+		catch { return finish }                          # another has got all, and is at it or done
 		try {
 			[void]$to.Seek([long]$f[0], 'Begin')
 			$to.Write($b, 0, $b.Length)
@@ -61,20 +62,37 @@ function begin_put($a) {
 
 function finish {
 	$s.over = $true
-	if ((digest $s.part) -ne $s.a.digest) {
-		discard $s.dir
-		say 'D'
-		return
-	}
-	Add-Type -AssemblyName System.IO.Compression
-	$f = [IO.File]::Open($s.part, 'Open', 'Read', 'ReadWrite')
+	$f = alone
+	if ($f -eq $null) { return say 'G' }
 	try {
-		$zip = New-Object IO.Compression.ZipArchive $f
-		if ($s.a.dir) { unpack $zip }
-		else { replace $zip.Entries[0] }
+		$good = (sum $f) -eq $s.a.digest
+		if ($good) {
+			Add-Type -AssemblyName System.IO.Compression
+			$zip = New-Object IO.Compression.ZipArchive $f
+			if ($s.a.dir) { unpack $zip }
+			else { replace $zip.Entries[0] }
+		}
 	} finally { $f.Close() }
-	discard $s.dir
-	say 'K'
+	try { discard $s.dir }
+	catch {
+		if (-not $good) { throw }
+		return say 'K left'
+	}
+	if ($good) { say 'K' }
+	else { say 'D' }
+}
+
+# What has arrived, for us alone. One whose sender lost the connection may have
+# all and be unpacking it: it is waited for, until its shell must have died. Then
+# nothing may be left.
+function alone {
+	for ($i = 0; [IO.File]::Exists($s.part); $i++) {
+		try { return [IO.File]::Open($s.part, 'Open', 'Read', 'None') }
+		catch {
+			if ($i -ge 9000 -or $_.Exception.InnerException -isnot [IO.IOException]) { throw }
+			Start-Sleep -Milliseconds 100
+		}
+	}
 }
 
 function spill($entry, $path) {
