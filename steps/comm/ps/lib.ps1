@@ -32,7 +32,11 @@ function digest($path) {
 	try { sum $f } finally { $f.Close() }
 }
 
-function sum($f) { [BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($f)).Replace('-', '').ToLowerInvariant() }
+# Not SHA256.Create: what that makes is refused where a policy wants FIPS.
+function sum($f) {
+	$sum = (New-Object Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($f)
+	[BitConverter]::ToString($sum).Replace('-', '').ToLowerInvariant()
+}
 
 # How long the machine has been up, in ms: no change of its clock changes that.
 # While it starts or goes down WMI may not answer: it is waited for, until the
