@@ -415,6 +415,12 @@ func (r *winremote) Cancel(ctx context.Context, j Job) error {
 	if answer == "C none" || r.env.followed(j.Token) {
 		return nil
 	}
+	if strings.HasPrefix(answer, "L ") { // it never began, and would now
+		if err := r.forget(ctx, j); err != nil {
+			r.t.Warn("the files of a cancelled run may still be on %s: %v", r.m.label(), err)
+		}
+		return nil
+	}
 	if _, err := r.Run(ctx, j); err != nil && !errors.As(err, new(*LostError)) {
 		r.t.Warn("the files of a cancelled run may still be on %s: %v", r.m.label(), err)
 	}

@@ -3,6 +3,7 @@ package comm
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
 )
 
 func TestWindowsRun(t *testing.T) {
@@ -514,6 +517,53 @@ func TestWindowsCancelUnfollowed(t *testing.T) {
 		t.Error(err)
 	}
 	g.clean()
+}
+
+// A run that is cancelled before its runner has begun does not begin: PowerShell
+// may need seconds for that.
+func TestWindowsCancelEarly(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	for what, e := range map[string]*Elevate{"plain": nil, "elevated": {"Administrator", guestPassword}} {
+		w := newWin(t, g.m)
+		j := w.ps(`[IO.File]::WriteAllText('C:\Windows\Temp\ran', '')`)
+		j.Elevate = e
+		lines, err := j.orders("start", [2]int64{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o order
+		b, _ := base64.StdEncoding.DecodeString(lines[0])
+		if err := json.Unmarshal(b, &o); err != nil {
+			t.Fatal(err)
+		}
+		o.Runner = strings.Replace(o.Runner, `"powershell`, `"ping -n 3 127.0.0.1 >nul & powershell`, 1)
+		if lines[0], err = header(o); err != nil {
+			t.Fatal(err)
+		}
+		c, err := w.Windows.(*winremote).client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := converse(t.Context(), c, psLaunch, lines...); err != nil {
+			t.Fatal(err)
+		}
+		slow := func() bool {
+			return slices.ContainsFunc(g.Processes(), func(p windows.Info) bool { return strings.HasPrefix(p.Line, "ping") })
+		}
+		await(t, "a runner on its way", slow)
+		if err := w.Cancel(t.Context(), j); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		hangUp(c)
+		await(t, "the end of the wait", func() bool { return !slow() })
+		time.Sleep(time.Second)
+		if _, err := os.Stat(g.path("Windows/Temp/ran")); err == nil {
+			t.Errorf("%s: it ran after it was cancelled", what)
+			os.Remove(g.path("Windows/Temp/ran"))
+		}
+		await(t, "the machine is clean", func() bool { return len(g.left()) == 0 })
+	}
 }
 
 // A starter that died between its claim and its run: it never ran, so it is

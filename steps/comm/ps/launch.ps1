@@ -240,8 +240,13 @@ function watch {
 
 function cancel {
 	if (-not (begun)) {
-		say 'C none'
-		return
+		# A runner may be on its way; without its files it does not begin.
+		untask
+		try { discard $s.dir } catch { }
+		if (-not (begun)) {
+			say 'C none'
+			return
+		}
 	}
 	if (-not (await)) { return }
 	$main = @()
