@@ -104,10 +104,15 @@ func (h *host) List(path string) ([]posh.FileInfo, error) {
 }
 
 func (h *host) MakeDir(path string) error {
-	if st, err := h.p.Stat(path); err == nil && st.Dir {
+	there := func() bool { st, err := h.p.Stat(path); return err == nil && st.Dir }
+	if there() {
 		return nil
 	}
-	return tell(h.p.Mkdir(path))
+	err := h.p.Mkdir(path)
+	if CodeOf(err) == AlreadyExists && there() { // another was faster
+		return nil
+	}
+	return tell(err)
 }
 
 func (h *host) Remove(path string) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -292,6 +293,24 @@ func TestShareModes(t *testing.T) {
 	m.as(t, func(p *Proc) {
 		if err := p.Remove(`left`); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// .NET takes a directory that another made meanwhile for its own.
+func TestDirectoriesMadeAtOnce(t *testing.T) {
+	m := booted(t, Boot{})
+	m.as(t, func(p *Proc) {
+		for i := range 200 {
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					if err := p.Host().MakeDir(fmt.Sprintf(`C:\Windows\Temp\d%d`, i)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
 		}
 	})
 }
