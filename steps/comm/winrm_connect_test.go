@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -205,22 +206,52 @@ func TestWinRMPatience(t *testing.T) {
 	}
 }
 
-// Windows locks an account for ten minutes when it refuses it for the tenth time
-// within ten.
-func TestWinRMLoginsAreFew(t *testing.T) {
-	logins, wait := 1, time.Duration(0)
-	for at := time.Duration(0); at < winrmRefusals; logins++ {
-		wait = pause(wait, true)
-		if at += wait; wait > time.Minute {
-			t.Errorf("waits %s", wait)
-		}
+// A machine that refuses a login is given up after five minutes in which it was
+// there and offered it. These are ten logins, since the tenth locks the account.
+func TestWinRMRefusals(t *testing.T) {
+	sink, err := openSink(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	// The last one is followed by giving up.
-	if logins > 10 {
-		t.Errorf("%d logins in %s", logins, winrmRefusals)
-	}
-	if wait = pause(pause(0, false), false); wait > time.Second {
-		t.Errorf("waits %s though no login was refused", wait)
+	refused := &wsman.AuthError{User: "u", Offers: []string{"Negotiate", "Basic"}}
+	closed := &wsman.AuthError{User: "u", Offers: []string{"Negotiate"}}
+	away := &wsman.NetError{Why: "away"}
+	for what, c := range map[string]struct {
+		before []error // each for four minutes
+		logins int     // at the end, at most
+	}{
+		"always":             {nil, 10},
+		"not set up before":  {[]error{closed, closed}, 10},
+		"restarted":          {[]error{refused, away}, 15},
+		"restarted and open": {[]error{refused, closed, away}, 15},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &effort{t: dagTask("t", sink), total: winrmTimeout, first: true, begun: time.Now()}
+				logins := 0
+				try := func(err error) error {
+					if err == refused {
+						logins++
+					}
+					return p.again(t.Context(), err)
+				}
+				for _, err := range c.before {
+					for begun := time.Now(); time.Since(begun) < 4*time.Minute; {
+						if err := try(err); err != nil {
+							t.Fatalf("gave up after %s: %v", time.Since(p.begun), err)
+						}
+					}
+				}
+				begun := time.Now()
+				var err error
+				for err == nil {
+					err = try(refused)
+				}
+				if took := time.Since(begun); took < winrmRefusals || took > winrmRefusals+time.Minute || logins > c.logins || !strings.Contains(err.Error(), "for 5m") {
+					t.Errorf("%d logins, the last after %s: %v", logins, took, err)
+				}
+			})
+		})
 	}
 }
 

@@ -27,8 +27,9 @@ type effort struct {
 	total   time.Duration
 	first   bool // the machine has never been reached
 	begun   time.Time
-	refused time.Time // since when logins are refused
-	strange time.Time // since when answers make no sense
+	refused time.Time     // since when the machine is there, offers such a login and refuses it
+	slow    time.Duration // the wait after the last refused login
+	strange time.Time     // since when answers make no sense
 	odd     int
 	wait    time.Duration
 	last    string
@@ -44,7 +45,7 @@ func (r *winremote) effort(first bool) *effort {
 
 // heard says that the machine was there.
 func (p *effort) heard() {
-	p.begun, p.refused, p.odd, p.wait, p.last = time.Now(), time.Time{}, 0, 0, ""
+	p.begun, p.refused, p.slow, p.odd, p.wait, p.last = time.Now(), time.Time{}, 0, 0, 0, ""
 }
 
 // again waits before the next attempt, or says why there is none. The waits
@@ -61,19 +62,18 @@ func (p *effort) again(ctx context.Context, err error) error {
 	var cert *wsman.CertificateError
 	var net *wsman.NetError
 	var web *wsman.HTTPError
-	login := false // one was tried and refused
+	login := errors.As(err, &auth) && offered(auth)
 	switch {
 	case errors.As(err, new(permanent)), errors.As(err, &cert), errors.Is(err, wsman.ErrUnencrypted):
 		return reason{why, err}
-	case errors.As(err, &auth):
-		if p.refused.IsZero() {
-			p.refused = time.Now()
-		}
-		login = offered(auth)
-		if login && time.Since(p.refused) >= winrmRefusals {
+	case login && p.refused.IsZero():
+		p.refused = time.Now()
+	case login:
+		if time.Since(p.refused) >= winrmRefusals {
 			return reason{fmt.Sprintf("%s (for %s)", why, winrmRefusals), err}
 		}
-	case errors.As(err, &net), errors.As(err, &web):
+	case auth != nil, errors.As(err, &net), errors.As(err, &web):
+		p.refused = time.Time{} // it starts, or is not set up yet
 	default:
 		if p.odd++; p.odd == 1 {
 			p.strange = time.Now()
@@ -94,20 +94,19 @@ func (p *effort) again(ctx context.Context, err error) error {
 		}
 		p.last, p.wait = why, 0
 	}
-	p.wait = pause(p.wait, login)
+	p.wait = min(max(250*time.Millisecond, p.wait*3/2), 5*time.Second)
+	if login {
+		p.slow = slower(p.slow)
+		p.wait = p.slow
+	}
 	return sleep(ctx, min(p.wait, left+time.Millisecond))
 }
 
-// pause is the next wait after one. Windows that was set up since October 2022
-// locks an account, Administrator's too, after ten refused logins in ten minutes
-// (KB5020282), and then refuses the right password, which user data may just have
-// set, for ten more.
-func pause(last time.Duration, login bool) time.Duration {
-	if login {
-		return min(max(2*time.Second, last*2), time.Minute)
-	}
-	return min(max(250*time.Millisecond, last*3/2), 5*time.Second)
-}
+// slower is the next wait after a refused login. Windows that was set up since
+// October 2022 locks an account, Administrator's too, after ten refused logins with
+// less than ten minutes between them (KB5020282), and then refuses the right
+// password, which user data may just have set, for ten more.
+func slower(last time.Duration) time.Duration { return min(max(2*time.Second, last*2), time.Minute) }
 
 // offered reports whether the machine would have taken a login of this kind.
 func offered(e *wsman.AuthError) bool {
