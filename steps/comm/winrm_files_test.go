@@ -253,7 +253,7 @@ func TestWindowsUploadOpen(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)
 	w := newWin(t, g.m)
-	held := "Windows/Temp/" + place16("put", `C:\file`) + "/sub"
+	held := "Windows/Temp/" + place16("put", `C:\file`)
 	go w.PowerShell(t.Context(), `[void][IO.Directory]::CreateDirectory($a.dir)
 $f = [IO.File]::Open($a.dir + '\held', 'Create', 'ReadWrite', 'None')
 Start-Sleep 60`, map[string]string{"dir": `C:\` + held}, nil)

@@ -52,7 +52,7 @@ function begin_put($a) {
 	guarded $s.dir
 	$s.part = $s.dir + '\' + $a.digest
 	foreach ($f in [IO.Directory]::GetFiles($s.dir)) {
-		if ($f -ne $s.part) { [IO.File]::Delete($f) }    # of another content
+		if ($f -ne $s.part) { try { [IO.File]::Delete($f) } catch { } }    # of another content; somebody may be at it
 	}
 	$have = 0
 	if ([IO.File]::Exists($s.part)) { $have = (New-Object IO.FileInfo $s.part).Length }
