@@ -255,6 +255,26 @@ func TestWinRMRefusals(t *testing.T) {
 	}
 }
 
+// A connection that times out is a reason of its own; the end of our time is none.
+func TestWinRMReasons(t *testing.T) {
+	sink, err := openSink(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := &effort{t: dagTask("t", sink), total: time.Second, first: true, begun: time.Now()}
+		for _, err := range []error{&wsman.NetError{Why: "refused"}, &wsman.NetError{Why: "silent", Err: context.DeadlineExceeded}, context.DeadlineExceeded} {
+			if err := p.again(t.Context(), err); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if err := p.again(t.Context(), context.DeadlineExceeded); err == nil || !strings.Contains(err.Error(), "silent") {
+			t.Error(err)
+		}
+	})
+}
+
 // Loud about what goes in the clear over a network.
 func TestWinRMInTheClear(t *testing.T) {
 	w := newWin(t, Machine{Endpoint: Endpoint{Protocol: "winrm", Host: "h"}})

@@ -54,14 +54,14 @@ func (p *effort) again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	why := winrmReason(err)
-	if errors.Is(err, context.DeadlineExceeded) && p.last != "" {
-		why = p.last // what it was about when time was up
-	}
 	var auth *wsman.AuthError
 	var cert *wsman.CertificateError
 	var net *wsman.NetError
 	var web *wsman.HTTPError
+	why := winrmReason(err)
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &net) && p.last != "" {
+		why = p.last // what it was about when our time was up
+	}
 	login := errors.As(err, &auth) && offered(auth)
 	switch {
 	case errors.As(err, new(permanent)), errors.As(err, &cert), errors.Is(err, wsman.ErrUnencrypted):
