@@ -208,7 +208,8 @@ func converse(ctx context.Context, c *wsman.Client, script string, lines ...stri
 		return nil, err
 	}
 	k := &talk{cmd: cmd}
-	if err := k.send(ctx, append([]string{code(lean(psLib + script))}, lines...)...); err != nil {
+	// One that has ended reads no more; what it said is why.
+	if err := k.send(ctx, append([]string{code(lean(psLib + script))}, lines...)...); err != nil && !errors.Is(err, wsman.ErrInputClosed) {
 		k.close()
 		return nil, err
 	}

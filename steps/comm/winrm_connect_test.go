@@ -339,6 +339,26 @@ ConvertTo-Json @{ text = $a.text; sum = $sum + $a.n } -Compress`, args, &got)
 	g.clean()
 }
 
+// A machine whose PowerShell does not start says so in its own words.
+func TestPowerShellMissing(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	if err := os.Remove(g.path("Windows/System32/WindowsPowerShell/v1.0/powershell.exe")); err != nil {
+		t.Fatal(err)
+	}
+	w := newWin(t, g.m)
+	c, err := w.Windows.(*winremote).client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangUp(c)
+	// It takes several requests to say all that, and nobody is there any more.
+	_, err = converse(t.Context(), c, psCall, code(strings.Repeat("x", 1<<20)))
+	if err == nil || !strings.Contains(err.Error(), "is not recognized") {
+		t.Error(err)
+	}
+}
+
 // While a machine starts or goes down its WMI does not answer.
 func TestPowerShellUp(t *testing.T) {
 	t.Parallel()
