@@ -1,6 +1,7 @@
 package comm
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -193,6 +194,10 @@ func (r *winremote) attempt(ctx context.Context, f func(ctx context.Context, c *
 	}
 }
 
+// maxAnswer bounds what a machine can make us keep, in bytes. The longest line of our
+// scripts is what a caller's script printed.
+const maxAnswer = 64 << 20
+
 // talk is one of our scripts on the machine: lines in, lines out.
 type talk struct {
 	cmd   *wsman.Command
@@ -234,7 +239,7 @@ func (k *talk) send(ctx context.Context, lines ...string) error {
 // good: it would fail again.
 func (k *talk) line(ctx context.Context) (string, error) {
 	for {
-		if i := strings.IndexByte(string(k.buf), '\n'); i >= 0 {
+		if i := bytes.IndexByte(k.buf, '\n'); i >= 0 {
 			l := strings.TrimRight(string(k.buf[:i]), "\r")
 			k.buf = k.buf[i+1:]
 			if why, ok := strings.CutPrefix(l, "X "); ok {
@@ -252,10 +257,21 @@ func (k *talk) line(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		k.buf = append(k.buf, o.Stdout...)
+		if err := k.hear(o.Stdout); err != nil {
+			return "", err
+		}
 		k.noise.Write(o.Stderr)
 		k.ended = o.Done
 	}
+}
+
+// hear keeps what a script printed, but no line without an end.
+func (k *talk) hear(b []byte) error {
+	if len(k.buf) > maxAnswer {
+		return permanent{fmt.Errorf("the machine answers %.200q, and without an end", k.buf)}
+	}
+	k.buf = append(k.buf, b...)
+	return nil
 }
 
 // close ends what runs on the machine, if it can be reached at once.
@@ -298,7 +314,7 @@ func (r *winremote) PowerShell(ctx context.Context, script string, args, result 
 	})
 	if err == nil && result != nil {
 		if err = json.Unmarshal(out, result); err != nil {
-			err = fmt.Errorf("the machine answers %q: %w", out, err)
+			err = fmt.Errorf("the machine answers %.200q: %w", out, err)
 		}
 	}
 	if err != nil {
@@ -320,11 +336,11 @@ func call(ctx context.Context, c *wsman.Client, script, args string) ([]byte, er
 	}
 	text, ok := strings.CutPrefix(l, "R ")
 	if !ok {
-		return nil, permanent{fmt.Errorf("the machine answers %q", l)}
+		return nil, permanent{fmt.Errorf("the machine answers %.200q", l)}
 	}
 	out, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, permanent{fmt.Errorf("the machine answers %q", l)}
+		return nil, permanent{fmt.Errorf("the machine answers %.200q", l)}
 	}
 	return out, nil
 }
@@ -401,7 +417,7 @@ func (r *winremote) Stat(ctx context.Context, name string) (fs.FileInfo, error) 
 				return err
 			}
 			if err := json.Unmarshal(out, &a); err != nil {
-				return permanent{fmt.Errorf("the machine answers %q", out)}
+				return permanent{fmt.Errorf("the machine answers %.200q", out)}
 			}
 			return nil
 		})

@@ -16,8 +16,8 @@ import (
 const (
 	winrmTimeout  = 30 * time.Minute
 	winrmRefusals = 5 * time.Minute // for which a machine may refuse a login that it offers: its user data may set the password
-	winrmFailures = 10              // answers that make no sense, of a machine that was reached before,
-	winrmNonsense = time.Minute     // and for how long
+	winrmFailures = 10              // answers that make no sense, of a machine that was reached before: it may be starting;
+	winrmNonsense = 5 * time.Minute // and for how long
 )
 
 // effort is how long to go on with a machine that cannot be reached.
@@ -84,7 +84,7 @@ func (p *effort) again(ctx context.Context, err error) error {
 	}
 	left := p.total - time.Since(p.begun)
 	if left <= 0 {
-		return reason{fmt.Sprintf("no answer within %s: %s", p.total, why), err}
+		return reason{fmt.Sprintf("not reached within %s: %s", p.total, why), err}
 	}
 	if why != p.last {
 		if p.first {

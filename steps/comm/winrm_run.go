@@ -24,12 +24,13 @@ const (
 	maxValue   = 32766 // characters of an environment value, with its name
 )
 
-// lateSeconds is how long a runner may take to begin, and runBase where runs
-// lie, "" for %SystemRoot%\Temp; tests change them.
+// winplace is what tests change: where runs lie, "" for %SystemRoot%\Temp, and the
+// seconds that a runner may take to begin: for the first one of a user, Windows
+// makes a profile.
 var winplace = struct {
 	base string
 	late int
-}{"", 60}
+}{"", 180}
 
 // Exit codes of processes that a shutdown or logoff ends: no program returns them.
 const (

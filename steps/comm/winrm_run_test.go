@@ -92,6 +92,22 @@ func TestWindowsScriptPath(t *testing.T) {
 	g.clean()
 }
 
+// The policy under which our own scripts run is not that of what they start.
+func TestWindowsPolicyStaysBehind(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	w := newWin(t, g.m)
+	j := Job{Token: w.task.Token, Command: `set PSExecutionPolicyPreference`}
+	if x := w.mustRun(t, j); x.Code == 0 || w.lines(t, "stdout") != "" {
+		t.Error(x, w.lines(t, "stdout"))
+	}
+	j.Token, j.Command, j.Env = JobToken(w.task, 1), "powershell -Command Get-ExecutionPolicy", map[string]string{"PSExecutionPolicyPreference": "AllSigned"}
+	if x := w.mustRun(t, j); x != (Exit{}) || w.lines(t, "stdout/1") != "AllSigned\n" {
+		t.Error(x, w.lines(t, "stdout/1"))
+	}
+	g.clean()
+}
+
 // environments are values that break those who put them into a program's text.
 func environments() map[string]string {
 	values := []string{"plain", " lead", "trail ", "tab\there", "a\nb", "a\r\nb", "\n", "\r\n\r\n", "äöüß ÄÖÜ", "日本語", "\U0001F600 emoji \U0001F468\u200d\U0001F469", "\u00a0", "\ufeffbom",

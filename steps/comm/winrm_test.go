@@ -54,6 +54,21 @@ func TestRebootTold(t *testing.T) {
 	}
 }
 
+// A machine cannot make us keep without end what is no line.
+func TestWinRMEndlessLine(t *testing.T) {
+	k, part := &talk{}, bytes.Repeat([]byte("x"), 1<<20)
+	var err error
+	for n := 0; err == nil; n++ {
+		if n > 2*maxAnswer/len(part) {
+			t.Fatalf("%d bytes are kept", len(k.buf))
+		}
+		err = k.hear(part)
+	}
+	if !errors.As(err, new(permanent)) || len(err.Error()) > 1000 {
+		t.Errorf("%.2000v", err)
+	}
+}
+
 func TestWindowsJobChecks(t *testing.T) {
 	for want, j := range map[string]Job{
 		"more than one line":       {Token: "t", Command: "a\nb"},

@@ -32,6 +32,7 @@ try {
 	}
 	[IO.File]::WriteAllText("$dir\st", '-'.PadRight(4096))     # reserved now: a full disk cannot lose the status
 	for ($i = 4; $i + 1 -lt $more.Count; $i += 2) { [Environment]::SetEnvironmentVariable($more[$i], $more[$i + 1]) }
+	[Environment]::SetEnvironmentVariable('PSExecutionPolicyPreference', $null)     # that is for our own scripts
 	foreach ($v in $job.env) { [Environment]::SetEnvironmentVariable($v[0], $v[1]) }
 	$at = $env:USERPROFILE
 	if ($more.Count -gt 3) { $at = $more[3] }
