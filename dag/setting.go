@@ -20,6 +20,10 @@ type Build struct {
 type Fault struct {
 	Field string // the option's name; list items as name[0].sub
 	Text  string // why, in the user's words
+
+	// Harmless is set for what only has no effect: a word to the user, and no
+	// reason to refuse.
+	Harmless bool
 }
 
 func (f Fault) Error() string {

@@ -133,6 +133,9 @@ func runTemplate(c *cli.Context) error {
 	if err := s.load(true, s.salt); err != nil {
 		return err
 	}
+	for _, w := range s.warnings {
+		lines(c, c.App.ErrWriter).Warn("Warning: %s", w.Error())
+	}
 	if err := s.reach(context.Background(), wish); err != nil {
 		return err
 	}

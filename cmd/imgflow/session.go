@@ -35,6 +35,8 @@ type session struct {
 	tmpl  *template.Template
 	ev    *template.Evaluated
 	graph *dag.Graph
+
+	warnings template.Errors // what load has found to say, though nothing is wrong
 }
 
 // newSession makes the world of a request. A run may be nil so far.
@@ -158,9 +160,11 @@ func (s *session) load(forRun bool, salt func() ([]byte, error)) error {
 	}
 	errs = append(errs, more...)
 	var saltErr error
+	s.warnings = nil
 	files := &compile.Files{Cwd: s.req.Cwd, Dir: s.req.dir()}
 	g, cerrs := compile.Compile(ev, s.world.catalog(s.req.Force, files), compile.Options{
 		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
+		Warn: func(w template.Error) { s.warnings = append(s.warnings, w) },
 		Digest: func(name string) string {
 			if len(errs) > 0 {
 				return "" // there will be no run

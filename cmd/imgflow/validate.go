@@ -42,6 +42,9 @@ func validate(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintln(c.App.Writer, "The template is valid.")
+	for _, w := range s.warnings {
+		fmt.Fprintf(c.App.Writer, "Warning: %s\n", w.Error())
+	}
 	// What is known and cannot be run yet is no fault of the template.
 	var errs template.Errors
 	if err := s.load(true, passingSalt()); errors.As(err, &errs) {

@@ -47,7 +47,8 @@ func (s WinRM) Check() []dag.Fault {
 		add("winrm_timeout", "must not be negative")
 	}
 	if s.Insecure && !s.UseSSL {
-		add("winrm_insecure", "concerns certificates, and without winrm_use_ssl there are none: set that too, or leave this out")
+		faults = append(faults, dag.Fault{Field: "winrm_insecure", Harmless: true,
+			Text: "without winrm_use_ssl there is no certificate"})
 	}
 	if s.CAFile == "" {
 		return faults

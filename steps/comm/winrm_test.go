@@ -188,7 +188,6 @@ func TestWinRMOptions(t *testing.T) {
 		"winrm_username": {},
 		"winrm_port":     {Username: "u", Port: 70000},
 		"winrm_timeout":  {Username: "u", Timeout: -1},
-		"winrm_insecure": {Username: "u", Insecure: true},
 		"winrm_ca_file":  {Username: "u", UseSSL: true, CAFile: bad},
 	} {
 		faults := s.Check()
@@ -204,6 +203,9 @@ func TestWinRMOptions(t *testing.T) {
 		}
 	}
 	if f := (WinRM{Username: "u", UseSSL: true, Insecure: true}).Check(); f != nil {
+		t.Error(f)
+	}
+	if f := (WinRM{Username: "u", Insecure: true}).Check(); len(f) != 1 || f[0].Field != "winrm_insecure" || !f[0].Harmless {
 		t.Error(f)
 	}
 }

@@ -22,6 +22,9 @@ type Options struct {
 	// Digest stands for a secret in keys; see [dag.NewGraph]. It is first called when all of
 	// ev.Secrets is known.
 	Digest func(name string) string
+
+	// Warn is told of every option that has no effect, in the order of their places, if nothing is wrong.
+	Warn func(template.Error)
 }
 
 // Compile checks every build and, for a run, returns their graph. It adds sealed options to ev.Secrets. All
@@ -37,6 +40,11 @@ func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template
 	}
 	if len(p.errs) > 0 {
 		return nil, p.errs.Sorted()
+	}
+	if o.Warn != nil {
+		for _, w := range p.warnings.Sorted() {
+			o.Warn(w)
+		}
 	}
 	if !o.ForRun {
 		return nil, nil
@@ -73,11 +81,12 @@ func (p plan) wire(g *dag.Graph) {
 }
 
 type compiler struct {
-	catalog Catalog
-	opts    Options
-	secrets map[string]string
-	files   *Files
-	errs    template.Errors
+	catalog  Catalog
+	opts     Options
+	secrets  map[string]string
+	files    *Files
+	errs     template.Errors
+	warnings template.Errors
 }
 
 func (c *compiler) build(b template.Build) plan {
@@ -233,6 +242,10 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 		place, ok := find(v, f.Field)
 		if !ok && place == v.Pos {
 			place = at
+		}
+		if f.Harmless {
+			c.warnings.Add(place, "", "%s has no effect: %s", f.Field, f.Text)
+			continue
 		}
 		c.errs.Add(place, "", "cannot use %s: %s", f.Field, f.Text)
 	}

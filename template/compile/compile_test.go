@@ -105,6 +105,9 @@ func (b *builder) Check() []dag.Fault {
 	if b.Type == "" {
 		fs = append(fs, dag.Fault{Field: "instance_type", Text: "it must be given"})
 	}
+	if b.Type == "idle" {
+		fs = append(fs, dag.Fault{Field: "instance_type", Text: "nobody looks at it", Harmless: true})
+	}
 	if len(b.Name) < 3 {
 		fs = append(fs, dag.Fault{Field: "ami_name", Text: "it is too short"})
 	}
@@ -158,6 +161,23 @@ func build(t *testing.T, src string, forRun bool) (*dag.Graph, *template.Evaluat
 	ev, errs := tmpl.Evaluate(template.Inputs{})
 	g, more := compile.Compile(ev, catalog(), compile.Options{ForRun: forRun, Digest: func(name string) string { return "digest of " + name }})
 	return g, ev, append(errs, more...).Sorted()
+}
+
+// What has no effect is told once, with its place, and stops nothing.
+func TestWarnings(t *testing.T) {
+	told := func(src string) (warnings []string, errs template.Errors) {
+		tmpl, _ := template.Parse("t.json", []byte(src))
+		ev, _ := tmpl.Evaluate(template.Inputs{})
+		_, errs = compile.Compile(ev, catalog(), compile.Options{Warn: func(w template.Error) { warnings = append(warnings, w.Error()) }})
+		return warnings, errs
+	}
+	warnings, errs := told(`{"builders": [{"type": "test", "ami_name": "name", "instance_type": "idle"}]}`)
+	if len(errs) > 0 || !slices.Equal(warnings, []string{"t.json:1:69: instance_type has no effect: nobody looks at it"}) {
+		t.Errorf("warnings %q, errors %v", warnings, errs)
+	}
+	if warnings, errs := told(`{"builders": [{"type": "test", "instance_type": "idle"}]}`); len(errs) != 1 || len(warnings) > 0 {
+		t.Errorf("beside a fault: warnings %q, errors %v", warnings, errs)
+	}
 }
 
 func TestCompile(t *testing.T) {
