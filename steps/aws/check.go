@@ -18,6 +18,12 @@ func (f *faults) add(field, format string, a ...any) {
 	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
 }
 
+// idle tells of an option that has no effect: templates that hold one work, so it
+// is no reason to refuse them.
+func (f *faults) idle(field, why string) {
+	*f = append(*f, dag.Fault{Field: field, Text: why, Harmless: true})
+}
+
 // oneOf refuses a text that is given and not among the allowed ones.
 func (f *faults) oneOf(field, value string, allowed ...string) {
 	if value != "" && !slices.Contains(allowed, value) {
@@ -73,7 +79,7 @@ func (b *EBS) checkImage(f *faults) {
 		f.add("snapshot_copy_duration_minutes", "must be a multiple of 15")
 	}
 	if b.ForceDeleteSnapshot && !b.ForceDeregister && !b.Force {
-		f.add("force_delete_snapshot", "does nothing without force_deregister")
+		f.idle("force_delete_snapshot", "there is no force_deregister")
 	}
 	for i, r := range b.AMIRegions {
 		if strings.TrimSpace(r) == "" {

@@ -31,7 +31,6 @@ func TestCheckFindsEveryFault(t *testing.T) {
 		{"instance_type", func(b *EBS) { b.InstanceType = "" }},
 		{"imds_support", func(b *EBS) { b.IMDSSupport = "v1" }},
 		{"deprecate_at", func(b *EBS) { b.DeprecateAt = "tomorrow" }},
-		{"force_delete_snapshot", func(b *EBS) { b.ForceDeleteSnapshot = true }},
 		{"snapshot_copy_duration_minutes", func(b *EBS) { b.SnapshotCopyMinutes = 20 }},
 		{"tag[0].key", func(b *EBS) { b.Tag = []KeyValue{{Value: "x"}} }},
 		{"run_volume_tag[0].name", func(b *EBS) { b.RunVolumeTag = []VolumeTag{{Value: "x"}} }},
@@ -75,6 +74,14 @@ func TestCheckFindsEveryFault(t *testing.T) {
 		if len(fs) != 1 || fs[0].Field != c.field || fs[0].Text == "" {
 			t.Errorf("%s: found %v", c.field, fs)
 		}
+	}
+}
+
+func TestWhatHasNoEffectIsHarmless(t *testing.T) {
+	b := template()
+	b.ForceDeleteSnapshot = true
+	if fs := b.Check(); len(fs) != 1 || fs[0].Field != "force_delete_snapshot" || !fs[0].Harmless {
+		t.Error(fs)
 	}
 }
 

@@ -82,6 +82,12 @@ func (f *faults) add(field, format string, a ...any) {
 	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
 }
 
+// idle tells of an option that has no effect: templates that hold one work, so it
+// is no reason to refuse them.
+func (f *faults) idle(field, format string, a ...any) {
+	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...), Harmless: true})
+}
+
 func (f *faults) notNegative(field string, d time.Duration) {
 	if d < 0 {
 		f.add(field, "it must not be negative")

@@ -281,9 +281,12 @@ func file(t testing.TB, path, text string) dag.File {
 func fields(fs []dag.Fault) string {
 	var s []string
 	for _, f := range fs {
+		if f.Harmless {
+			f.Field += " (idle)"
+		}
 		s = append(s, f.Field)
 	}
-	return strings.Join(s, " ")
+	return strings.Join(s, ", ")
 }
 
 func wantError(t testing.TB, err error, parts ...string) {

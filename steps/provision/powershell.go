@@ -71,15 +71,15 @@ func (s *PowerShell) Check() []dag.Fault {
 	}
 	pointless := func(option string, given, because bool, why string) {
 		if given && because {
-			f.add(option, "it would do nothing %s", why)
+			f.idle(option, "%s", why)
 		}
 	}
-	const unelevated = "without elevated_user"
+	const unelevated = "there is no elevated_user"
 	pointless("elevated_execute_command", s.ElevatedExecuteCommand != "", s.ElevatedUser == "", unelevated)
 	pointless("elevated_env_var_format", s.ElevatedEnvVarFormat != "", s.ElevatedUser == "", unelevated)
-	pointless("execute_command", s.ExecuteCommand != "", s.ElevatedUser != "", "with elevated_user: use elevated_execute_command")
-	pointless("env_var_format", s.EnvVarFormat != "", s.ElevatedUser != "", "with elevated_user: use elevated_env_var_format")
-	const ruled = "beside a command of your own: say it in the command"
+	pointless("execute_command", s.ExecuteCommand != "", s.ElevatedUser != "", "with elevated_user it is elevated_execute_command that counts")
+	pointless("env_var_format", s.EnvVarFormat != "", s.ElevatedUser != "", "with elevated_user it is elevated_env_var_format that counts")
+	const ruled = "the command is your own: say it there"
 	pointless("execution_policy", s.ExecutionPolicy != "", own != "", ruled)
 	pointless("debug_mode", s.DebugMode != 0, own != "", ruled)
 	pointless("use_pwsh", s.UsePwsh, own != "", ruled)
@@ -88,7 +88,7 @@ func (s *PowerShell) Check() []dag.Fault {
 		if format == "env_var_format" && s.ElevatedUser != "" {
 			format = "elevated_env_var_format"
 		}
-		pointless(format, given, own != "" && !uses(own, "Vars"), "without {{.Vars}} in the command")
+		pointless(format, given, own != "" && !uses(own, "Vars"), "the command is your own and has no {{.Vars}}; the environment is set anyway")
 	}
 	if s.ExecutionPolicy != "" && !slices.Contains(executionPolicies, strings.ToLower(s.ExecutionPolicy)) {
 		f.add("execution_policy", "%q is not known: it is one of %s", s.ExecutionPolicy, strings.Join(executionPolicies, ", "))
@@ -216,7 +216,7 @@ func (s PowerShell) vars(v values, j *winJob, token string, env [][2]string, com
 	if path, err = v.render("remote_env_var_path", s.RemoteEnvVarPath, nil); err != nil {
 		return "", err
 	}
-	if path == "" && s.format() == "" && !uses(command, "Vars") {
+	if file := uses(command, "Vars") || command == "" && (path != "" || s.format() != ""); !file {
 		j.Env = envMap(env)
 		return "", nil
 	}

@@ -93,6 +93,13 @@ func TestPowerShellOptions(t *testing.T) {
 			t.Errorf("%s: %v, %+v, uploaded %q, removed %q", c.name, err, jobs, r.uploaded, r.removed)
 		}
 	}
+	// A command that asks for no variables has them all the same, however they are to be written.
+	idle := PowerShell{Scripts: inline("x"), ExecuteCommand: "powershell -File {{.Path}}", EnvVarFormat: "%s=%s", RemoteEnvVarPath: "c:/v.ps1"}
+	idle.EnvironmentVars = []string{"A=" + nasty}
+	r := &fakeWindows{}
+	if jobs, err := runs(t, r, idle); err != nil || jobs[0].Env["A"] != nasty || len(jobs[0].Files)+len(r.uploaded) > 0 {
+		t.Errorf("%v, %+v", err, jobs)
+	}
 	_, err := runs(t, &fakeWindows{}, PowerShell{Scripts: inline("x"), ElevatedUser: "{{ build `SSHPrivateKeyFile` }}"})
 	wantError(t, err, "elevated_user is empty")
 }
@@ -129,15 +136,15 @@ func TestPowerShellCheck(t *testing.T) {
 		{"debug_mode", PowerShell{DebugMode: 3}},
 		{"env_var_format", PowerShell{EnvVarFormat: "set"}},
 		{"elevated_env_var_format", PowerShell{ElevatedUser: "x", ElevatedEnvVarFormat: "set"}},
-		{"elevated_env_var_format", PowerShell{ElevatedEnvVarFormat: "%s%s"}},
-		{"elevated_execute_command", PowerShell{ElevatedExecuteCommand: "x"}},
-		{"execute_command", PowerShell{ElevatedUser: "x", ExecuteCommand: "x"}},
-		{"env_var_format", PowerShell{ElevatedUser: "x", EnvVarFormat: "%s%s"}},
-		{"execution_policy", PowerShell{ExecuteCommand: "x", ExecutionPolicy: "bypass"}},
-		{"debug_mode", PowerShell{ExecuteCommand: "x", DebugMode: 1}},
-		{"use_pwsh", PowerShell{ElevatedUser: "x", ElevatedExecuteCommand: "x", UsePwsh: true}},
-		{"env_var_format", PowerShell{ExecuteCommand: "x", EnvVarFormat: "%s%s"}},
-		{"remote_env_var_path", PowerShell{ExecuteCommand: "x", RemoteEnvVarPath: "c:/x.ps1"}},
+		{"elevated_env_var_format (idle)", PowerShell{ElevatedEnvVarFormat: "%s%s"}},
+		{"elevated_execute_command (idle)", PowerShell{ElevatedExecuteCommand: "x"}},
+		{"execute_command (idle)", PowerShell{ElevatedUser: "x", ExecuteCommand: "x"}},
+		{"env_var_format (idle)", PowerShell{ElevatedUser: "x", EnvVarFormat: "%s%s"}},
+		{"execution_policy (idle)", PowerShell{ExecuteCommand: "x", ExecutionPolicy: "bypass"}},
+		{"debug_mode (idle)", PowerShell{ExecuteCommand: "x", DebugMode: 1}},
+		{"use_pwsh (idle)", PowerShell{ElevatedUser: "x", ElevatedExecuteCommand: "x", UsePwsh: true}},
+		{"env_var_format (idle)", PowerShell{ExecuteCommand: "x", EnvVarFormat: "%s%s"}},
+		{"remote_env_var_path (idle)", PowerShell{ExecuteCommand: "x", RemoteEnvVarPath: "c:/x.ps1"}},
 		{"", PowerShell{ExecuteCommand: "x {{.Vars}}", RemoteEnvVarPath: "c:/x.ps1", EnvVarFormat: "%s%s"}},
 		{"remote_path", PowerShell{RemotePath: "c:/x.txt"}},
 		{"", PowerShell{RemotePath: `c:\x\`}},

@@ -52,7 +52,7 @@ func (s *WindowsRestart) Check() []dag.Fault {
 	var f faults
 	f.notNegative("restart_timeout", s.RestartTimeout)
 	if len(s.RegistryKeys) > 0 && !s.CheckRegistry {
-		f.add("registry_keys", "they would do nothing without check_registry")
+		f.idle("registry_keys", "there is no check_registry")
 	}
 	return f
 }

@@ -218,7 +218,7 @@ func TestWindowsRestartCheck(t *testing.T) {
 	}{
 		{"", WindowsRestart{}},
 		{"restart_timeout", WindowsRestart{RestartTimeout: -1}},
-		{"registry_keys", WindowsRestart{RegistryKeys: []string{"x"}}},
+		{"registry_keys (idle)", WindowsRestart{RegistryKeys: []string{"x"}}},
 		{"", WindowsRestart{RegistryKeys: []string{"x"}, CheckRegistry: true}},
 	} {
 		if got := fields(c.s.Check()); got != c.want {

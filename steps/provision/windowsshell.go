@@ -40,7 +40,7 @@ func (s *WindowsShell) Check() []dag.Fault {
 	if s.ExecuteCommand == "" {
 		checkEnd(&f, "remote_path", s.RemotePath, ".bat", ".cmd")
 	} else if s.EnvVarFormat != "" && !uses(s.ExecuteCommand, "Vars") {
-		f.add("env_var_format", "it would do nothing without {{.Vars}} in the command")
+		f.idle("env_var_format", "the command is your own and has no {{.Vars}}; the environment is set anyway")
 	}
 	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
 	return f

@@ -61,7 +61,7 @@ func TestWindowsShellCheck(t *testing.T) {
 	}{
 		{"", WindowsShell{}},
 		{"env_var_format", WindowsShell{EnvVarFormat: "set"}},
-		{"env_var_format", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x"}},
+		{"env_var_format (idle)", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x"}},
 		{"", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x {{.Vars}}"}},
 		{"remote_path", WindowsShell{RemotePath: "c:/x.ps1"}},
 		{"", WindowsShell{RemotePath: "c:/x.CMD"}},
