@@ -243,8 +243,14 @@ func (b *EBS) checkReach(f *faults) {
 	f.oneOf("communicator", b.Communicator, "ssh", "winrm", "none")
 	f.oneOf("ssh_interface", b.Interface, "public_ip", "private_ip", "public_dns", "private_dns", "ipv6", "session_manager")
 	f.oneOf("temporary_key_pair_type", b.TemporaryKeyType, "rsa", "ed25519")
-	if b.TemporaryKeyBits != 0 && b.TemporaryKeyType == "rsa" && b.TemporaryKeyBits < 2048 {
-		f.add("temporary_key_pair_bits", "must be 2048 or more for rsa")
+	switch n := b.TemporaryKeyBits; {
+	case n == 0:
+	case !b.temporaryKey():
+		f.idle("temporary_key_pair_bits", "no temporary key pair is made")
+	case b.keyType() != "rsa":
+		f.idle("temporary_key_pair_bits", "unless temporary_key_pair_type is rsa the key is ed25519, which has one size")
+	case n != 2048 && n != 4096:
+		f.add("temporary_key_pair_bits", "must be 2048 or 4096: EC2 imports rsa keys of no other sizes, but for 1024, which is not safe")
 	}
 	if b.PasswordTimeout < 0 {
 		f.add("windows_password_timeout", "cannot be negative")

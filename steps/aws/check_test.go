@@ -85,6 +85,43 @@ func TestWhatHasNoEffectIsHarmless(t *testing.T) {
 	}
 }
 
+// EC2 imports keys of few sizes only. The type is what a template says, or what
+// Windows needs.
+func TestKeySizes(t *testing.T) {
+	for _, c := range []struct {
+		words string // of the fault; "-" stands for none, "idle" for a harmless one
+		made  int
+		set   func(*EBS)
+	}{
+		{"-", 0, func(b *EBS) {}},
+		{"-", 2048, func(b *EBS) { b.TemporaryKeyType = "rsa" }},
+		{"-", 4096, func(b *EBS) { b.TemporaryKeyType, b.TemporaryKeyBits = "rsa", 4096 }},
+		{"2048 or 4096", 3072, func(b *EBS) { b.TemporaryKeyType, b.TemporaryKeyBits = "rsa", 3072 }},
+		{"2048 or 4096", 1024, func(b *EBS) { b.TemporaryKeyType, b.TemporaryKeyBits = "rsa", 1024 }},
+		{"2048 or 4096", 8192, func(b *EBS) { b.TemporaryKeyType, b.TemporaryKeyBits = "rsa", 8192 }},
+		{"idle", 0, func(b *EBS) { b.TemporaryKeyBits = 3072 }},
+		{"idle", 0, func(b *EBS) { b.TemporaryKeyType, b.TemporaryKeyBits = "ed25519", 521 }},
+		{"idle", 0, func(b *EBS) { b.SSH.Password, b.TemporaryKeyBits = "x", 3072 }},
+		{"-", 2048, func(b *EBS) { b.Communicator, b.WinRM.Username = "winrm", "u" }},
+		{"2048 or 4096", 3072, func(b *EBS) { b.Communicator, b.WinRM.Username, b.TemporaryKeyBits = "winrm", "u", 3072 }},
+	} {
+		b := template()
+		b.Communicator, b.SSH.Username = "ssh", "u"
+		c.set(b)
+		got := "-"
+		if fs := b.Check(); len(fs) == 1 && fs[0].Field == "temporary_key_pair_bits" {
+			if got = fs[0].Text; fs[0].Harmless {
+				got = "idle"
+			}
+		} else if len(fs) > 0 {
+			t.Fatal(fs)
+		}
+		if !strings.Contains(got, c.words) || b.keyBits() != c.made {
+			t.Errorf("%q bits of %q: %s, made with %d bits, want %s and %d", b.TemporaryKeyType, b.Communicator, got, b.keyBits(), c.words, c.made)
+		}
+	}
+}
+
 // A template fills options from environment variables that may be empty.
 func TestEmptyKeysAreNoKeys(t *testing.T) {
 	var b EBS

@@ -239,13 +239,13 @@ func (b *EBS) keyType() string {
 	return b.TemporaryKeyType
 }
 
-// keyBits is a size that only rsa has. Keys that seal passwords are as EC2 itself
-// makes them, which every Windows machine knows.
+// keyBits is a size that only rsa has: that of the keys which EC2 itself makes,
+// which every Windows machine knows, or another that EC2 imports.
 func (b *EBS) keyBits() int {
 	switch {
 	case b.keyType() != "rsa":
 		return 0
-	case b.winrm() && b.TemporaryKeyBits == 0:
+	case b.TemporaryKeyBits == 0:
 		return 2048
 	}
 	return b.TemporaryKeyBits

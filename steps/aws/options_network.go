@@ -48,7 +48,7 @@ type KeyOptions struct {
 	KeyPairName      string `json:"ssh_keypair_name,omitempty"`
 	TemporaryKeyName string `json:"temporary_key_pair_name,omitempty"`
 	TemporaryKeyType string `json:"temporary_key_pair_type,omitempty"` // ed25519 or rsa
-	TemporaryKeyBits int    `json:"temporary_key_pair_bits,omitempty"`
+	TemporaryKeyBits int    `json:"temporary_key_pair_bits,omitempty"` // of rsa: 2048 unless given, or 4096
 }
 
 // ReachOptions are the options that say how the instance is reached, beside

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -174,6 +175,19 @@ func TestKeyPairs(t *testing.T) {
 	} {
 		_, err := b.ImportKeyPair(ctx, in)
 		wantCode(t, err, want)
+	}
+	for bits, ok := range map[int]bool{1024: true, 2048: true, 3072: false, 4096: true, 8192: false} {
+		n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1) // only its length is looked at
+		pub, err := ssh.NewPublicKey(&rsa.PublicKey{N: n, E: 65537})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.ImportKeyPair(ctx, &ec2.ImportKeyPairInput{KeyName: aws.String(fmt.Sprint("bits", bits)), PublicKeyMaterial: ssh.MarshalAuthorizedKey(pub)})
+		if ok && err != nil {
+			t.Errorf("%d bits: %v", bits, err)
+		} else if !ok {
+			wantCode(t, err, "InvalidKey.Format")
+		}
 	}
 	for _, kind := range []types.KeyType{"rsa", "ed25519"} {
 		out := must1[*ec2.CreateKeyPairOutput](t)(b.CreateKeyPair(ctx, &ec2.CreateKeyPairInput{
