@@ -23,9 +23,24 @@ type values struct {
 }
 
 // render puts the values into the text of an option. Data are the fields that
-// only this option has.
+// only this option has. Any other field is a value of the build: templates of old
+// write {{ .WinRMPassword }}.
 func (v values) render(option, text string, data map[string]any) (string, error) {
-	s, err := interp.Late(text, data, v.build)
+	waits, err := interp.Waits(text)
+	if err != nil {
+		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
+	}
+	fields := map[string]any{}
+	maps.Copy(fields, data)
+	for _, w := range waits {
+		if _, given := fields[w.Field]; given || w.Field == "" || w.Field == "." {
+			continue
+		}
+		if fields[w.Field], err = v.build(w.Field); err != nil {
+			return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
+		}
+	}
+	s, err := interp.Late(text, fields, v.build)
 	if err != nil {
 		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
 	}

@@ -105,6 +105,17 @@ func TestBuildValuesOfWindows(t *testing.T) {
 	}
 }
 
+// TestBuildValuesAsFields: templates of old write them so.
+func TestBuildValuesAsFields(t *testing.T) {
+	v := values{task(nil), winMachine()}
+	text := "{{ .WinRMPassword }} {{ .User }} {{ .Path }} {{ if $.ID }}{{ build `ID` }}{{ end }}"
+	if got, err := v.render("inline", text, map[string]any{"Path": "p", "User": "own"}); err != nil || got != "PRIVATE own p i-0abc" {
+		t.Errorf("%q, %v", got, err)
+	}
+	_, err := v.render("inline", "{{ .WinRMPasword }}", nil)
+	wantError(t, err, "cannot evaluate inline", `did you mean "WinRMPassword"?`)
+}
+
 // TestWindowsEnvironment: names that differ by case alone are one variable there.
 func TestWindowsEnvironment(t *testing.T) {
 	s := Scripts{EnvironmentVars: []string{"Path=1", "PATH=2", "b=x"}, Env: map[string]string{"B": "3", "packer_build_name": "mine"}}

@@ -353,7 +353,8 @@ func (o option) knows(w interp.Pending) (hint string, ok bool) {
 	show := func(name string) string { return interp.Pending{Field: name}.String() }
 	switch {
 	case w.Field != "":
-		ok = o.fields == nil || slices.Contains(fields, w.Field)
+		// Templates of old write {{ .WinRMPassword }} for a value of the build.
+		ok = o.fields == nil || slices.Contains(fields, w.Field) || slices.Contains(o.fields, "build") && slices.Contains(values, w.Field)
 	case o.fields != nil && !slices.Contains(o.fields, "build"):
 		name = ""
 	default:

@@ -101,6 +101,7 @@ func TestDecode(t *testing.T) {
 		{`{"disk": {"size": 1}, "extra": [{"on": true}], "disks": {"size": 2}}`,
 			all{Disk: inner{Size: 1}, Extra: &inner{On: &yes}, Disks: []inner{{Size: 2}}}},
 		{`{"disks": [{"size": 2}, {"on": false}]}`, all{Disks: []inner{{Size: 2}, {On: &no}}}},
+		{`{"command": "{{.WinRMPassword}}"}`, all{Command: `{{.WinRMPassword}}`}},
 		{`{"command": "{{.Vars}} {{ build ` + "`ID`" + ` }} {{.Path}} {{\"{{\"}}"}`, all{Command: `{{.Vars}} {{ build ` + "`ID`" + ` }} {{.Path}} {{"{{"}}`}},
 		{`{"text": "{{\"{{\"}}.State}}"}`, all{Text: "{{.State}}"}},
 		{`{"text": "p={{user ` + "`pw`" + `}}"}`, all{Text: "p=" + interp.Mark("pw")}},
@@ -189,6 +190,7 @@ func TestDecodeErrors(t *testing.T) {
 			"2:35: cannot use tags.a: {{ build `Nope` }} means nothing here | {{ build `BuildRegion` }} does, and SourceAMI, SourceAMICreationDate, SourceAMIName, SourceAMIOwner, SourceAMIOwnerName, ConnType, Host, ID, PackerHTTPAddr, PackerHTTPIP, PackerHTTPPort, PackerRunUUID, Password, Port, SSHAgentAuth, SSHPrivateKey, SSHPrivateKeyFile, SSHPublicKey, User, WinRMPassword"},
 		{"{\"image\": \"{{build `SourceAMI`}}{{build `ID`}}\"}", &all{},
 			"2:30: cannot use image: {{ build `ID` }} means nothing here | only {{ build `SourceAMI` }} does"},
+		{`{"image": "{{.SourceAMI}}{{.ID}}"}`, &all{}, "2:30: cannot use image: {{ .ID }} means nothing here | only {{ .SourceAMI }} does"},
 		{"{\"blocks\": [{\"region\": \"{{build `ID`}}\"}]}", &all{}, "2:43: cannot use blocks[0].region: {{ build `ID` }} means nothing here | only {{ .SourceAMI }} does"},
 		{`{"nmae": "n"}`, &must{}, `2:21: cannot use nmae: x has no such option | did you mean "name"?`},
 		{`{"name": "n", "sub": [{"name": []}, {}]}`, &must{}, `2:51: cannot use sub[0].name: a text is expected, not a list | 
