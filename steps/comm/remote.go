@@ -26,10 +26,12 @@ type Remote interface {
 	// does not survive the connection and so must be safe to repeat.
 	Exec(ctx context.Context, command string, stdin io.Reader) (stdout []byte, exit Exit, err error)
 	// Upload writes r to the remote path, replacing the file there at once when
-	// it is complete. Size is -1 when it is not known.
+	// it is complete. Size is -1 when it is not known. Windows makes directories
+	// that are missing above the path; elsewhere the error is fs.ErrNotExist.
 	Upload(ctx context.Context, path string, r io.Reader, size int64, mode fs.FileMode) error
 	// UploadDir copies what the local directory src holds into the remote
-	// directory dst, which is made if its parent exists, as one stream.
+	// directory dst, which is made if its parent exists (on Windows in any case),
+	// as one stream.
 	UploadDir(ctx context.Context, dst, src string) error
 	// Download copies the remote file to w.
 	Download(ctx context.Context, path string, w io.Writer) error

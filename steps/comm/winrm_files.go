@@ -77,8 +77,9 @@ func (p *parcel) seal() (err error) {
 	return err
 }
 
-// Upload implements Remote. The mode is not for Windows. A file that is there
-// and is the same is left.
+// Upload implements Remote. The mode is not for Windows, and directories that are
+// missing are made, as Packer makes them there. A file that is there and is the
+// same is left.
 func (r *winremote) Upload(ctx context.Context, dst string, src io.Reader, size int64, _ fs.FileMode) error {
 	err := r.upload(ctx, dst, src, size)
 	if err != nil {
@@ -240,8 +241,6 @@ func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool
 				return permanent{errors.New("it is a directory")}
 			case "N isfile":
 				return permanent{errors.New("it is a file")}
-			case "N parent":
-				return permanent{reason{"no such file or directory: its parent directory is not there", fs.ErrNotExist}}
 			}
 			return permanent{fmt.Errorf("the machine answers %.200q", l)}
 		}

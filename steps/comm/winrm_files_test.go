@@ -61,7 +61,7 @@ func TestWindowsUploadReplaces(t *testing.T) {
 	if err := put(`C:\Windows`, "x"); err == nil || !strings.Contains(err.Error(), "it is a directory") {
 		t.Error(err)
 	}
-	if err := put(`C:\none\such\file`, "x"); !errors.Is(err, fs.ErrNotExist) {
+	if err := put(`C:\new\too\file`, "x"); err != nil || g.read("new/too/file") != "x" {
 		t.Error(err)
 	}
 	if err := put("", "x"); err == nil {
@@ -307,7 +307,7 @@ func TestWindowsTree(t *testing.T) {
 	if fi, err := os.Stat(filepath.Join(back, "empty")); err != nil || !fi.IsDir() {
 		t.Error(err)
 	}
-	if err := w.UploadDir(t.Context(), `C:\none\such`, src); !errors.Is(err, fs.ErrNotExist) {
+	if err := w.UploadDir(t.Context(), `C:\new\too`, src); err != nil || g.read("new/too/a.txt") != want["a.txt"] {
 		t.Error(err)
 	}
 	if err := w.UploadDir(t.Context(), `C:\tree\a.txt`, src); err == nil || !strings.Contains(err.Error(), "it is a file") {

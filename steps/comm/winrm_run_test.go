@@ -84,7 +84,12 @@ func TestWindowsScriptPath(t *testing.T) {
 	if _, err := w.Run(t.Context(), j); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Error(err)
 	}
-	j.Token, j.Path = JobToken(w.task, 3), `c:\nosuchdir\x.ps1`
+	j.Token, j.Path = JobToken(w.task, 3), `c:\new\too\x.ps1`
+	w.mustRun(t, j)
+	if got := g.read("new/too/x.ps1"); got != string(j.Script) {
+		t.Errorf("%q", got)
+	}
+	j.Token, j.Path = JobToken(w.task, 4), `c:\new\too\x.ps1\y.ps1`
 	if _, err := w.Run(t.Context(), j); err == nil || errors.As(err, new(*LostError)) {
 		t.Error(err)
 	}

@@ -258,13 +258,14 @@ func (s FileCopy) hint(ctx context.Context, r comm.Remote, p paths, dst string, 
 	return orphaned(ctx, r, p, dst, err)
 }
 
-// orphaned says so if it is the directory to put dst into that is missing.
+// orphaned says so if it is the directory to put dst into that is missing, which
+// Windows makes.
 func orphaned(ctx context.Context, r comm.Remote, p paths, dst string, err error) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || p.windows() {
 		return err
 	}
 	if _, serr := r.Stat(ctx, p.dir(dst)); errors.Is(serr, fs.ErrNotExist) {
-		return fmt.Errorf("cannot upload to %s: the directory %s does not exist on the machine: make it by a %s provisioner before", dst, p.dir(dst), p.shell())
+		return fmt.Errorf("cannot upload to %s: the directory %s does not exist on the machine: make it by a shell provisioner before", dst, p.dir(dst))
 	}
 	return err
 }

@@ -213,6 +213,7 @@ func TestBatchOnAGuest(t *testing.T) {
 	}
 	s.ValidExitCodes = []int{4}
 	s.ExecuteCommand = `{{ .Vars }}call "{{ .Path }}"`
+	s.RemotePath = `C:\new\too\x.bat`
 	if out, err = g.do(s); err != nil || !strings.HasPrefix(out, "[x y]\n") {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -286,6 +287,9 @@ func TestFilesOfAGuest(t *testing.T) {
 		{"d/\u00e4 [1].txt=D", FileCopy{Source: "d", Destination: `C:\to`}},
 		{"\u00e4 [1].txt=D", FileCopy{Source: "d/", Destination: `C:\to\`}},
 		{"new/\u00e4 [1].txt=D", FileCopy{Source: "d/", Destination: "C:/to/new"}},
+		{"new/too/n.txt=A", FileCopy{Source: "a.txt", Destination: `C:\to\new\too\n.txt`}},
+		{"new/a.txt=A", FileCopy{Source: "a.txt", Destination: `C:\to\new\`}},
+		{"new/d/\u00e4 [1].txt=D", FileCopy{Source: "d", Destination: `C:\to\new`}},
 		{"c.txt=text", FileCopy{Content: "text", Destination: `C:\to\c.txt`}},
 	} {
 		os.RemoveAll(g.path("to"))
@@ -294,7 +298,6 @@ func TestFilesOfAGuest(t *testing.T) {
 			t.Errorf("%s: %v, %q, want %q", c.s.Destination, err, tree(t, g.path("to")), c.want)
 		}
 	}
-	wantError(t, do(FileCopy{Source: "a.txt", Destination: `C:\no\such\a.txt`}), `the directory C:\no\such does not exist`, "powershell provisioner")
 	wantError(t, do(FileCopy{Source: "a.txt", Destination: `C:\to`}), "end the destination with a slash")
 
 	os.RemoveAll(g.path("to"))

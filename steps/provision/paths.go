@@ -28,14 +28,6 @@ func guess(name string) paths {
 
 func (p paths) windows() bool { return p.seps != "/" }
 
-// shell is the provisioner that makes a directory there.
-func (p paths) shell() string {
-	if p.windows() {
-		return "powershell"
-	}
-	return "shell"
-}
-
 // slashed reports whether the path ends as that of a directory.
 func (p paths) slashed(name string) bool {
 	return name != "" && strings.IndexByte(p.seps, name[len(name)-1]) >= 0

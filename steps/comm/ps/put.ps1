@@ -35,13 +35,10 @@ function begin_put($a) {
 	$s.n = 0
 	$s.over = $false
 	$s.path = full $a.path
-	$up = [IO.Path]::GetDirectoryName($s.path)
 	if ($a.dir) {
 		if ([IO.File]::Exists($s.path)) { return refuse 'isfile' }
-		if (-not [IO.Directory]::Exists($s.path) -and -not [IO.Directory]::Exists($up)) { return refuse 'parent' }
 	} else {
 		if ([IO.Directory]::Exists($s.path)) { return refuse 'isdir' }
-		if (-not [IO.Directory]::Exists($up)) { return refuse 'parent' }
 		if ([IO.File]::Exists($s.path) -and (New-Object IO.FileInfo $s.path).Length -eq $a.bytes -and (digest $s.path) -eq $a.content) {
 			$s.over = $true
 			say 'K same'
@@ -106,6 +103,7 @@ function spill($entry, $path) {
 # The file appears when it is complete.
 function replace($entry) {
 	$new = $s.path + '.' + $s.a.name
+	[void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($s.path))
 	try {
 		spill $entry $new
 		if ([IO.File]::Exists($s.path)) {

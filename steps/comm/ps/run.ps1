@@ -28,6 +28,7 @@ if ($lock -eq $null -or [IO.File]::Exists("$dir\run")) {
 try {
 	if ($path) {
 		if ([IO.Directory]::Exists($path)) { throw "$path is a directory" }
+		[void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
 		[IO.File]::Copy($more[1], $path, $true)
 	}
 	[IO.File]::WriteAllText("$dir\st", '-'.PadRight(4096))     # reserved now: a full disk cannot lose the status
