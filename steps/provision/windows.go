@@ -115,8 +115,13 @@ func (s winScripts) one(ctx context.Context, job winJob, script source) error {
 
 const restartAdvice = "let a windows-restart behind it restart the machine, or accept 2300218 in valid_exit_codes if the script is meant to"
 
+// lostWinRM is what the WinRM client of Packer makes of a lost connection.
+const lostWinRM = 16001
+
 // restarts reports whether a script may restart the machine.
-func (s Scripts) restarts() bool { return len(s.ValidExitCodes) > 0 && s.accepts(lostCode) }
+func (s Scripts) restarts() bool {
+	return len(s.ValidExitCodes) > 0 && (s.accepts(lostCode) || s.accepts(lostWinRM))
+}
 
 // drop removes the files of a job, which may hold secrets, even when the scripts
 // are to stay.

@@ -148,6 +148,7 @@ func TestWindowsExits(t *testing.T) {
 		{"a crash", nil, exits(-1073741819), []string{"-1073741819 (0xC0000005)"}},
 		{"a restart", nil, rebooted, []string{"the machine rebooted while the inline script ran", "windows-restart", "2300218"}},
 		{"a wanted restart", []int{0, lostCode}, rebooted, nil},
+		{"a wanted restart, by the number of WinRM", []int{0, 16001}, rebooted, nil},
 		{"lost", nil, lost, []string{"cannot tell how the inline script ended", "gone"}},
 		{"wanted to be lost", []int{0, lostCode}, lost, nil},
 	} {
