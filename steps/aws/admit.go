@@ -23,7 +23,15 @@ type Admit struct {
 	Ports  []int                  `json:"ports,omitempty"`
 	CIDRs  []string               `json:"cidrs,omitempty"`  // none: the caller's own address
 	Insist bool                   `json:"insist,omitempty"` // fail where the caller's address cannot be learned
+	Inside bool                   `json:"inside,omitempty"` // the caller may come from a private network, with an address that nobody outside can tell
 }
+
+// everybody is any IPv4 address.
+const everybody = "0.0.0.0/0"
+
+// insides are the networks that are not the Internet's: a VPC's, and those that
+// are joined to it.
+var insides = []string{"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"}
 
 // Admitted says who may reach the machine.
 type Admitted struct {
@@ -47,10 +55,10 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 			if s.Insist {
 				return Admitted{}, fmt.Errorf("cannot learn this machine's public address for temporary_security_group_source_public_ip: %w", err)
 			}
-			own = "0.0.0.0/0"
+			own = everybody
 			t.Warn("this machine's public address cannot be learned (%v): the security group admits everybody; set temporary_security_group_source_cidrs to narrow it", err)
 		}
-		cidrs = []string{own}
+		cidrs = s.callers(own, at.loopback)
 	}
 	in := &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &g.ID}
 	for _, port := range s.Ports {
@@ -70,6 +78,14 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 	}
 	t.Say("admitting %s to port %s", list(cidrs), strings.Trim(fmt.Sprint(s.Ports), "[]"))
 	return Admitted{CIDRs: cidrs}, nil
+}
+
+// callers are whom the group admits when only the caller's public address is known.
+func (s Admit) callers(own string, loopback bool) []string {
+	if !s.Inside || loopback || own == everybody {
+		return []string{own}
+	}
+	return append([]string{own}, insides...)
 }
 
 // publicIP answers with the address that it was asked from.

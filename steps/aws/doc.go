@@ -76,10 +76,13 @@
 // # Who may reach the machine
 //
 // The temporary group admits the caller's public address and nobody else, unless
-// the template names others. Where the endpoint is on this machine, that is
-// loopback; where the address cannot be learned, everybody is admitted and a
-// warning says so. The address is learned once: from another network a resume
-// reaches the machine only if the template names it.
+// the template names others, or may have the machine reached by its private
+// address: whoever does that comes from a private network, all of which are
+// admitted as well. temporary_security_group_source_public_ip keeps them out.
+// Where the endpoint is on this machine, the caller is loopback; where the address
+// cannot be learned, everybody is admitted and a warning says so. The address is
+// learned once: from another network a resume reaches the machine only if the
+// template names it.
 //
 // Images of Canonical, Debian and Amazon Linux get a host key in user data, so
 // that the machine is known before it boots, unless the template has user data

@@ -78,7 +78,7 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	if b.temporaryGroup() {
 		group := dag.Add(g, bd, "group", Group{Place: b.place, Network: launch.Network, Tags: tags, Source: late, Granted: here})
 		launch.Groups = []dag.Out[SecurityGroup]{group}
-		launch.Admitted = dag.Add(g, bd, "admit", Admit{Group: group, Ports: []int{b.port()}, CIDRs: b.cidrs(), Insist: b.SourcePublicIP})
+		launch.Admitted = dag.Add(g, bd, "admit", Admit{Group: group, Ports: []int{b.port()}, CIDRs: b.cidrs(), Insist: b.SourcePublicIP, Inside: b.inside()})
 		p.temporary = true
 	}
 	if b.protocol() == "ssh" && b.UserData == "" && b.UserDataFile.Path == "" {
@@ -212,6 +212,12 @@ func (b *EBS) port() int {
 		return b.SSH.Port
 	}
 	return 22
+}
+
+// inside reports whether the machine may be reached by its private address, which
+// is what an instance without a public one is reached by, too.
+func (b *EBS) inside() bool {
+	return !b.SourcePublicIP && !slices.Contains([]string{"public_ip", "public_dns", "ipv6"}, b.Interface)
 }
 
 // cidrs are those that may reach the machine; none is the caller alone. An IPv6

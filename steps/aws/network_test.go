@@ -183,6 +183,25 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+// Who reaches the machine by its private address is not seen by the public one.
+func TestAdmitFromInside(t *testing.T) {
+	for _, c := range []struct {
+		iface  string
+		public bool
+		want   int
+	}{{"", false, 5}, {"private_ip", false, 5}, {"private_dns", false, 5}, {"public_ip", false, 1}, {"public_dns", false, 1}, {"", true, 1}, {"private_ip", true, 1}} {
+		b := whole()
+		b.Interface, b.SourcePublicIP = c.iface, c.public
+		a := Admit{Inside: b.inside()}
+		if got := a.callers("192.0.2.1/32", false); len(got) != c.want || got[0] != "192.0.2.1/32" {
+			t.Errorf("%q, %v: %v", c.iface, c.public, got)
+		}
+	}
+	if got := (Admit{Inside: true}).callers(everybody, false); len(got) != 1 {
+		t.Errorf("everybody and %v", got[1:])
+	}
+}
+
 // What the user's template names and does not exist is reported before anything
 // is made, and not waited for at the launch.
 func TestNamedThingsMustExist(t *testing.T) {
