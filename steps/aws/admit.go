@@ -23,7 +23,11 @@ type Admit struct {
 	Ports  []int                  `json:"ports,omitempty"`
 	CIDRs  []string               `json:"cidrs,omitempty"`  // none: the caller's own address
 	Insist bool                   `json:"insist,omitempty"` // fail where the caller's address cannot be learned
-	Inside bool                   `json:"inside,omitempty"` // the caller may come from a private network, with an address that nobody outside can tell
+
+	// The machine is reached by its private address, and so from a private network,
+	// with an address that nobody outside can tell: for sure, or if Network has it so.
+	Inside  bool             `json:"inside,omitempty"`
+	Network dag.Out[Network] `json:"network,omitempty"`
 }
 
 // everybody is any IPv4 address.
@@ -82,7 +86,8 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 
 // callers are whom the group admits when only the caller's public address is known.
 func (s Admit) callers(own string, loopback bool) []string {
-	if !s.Inside || loopback || own == everybody {
+	inside := s.Inside || s.Network.Set() && s.Network.Value().private()
+	if !inside || loopback || own == everybody {
 		return []string{own}
 	}
 	return append([]string{own}, insides...)

@@ -76,9 +76,10 @@
 // # Who may reach the machine
 //
 // The temporary group admits the caller's public address and nobody else, unless
-// the template names others, or may have the machine reached by its private
-// address: whoever does that comes from a private network, all of which are
-// admitted as well. temporary_security_group_source_public_ip keeps them out.
+// the template names others. Where the machine is reached by its private address,
+// since ssh_interface says so or its subnet gives no public one, the caller comes
+// from a private network, all of which are admitted as well;
+// temporary_security_group_source_public_ip keeps them out.
 // Where the endpoint is on this machine, the caller is loopback; where the address
 // cannot be learned, everybody is admitted and a warning says so. The address is
 // learned once: from another network a resume reaches the machine only if the

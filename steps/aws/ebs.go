@@ -78,7 +78,7 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	if b.temporaryGroup() {
 		group := dag.Add(g, bd, "group", Group{Place: b.place, Network: launch.Network, Tags: tags, Source: late, Granted: here})
 		launch.Groups = []dag.Out[SecurityGroup]{group}
-		launch.Admitted = dag.Add(g, bd, "admit", Admit{Group: group, Ports: []int{b.port()}, CIDRs: b.cidrs(), Insist: b.SourcePublicIP, Inside: b.inside()})
+		launch.Admitted = dag.Add(g, bd, "admit", b.admit(group, launch.Network))
 		p.temporary = true
 	}
 	if b.protocol() == "ssh" && b.UserData == "" && b.UserDataFile.Path == "" {
@@ -214,10 +214,21 @@ func (b *EBS) port() int {
 	return 22
 }
 
-// inside reports whether the machine may be reached by its private address, which
-// is what an instance without a public one is reached by, too.
-func (b *EBS) inside() bool {
-	return !b.SourcePublicIP && !slices.Contains([]string{"public_ip", "public_dns", "ipv6"}, b.Interface)
+// admit opens the temporary group to whoever will reach the machine: at its
+// private address if the template says so, or the machine gets no other.
+func (b *EBS) admit(group dag.Out[SecurityGroup], n dag.Out[Network]) Admit {
+	s := Admit{Group: group, Ports: []int{b.port()}, CIDRs: b.cidrs(), Insist: b.SourcePublicIP}
+	switch {
+	case b.SourcePublicIP || len(s.CIDRs) > 0:
+	case strings.HasPrefix(b.Interface, "private_"):
+		s.Inside = true
+	case b.Interface != "":
+	case b.PublicIP != nil:
+		s.Inside = !*b.PublicIP
+	default:
+		s.Network = n
+	}
+	return s
 }
 
 // cidrs are those that may reach the machine; none is the caller alone. An IPv6

@@ -36,8 +36,14 @@ type Network struct {
 
 // Subnet is one place in a network.
 type Subnet struct {
-	ID   string `json:"id"`
-	Zone string `json:"zone,omitempty"`
+	ID      string `json:"id"`
+	Zone    string `json:"zone,omitempty"`
+	Private bool   `json:"private,omitempty"` // it gives no public addresses by itself
+}
+
+// private reports whether an instance may get no public address there.
+func (n Network) private() bool {
+	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Private })
 }
 
 func (FindNetwork) Kind() string  { return "aws.network" }
@@ -132,7 +138,7 @@ func (n *Network) take(subnets []types.Subnet) error {
 			return fmt.Errorf("cannot use the subnet %s: it is in %s, not in %s", text(s.SubnetId), text(s.AvailabilityZone), n.Zone)
 		}
 		n.VPC = text(s.VpcId)
-		n.Subnets = append(n.Subnets, Subnet{text(s.SubnetId), text(s.AvailabilityZone)})
+		n.Subnets = append(n.Subnets, Subnet{text(s.SubnetId), text(s.AvailabilityZone), s.MapPublicIpOnLaunch == nil || !*s.MapPublicIpOnLaunch})
 	}
 	return nil
 }

@@ -185,16 +185,23 @@ func TestAdmit(t *testing.T) {
 
 // Who reaches the machine by its private address is not seen by the public one.
 func TestAdmitFromInside(t *testing.T) {
+	yes, no := true, false
+	open, closed := Network{Subnets: []Subnet{{ID: "a"}}}, Network{Subnets: []Subnet{{ID: "a"}, {ID: "b", Private: true}}}
 	for _, c := range []struct {
 		iface  string
-		public bool
+		public *bool
+		own    bool
+		n      Network
 		want   int
-	}{{"", false, 5}, {"private_ip", false, 5}, {"private_dns", false, 5}, {"public_ip", false, 1}, {"public_dns", false, 1}, {"", true, 1}, {"private_ip", true, 1}} {
+	}{
+		{"", nil, false, Network{}, 1}, {"", nil, false, open, 1}, {"", nil, false, closed, 5}, {"", &yes, false, closed, 1}, {"", &no, false, Network{}, 5},
+		{"private_ip", nil, false, Network{}, 5}, {"private_dns", &yes, false, Network{}, 5}, {"public_ip", nil, false, closed, 1}, {"public_dns", nil, false, Network{}, 1},
+		{"", nil, true, closed, 1}, {"private_ip", nil, true, Network{}, 1},
+	} {
 		b := whole()
-		b.Interface, b.SourcePublicIP = c.iface, c.public
-		a := Admit{Inside: b.inside()}
-		if got := a.callers("192.0.2.1/32", false); len(got) != c.want || got[0] != "192.0.2.1/32" {
-			t.Errorf("%q, %v: %v", c.iface, c.public, got)
+		b.Interface, b.PublicIP, b.SourcePublicIP = c.iface, c.public, c.own
+		if got := b.admit(dag.Out[SecurityGroup]{}, dag.Lit(c.n)).callers("192.0.2.1/32", false); len(got) != c.want || got[0] != "192.0.2.1/32" {
+			t.Errorf("%+v: %v", c, got)
 		}
 	}
 	if got := (Admit{Inside: true}).callers(everybody, false); len(got) != 1 {
