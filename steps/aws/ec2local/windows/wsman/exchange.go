@@ -149,6 +149,11 @@ func (e *exchange) serve(user string, body []byte, err error) {
 		r.maxEnvelope = max(r.maxEnvelope/2, minEnvelope)
 	}
 	answer, text, f := e.s.operate(e.r.Context(), caller{user: user, ip: host, svc: e.svc}, &r)
+	if e.r.Context().Err() != nil {
+		// The client is gone; who has only said goodbye on TLS would yet be told that
+		// his time was over, which it was not.
+		panic(http.ErrAbortHandler)
+	}
 	if f != nil {
 		e.fault(r.id, f)
 		return
