@@ -124,7 +124,7 @@ func TestWindowsCannotBeReached(t *testing.T) {
 		want                    []string // none: it can be reached
 	}{
 		{"wrong password", openWindows, ntlm + `, "winrm_password": "Not-this-0ne", "winrm_timeout": "20s"`, 2 * time.Minute, []string{`as "Administrator"`, "password is wrong"}},
-		{"closed port", openWindows, ntlm + `, "winrm_password": "x", "winrm_port": 5999, "winrm_timeout": "5s"`, time.Minute, []string{":5999", "not reached within 5s", "the connection is refused"}},
+		{"closed port", openWindows, ntlm + `, "winrm_password": "x", "winrm_port": 5999, "winrm_timeout": "5s"`, time.Minute, []string{":5999", "not reached within 5s", "the connection is refused", "its console ends with", "Windows is Ready to use"}},
 		{"closed firewall", "", ntlm + `, "winrm_timeout": "5s"`, time.Minute, []string{":5985", "not reached within 5s"}},
 		{"self-signed certificate", ownCertificate, https, 2 * time.Minute, []string{"certificate", "winrm_insecure"}},
 		{"self-signed certificate, trusted", ownCertificate, https + `, "winrm_insecure": true`, 2 * time.Minute, nil},

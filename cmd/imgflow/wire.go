@@ -35,10 +35,12 @@ type worldOptions struct {
 }
 
 func newWorld(o worldOptions) *world {
-	return &world{
+	w := &world{
 		machines: comm.NewEnv(o.Vault),
 		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Settle: o.Settle}),
 	}
+	w.machines.Console = w.cloud.Console
+	return w
 }
 
 func (w *world) close() { w.machines.Close() }

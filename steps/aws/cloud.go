@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +45,14 @@ type CloudOptions struct {
 type Place struct {
 	Account string `json:"account,omitempty"`
 	Region  string `json:"region,omitempty"`
+}
+
+// text is a place in one word, for placeOf.
+func (p Place) text() string { return p.Region + "/" + p.Account }
+
+func placeOf(text string) Place {
+	region, account, _ := strings.Cut(text, "/")
+	return Place{Account: account, Region: region}
 }
 
 // Cloud is the environment of every kind of step here: it knows the accounts

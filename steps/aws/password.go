@@ -120,19 +120,6 @@ func (s Password) never(ctx context.Context, at *site, id string, timeout time.D
 	return err
 }
 
-// consoleTail is the end of what the machine printed, without what it printed of
-// a password.
-func (s *site) consoleTail(ctx context.Context, id string) string {
-	var lines []string
-	for line := range strings.Lines(s.console(ctx, id)) {
-		line = strings.TrimSpace(strings.ToValidUTF8(line, ""))
-		if line != "" && !strings.Contains(strings.ToLower(line), "password") {
-			lines = append(lines, "  "+line)
-		}
-	}
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
-}
-
 // private is the key that the password is sealed for.
 func (s Password) private(c *Cloud) (*rsa.PrivateKey, error) {
 	if !s.Key.Set() {

@@ -55,7 +55,7 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 		return comm.Endpoint{}, waitFault(in.ID, err)
 	}
 	source := s.Source.Value()
-	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Vars: source.vars()}
+	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Vars: source.vars()}
 	if e.Protocol == "ssh" {
 		e.HostKeys = hostKeys(source, s.HostKey)
 		if len(e.HostKeys) == 0 {
@@ -143,8 +143,13 @@ func reason(i types.Instance) string {
 func (s *site) console(ctx context.Context, id string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := s.api.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: &id, Latest: ptr(true)})
-	if err != nil { // not every type shows its latest output
+	in := &ec2.GetConsoleOutputInput{InstanceId: &id, Latest: ptr(true)}
+	out, err := s.api.GetConsoleOutput(ctx, in)
+	if err != nil { // only types on Nitro have their latest output shown
+		in.Latest = nil
+		out, err = s.api.GetConsoleOutput(ctx, in)
+	}
+	if err != nil {
 		return ""
 	}
 	p, err := base64.StdEncoding.DecodeString(text(out.Output))
@@ -152,6 +157,28 @@ func (s *site) console(ctx context.Context, id string) string {
 		return ""
 	}
 	return string(p)
+}
+
+// consoleTail is the end of what the machine printed, without what it printed of
+// a password.
+func (s *site) consoleTail(ctx context.Context, id string) string {
+	var lines []string
+	for line := range strings.Lines(s.console(ctx, id)) {
+		line = strings.TrimSpace(strings.ToValidUTF8(line, ""))
+		if line != "" && !strings.Contains(strings.ToLower(line), "password") {
+			lines = append(lines, "  "+line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
+
+// Console is the end of what an instance that [Wait] told of has printed, or "".
+func (c *Cloud) Console(ctx context.Context, e comm.Endpoint) string {
+	at, err := c.at(ctx, placeOf(e.Place))
+	if err != nil {
+		return ""
+	}
+	return at.consoleTail(ctx, e.Thing)
 }
 
 // parseConsole takes the first block of host keys, as cloud-init prints them; a later one may come from

@@ -2,6 +2,7 @@ package comm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,7 +53,7 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	for {
 		l, err := e.link(ctx, t, m, p)
 		if err != nil {
-			return Machine{}, err
+			return Machine{}, e.withConsole(ctx, m, err)
 		}
 		if len(m.HostKeys) == 0 {
 			m.HostKeys = []string{l.hostKey}
@@ -76,4 +77,15 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	}
 	t.Say("connected")
 	return m, nil
+}
+
+// withConsole adds what the machine says itself: its user data may have failed.
+func (e *Env) withConsole(ctx context.Context, m Machine, err error) error {
+	if e.Console == nil || m.Thing == "" || ctx.Err() != nil || errors.As(err, new(permanent)) {
+		return err
+	}
+	if tail := e.Console(ctx, m.Endpoint); tail != "" {
+		return fmt.Errorf("%w; its console ends with:\n%s", err, tail)
+	}
+	return err
 }

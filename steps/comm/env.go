@@ -15,6 +15,11 @@ import (
 // Env is what steps that reach machines are bound to: the run's vault and the
 // live connections, one for each machine.
 type Env struct {
+	// Console returns the last lines of what a machine has printed on its console,
+	// or "". It is for the errors of machines that cannot be reached; nil is no
+	// console.
+	Console func(context.Context, Endpoint) string
+
 	vault Vault
 
 	mu     sync.Mutex

@@ -157,7 +157,7 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 			if ctx.Err() != nil {
 				return Machine{}, ctx.Err()
 			}
-			return Machine{}, fmt.Errorf("cannot connect to %s: %w", m.label(), err)
+			return Machine{}, e.withConsole(ctx, m, fmt.Errorf("cannot connect to %s: %w", m.label(), err))
 		}
 		if s.Pause <= 0 {
 			break

@@ -149,7 +149,7 @@ func (l *Lines) free(hue, mark, format string, a ...any) {
 		if i > 0 && mark != "" {
 			mark = "    "
 		}
-		l.put(time.Now(), hue, mark+line)
+		l.put(time.Now(), hue, mark+l.clean(strings.ReplaceAll(line, "\r", " "))) // an error may quote a machine
 	}
 }
 

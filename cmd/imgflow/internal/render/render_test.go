@@ -93,6 +93,17 @@ func TestRemoteOutputCannotDriveTheTerminal(t *testing.T) {
 	}
 }
 
+// Errors and summaries quote machines, too.
+func TestQuotedOutputCannotDriveTheTerminal(t *testing.T) {
+	var b bytes.Buffer
+	l := NewLines(&b, Options{})
+	l.Item("%s", "it says \x1b[2Jthis\nand \x1b]0;title\x07that")
+	l.Plain("%s", "so it\rsays\a")
+	if got, want := b.String(), "--> it says this\n    and that\nso it says\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("\x1b[31mred\x1b]0;x\x07\r\xff")
 	f.Fuzz(func(t *testing.T, s string) {
