@@ -18,6 +18,10 @@
 // folder know each other. A test beside it sees to it that Go code hands
 // PowerShell nothing but these files: see TestScriptsAreConstants.
 //
+// The embedded Windows guests have an evaluator of PowerShell. TestGuestNames and
+// TestGuestCmdlets hold the names and parameters that it knows against the same
+// lists: a script that runs there must not fail on Windows for want of one.
+//
 // What it cannot see: the types of variables. A method is taken if any type of
 // the machines has one of that name that takes so many arguments.
 //

@@ -55,7 +55,7 @@ func (c *cmdlets) certificate() {
 		}
 		return k.Emit(certObject(x))
 	})
-	c.add("Export-Certificate", "Cert:any:1:pipe:need FilePath:string:2:need Type:string Force:switch NoClobber:switch", func(k *posh.Call) error {
+	c.add("Export-Certificate", "Cert:any:1:pipe:need FilePath:string:2:need:=FullName Type:string Force:switch NoClobber:switch", func(k *posh.Call) error {
 		if t := k.Str("Type"); t != "" && !strings.EqualFold(t, "CERT") {
 			return outside("Export-Certificate -Type %s", t)
 		}

@@ -67,15 +67,16 @@ func (c *cmdlets) method(i Instance, method string, args []any) (*posh.Object, e
 }
 
 func (c *cmdlets) cim() {
-	const common = " Namespace:string ComputerName:string[] CimSession:any OperationTimeoutSec:int Authentication:string Impersonation:string EnableAllPrivileges:switch"
-	c.add("Get-CimInstance", "ClassName:string:1 Filter:string Query:string Property:string[] InputObject:any:pipe KeyOnly:switch QueryDialect:string Shallow:switch"+common,
+	const cim = " Namespace:string ComputerName:string[]:=CN:=ServerName CimSession:any OperationTimeoutSec:int:=OT"
+	const wmi = " Namespace:string:=NS ComputerName:string[]:=Cn Authentication:string Impersonation:string EnableAllPrivileges:switch"
+	c.add("Get-CimInstance", "ClassName:string:1 Filter:string Query:string Property:string[]:=SelectProperties InputObject:any:pipe:=CimInstance KeyOnly:switch QueryDialect:string Shallow:switch"+cim,
 		func(k *posh.Call) error { return c.get(k, "ClassName", false) }, "gcim")
-	c.add("Get-WmiObject", "Class:string:1 Filter:string Query:string Property:string[]:2 List:switch"+common,
+	c.add("Get-WmiObject", "Class:string:1:=ClassName Filter:string Query:string Property:string[]:2 List:switch"+wmi,
 		func(k *posh.Call) error { return c.get(k, "Class", true) }, "gwmi")
-	c.add("New-CimInstance", "ClassName:string:1 Property:any:2 ClientOnly:switch Key:string[] CimClass:any"+common, c.newCim)
-	c.add("Invoke-CimMethod", "ClassName:string:1 MethodName:string:2:=Name Arguments:any:3 InputObject:any:pipe Query:string"+common, c.invokeCim, "icim")
-	c.add("Invoke-WmiMethod", "Class:string:1 Name:string:2:need ArgumentList:any[]:3:=Args InputObject:any:pipe Path:string"+common, c.invokeWmi)
-	c.change("Set-CimInstance", "InputObject:any:1:pipe Query:string Property:any PassThru:switch"+common, c.setCim, "scim")
+	c.add("New-CimInstance", "ClassName:string:1 Property:any:2:=Arguments ClientOnly:switch:=Local Key:string[] CimClass:any"+cim, c.newCim)
+	c.add("Invoke-CimMethod", "ClassName:string:1:=Class MethodName:string:2:=Name Arguments:any:3 InputObject:any:pipe:=CimInstance Query:string"+cim, c.invokeCim, "icim")
+	c.add("Invoke-WmiMethod", "Class:string:1 Name:string:2:need ArgumentList:any[]:3:=Args InputObject:any:pipe Path:string"+wmi, c.invokeWmi)
+	c.change("Set-CimInstance", "InputObject:any:1:pipe:=CimInstance Query:string Property:any:=Arguments PassThru:switch"+cim, c.setCim, "scim")
 }
 
 // local refuses what asks for another machine or another namespace.

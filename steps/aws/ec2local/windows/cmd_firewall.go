@@ -8,9 +8,10 @@ import (
 )
 
 func (c *cmdlets) firewall() {
-	const which = "Name:string[]:1:=ID:=InstanceID DisplayName:string[] DisplayGroup:string[] Group:string[] InputObject:any:pipe All:switch PolicyStore:string "
-	const what = "Action:string Direction:string Enabled:string Profile:any Protocol:string LocalPort:any RemotePort:any LocalAddress:any RemoteAddress:any Program:string Description:string PassThru:switch "
-	c.add("Get-NetFirewallRule", which+"Enabled:string Direction:string Action:string", func(k *posh.Call) error {
+	const which = "Name:string[]:1:=ID DisplayName:string[] DisplayGroup:string[] Group:string[] PolicyStore:string "
+	const given, all = "InputObject:any:pipe ", "All:switch "
+	const what = "Action:string Direction:string Enabled:string Profile:any Protocol:string LocalPort:any RemotePort:any LocalAddress:any RemoteAddress:any Program:string Description:string "
+	c.add("Get-NetFirewallRule", which+all+"Enabled:string Direction:string Action:string", func(k *posh.Call) error {
 		rules, err := c.rules(k)
 		if err != nil {
 			return err
@@ -27,7 +28,7 @@ func (c *cmdlets) firewall() {
 		}
 		return nil
 	})
-	c.change("New-NetFirewallRule", "Name:string DisplayName:string:need Group:string PolicyStore:string EdgeTraversalPolicy:string InterfaceType:string Service:string IcmpType:any "+what, func(k *posh.Call) error {
+	c.change("New-NetFirewallRule", "Name:string:=ID DisplayName:string:need Group:string PolicyStore:string EdgeTraversalPolicy:string InterfaceType:string Service:string IcmpType:any "+what, func(k *posh.Call) error {
 		r := Rule{Name: k.Str("Name"), Display: k.Str("DisplayName"), Group: k.Str("Group"), Enabled: true, Protocol: "Any", LocalPort: "Any", RemotePort: "Any", LocalAddr: "Any", RemoteAddr: "Any", Profile: "Any"}
 		if r.Name == "" {
 			r.Name = "{" + strings.ToLower(strings.Trim(c.newGUID(), "{}")) + "}"
@@ -41,7 +42,7 @@ func (c *cmdlets) firewall() {
 		return k.Emit(ruleObject(r))
 	})
 	change := func(name, params string, edit func(k *posh.Call, r *Rule) error) {
-		c.change(name, which+params, func(k *posh.Call) error {
+		c.change(name, which+given+params, func(k *posh.Call) error {
 			rules, err := c.rules(k)
 			if err != nil {
 				return err
@@ -74,10 +75,10 @@ func (c *cmdlets) firewall() {
 			return nil
 		})
 	}
-	change("Set-NetFirewallRule", "NewDisplayName:string "+what, editRule)
-	change("Enable-NetFirewallRule", "PassThru:switch", func(_ *posh.Call, r *Rule) error { r.Enabled = true; return nil })
-	change("Disable-NetFirewallRule", "PassThru:switch", func(_ *posh.Call, r *Rule) error { r.Enabled = false; return nil })
-	change("Remove-NetFirewallRule", "", nil)
+	change("Set-NetFirewallRule", "NewDisplayName:string PassThru:switch "+what, editRule)
+	change("Enable-NetFirewallRule", all+"PassThru:switch", func(_ *posh.Call, r *Rule) error { r.Enabled = true; return nil })
+	change("Disable-NetFirewallRule", all+"PassThru:switch", func(_ *posh.Call, r *Rule) error { r.Enabled = false; return nil })
+	change("Remove-NetFirewallRule", all, nil)
 
 	profile := func(n string) *posh.Object {
 		on := "False"
@@ -114,7 +115,7 @@ func (c *cmdlets) firewall() {
 		}
 		return list, nil
 	}
-	c.add("Get-NetFirewallProfile", "Profile:string[]:=Name:1 All:switch PolicyStore:string InputObject:any:pipe", func(k *posh.Call) error {
+	c.add("Get-NetFirewallProfile", "Profile:string[]:=Name:1 All:switch PolicyStore:string", func(k *posh.Call) error {
 		list, err := profiles(k)
 		if err != nil {
 			return err
@@ -126,13 +127,10 @@ func (c *cmdlets) firewall() {
 		}
 		return nil
 	})
-	c.change("Set-NetFirewallProfile", "Profile:string[]:1:=Name All:switch Enabled:string InputObject:any:pipe PolicyStore:string DefaultInboundAction:string DefaultOutboundAction:string", func(k *posh.Call) error {
+	c.change("Set-NetFirewallProfile", "Profile:string[]:1:=Name All:switch Enabled:string InputObject:any:pipe PolicyStore:string", func(k *posh.Call) error {
 		list, err := profiles(k)
 		if err != nil {
 			return err
-		}
-		if k.Has("DefaultInboundAction") || k.Has("DefaultOutboundAction") {
-			return outside("Set-NetFirewallProfile with a default action")
 		}
 		for _, n := range list {
 			if k.Has("Enabled") {

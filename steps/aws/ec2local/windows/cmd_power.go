@@ -15,9 +15,6 @@ func (c *cmdlets) power() {
 			if err := local(k); err != nil {
 				return err
 			}
-			if k.On("Wait") || k.On("AsJob") {
-				return outside("%s -Wait or -AsJob on the machine itself", k.Name)
-			}
 			switch err := c.m.PowerOff(reboot, 0, ""); CodeOf(err) {
 			case 0:
 				return nil
@@ -27,10 +24,10 @@ func (c *cmdlets) power() {
 			}
 		}
 	}
-	const params = "ComputerName:string[]:1:=CN Credential:any:2 Force:switch Wait:switch AsJob:switch Timeout:int Delay:int For:string Impersonation:string Confirm:switch"
-	c.change("Restart-Computer", params, off(true))
-	c.change("Stop-Computer", params, off(false))
-	c.change("Rename-Computer", "NewName:string:1:need ComputerName:string[] Force:switch Restart:switch PassThru:switch LocalCredential:any DomainCredential:any", func(k *posh.Call) error {
+	const where = "ComputerName:string[]:1:=CN:=__SERVER:=Server:=IPAddress "
+	c.change("Restart-Computer", where+"Force:switch:=f", off(true))
+	c.change("Stop-Computer", where+"Force:switch", off(false))
+	c.change("Rename-Computer", "NewName:string:1:need ComputerName:string[] Force:switch Restart:switch PassThru:switch", func(k *posh.Call) error {
 		if err := local(k); err != nil {
 			return err
 		}

@@ -128,15 +128,11 @@ func noService(name string) error {
 }
 
 func (c *cmdlets) service() {
-	const which = "Name:string[]:1:pipename:=ServiceName DisplayName:string[] InputObject:any:pipe PassThru:switch "
-	c.add("Get-Service", which+"ComputerName:string[] DependentServices:switch RequiredServices:switch Include:string[] Exclude:string[]", func(k *posh.Call) error {
+	const which = "Name:string[]:1:pipename:=ServiceName DisplayName:string[] InputObject:any:pipe "
+	const change = which + "PassThru:switch "
+	c.add("Get-Service", which+"ComputerName:string[]:=Cn", func(k *posh.Call) error {
 		if err := local(k); err != nil {
 			return err
-		}
-		for _, n := range []string{"DependentServices", "RequiredServices", "Include", "Exclude"} {
-			if k.Has(n) {
-				return outside("Get-Service -%s", n)
-			}
 		}
 		list, err := c.chosen(k)
 		if err != nil {
@@ -183,15 +179,15 @@ func (c *cmdlets) service() {
 	stop := func(k *posh.Call, s Service) error {
 		return fine(c.m.StopService(s.Name, k.On("Force")), ServiceNotActive)
 	}
-	c.change("Start-Service", which, each(start, "started", "CouldNotStartService"), "sasv")
-	c.change("Stop-Service", which+"Force:switch NoWait:switch", each(stop, "stopped", "CouldNotStopService"), "spsv")
-	c.change("Restart-Service", which+"Force:switch", each(func(k *posh.Call, s Service) error {
+	c.change("Start-Service", change, each(start, "started", "CouldNotStartService"), "sasv")
+	c.change("Stop-Service", change+"Force:switch NoWait:switch", each(stop, "stopped", "CouldNotStopService"), "spsv")
+	c.change("Restart-Service", change+"Force:switch", each(func(k *posh.Call, s Service) error {
 		if err := stop(k, s); err != nil {
 			return err
 		}
 		return start(k, s)
 	}, "restarted", "CouldNotRestartService"))
-	c.change("Set-Service", "Name:string:1:pipename:=ServiceName StartupType:string:=StartMode Status:string DisplayName:string Description:string InputObject:any:pipe PassThru:switch", func(k *posh.Call) error {
+	c.change("Set-Service", "Name:string:1:pipename:=ServiceName:=SN StartupType:string:=StartMode:=SM:=ST Status:string DisplayName:string:=DN Description:string InputObject:any:pipe PassThru:switch", func(k *posh.Call) error {
 		if k.Value("InputObject") == nil && k.Str("Name") == "" {
 			return problem("ParameterArgumentValidationError", "InvalidArgument", "", "Set-Service needs -Name or an object of Get-Service.")
 		}
@@ -237,7 +233,7 @@ func (c *cmdlets) service() {
 		}
 		return nil
 	})
-	c.change("New-Service", "Name:string:1:need BinaryPathName:string:2:need DisplayName:string Description:string StartupType:string Credential:any DependsOn:string[]", func(k *posh.Call) error {
+	c.change("New-Service", "Name:string:1:need:=ServiceName BinaryPathName:string:2:need DisplayName:string Description:string StartupType:string Credential:any DependsOn:string[]", func(k *posh.Call) error {
 		s := Service{Name: k.Str("Name"), Display: k.Str("DisplayName"), Path: k.Str("BinaryPathName"), Account: "LocalSystem", Needs: k.Strs("DependsOn"), Start: AutoStart}
 		if k.Has("Credential") {
 			return outside("New-Service -Credential")

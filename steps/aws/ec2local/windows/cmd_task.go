@@ -23,10 +23,7 @@ func (c *cmdlets) task() {
 		return k.Emit(actionObject(TaskAction{k.Str("Execute"), k.Str("Argument"), k.Str("WorkingDirectory")}))
 	})
 	c.add("New-ScheduledTaskTrigger", "AtStartup:switch AtLogOn:switch Once:switch Daily:switch Weekly:switch At:any RandomDelay:any RepetitionInterval:any RepetitionDuration:any DaysInterval:int DaysOfWeek:any WeeksInterval:int User:string", newTrigger)
-	c.add("New-ScheduledTaskPrincipal", "UserId:string:1 LogonType:string:2 RunLevel:string:3 GroupId:string Id:string ProcessTokenSidType:string RequiredPrivilege:string[]", func(k *posh.Call) error {
-		if k.Has("GroupId") || k.Has("RequiredPrivilege") {
-			return outside("New-ScheduledTaskPrincipal -GroupId or -RequiredPrivilege")
-		}
+	c.add("New-ScheduledTaskPrincipal", "UserId:string:1 LogonType:string:2 RunLevel:string:3 Id:string ProcessTokenSidType:string", func(k *posh.Call) error {
 		o, err := principalObject(k.Str("UserId"), k.Str("LogonType"), k.Str("RunLevel"))
 		if err != nil {
 			return err
@@ -42,7 +39,7 @@ func (c *cmdlets) task() {
 		return k.Emit(o.Set("Principal", k.Value("Principal")).Set("Settings", k.Value("Settings")))
 	})
 	c.change("Register-ScheduledTask", "TaskName:string:1 TaskPath:string:2 Action:any[]:3 Trigger:any[]:4 Settings:any:5 Principal:any User:string:6 Password:string:7 RunLevel:string:8 Description:string Xml:string Force:switch InputObject:any:pipe AsJob:switch", c.register)
-	const which = "TaskName:string[]:1:pipename TaskPath:string[]:2:pipename InputObject:any:pipe PassThru:switch "
+	const which = "TaskName:string[]:1:pipename TaskPath:string[]:2:pipename InputObject:any:pipe "
 	c.add("Get-ScheduledTask", "TaskName:string[]:1 TaskPath:string[]:2", func(k *posh.Call) error {
 		return c.eachTask(k, false, func(t Task) error { return k.Emit(c.taskOf(t)) })
 	})
@@ -68,8 +65,7 @@ func (c *cmdlets) task() {
 	}
 	c.change("Start-ScheduledTask", which+"AsJob:switch", each(func(t Task) error { return c.m.RunTask(t.Path, t.Name) }))
 	c.change("Stop-ScheduledTask", which+"AsJob:switch", each(func(t Task) error { return c.m.EndTask(t.Path, t.Name) }))
-	// -Confirm:$false comes with the common parameters; nobody is asked here.
-	c.change("Unregister-ScheduledTask", which+"Confirm:switch AsJob:switch", each(func(t Task) error { return c.m.RemoveTask(t.Path, t.Name) }))
+	c.change("Unregister-ScheduledTask", which+"PassThru:switch AsJob:switch", each(func(t Task) error { return c.m.RemoveTask(t.Path, t.Name) }))
 	c.change("Enable-ScheduledTask", which, each(func(t Task) error {
 		return c.m.ChangeTask(t.Path, t.Name, func(t *Task) { t.Disabled = false })
 	}))

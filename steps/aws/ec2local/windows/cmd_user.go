@@ -42,7 +42,7 @@ func (c *cmdlets) userOf(v any) string {
 }
 
 // expiry are the parameters about a time when an account ends: they never do.
-const expiry = "AccountExpires:any AccountNeverExpires:switch PasswordNeverExpires:any UserMayNotChangePassword:switch UserMayChangePassword:any "
+const expiry = "AccountExpires:any AccountNeverExpires:switch "
 
 func (c *cmdlets) user() {
 	c.add("Get-LocalUser", "Name:string[]:1:pipename SID:string[]", func(k *posh.Call) error {
@@ -74,7 +74,7 @@ func (c *cmdlets) user() {
 		}
 		return nil
 	}, "glu")
-	c.change("New-LocalUser", "Name:string:1:need Password:any FullName:string Description:string NoPassword:switch Disabled:switch "+expiry, func(k *posh.Call) error {
+	c.change("New-LocalUser", "Name:string:1:need Password:any FullName:string Description:string NoPassword:switch Disabled:switch PasswordNeverExpires:switch UserMayNotChangePassword:switch "+expiry, func(k *posh.Call) error {
 		if k.Has("AccountExpires") {
 			return outside("New-LocalUser -AccountExpires")
 		}
@@ -129,7 +129,7 @@ func (c *cmdlets) user() {
 			return nil
 		}, aliases...)
 	}
-	change("Set-LocalUser", "Password:any FullName:string Description:string "+expiry, func(k *posh.Call, a *Account) error {
+	change("Set-LocalUser", "Password:any FullName:string Description:string PasswordNeverExpires:bool UserMayChangePassword:bool "+expiry, func(k *posh.Call, a *Account) error {
 		if k.Has("AccountExpires") {
 			return outside("Set-LocalUser -AccountExpires")
 		}
@@ -156,7 +156,7 @@ func (c *cmdlets) user() {
 	change("Enable-LocalUser", "", func(_ *posh.Call, a *Account) error { a.Disabled = false; return nil }, "elu")
 	change("Disable-LocalUser", "", func(_ *posh.Call, a *Account) error { a.Disabled = true; return nil }, "dlu")
 	change("Rename-LocalUser", "NewName:string:2:need", func(k *posh.Call, a *Account) error { a.Name = k.Str("NewName"); return nil }, "rnlu")
-	c.change("Remove-LocalUser", "Name:any:1:pipename InputObject:any:pipe SID:string Confirm:switch", func(k *posh.Call) error {
+	c.change("Remove-LocalUser", "Name:any:1:pipename InputObject:any:pipe SID:string", func(k *posh.Call) error {
 		v := k.Value("InputObject")
 		if v == nil {
 			v = k.Value("Name")
@@ -259,7 +259,7 @@ func (c *cmdlets) user() {
 		}
 	}
 	c.change("Add-LocalGroupMember", "Group:any:1 Member:any[]:2:need:pipe Name:string SID:string", members(c.m.Join), "algm")
-	c.change("Remove-LocalGroupMember", "Group:any:1 Member:any[]:2:need:pipe Name:string SID:string Confirm:switch", members(c.m.Leave), "rlgm")
+	c.change("Remove-LocalGroupMember", "Group:any:1 Member:any[]:2:need:pipe Name:string SID:string", members(c.m.Leave), "rlgm")
 }
 
 func (c *cmdlets) groupOf(k *posh.Call) (Group, error) {

@@ -18,10 +18,10 @@ func (c *cmdlets) winrm() {
 		}
 		return nil
 	}
-	c.change("Enable-PSRemoting", "Force:switch SkipNetworkProfileCheck:switch Confirm:switch", quick)
+	c.change("Enable-PSRemoting", "Force:switch SkipNetworkProfileCheck:switch", quick)
 	c.change("Set-WSManQuickConfig", "Force:switch SkipNetworkProfileCheck:switch UseSSL:switch", quick)
-	c.add("Test-WSMan", "ComputerName:string:1 Port:int UseSSL:switch Authentication:string Credential:any", func(k *posh.Call) error {
-		if n := k.Str("ComputerName"); n != "" && !strings.EqualFold(n, "localhost") && !strings.EqualFold(n, c.m.ComputerName()) && n != "127.0.0.1" || k.Has("Port") || k.On("UseSSL") {
+	c.add("Test-WSMan", "ComputerName:string:1:=cn", func(k *posh.Call) error {
+		if n := k.Str("ComputerName"); n != "" && !strings.EqualFold(n, "localhost") && !strings.EqualFold(n, c.m.ComputerName()) && n != "127.0.0.1" {
 			return outside("Test-WSMan of anything but this machine")
 		}
 		if s, err := c.m.Service("WinRM"); err != nil || !s.Running {
@@ -30,7 +30,7 @@ func (c *cmdlets) winrm() {
 		return k.Emit(posh.NewObject("System.Xml.XmlElement").Set("wsmid", "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd").
 			Set("ProtocolVersion", "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd").Set("ProductVendor", "Microsoft Corporation").Set("ProductVersion", "OS: 0.0.0 SP: 0.0 Stack: 3.0"))
 	})
-	const instance = "ResourceURI:string:1:need SelectorSet:any:2 ValueSet:any UseSSL:switch ApplicationName:string Port:int ComputerName:string"
+	const instance = "ResourceURI:string:1:need:=ruri SelectorSet:any:2 ComputerName:string:=cn "
 	listener := func(f func(k *posh.Call, l Listener, set map[string]string) error) func(*posh.Call) error {
 		return func(k *posh.Call) error {
 			if err := local(k); err != nil {
@@ -48,7 +48,7 @@ func (c *cmdlets) winrm() {
 			return f(k, l, entries(k.Value("ValueSet")))
 		}
 	}
-	c.change("New-WSManInstance", instance, listener(func(k *posh.Call, l Listener, set map[string]string) error {
+	c.change("New-WSManInstance", instance+"ValueSet:any", listener(func(k *posh.Call, l Listener, set map[string]string) error {
 		if err := l.set(set); err != nil {
 			return wsmanProblem(err)
 		}
@@ -57,7 +57,7 @@ func (c *cmdlets) winrm() {
 		}
 		return nil
 	}))
-	c.change("Set-WSManInstance", instance, listener(func(k *posh.Call, l Listener, set map[string]string) error {
+	c.change("Set-WSManInstance", instance+"ValueSet:any", listener(func(k *posh.Call, l Listener, set map[string]string) error {
 		if err := c.m.SetListener(l.Address, l.Transport, set); err != nil {
 			return wsmanProblem(err)
 		}
@@ -69,7 +69,7 @@ func (c *cmdlets) winrm() {
 		}
 		return nil
 	}))
-	c.add("Get-WSManInstance", instance+" Enumerate:switch", func(k *posh.Call) error {
+	c.add("Get-WSManInstance", instance+"Enumerate:switch", func(k *posh.Call) error {
 		if strings.ToLower(strings.Trim(k.Str("ResourceURI"), "/")) != "winrm/config/listener" {
 			return outside("Get-WSManInstance of %s", k.Str("ResourceURI"))
 		}

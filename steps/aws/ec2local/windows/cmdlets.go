@@ -12,6 +12,9 @@ import (
 	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/posh"
 )
 
+// Cmdlets are the cmdlets of these machines, beside those of package posh.
+func Cmdlets() []posh.Command { return commands(&Proc{}) }
+
 // commands are the cmdlets that reach the machine, for a process of it.
 func commands(p *Proc) []posh.Command {
 	c := &cmdlets{p: p, m: p.Machine}
@@ -24,6 +27,7 @@ func commands(p *Proc) []posh.Command {
 	c.winrm()
 	c.certificate()
 	c.refused()
+	c.refuseParams()
 	return c.list
 }
 
@@ -240,9 +244,7 @@ func (c *cmdlets) refused() {
 		"Add-Computer":                   "this machine joins no domain",
 		"Get-HotFix":                     "this machine has no updates",
 	} {
-		c.add(name, "Arguments:any:rest", func(*posh.Call) error {
-			return fmt.Errorf("cannot run %s: %s; it is %w", name, why, posh.ErrOutside)
-		})
+		c.list = append(c.list, posh.Command{Name: name, Refused: why})
 	}
 }
 

@@ -138,6 +138,7 @@ type binding struct {
 	suffix string // of error ids
 	forms  []formal
 	common bool // takes the common parameters
+	asks   bool // takes -WhatIf and -Confirm
 	loose  bool // further arguments are kept in $args
 	values map[string]any
 	rest   []any
@@ -180,6 +181,7 @@ func (b *binding) named(name string) (f *formal, common string, err error) {
 		}
 	}
 	var hits []string
+	only := true // refused ones, which may be names of the same
 	starts := func(full string) bool { return len(full) >= len(name) && strings.EqualFold(full[:len(name)], name) }
 	for i := range b.forms {
 		hit := starts(b.forms[i].name)
@@ -188,6 +190,7 @@ func (b *binding) named(name string) (f *formal, common string, err error) {
 		}
 		if hit {
 			f = &b.forms[i]
+			only = only && f.refused
 			hits = append(hits, b.forms[i].name)
 		}
 	}
@@ -200,17 +203,27 @@ func (b *binding) named(name string) (f *formal, common string, err error) {
 		for _, c := range commonNames {
 			if starts(c) {
 				hits = append(hits, c)
-				common = c
+				common, only = c, false
 			}
 		}
 	}
-	if len(hits) > 1 {
+	if len(hits) > 1 && !only {
 		return nil, "", b.fail("AmbiguousParameter", fmt.Sprintf("The parameter name '%s' is ambiguous: it may mean -%s.", name, strings.Join(hits, ", -")), name)
 	}
 	if f != nil {
 		common = ""
 	}
 	return f, common, nil
+}
+
+// asksFor tells whether a name, which is none of the parameters', is one of those
+// that cmdlets have for asking before they change something: nobody is asked here.
+func (b *binding) asksFor(name string) bool {
+	if !b.asks {
+		return false
+	}
+	n := strings.ToLower(name)
+	return n == "wi" || n == "cf" || strings.HasPrefix("whatif", n) || strings.HasPrefix("confirm", n)
 }
 
 // bind gives the arguments to the parameters.
@@ -245,12 +258,16 @@ func (b *binding) bind(args []actual) error {
 				loose = append(loose, actual{value: a.text, text: a.text})
 				continue
 			}
-			if n := strings.ToLower(a.name); (n == "confirm" || n == "whatif") && a.has && !truth(bare(a.value)) {
-				continue
-			} else if n == "whatif" || n == "confirm" || n == "usetransaction" {
+			if b.asksFor(a.name) {
+				if a.has && !truth(bare(a.value)) {
+					continue
+				}
 				return b.s.refuse("-%s of %s", a.name, b.what)
 			}
 			return b.fail("NamedParameterNotFound", fmt.Sprintf("A parameter cannot be found that matches parameter name '%s'.", a.name), a.name)
+		}
+		if f != nil && f.refused { // a switch has no value to set
+			return b.s.refuse("-%s of %s", f.name, b.what)
 		}
 		isOn := f != nil && f.isOn || common == "Verbose" || common == "Debug"
 		v := a.value

@@ -2,6 +2,8 @@ package posh
 
 import (
 	_ "embed"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -14,29 +16,57 @@ var builtins = sync.OnceValue(func() map[string]*Command {
 			for _, n := range strings.Fields(refusedParams[l[i].Name]) {
 				l[i].Params = append(l[i].Params, refused(n))
 			}
+			if slices.Contains(ofDrives, l[i].Name) {
+				l[i].Params = append(l[i].Params, refused("UseTransaction"), refused("usetx"))
+			}
+			l[i].Asks = slices.Contains(asking, l[i].Name)
 			out[strings.ToLower(l[i].Name)] = &l[i]
 		}
 	}
 	return out
 })
 
+// Cmdlets are the cmdlets that this package brings along.
+func Cmdlets() []Command {
+	var out []Command
+	for _, name := range slices.Sorted(maps.Keys(builtins())) {
+		out = append(out, *builtins()[name])
+	}
+	return out
+}
+
+// Foreign are the names of those that it knows to be Windows', here or not.
+func Foreign() []string { return strings.Fields(cmdletNames) }
+
+// asking are the cmdlets that have -WhatIf and -Confirm.
+var asking = strings.Fields(`
+	Add-Content Clear-Content Clear-Item Clear-Variable Compress-Archive Copy-Item Expand-Archive ForEach-Object Move-Item
+	New-Alias New-Item New-ItemProperty New-TemporaryFile New-Variable Out-File Remove-Item Remove-ItemProperty Remove-Variable
+	Rename-Item Set-Alias Set-Content Set-ExecutionPolicy Set-Item Set-ItemProperty Set-Variable Stop-Process Unblock-File`)
+
+// ofDrives are the cmdlets that could take part in a transaction, which is refused.
+var ofDrives = strings.Fields(`
+	Add-Content Clear-Content Clear-Item Convert-Path Copy-Item Get-ChildItem Get-Content Get-Item Get-ItemProperty
+	Get-ItemPropertyValue Get-Location Get-PSDrive Join-Path Move-Item New-Item New-ItemProperty Pop-Location Push-Location
+	Remove-Item Remove-ItemProperty Rename-Item Resolve-Path Set-Content Set-Item Set-ItemProperty Set-Location Split-Path
+	Test-Path`)
+
 // refusedParams are the parameters of 5.1 that cmdlets do not have here, beside
 // those that stand with the cmdlets themselves.
 var refusedParams = map[string]string{
-	"Add-Type":        "CodeDomProvider CompilerParameters IgnoreWarnings OutputAssembly OutputType UsingNamespace",
+	"Add-Type":        "CP CodeDomProvider CompilerParameters IgnoreWarnings NS OA OT OutputAssembly OutputType PSPath Provider RA Using UsingNamespace",
 	"Clear-Item":      "Credential Exclude Filter Include",
 	"Clear-Variable":  "Exclude Include PassThru",
 	"Compare-Object":  "Culture",
-	"Format-Custom":   "Depth DisplayError ShowError",
 	"Format-List":     "DisplayError ShowError",
 	"Format-Table":    "DisplayError ShowError",
-	"Format-Wide":     "DisplayError ShowError",
-	"Get-Command":     "ArgumentList FullyQualifiedModule ParameterType ShowCommandInfo",
+	"Get-Command":     "Args ArgumentList FullyQualifiedModule PSSnapin ParameterType ShowCommandInfo",
 	"Get-Location":    "StackName",
 	"Get-PSDrive":     "LiteralName",
+	"Get-Process":     "Cn FV FVI",
 	"Group-Object":    "Culture",
-	"Import-Module":   "Alias AsCustomObject Assembly CimNamespace CimResourceUri CimSession FullyQualifiedName MaximumVersion ModuleInfo NoClobber PSSession RequiredVersion Scope Variable",
-	"Invoke-Command":  "AllowRedirection ApplicationName Authentication CertificateThumbprint ConfigurationName ConnectionUri ContainerId EnableNetworkAccess HideComputerName InDisconnectedSession JobName Port RunAsAdministrator SessionName SessionOption ThrottleLimit UseSSL VMId VMName",
+	"Import-Module":   "Alias Args AsCustomObject Assembly CimNamespace CimResourceUri CimSession FullyQualifiedName MaximumVersion ModuleInfo NoClobber NoOverwrite PSSession RequiredVersion Scope Variable",
+	"Invoke-Command":  "AllowRedirection ApplicationName Authentication CU CertificateThumbprint Cn ConfigurationName ConnectionUri ContainerId Disconnected EnableNetworkAccess HCN HideComputerName InDisconnectedSession JobName PSPath Port RunAsAdministrator SessionName SessionOption ThrottleLimit URI UseSSL VMGuid VMId VMName",
 	"New-Alias":       "PassThru",
 	"New-Variable":    "PassThru",
 	"Out-Default":     "Transcript",
@@ -47,6 +77,7 @@ var refusedParams = map[string]string{
 	"Set-Item":        "Credential Exclude Filter Include",
 	"Set-Variable":    "Exclude Include",
 	"Split-Path":      "Credential",
+	"Write-Error":     "Activity Reason TargetName TargetType",
 }
 
 // builtinAliases are those of Windows PowerShell 5.1.
@@ -87,8 +118,8 @@ var builtinAliases = map[string]string{
 // another.
 var foreign = sync.OnceValue(func() map[string]bool {
 	out := map[string]bool{}
-	for _, n := range strings.Fields(strings.ToLower(cmdletNames)) {
-		out[n] = true
+	for _, n := range Foreign() {
+		out[strings.ToLower(n)] = true
 	}
 	return out
 })

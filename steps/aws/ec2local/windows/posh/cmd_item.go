@@ -38,7 +38,7 @@ func itemCommands() []Command {
 			param("Name", "switch", 0), param("File", "switch", 0, "af"), param("Directory", "switch", 0, "ad", "d"), param("Hidden", "switch", 0, "ah", "h"), param("ReadOnly", "switch", 0, "ar"), param("System", "switch", 0, "as"), refused("Attributes")}, Run: getChildItem},
 		{Name: "Get-ItemProperty", Params: append([]Param{path, lit, param("Name", "string[]", 2, "PSProperty")}, prop...), Run: getItemProperty},
 		{Name: "Get-ItemPropertyValue", Params: append([]Param{path, lit, param("Name", "string[]", 2, "PSProperty")}, prop...), Run: getItemProperty},
-		{Name: "Set-ItemProperty", Params: append([]Param{path, lit, byName(param("Name", "string", 2, "PSProperty")), byName(param("Value", "", 3)), param("Type", "string", 0, "PropertyType"), param("PassThru", "switch", 0), force, refused("InputObject")}, prop...), Run: setItemProperty},
+		{Name: "Set-ItemProperty", Params: append([]Param{path, lit, byName(param("Name", "string", 2, "PSProperty")), byName(param("Value", "", 3)), param("Type", "string", 0), param("PassThru", "switch", 0), force, refused("InputObject")}, prop...), Run: setItemProperty},
 		{Name: "New-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string", 2, "PSProperty"))), byName(param("Value", "", 0)), param("PropertyType", "string", 0, "Type"), force}, prop...), Run: setItemProperty},
 		{Name: "Remove-ItemProperty", Params: append([]Param{path, lit, needed(byName(param("Name", "string[]", 2, "PSProperty"))), force}, prop...), Run: removeItemProperty},
 		{Name: "Get-Location", Params: []Param{refused("Stack"), refused("PSDrive"), refused("PSProvider")}, Run: func(c *Call) error { return c.out.put(c.sh.pathInfo()) }},

@@ -10,7 +10,7 @@ func miscCommands() []Command {
 	return []Command{
 		{Name: "Get-Date", Params: []Param{piped(param("Date", "datetime", 1, "LastWriteTime")), param("Format", "string", 0), param("UFormat", "string", 0), param("Year", "int", 0), param("Month", "int", 0), param("Day", "int", 0),
 			param("Hour", "int", 0), param("Minute", "int", 0), param("Second", "int", 0), param("Millisecond", "int", 0), refused("DisplayHint")}, Run: getDate},
-		{Name: "New-TimeSpan", Params: []Param{param("Start", "datetime", 1), param("End", "datetime", 2), param("Days", "int", 0), param("Hours", "int", 0), param("Minutes", "int", 0), param("Seconds", "int", 0)}, Run: func(c *Call) error {
+		{Name: "New-TimeSpan", Params: []Param{param("Start", "datetime", 1, "LastWriteTime"), param("End", "datetime", 2), param("Days", "int", 0), param("Hours", "int", 0), param("Minutes", "int", 0), param("Seconds", "int", 0)}, Run: func(c *Call) error {
 			if c.Has("Start") || c.Has("End") {
 				from, to := c.sh.now(), c.sh.now()
 				if t, ok := c.Value("Start").(time.Time); ok {
@@ -32,7 +32,7 @@ func miscCommands() []Command {
 			}
 			return nil
 		}, End: getRandom},
-		{Name: "Start-Sleep", Params: []Param{piped(byName(param("Seconds", "double", 1))), byName(param("Milliseconds", "int", 0, "ms", "m"))}, Run: func(c *Call) error {
+		{Name: "Start-Sleep", Params: []Param{piped(byName(param("Seconds", "double", 1))), byName(param("Milliseconds", "int", 0))}, Run: func(c *Call) error {
 			d := time.Duration(c.Int("Milliseconds")) * time.Millisecond
 			if f, ok := c.Value("Seconds").(float64); ok {
 				if !c.sh.core {

@@ -151,7 +151,11 @@ var whereOps = []string{"EQ", "NE", "GT", "GE", "LT", "LE", "Like", "NotLike", "
 func whereParams() []Param {
 	out := []Param{inputObject, param("FilterScript", "", 1, "Property"), param("Value", "", 2)}
 	for _, n := range whereOps {
-		out = append(out, Param{Name: n, Type: "switch"})
+		p := param(n, "switch", 0)
+		if hasCase[strings.ToLower(n)] {
+			p.Aliases = []string{"I" + n}
+		}
+		out = append(out, p)
 	}
 	return out
 }

@@ -78,7 +78,7 @@ func outputCommands() []Command {
 		{Name: "Write-Debug", Params: []Param{needed(piped(param("Message", "string", 1, "Msg")))}, Run: func(c *Call) error {
 			return c.sh.message(streamDebug, c.Str("Message"), c.prefs.debug)
 		}},
-		{Name: "Write-Information", Params: []Param{needed(piped(param("MessageData", "", 1, "Msg", "Message"))), param("Tags", "string[]", 2)}, Run: func(c *Call) error {
+		{Name: "Write-Information", Params: []Param{needed(piped(param("MessageData", "", 1, "Msg"))), param("Tags", "string[]", 2)}, Run: func(c *Call) error {
 			pref := c.sh.pref(c.prefs.info, "informationpreference")
 			v := c.Value("MessageData")
 			r := &messageRecord{kind: "Information", msg: c.sh.text(v), data: v}
@@ -127,7 +127,7 @@ func outputCommands() []Command {
 				}
 				return nil
 			}, End: teeEnd},
-		formatCommand("Format-Table"), formatCommand("Format-List"), formatCommand("Format-Wide"), formatCommand("Format-Custom"),
+		formatCommand("Format-Table"), formatCommand("Format-List"),
 	}
 }
 
@@ -266,9 +266,6 @@ func formatCommand(name string) Command {
 		}
 		if len(group) == 0 {
 			return nil
-		}
-		if name == "Format-Wide" || name == "Format-Custom" {
-			return s.refuse("%s", name)
 		}
 		var cols []string
 		calc := map[string]*Block{}

@@ -64,6 +64,9 @@ func parseTypeName(text string) *typeName {
 }
 
 func (s *shell) cmdletStage(d *Command, name string, args []actual, out *port) (stage, error) {
+	if d.Refused != "" {
+		return nil, s.refuse("%s: %s", d.Name, d.Refused)
+	}
 	forms, err := s.formals(d)
 	if err != nil {
 		return nil, err
@@ -73,7 +76,7 @@ func (s *shell) cmdletStage(d *Command, name string, args []actual, out *port) (
 		suffix = d.Name
 	}
 	c := &Call{Name: name, sh: s, def: d, out: out}
-	return &cmdletStage{s: s, c: c, args: args, b: &binding{s: s, what: d.Name, suffix: suffix, forms: forms, common: true}}, nil
+	return &cmdletStage{s: s, c: c, args: args, b: &binding{s: s, what: d.Name, suffix: suffix, forms: forms, common: true, asks: d.Asks}}, nil
 }
 
 func (t *cmdletStage) wrap(err error) error {

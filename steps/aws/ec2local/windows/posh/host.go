@@ -228,6 +228,8 @@ type Command struct {
 	Begin   func(*Call) error
 	Run     func(*Call) error
 	End     func(*Call) error
+	Asks    bool   // has -WhatIf and -Confirm
+	Refused string // why it does not run here, whatever its arguments; "" is a cmdlet that runs
 }
 
 // Param is one parameter. The common ones (ErrorAction, Verbose …) are there
@@ -235,7 +237,7 @@ type Command struct {
 type Param struct {
 	Name     string
 	Aliases  []string
-	Type     string   // as in a type literal: "string", "string[]", "int", "switch", "scriptblock", "hashtable", "object[]"; "" is any value
+	Type     string   // as in a type literal: "string", "string[]", "int", "switch", "scriptblock", "hashtable", "object[]"; "" is any value, "-" is refused
 	Pos      int      // 1 is the first that needs no name; 0 must be named
 	Need     bool     // mandatory
 	Pipe     bool     // takes the pipeline's objects themselves
@@ -243,6 +245,10 @@ type Param struct {
 	Rest     bool     // takes all further arguments that have no name
 	Values   []string // what it may be (ValidateSet)
 }
+
+// Refused tells that the cmdlet has the parameter in Windows PowerShell, and
+// refuses it here.
+func (p Param) Refused() bool { return p.Type == "-" }
 
 // ErrOutside is wrapped by every refusal: the script uses something that is not
 // in the documented subset. Scripts cannot catch it.

@@ -138,6 +138,10 @@ func TestScripts(t *testing.T) {
 		{`'abc' -match 'B' ; $Matches[0]; 'abc' -cmatch 'B'; 'a.b' -split '\.'; 'a1' -replace '(\w)(\d)', '$2$1'`, "True\nb\nFalse\na\nb\n1a\n"},
 		{`'😀'.Length; '[😀]'.IndexOf(']'); '😀x'.Substring(2)`, "2\n3\nx\n"},
 		{`-join '😀'.ToCharArray(); [string]::new([char[]]'😀')`, "😀\n😀\n"},
+		{`'x' > f; Remove-Item f -Conf:$false; Test-Path f; try { Get-Item . -Confirm:$false } catch { $_.FullyQualifiedErrorId }`, "False\nNamedParameterNotFound,Microsoft.PowerShell.Commands.GetItemCommand\n"},
+		{`Remove-Item nothing -wi`, ""},
+		{`try { Get-ChildItem . -usetx } catch { 'caught' }`, ""},
+		{`@([pscustomobject]@{a='x'},[pscustomobject]@{a='y'} | ? a -ieq X).Count`, "1\n"},
 	} {
 		b := newBox(t)
 		r := b.run("-NoProfile", "-Command", c.script)
