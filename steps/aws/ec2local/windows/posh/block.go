@@ -344,7 +344,7 @@ func (t *blockStage) checker(p *paramAST) func(any) error {
 			if c.kind == "notnull" && v == nil || c.kind == "notnullorempty" && (v == nil || s.text(v) == "" && len(elements(v)) <= 1) {
 				return fault("", "The argument is null or empty.")
 			}
-			if c.kind == "count" && len(c.args) == 2 {
+			if c.kind == "count" {
 				n := len(elements(v))
 				lo, _ := asInt(c.args[0])
 				hi, _ := asInt(c.args[1])
@@ -373,9 +373,6 @@ func (t *blockStage) checkOne(c check, x any) error {
 		}
 		return oneOf(s.text(x), names)
 	case "range":
-		if len(c.args) != 2 {
-			return s.refuse("ValidateRange of this form")
-		}
 		lo, err := s.order(x, c.args[0], false)
 		if err != nil {
 			return err

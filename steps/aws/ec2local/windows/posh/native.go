@@ -197,10 +197,7 @@ func (s *shell) nativeError(name, text string, first bool, to *port) error {
 // around what holds white space, those inside are left as they are.
 func (s *shell) commandLine(args []actual) (string, error) {
 	var b strings.Builder
-	add := func(text string, plain bool) {
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
+	quoted := func(text string, plain bool) {
 		if needsQuotes(text) && !plain {
 			b.WriteByte('"')
 			b.WriteString(text)
@@ -211,6 +208,12 @@ func (s *shell) commandLine(args []actual) (string, error) {
 			return
 		}
 		b.WriteString(text)
+	}
+	add := func(text string, plain bool) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		quoted(text, plain)
 	}
 	for _, a := range args {
 		switch {
@@ -225,15 +228,20 @@ func (s *shell) commandLine(args []actual) (string, error) {
 		case a.name != "":
 			t := a.text
 			if a.has {
-				colon := "-" + a.name + ":"
-				if _, isList := list(a.value); isList || !strings.Contains(a.text, ":") {
-					add("-"+a.name, true)
-					for _, x := range elements(a.value) {
-						add(s.text(x), false)
-					}
-					continue
+				name, rest, colon := strings.Cut(a.text, ":")
+				if colon {
+					name += ":"
 				}
-				add(colon+s.text(a.value), false)
+				add(name, true)
+				joined := colon && (rest == "" || !isBlank(rune(rest[0])))
+				for _, x := range elements(a.value) {
+					if joined {
+						quoted(s.text(x), false)
+						joined = false
+						continue
+					}
+					add(s.text(x), false)
+				}
 				continue
 			}
 			add(t, true)

@@ -247,11 +247,20 @@ func (p *parser) arguments(e *elemAST, cmd *cmdAST) {
 	}
 }
 
+// parameter reads -Name or -Name:value. A quote makes an argument of what begins
+// as a name (-a="b c"); a name ends at '.' and '[', where an argument of its own
+// begins (-Da.b=c is two).
 func (p *parser) parameter(cmd *cmdAST) {
 	at := p.i
 	p.i++
 	k := p.i
-	for c := p.peek(0); !endsWord(c) && c != ':' && !isSingle(c) && !isDouble(c); c = p.peek(0) {
+	for c := p.peek(0); !endsWord(c) && c != ':' && c != '.' && c != '['; c = p.peek(0) {
+		if isSingle(c) || isDouble(c) {
+			p.i = at
+			v := p.argumentList()
+			cmd.args = append(cmd.args, argAST{span: span{at, p.i}, text: string(p.t[at:p.i]), value: v})
+			return
+		}
 		p.i++
 	}
 	a := argAST{span: span{at, p.i}, param: string(p.t[k:p.i]), text: string(p.t[at:p.i])}

@@ -186,7 +186,7 @@ func (p *parser) attribute(at int, name string, x *paramAST, b *blockAST) {
 			p.fail(at, "MissingEndParenthesisInExpression", "The closing ')' is missing.")
 		}
 		j := p.i
-		if w := p.word(); w != "" {
+		if w := p.word(); w != "" && !isDigit(rune(w[0])) {
 			p.i += len([]rune(w))
 			p.lines()
 			switch c := p.peek(0); {
@@ -243,6 +243,9 @@ func (p *parser) attribute(at int, name string, x *paramAST, b *blockAST) {
 	p.paramAttribute(at, name, x, pos, named)
 }
 
+// checkArgs are the numbers of values that validation attributes take.
+var checkArgs = map[string]int{"range": 2, "count": 2, "length": 2, "pattern": 1, "script": 0, "notnull": 0, "notnullorempty": 0}
+
 func (p *parser) paramAttribute(at int, name string, x *paramAST, pos []expr, named map[string]expr) {
 	add := func(kind string) {
 		c := check{kind: kind, src: p.src}
@@ -256,6 +259,9 @@ func (p *parser) paramAttribute(at int, name string, x *paramAST, pos []expr, na
 				p.refuse(at, "an attribute with a value that is not constant")
 			}
 			c.args = append(c.args, v)
+		}
+		if want, ok := checkArgs[kind]; len(named) > 0 || ok && len(c.args) != want || kind == "script" && c.body == nil {
+			p.refuse(at, "the attribute [%s()] with these arguments", name)
 		}
 		x.checks = append(x.checks, c)
 	}
