@@ -323,6 +323,7 @@ func (s *shell) foreach(st *foreachStmt, out *port) error {
 	if err != nil {
 		return err
 	}
+	same := unchanged(v)
 	each := elements(v)
 	for i := 0; i < len(each); i++ {
 		if err := s.assignVar(st.v, each[i], nil); err != nil {
@@ -333,6 +334,9 @@ func (s *shell) foreach(st *foreachStmt, out *port) error {
 		}
 		if stop, err := looped(s.run(st.body, out), st.label); stop {
 			return err
+		}
+		if same != nil && !same() {
+			return &Error{ID: "System.InvalidOperationException", Exception: "System.InvalidOperationException", Category: "OperationStopped", Message: modified}
 		}
 	}
 	return nil

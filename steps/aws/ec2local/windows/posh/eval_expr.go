@@ -34,7 +34,7 @@ func (s *shell) eval(e expr) (any, error) {
 			return nil, err
 		}
 		if len(out) == 1 && len(e.body) == 1 { // @( ) of one array is that array
-			if a, ok := out[0].(*Array); ok {
+			if a, ok := out[0].(*Array); ok && a.of == nil {
 				return a, nil
 			}
 		}
@@ -626,6 +626,9 @@ func (s *shell) pick(x, i any) (v any, ok bool, err error) {
 		return Char(u[n]), true, nil
 	}
 	l, isList := list(x)
+	if a, ok := x.(*Array); ok && a.of != nil {
+		isList = false
+	}
 	if !isList { // a single object is taken for an array of one
 		if n == 0 || n == -1 {
 			return x, true, nil

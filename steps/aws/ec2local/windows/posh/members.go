@@ -243,9 +243,9 @@ func (s *shell) commonGet(x any, k string) (any, bool, error) {
 		case "count":
 			return int32(v.Len()), true, nil
 		case "keys":
-			return &Array{Elem: v.Keys()}, true, nil
+			return &Array{Elem: v.Keys(), of: v}, true, nil
 		case "values":
-			return &Array{Elem: v.Values()}, true, nil
+			return &Array{Elem: v.Values(), of: v}, true, nil
 		case "isreadonly", "isfixedsize", "issynchronized":
 			return false, true, nil
 		}
@@ -559,7 +559,7 @@ func (s *shell) callMember(x any, name string, a []any) (any, error) {
 		return nil, s.refuse("the method %s of %s", name, typeNameOf(x))
 	}
 	switch x.(type) {
-	case time.Time, time.Duration:
+	case time.Time, time.Duration, *List, *Hash:
 		return nil, s.refuse("the method %s of %s", name, typeNameOf(x))
 	case string:
 		if stringMethods[k] {
@@ -723,12 +723,19 @@ func (s *shell) hashCall(h *Hash, k string, a []any) (any, bool, error) {
 		return false, true, nil
 	case k == "add" && len(a) == 2:
 		if _, there := h.Get(a[0]); there {
+			if h.generic() {
+				return nil, true, dotnet("System.ArgumentException", "An item with the same key has already been added.")
+			}
 			return nil, true, dotnet("System.ArgumentException", "Item has already been added. Key in dictionary: '%s'  Key being added: '%s'", s.text(a[0]), s.text(a[0]))
 		}
 		h.Set(a[0], a[1])
 		return void{}, true, nil
 	case k == "remove" && len(a) == 1:
+		_, there := h.Get(a[0])
 		h.Delete(a[0])
+		if h.generic() {
+			return there, true, nil
+		}
 		return void{}, true, nil
 	case k == "clear" && len(a) == 0:
 		h.Clear()
@@ -738,7 +745,9 @@ func (s *shell) hashCall(h *Hash, k string, a []any) (any, bool, error) {
 		h.Each(func(k, v any) bool { c.Set(k, v); return true })
 		return c, true, nil
 	case k == "getenumerator" && len(a) == 0:
-		return newEnumerator(h.entries()), true, nil
+		e := newEnumerator(h.entries())
+		e.same = unchanged(h)
+		return e, true, nil
 	case (k == "item" || k == "get_item") && len(a) == 1:
 		v, _ := h.Get(a[0])
 		return v, true, nil

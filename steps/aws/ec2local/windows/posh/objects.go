@@ -175,6 +175,7 @@ type enumerator struct {
 	elem []any
 	next int
 	cur  any
+	same func() bool
 }
 
 func newEnumerator(e []any) *enumerator { return &enumerator{elem: e} }
@@ -194,8 +195,39 @@ func (e *enumerator) each(f func(any) error) error {
 		if err := f(e.cur); err != nil {
 			return err
 		}
+		if e.same != nil && !e.same() {
+			return badEnumeration()
+		}
 	}
 	return nil
+}
+
+// unchanged returns what tells whether a collection is still as it is now; nil is
+// one that may change while it is gone through.
+func unchanged(v any) func() bool {
+	switch v := v.(type) {
+	case *Hash:
+		at := v.changes
+		return func() bool { return v.changes == at }
+	case *Array:
+		if v.of != nil {
+			return unchanged(v.of)
+		}
+	case *List:
+		if n := len(v.Elem); v.shared == nil {
+			return func() bool { return len(v.Elem) == n }
+		}
+	case *enumerator:
+		return v.same
+	}
+	return nil
+}
+
+const modified = "Collection was modified; enumeration operation may not execute."
+
+// badEnumeration is what a pipeline makes of that.
+func badEnumeration() error {
+	return &Error{ID: "BadEnumeration", Category: "InvalidOperation", Message: "An error occurred while enumerating through a collection: " + modified + "."}
 }
 
 func (e *enumerator) get(s *shell, k string) (any, bool, error) {

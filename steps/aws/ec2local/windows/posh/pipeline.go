@@ -23,9 +23,13 @@ func emit(v any, out *port) error {
 		return v.each(out.put)
 	}
 	if e, ok := list(v); ok {
+		same := unchanged(v)
 		for i := 0; i < len(e); i++ {
 			if err := out.put(e[i]); err != nil {
 				return err
+			}
+			if same != nil && !same() {
+				return badEnumeration()
 			}
 		}
 		return nil

@@ -16,6 +16,7 @@ import (
 type Array struct {
 	Elem []any
 	Type string // of the elements, as in a type literal; "" is object
+	of   *Hash  // whose keys or values these are: no real array
 }
 
 // NewArray makes an Object[].
@@ -34,7 +35,11 @@ type Hash struct {
 	keys    []any
 	vals    []any
 	gone    int // removed entries that still take a place
+	changes int
 }
+
+// generic tells a Dictionary[K,V].
+func (h *Hash) generic() bool { return strings.HasPrefix(h.typ, "System.Collections.Generic.") }
 
 type tomb struct{}
 
@@ -67,6 +72,7 @@ func (h *Hash) Get(key any) (any, bool) {
 
 // Set adds or changes a key.
 func (h *Hash) Set(key, value any) {
+	h.changes++
 	f := h.fold(key)
 	if i, ok := h.index[f]; ok {
 		h.vals[i] = value
@@ -85,8 +91,9 @@ func (h *Hash) Delete(key any) {
 		return
 	}
 	delete(h.index, f)
+	h.changes++
 	h.keys[i], h.vals[i] = tomb{}, nil
-	if h.gone++; h.gone > 16 && h.gone > len(h.keys)/2 || h.Ordered {
+	if h.gone++; h.gone > 16 && h.gone > len(h.keys)/2 {
 		h.pack()
 	}
 }
@@ -104,6 +111,7 @@ func (h *Hash) pack() {
 
 // Clear removes all.
 func (h *Hash) Clear() {
+	h.changes++
 	h.keys, h.vals, h.gone = nil, nil, 0
 	clear(h.index)
 }
