@@ -81,7 +81,7 @@ func TestWinRMConnect(t *testing.T) {
 // https lets the machine show a certificate of its own, for 127.0.0.1.
 func (g *guest) https(t *testing.T) string {
 	t.Helper()
-	c, err := g.NewCertificate("CN=127.0.0.1", []string{"127.0.0.1"}, time.Now().Add(time.Hour))
+	c, err := g.NewCertificate("CN=127.0.0.1", []string{"127.0.0.1"}, time.Now().Add(time.Hour), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (c Certificate) DER() []byte {
 
 // NewCertificate makes a certificate that signs itself, for a server of these
 // names, the first of which is its subject unless that is given, and keeps it.
-func (m *Machine) NewCertificate(subject string, names []string, until time.Time) (Certificate, error) {
+func (m *Machine) NewCertificate(subject string, names []string, until time.Time, friendly string) (Certificate, error) {
 	if subject == "" && len(names) > 0 {
 		subject = "CN=" + names[0]
 	}
@@ -78,7 +78,7 @@ func (m *Machine) NewCertificate(subject string, names []string, until time.Time
 		return Certificate{}, err
 	}
 	c := Certificate{
-		Thumbprint: fmt.Sprintf("%X", sha1.Sum(der)), Subject: subject, Names: names, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
+		Thumbprint: fmt.Sprintf("%X", sha1.Sum(der)), Subject: subject, Names: names, Friendly: friendly, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 		PEM: append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...),
 	}
 	return c, m.change(func(st *state) error {

@@ -49,7 +49,7 @@ func (c *cmdlets) certificate() {
 		if subject != "" && !strings.HasPrefix(strings.ToUpper(subject), "CN=") {
 			subject = "CN=" + subject
 		}
-		x, err := c.m.NewCertificate(subject, k.Strs("DnsName"), until)
+		x, err := c.m.NewCertificate(subject, k.Strs("DnsName"), until, k.Str("FriendlyName"))
 		if err != nil {
 			return problem("InvalidArgument", "InvalidArgument", subject, "%v", err)
 		}

@@ -2,6 +2,8 @@ package windows
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/posh"
@@ -29,6 +31,14 @@ func (c *cmdlets) firewall() {
 		return nil
 	})
 	c.change("New-NetFirewallRule", "Name:string:=ID DisplayName:string:need Group:string PolicyStore:string EdgeTraversalPolicy:string InterfaceType:string Service:string IcmpType:any "+what, func(k *posh.Call) error {
+		if err := localStore(k); err != nil {
+			return err
+		}
+		for _, n := range []string{"Service", "InterfaceType"} {
+			if k.Has(n) && !anything(k.Str(n)) {
+				return outside("%s -%s %s", k.Name, n, k.Str(n)) // the rule would let in more than it should
+			}
+		}
 		r := Rule{Name: k.Str("Name"), Display: k.Str("DisplayName"), Group: k.Str("Group"), Enabled: true, Protocol: "Any", LocalPort: "Any", RemotePort: "Any", LocalAddr: "Any", RemoteAddr: "Any", Profile: "Any"}
 		if r.Name == "" {
 			r.Name = "{" + strings.ToLower(strings.Trim(c.newGUID(), "{}")) + "}"
@@ -88,6 +98,9 @@ func (c *cmdlets) firewall() {
 		return posh.NewObject(cimType).Set("Name", n).Set("Profile", n).Set("Enabled", on).Set("DefaultInboundAction", "NotConfigured").Set("DefaultOutboundAction", "NotConfigured")
 	}
 	profiles := func(k *posh.Call) ([]string, error) {
+		if err := localStore(k); err != nil {
+			return nil, err
+		}
 		names := k.Strs("Profile")
 		if len(names) == 0 {
 			names = k.Strs("Name")
@@ -144,15 +157,32 @@ func (c *cmdlets) firewall() {
 	connection := func() *posh.Object {
 		return posh.NewObject(cimType).Set("Name", "Network").Set("InterfaceAlias", "Ethernet").Set("InterfaceIndex", 4).Set("NetworkCategory", c.m.NetworkCategory()).Set("IPv4Connectivity", "Internet").Set("IPv6Connectivity", "NoTraffic")
 	}
-	c.add("Get-NetConnectionProfile", "Name:string:1 InterfaceAlias:string InterfaceIndex:int NetworkCategory:string", func(k *posh.Call) error {
-		if k.Has("NetworkCategory") && !strings.EqualFold(k.Str("NetworkCategory"), c.m.NetworkCategory()) {
-			return nil
+	// found is nil where the one connection is asked for by what it has not.
+	found := func(k *posh.Call) (*posh.Object, error) {
+		o := connection()
+		for _, n := range []string{"Name", "InterfaceAlias", "InterfaceIndex"} {
+			if v := k.Str(n); k.Has(n) && !like(v, propertyText(o, n)) {
+				return nil, k.Error(&posh.Error{ID: "CmdletizationQuery_NotFound_" + n, Message: "No MSFT_NetConnectionProfile objects found with property '" + n + "' equal to '" + v + "'. Verify the value of the property and retry.",
+					Exception: "Microsoft.PowerShell.Cmdletization.Cim.CimJobException", Category: "ObjectNotFound", Target: v})
+			}
 		}
-		return k.Emit(connection())
+		return o, nil
+	}
+	c.add("Get-NetConnectionProfile", "Name:string:1 InterfaceAlias:string InterfaceIndex:int NetworkCategory:string", func(k *posh.Call) error {
+		o, err := found(k)
+		if err != nil || o == nil || k.Has("NetworkCategory") && !strings.EqualFold(k.Str("NetworkCategory"), c.m.NetworkCategory()) {
+			return err
+		}
+		return k.Emit(o)
 	})
 	c.change("Set-NetConnectionProfile", "Name:string:1 InterfaceAlias:string InterfaceIndex:int NetworkCategory:string InputObject:any:pipe PassThru:switch", func(k *posh.Call) error {
-		if err := c.m.SetNetworkCategory(k.Str("NetworkCategory")); err != nil {
-			return cmError(k.Name, k.Str("NetworkCategory"), err)
+		if o, err := found(k); err != nil || o == nil {
+			return err
+		}
+		if k.Has("NetworkCategory") {
+			if err := c.m.SetNetworkCategory(k.Str("NetworkCategory")); err != nil {
+				return cmError(k.Name, k.Str("NetworkCategory"), err)
+			}
 		}
 		if k.On("PassThru") {
 			return k.Emit(connection())
@@ -164,6 +194,9 @@ func (c *cmdlets) firewall() {
 // rules are those that a cmdlet is for; a name without wildcard that no rule has
 // is an error.
 func (c *cmdlets) rules(k *posh.Call) ([]Rule, error) {
+	if err := localStore(k); err != nil {
+		return nil, err
+	}
 	all := c.m.FirewallRules()
 	if in := k.Value("InputObject"); in != nil {
 		for _, r := range all {
@@ -200,6 +233,15 @@ func (c *cmdlets) rules(k *posh.Call) ([]Rule, error) {
 		return list, nil
 	}
 	return all, nil
+}
+
+// localStore refuses policies that are not the machine's own.
+func localStore(k *posh.Call) error {
+	switch strings.ToLower(k.Str("PolicyStore")) {
+	case "", "persistentstore", "activestore":
+		return nil
+	}
+	return outside("%s -PolicyStore %s", k.Name, k.Str("PolicyStore"))
 }
 
 func noRule(by, name string) error {
@@ -258,6 +300,18 @@ func editRule(k *posh.Call, r *Rule) error {
 			return err
 		}
 	}
+	for _, p := range elements(k.Value("Profile")) {
+		for _, n := range strings.Split(textOf(p), ",") {
+			if n = strings.TrimSpace(n); !anything(n) && !slices.ContainsFunc(networkProfiles, func(p string) bool { return strings.EqualFold(p, n) }) {
+				return problem("CannotConvertArgument", "InvalidArgument", n, "-Profile is Any, Domain, Private or Public, not %s.", n)
+			}
+		}
+	}
+	if p := k.Str("Protocol"); k.Has("Protocol") && !anything(p) && !slices.Contains([]string{"TCP", "UDP", "ICMPV4", "ICMPV6"}, strings.ToUpper(p)) {
+		if n, err := strconv.Atoi(p); err != nil || n < 0 || n > 255 {
+			return problem("HRESULT 0x80070057", "InvalidArgument", p, "The protocol %s is not valid.", p)
+		}
+	}
 	for param, to := range map[string]*string{
 		"Profile": &r.Profile, "Protocol": &r.Protocol, "LocalPort": &r.LocalPort, "RemotePort": &r.RemotePort, "LocalAddress": &r.LocalAddr, "RemoteAddress": &r.RemoteAddr,
 	} {
@@ -270,8 +324,13 @@ func editRule(k *posh.Call, r *Rule) error {
 			*to = k.Str(param)
 		}
 	}
-	if !portsOK(r.LocalPort) {
-		return problem("HRESULT 0x80070057", "InvalidArgument", r.LocalPort, "The port %s is not valid.", r.LocalPort)
+	for _, p := range append(elements(k.Value("LocalPort")), elements(k.Value("RemotePort"))...) {
+		if strings.Contains(textOf(p), ",") || !portsOK(textOf(p)) {
+			return problem("HRESULT 0x80070057", "InvalidArgument", textOf(p), "One of the port keywords is invalid.")
+		}
+	}
+	if anything(r.Protocol) && (!anything(r.LocalPort) || !anything(r.RemotePort)) {
+		return problem("HRESULT 0x80070057", "InvalidArgument", r.Name, "Ports go with -Protocol TCP or UDP.")
 	}
 	return nil
 }

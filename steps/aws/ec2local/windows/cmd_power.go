@@ -2,6 +2,7 @@ package windows
 
 import (
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/posh"
@@ -43,10 +44,18 @@ func (c *cmdlets) power() {
 		return k.Warn("The changes will take effect after you restart the computer %s.", c.m.ComputerName())
 	})
 	c.add("Get-TimeZone", "Id:string[] Name:string[] ListAvailable:switch", func(k *posh.Call) error {
+		for _, n := range append(k.Strs("Id"), k.Strs("Name")...) {
+			if !like(n, "UTC") {
+				return outside("Get-TimeZone %s", n)
+			}
+		}
+		if k.On("ListAvailable") {
+			return outside("Get-TimeZone -ListAvailable")
+		}
 		return k.Emit(posh.NewObject("System.TimeZoneInfo").Set("Id", "UTC").Set("DisplayName", "(UTC) Coordinated Universal Time").Set("StandardName", "UTC").Set("BaseUtcOffset", time.Duration(0)).Set("SupportsDaylightSavingTime", false))
 	})
 	c.change("Set-TimeZone", "Id:string:1 Name:string PassThru:switch", func(k *posh.Call) error {
-		if k.Str("Id")+k.Str("Name") != "UTC" {
+		if !strings.EqualFold(k.Str("Id")+k.Str("Name"), "UTC") {
 			return outside("Set-TimeZone to another zone than UTC")
 		}
 		return nil

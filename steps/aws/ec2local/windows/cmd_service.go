@@ -80,8 +80,9 @@ func startType(s string) string {
 	return s
 }
 
-// chosen are the services that a cmdlet is for.
-func (c *cmdlets) chosen(k *posh.Call) ([]Service, error) {
+// chosen are the services that a cmdlet is for; orAll is what it is for where it
+// names none.
+func (c *cmdlets) chosen(k *posh.Call, orAll bool) ([]Service, error) {
 	all := c.m.Services()
 	if in := k.Value("InputObject"); in != nil {
 		var list []Service
@@ -103,7 +104,10 @@ func (c *cmdlets) chosen(k *posh.Call) ([]Service, error) {
 		names, field = k.Strs("DisplayName"), func(s Service) string { return s.Display }
 	}
 	if len(names) == 0 {
-		return all, nil
+		if orAll {
+			return all, nil
+		}
+		return nil, &posh.Error{ID: "MissingMandatoryParameter", Message: "Cannot process command because of one or more missing mandatory parameters: Name.", Exception: "System.Management.Automation.ParameterBindingException", Category: "InvalidArgument"}
 	}
 	var list []Service
 	for _, n := range names {
@@ -134,7 +138,7 @@ func (c *cmdlets) service() {
 		if err := local(k); err != nil {
 			return err
 		}
-		list, err := c.chosen(k)
+		list, err := c.chosen(k, true)
 		if err != nil {
 			return err
 		}
@@ -147,7 +151,7 @@ func (c *cmdlets) service() {
 	}, "gsv")
 	each := func(f func(k *posh.Call, s Service) error, verb, id string) func(*posh.Call) error {
 		return func(k *posh.Call) error {
-			list, err := c.chosen(k)
+			list, err := c.chosen(k, false)
 			if err != nil {
 				return err
 			}

@@ -161,6 +161,9 @@ func (c *cmdlets) user() {
 		if v == nil {
 			v = k.Value("Name")
 		}
+		if v == nil {
+			v = k.Value("SID")
+		}
 		for _, one := range elements(v) {
 			user := c.userOf(one)
 			switch err := c.m.RemoveAccount(user); CodeOf(err) {

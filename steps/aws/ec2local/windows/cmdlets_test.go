@@ -87,6 +87,7 @@ func TestServiceCmdlets(t *testing.T) {
 		`Get-Service nope* | ForEach-Object { 'x' }; (Get-Service -Name Nope -ErrorAction SilentlyContinue) -eq $null`, "True",
 		`Stop-Service HTTP`, "!dependent",
 		`Stop-Service HTTP -Force; Restart-Service WinRM; (Get-Service WinRM).Status; (Get-Service HTTP).Status`, "Running\nRunning",
+		`try { Stop-Service } catch { $_.FullyQualifiedErrorId }; try { Stop-Service -Name $null } catch { 'none' }; (gsv WinRM).Status`, "MissingMandatoryParameter,Microsoft.PowerShell.Commands.StopServiceCommand\nnone\nRunning",
 		`$s = Get-Service WinRM; $s.Stop(); $s.WaitForStatus('Stopped', '00:00:05'); $s.Status`, "Stopped",
 		`New-Service -Name Mine -BinaryPathName C:\mine.exe | Out-Null; Start-Service Mine`, "!not a valid Win32 application",
 	)
@@ -130,6 +131,7 @@ func TestUserCmdlets(t *testing.T) {
 		`Set-LocalUser ann -Password (ConvertTo-SecureString simple -AsPlainText -Force)`, "!does not meet the length, complexity",
 		`Disable-LocalUser ann; (Get-LocalUser ann).Enabled; Get-LocalUser ann | Enable-LocalUser; (Get-LocalUser -Name ANN).Enabled`, "False\nTrue",
 		`Get-LocalUser nobody`, "!User nobody was not found.",
+		`New-LocalUser sid1 -Password (ConvertTo-SecureString 'P@ssw0rd!x' -AsPlainText -Force) | Out-Null; Remove-LocalUser -SID (Get-LocalUser sid1).SID; @(Get-LocalUser sid*).Count`, "0",
 		`Remove-LocalUser ann; Get-LocalUser a* | ForEach-Object { $_.Name }`, "Administrator",
 	)
 }
@@ -141,10 +143,19 @@ func TestFirewallCmdlets(t *testing.T) {
 		`Get-NetFirewallRule -DisplayName nope`, "!No MSFT_NetFirewallRule objects found with property 'DisplayName' equal to 'nope'",
 		`New-NetFirewallRule -DisplayName 'WinRM HTTPS' -Name https -Direction Inbound -LocalPort 5986 -Protocol TCP -Action Allow | ForEach-Object { "$($_.Name) $($_.Enabled) $($_.Action)" }`, "https True Allow",
 		`New-NetFirewallRule -DisplayName x -Name HTTPS -LocalPort 5986 -Protocol TCP`, "!exists",
+		`New-NetFirewallRule -DisplayName x -LocalPort 80 -Action Allow`, "!Ports go with",
+		`New-NetFirewallRule -DisplayName x -LocalPort '80,443' -Protocol TCP`, "!One of the port keywords is invalid",
+		`New-NetFirewallRule -DisplayName x -Protocol Foo`, "!protocol Foo is not valid",
+		`New-NetFirewallRule -DisplayName x -Profile Domain,Foo`, "!-Profile is Any, Domain",
+		`try { New-NetFirewallRule -DisplayName x -Service W32Time } catch { }`, "!-Service W32Time",
+		`try { New-NetFirewallRule -DisplayName x -PolicyStore GPO } catch { }`, "!-PolicyStore GPO",
+		`New-NetFirewallRule -DisplayName fine -LocalPort 80,'90-92' -Protocol TCP -Profile 'Domain, Private' -Service Any | ForEach-Object { $_.Profile }`, "Domain,Private",
+		`Get-NetConnectionProfile -InterfaceAlias 'Ethernet 2'`, "!No MSFT_NetConnectionProfile objects found",
+		`Set-NetConnectionProfile -InterfaceIndex 99 -NetworkCategory Private -ErrorAction SilentlyContinue; (Get-NetConnectionProfile -Name Net*).NetworkCategory`, "Public",
 		`Disable-NetFirewallRule -DisplayGroup 'Windows Remote Management'; (Get-NetFirewallRule -Name WINRM-HTTP-In-TCP).Enabled; Enable-NetFirewallRule -DisplayGroup 'Windows Remote Management'`, "False",
 		`Set-NetFirewallProfile -Profile Domain,Public,Private -Enabled False; (Get-NetFirewallProfile -Profile Public).Enabled`, "False",
 		`Get-NetConnectionProfile | Set-NetConnectionProfile -NetworkCategory Private; (Get-NetConnectionProfile).NetworkCategory`, "Private",
-		`Set-NetFirewallRule -Name https -LocalPort 99999`, "!not valid",
+		`Set-NetFirewallRule -Name https -LocalPort 99999`, "!One of the port keywords is invalid",
 	)
 	until(t, "WinRM answers", func() bool { return m.reachable("winrm") })
 }
@@ -180,6 +191,7 @@ func TestWSManDrive(t *testing.T) {
 		`Set-Item WSMan:\localhost\Service\Auth\Basic maybe`, "!true or false",
 		`Set-Item WSMan:\localhost\Service\Nope 1`, "!Nope",
 		`(Get-ChildItem WSMan:\localhost\Listener | Where-Object { $_.Keys -contains 'Transport=HTTP' }).Name.StartsWith('Listener_')`, "True",
+		`$c = New-SelfSignedCertificate -DnsName f -FriendlyName mine; $c.FriendlyName; Remove-Item $c.PSPath.Replace('Microsoft.PowerShell.Security\Certificate::', 'Cert:\')`, "mine",
 		`$c = New-SelfSignedCertificate -DnsName TESTER -CertStoreLocation Cert:\LocalMachine\My; $c.Thumbprint.Length; (Get-ChildItem Cert:\LocalMachine\My).Subject
 		 New-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'} -ValueSet @{Hostname='TESTER'; CertificateThumbprint=$c.Thumbprint}; @(Get-ChildItem WSMan:\localhost\Listener).Count`, "40\nCN=TESTER\n2",
 		`Get-ChildItem WSMan:\localhost\Listener | Where-Object { $_.Keys -contains 'Transport=HTTPS' } | Remove-Item -Recurse; @(Get-ChildItem WSMan:\localhost\Listener).Count`, "1",
@@ -211,6 +223,7 @@ func TestRefusedCmdlets(t *testing.T) {
 	m.shows(t,
 		`Install-WindowsFeature -Name Web-Server -IncludeManagementTools`, "!no roles and features",
 		`try { Install-Module Pester } catch { 'caught' }`, "!no gallery",
+		`try { Get-TimeZone -Id 'Pacific Standard Time' } catch { }`, "!Get-TimeZone Pacific",
 		`Get-NoSuchThing`, "!is not recognized",
 	)
 }

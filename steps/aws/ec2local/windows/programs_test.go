@@ -202,7 +202,7 @@ func TestWinrm(t *testing.T) {
 	s.ok(`winrm set winrm/config/listener?Address=*+Transport=HTTP @{Port="5995"}`, `Port = 5995`)
 	s.ok(`winrm enumerate winrm/config/listener`, `Listener.*Transport = HTTP`)
 	s.bad(`winrm create winrm/config/listener?Address=*+Transport=HTTPS`, 1, `certificate`)
-	c, err := s.m.NewCertificate("", []string{"tester"}, time.Time{})
+	c, err := s.m.NewCertificate("", []string{"tester"}, time.Time{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

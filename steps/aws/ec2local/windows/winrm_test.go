@@ -111,7 +111,7 @@ func TestRemoteCommands(t *testing.T) {
 	}
 
 	// HTTPS, with a certificate of the machine.
-	cert, err := m.NewCertificate("", []string{"TESTER"}, time.Time{})
+	cert, err := m.NewCertificate("", []string{"TESTER"}, time.Time{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
