@@ -50,6 +50,7 @@ func TestLines(t *testing.T) {
 		{`/c echo x>C:\no\where\f || echo failed`, "failed\n", "The system cannot find the path specified.\n", 0},
 		{`/c echo a | cat`, "a \n", "", 0},
 		{`/c (echo b& echo a) | cat | cat`, "b\na\n", "", 0},
+		{`/c dir /b C:\Windows\System32>list& type list | args`, "<>\n", "The process tried to write to a nonexistent pipe.\n", 0},
 		{`/c echo a | fail 5`, "", "", 5},
 		{`/c fail 5 | echo a`, "a\n", "", 0},
 		{`/c args "a b" c^&d  e`, "<\"a b\" c&d  e>\n", "", 0},

@@ -101,5 +101,8 @@ func reason(err error) string {
 	if errors.As(err, &p) {
 		return p.Err.Error()
 	}
+	if errors.Is(err, io.ErrClosedPipe) {
+		return "The process tried to write to a nonexistent pipe."
+	}
 	return err.Error()
 }

@@ -119,6 +119,9 @@ func (t *blockStage) begin() error {
 			t.sc.vars[key] = &variable{name: key, val: v}
 		}
 	}
+	if !t.dot {
+		t.sc.errorVar = p.errorVar
+	}
 	if p.outVar != "" {
 		out := t.out
 		t.out = &port{put: func(x any) error { s.appendVar(p.outVar, x); return out.put(x) }}

@@ -2,6 +2,7 @@ package posh
 
 import (
 	"errors"
+	"slices"
 )
 
 // stage is one command at work in a pipeline.
@@ -198,6 +199,9 @@ func (s *shell) redirect(el *element, redirs []redirAST, out *port) (*port, erro
 		}
 		return first
 	}
+	// Where streams are merged does not depend on the order: 2>&1 >f has both in f.
+	redirs = slices.Clone(redirs)
+	slices.SortStableFunc(redirs, func(a, b redirAST) int { return a.to - b.to })
 	for _, r := range redirs {
 		p := out
 		if r.to == 0 {

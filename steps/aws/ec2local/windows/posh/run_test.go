@@ -147,6 +147,8 @@ func TestScripts(t *testing.T) {
 		{`$h = @{a=1;b=2}; @($h.Keys[0]).Count; @($h.Keys)[0]; try { $h.Keys[1] } catch { 'no index' }`, "2\na\nno index\n"},
 		{`$o = [ordered]@{}; foreach ($i in 1..20000) { $o["k$i"] = $i }; foreach ($k in @($o.Keys)) { if ($o[$k] -gt 2) { $o.Remove($k) } }; $o[1]`, "2\n"},
 		{`try { ([ordered]@{a=1}).Insert(0, 'b', 2) } catch { 'caught' }`, ""},
+		{`function f { [CmdletBinding()] param() Write-Error 'a'; g }; function g { Write-Error 'b' }; f -ErrorVariable ev 2>$null; "$ev $($ev.Count)"`, "a b 2\n"},
+		{`& { 'o'; Write-Error 'e' } 2>&1 > o.txt; (Get-Content o.txt)[0..1]`, "o\nWrite-Error : e\n"},
 		{`function f { param([ValidateSet('a', IgnoreCase=$false)]$n) $n }; f A`, ""},
 		{`function f { param([ValidateLength(1)]$n) $n }; f A`, ""},
 		{`$a = 'x y'; say -p:$a -q: $a -p:1,2 -Dm.t=true -a="b c" -a[0]`, "<-p:\"x y\" -q: \"x y\" -p:1 2 -Dm .t=true \"-a=b c\" -a [0]>\n"},

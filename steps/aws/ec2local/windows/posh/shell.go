@@ -76,13 +76,14 @@ type variable struct {
 
 // scope holds the variables and functions of one function or script.
 type scope struct {
-	vars   map[string]*variable
-	funcs  map[string]*Block
-	parent *scope
-	script bool // a script file's, or the outermost one
-	strict int  // Set-StrictMode; 0 inherits, -1 is off
-	name   string
-	bound  *Hash
+	vars     map[string]*variable
+	funcs    map[string]*Block
+	parent   *scope
+	errorVar string // -ErrorVariable of the function
+	script   bool   // a script file's, or the outermost one
+	strict   int    // Set-StrictMode; 0 inherits, -1 is off
+	name     string
+	bound    *Hash
 }
 
 func newScope(parent *scope) *scope { return &scope{vars: map[string]*variable{}, parent: parent} }
@@ -559,6 +560,11 @@ func (s *shell) report(err error, own string, c *Call) error {
 	s.failed = true
 	if c != nil && c.prefs.errorVar != "" {
 		s.appendVar(c.prefs.errorVar, rec)
+	}
+	for sc := s.scope; sc != nil; sc = sc.parent {
+		if sc.errorVar != "" {
+			s.appendVar(sc.errorVar, rec)
+		}
 	}
 	switch s.pref(own, "erroractionpreference") {
 	case "stop":
