@@ -1,6 +1,7 @@
 package pscheck
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +51,24 @@ func TestGuestNames(t *testing.T) {
 				t.Errorf("%s has %s: the guests do not know the name", s.name, n)
 			}
 		}
+	}
+}
+
+// TestGuestTypes: so it is with the types of .NET that need no namespace.
+func TestGuestTypes(t *testing.T) {
+	want := map[string]bool{}
+	for _, s := range since51(t) {
+		for n := range s.Short {
+			want[n] = true
+		}
+		for n := range s.Types {
+			if n, ok := strings.CutPrefix(n, "system."); ok && !strings.ContainsAny(n, ".`+") {
+				want[n] = true
+			}
+		}
+	}
+	if listed := posh.ForeignTypes(); !slices.Equal(listed, slices.Sorted(maps.Keys(want))) {
+		t.Errorf("the guests know the types\n%q\nand the servers have\n%q", listed, slices.Sorted(maps.Keys(want)))
 	}
 }
 

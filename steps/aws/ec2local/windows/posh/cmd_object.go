@@ -1,6 +1,7 @@
 package posh
 
 import (
+	"errors"
 	"sort"
 	"strings"
 	"time"
@@ -934,6 +935,9 @@ func newObject(c *Call) error {
 	s := c.sh
 	name := c.Str("TypeName")
 	tn, err := parseType(name)
+	if errors.Is(err, ErrOutside) {
+		return err
+	}
 	if err != nil {
 		return &Error{ID: "TypeNotFound", Category: "InvalidType", Message: "Cannot find type [" + name + "]: verify that the assembly containing this type is loaded.", Exception: "System.Management.Automation.PSArgumentException"}
 	}

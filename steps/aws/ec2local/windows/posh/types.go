@@ -1,8 +1,10 @@
 package posh
 
 import (
+	_ "embed"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -134,12 +136,20 @@ var knownTypes = []string{"System.Net.", "System.Xml.", "System.Data.", "System.
 	"System.Globalization.", "System.DirectoryServices.", "System.ServiceProcess.", "System.Windows.", "System.Drawing.", "System.Web.",
 	"Microsoft.Win32.", "Microsoft.PowerShell.", "System.ComponentModel.", "System.Numerics.", "System.Configuration.", "System.Timers."}
 
-var knownShort = map[string]bool{"wmi": true, "wmiclass": true, "wmisearcher": true, "cimsession": true, "adsi": true,
-	"adsisearcher": true, "mailaddress": true, "bigint": true, "powershell": true, "runspace": true, "runspacefactory": true, "initialsessionstate": true,
-	"psmoduleinfo": true, "x509certificate2": true, "x500distinguishedname": true, "physicaladdress": true, "cultureinfo": true, "activator": true,
-	"appdomain": true, "gc": true, "delegate": true, "action": true, "func": true, "tuple": true, "attribute": true, "random": true, "buffer": true,
-	"nullable": true, "lazy": true, "intptr": true, "xml": true, "pslistmodifier": true, "psvariable": true,
-	"alias": true, "parameter": true, "cmdletbinding": true, "validateset": true, "timezoneinfo": true, "datetimeoffset": true, "stringcomparer": true}
+// ForeignTypes are the types of .NET right under System and the short names of
+// PowerShell, in lower case.
+func ForeignTypes() []string { return strings.Fields(typeNames) }
+
+var knownShort = sync.OnceValue(func() map[string]bool {
+	out := map[string]bool{}
+	for _, n := range ForeignTypes() {
+		out[n] = true
+	}
+	return out
+})
+
+//go:embed types.txt
+var typeNames string
 
 // resolve finds the type that a literal names.
 func (s *shell) resolve(t *typeName) (*Type, error) {
@@ -165,7 +175,7 @@ func (s *shell) resolve(t *typeName) (*Type, error) {
 			return nil, s.refuse("[%s]", t.name)
 		}
 	}
-	if knownShort[strings.ToLower(strings.TrimPrefix(strings.ToLower(t.name), "system."))] {
+	if knownShort()[strings.ToLower(strings.TrimPrefix(strings.ToLower(t.name), "system."))] {
 		return nil, s.refuse("[%s]", t.name)
 	}
 	return nil, &Error{ID: "TypeNotFound", Message: fmt.Sprintf("Unable to find type [%s].", t.name), Category: "InvalidOperation", Target: t.name}
