@@ -51,7 +51,7 @@ func itemCommands() []Command {
 				p = "~"
 			}
 			if err := c.sh.goTo(p); err != nil {
-				return err
+				return c.Error(err)
 			}
 			if c.On("PassThru") {
 				return c.out.put(c.sh.pathInfo())
@@ -70,10 +70,13 @@ func itemCommands() []Command {
 			}
 			if p != "" {
 				if err := s.goTo(p); err != nil {
-					return err
+					return c.Error(err)
 				}
 			}
 			s.stack = append(s.stack, old)
+			if c.On("PassThru") {
+				return c.out.put(s.pathInfo())
+			}
 			return nil
 		}},
 		{Name: "Pop-Location", Params: []Param{param("PassThru", "switch", 0), refused("StackName")}, Run: func(c *Call) error {
@@ -85,6 +88,9 @@ func itemCommands() []Command {
 				if l.drive == "" {
 					s.dir = l.path
 				}
+			}
+			if c.On("PassThru") {
+				return c.out.put(s.pathInfo())
 			}
 			return nil
 		}},

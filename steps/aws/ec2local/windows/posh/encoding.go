@@ -155,8 +155,6 @@ func (e *encoding) get(s *shell, k string) (any, bool, error) {
 		return int32(e.page), true, nil
 	case "bodyname", "headername", "webname":
 		return e.name, true, nil
-	case "encodingname":
-		return e.name, true, nil
 	}
 	return nil, false, nil
 }

@@ -152,6 +152,7 @@ func TestScripts(t *testing.T) {
 		{`try { [ipaddress]'10.0.0.1' } catch { 'caught' }`, ""},
 		{`try { New-Object 'object[,]' 2,2 } catch { 'caught' }`, ""},
 		{`try { throw 'a' } catch [Net.WebException] { 'no' } catch { 'other' }; try { [Nope] } catch { 'unknown' }`, "other\nunknown\n"},
+		{`cd nope -ErrorAction SilentlyContinue; pushd nope -ea 0; "$PWD"; (pushd C:\Windows -PassThru).Path; (popd -PassThru).Path; $PSEdition`, "C:\\work\nC:\\Windows\nC:\\work\nDesktop\n"},
 		{`function f { param([ValidateSet('a', IgnoreCase=$false)]$n) $n }; f A`, ""},
 		{`function f { param([ValidateLength(1)]$n) $n }; f A`, ""},
 		{`$a = 'x y'; say -p:$a -q: $a -p:1,2 -Dm.t=true -a="b c" -a[0]`, "<-p:\"x y\" -q: \"x y\" -p:1 2 -Dm .t=true \"-a=b c\" -a [0]>\n"},

@@ -208,7 +208,10 @@ func (s *shell) autoVariables() {
 	s.console = &consoleState{s: s}
 	fixed("ExecutionContext", s.exec)
 	fixed("Host", s.hostObject())
-	fixed("PSVersionTable", s.versionTable())
+	table := s.versionTable()
+	fixed("PSVersionTable", table)
+	edition, _ := table.Get("PSEdition")
+	fixed("PSEdition", edition)
 }
 
 func (s *shell) versionTable() *Hash {
