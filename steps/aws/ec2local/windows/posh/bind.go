@@ -141,6 +141,7 @@ type binding struct {
 	asks   bool // takes -WhatIf and -Confirm
 	loose  bool // further arguments are kept in $args
 	values map[string]any
+	blocks map[*formal]*Block // give the values anew for each object of the pipeline
 	rest   []any
 	prefs  callPrefs
 }
@@ -291,7 +292,7 @@ func (b *binding) bind(args []actual) error {
 		if _, twice := b.values[strings.ToLower(f.name)]; twice {
 			return b.fail("ParameterAlreadyBound", fmt.Sprintf("The parameter '%s' is given more than once.", f.name), f.name)
 		}
-		if err := b.set(f, v); err != nil {
+		if err := b.give(f, v); err != nil {
 			return err
 		}
 	}
@@ -315,7 +316,7 @@ func (b *binding) positional(loose []actual) error {
 		if b.values["literalpath"] != nil && f.name == "Path" {
 			continue // the two exclude each other
 		}
-		if _, taken := b.values[strings.ToLower(f.name)]; f.pos > 0 && !taken {
+		if _, taken := b.values[strings.ToLower(f.name)]; f.pos > 0 && !taken && b.blocks[f] == nil {
 			order = append(order, f)
 		}
 	}
@@ -327,7 +328,7 @@ func (b *binding) positional(loose []actual) error {
 		if f.rest {
 			break
 		}
-		if err := b.set(f, loose[0].value); err != nil {
+		if err := b.give(f, loose[0].value); err != nil {
 			return err
 		}
 		loose = loose[1:]
@@ -359,6 +360,32 @@ func (b *binding) positional(loose []actual) error {
 		return nil
 	}
 	return b.fail("PositionalParameterNotFound", fmt.Sprintf("A positional parameter cannot be found that accepts argument '%s'.", b.s.text(loose[0].value)), "")
+}
+
+// give binds an argument. A script block for a parameter that the pipeline may
+// bind, and that takes no script blocks, is asked for the value by each object:
+// Rename-Item -NewName { $_.Name + '.old' }.
+func (b *binding) give(f *formal, v any) error {
+	block, ok := v.(*Block)
+	if !ok || f.refused || !f.pipe && !f.byName || f.typ == nil || takesBlocks(f.typ) {
+		return b.set(f, v)
+	}
+	if b.blocks == nil {
+		b.blocks = map[*formal]*Block{}
+	}
+	b.blocks[f] = block
+	return nil
+}
+
+func takesBlocks(t *Type) bool {
+	if t.elem != nil {
+		t = t.elem
+	}
+	switch t.name {
+	case "System.Object", "System.Management.Automation.ScriptBlock", "System.Management.Automation.PSObject":
+		return true
+	}
+	return false
 }
 
 // set converts a value to the parameter's type and keeps it.
@@ -454,6 +481,11 @@ func (b *binding) setCommon(name string, v any) error {
 
 // missing complains about mandatory parameters without a value.
 func (b *binding) missing(piped bool) error {
+	for f := range b.blocks {
+		if _, ok := b.values[strings.ToLower(f.name)]; !ok {
+			return b.fail("ScriptBlockArgumentNoInput", fmt.Sprintf("Cannot evaluate parameter '%s' because its argument is specified as a script block and there is no input. A script block cannot be evaluated without input.", f.name), f.name)
+		}
+	}
 	var names []string
 	for _, f := range b.forms {
 		if _, ok := b.values[strings.ToLower(f.name)]; f.need && !ok && !(piped && (f.pipe || f.byName)) {
@@ -470,10 +502,20 @@ func (b *binding) missing(piped bool) error {
 func (b *binding) fromPipe(v any, given map[string]bool) (bool, error) {
 	took := false
 	free := false
+	for f, block := range b.blocks {
+		out, err := b.s.invokeBlock(block, v, nil)
+		if err != nil {
+			return false, err
+		}
+		if err := b.set(f, collect(out)); err != nil {
+			return false, err
+		}
+		took = true
+	}
 	for i := range b.forms {
 		f := &b.forms[i]
 		k := strings.ToLower(f.name)
-		if given[k] {
+		if given[k] || b.blocks[f] != nil {
 			continue
 		}
 		if f.pipe {

@@ -28,7 +28,7 @@ func itemCommands() []Command {
 			return newItem(c)
 		}},
 		{Name: "Get-Item", Params: with(path, lit, force, stream), Run: getItem},
-		{Name: "Set-Item", Params: []Param{path, lit, param("Value", "", 2), param("Force", "switch", 0), param("PassThru", "switch", 0)}, Run: setItem},
+		{Name: "Set-Item", Params: []Param{path, lit, param("Value", "", 2), param("Force", "switch", 0), refused("PassThru")}, Run: setItem},
 		{Name: "Clear-Item", Params: []Param{path, lit, param("Force", "switch", 0)}, Run: func(c *Call) error { c.bound["value"] = nil; return setItem(c) }},
 		{Name: "Remove-Item", Params: with(path, lit, force, stream, param("Recurse", "switch", 0)), Run: removeItem},
 		{Name: "Copy-Item", Params: with(path, lit, force, byName(param("Destination", "string", 2)), param("Recurse", "switch", 0), param("Container", "switch", 0), param("PassThru", "switch", 0), refused("ToSession"), refused("FromSession")), Run: copyItem},
@@ -339,12 +339,23 @@ func newItem(c *Call) error {
 	return nil
 }
 
+// itemType is what a beginning of a type's name means: Dir, d, file.
+func itemType(s string) string {
+	s = strings.ToLower(s)
+	for _, t := range []string{"directory", "container", "file"} {
+		if s != "" && strings.HasPrefix(t, s) {
+			return strings.Replace(t, "container", "directory", 1)
+		}
+	}
+	return s
+}
+
 func newFileItem(c *Call, path string, v any) (any, error) {
 	s := c.sh
 	old, err := s.m.Stat(path)
 	exists := err == nil
-	switch strings.ToLower(c.Str("ItemType")) {
-	case "directory", "container":
+	switch itemType(c.Str("ItemType")) {
+	case "directory":
 		if exists && (!c.On("Force") || !old.IsDir()) {
 			return nil, &Error{ID: "DirectoryExist", Category: "ResourceExists", Exception: "System.IO.IOException", Message: "An item with the specified name " + path + " already exists.", Target: path}
 		}
@@ -707,6 +718,9 @@ func getChildItem(c *Call) error {
 			return c.fileError(err, p.path, "")
 		}
 		if !i.IsDir() || wild && !c.On("Recurse") && s.isMatch(c, p) {
+			if !c.kept(i.Name) {
+				return nil
+			}
 			if i.Attributes&Hidden != 0 && !c.On("Force") && !c.On("Hidden") {
 				return nil
 			}

@@ -81,8 +81,15 @@ func miscCommands() []Command {
 		{Name: "New-Variable", Params: []Param{needed(byName(param("Name", "string[]", 1))), piped(byName(param("Value", "", 2))), param("Scope", "string", 0), param("Option", "string", 0), param("Force", "switch", 0), param("Description", "string", 0), refused("Visibility")}, Run: setVariable},
 		{Name: "Clear-Variable", Params: []Param{needed(param("Name", "string[]", 1)), param("Scope", "string", 0), param("Force", "switch", 0)}, Run: setVariable},
 		{Name: "Remove-Variable", Params: []Param{needed(param("Name", "string[]", 1)), param("Scope", "string", 0), param("Force", "switch", 0)}, Run: func(c *Call) error {
+			sc := c.sh.scope
+			if c.Has("Scope") {
+				var err error
+				if sc, err = c.scopeParam(); err != nil {
+					return err
+				}
+			}
 			for _, n := range c.Strs("Name") {
-				if err := (variableDrive{c.sh}).Remove(n, false); err != nil {
+				if err := c.sh.removeVar(n, sc, c.On("Force")); err != nil {
 					if err := c.Error(&Error{ID: "VariableNotFound", Category: "ObjectNotFound", Message: "Cannot find a variable with the name '" + n + "', or it cannot be removed.", Exception: "System.Management.Automation.ItemNotFoundException"}); err != nil {
 						return err
 					}
@@ -137,7 +144,7 @@ func miscCommands() []Command {
 				}
 				return nil // all scripts may run here whatever the policy is
 			}},
-		{Name: "Get-ExecutionPolicy", Params: []Param{param("Scope", "string", 1), refused("List")}, Run: func(c *Call) error {
+		{Name: "Get-ExecutionPolicy", Params: []Param{refused("Scope"), refused("List")}, Run: func(c *Call) error {
 			if p, ok := c.sh.env.Get("PSExecutionPolicyPreference"); ok {
 				return c.out.put(p)
 			}
@@ -533,6 +540,10 @@ func setVariable(c *Call) error {
 }
 
 func setAlias(c *Call) error {
+	if _, there := c.sh.alias(foldKey(c.Str("Name"))); there && c.def.Name == "New-Alias" && !c.On("Force") {
+		return c.Error(&Error{ID: "AliasAlreadyExists", Category: "ResourceExists", Target: c.Str("Name"), Exception: "System.Management.Automation.SessionStateException",
+			Message: "The alias is not allowed, because an alias with the name '" + c.Str("Name") + "' already exists."})
+	}
 	c.sh.aliases[foldKey(c.Str("Name"))] = c.Str("Value")
 	return nil
 }

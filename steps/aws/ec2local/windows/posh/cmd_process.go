@@ -10,7 +10,7 @@ func processCommands() []Command {
 		{Name: "Start-Process", Params: []Param{needed(byName(param("FilePath", "string", 1, "PSPath"))), param("ArgumentList", "string[]", 2, "Args"), param("WorkingDirectory", "string", 0), param("Wait", "switch", 0), param("PassThru", "switch", 0),
 			param("NoNewWindow", "switch", 0, "nnw"), param("WindowStyle", "string", 0), param("RedirectStandardOutput", "string", 0, "RSO"), param("RedirectStandardError", "string", 0, "RSE"), param("RedirectStandardInput", "string", 0, "RSI"),
 			param("Credential", "pscredential", 0, "RunAs"), param("Verb", "string", 0), param("LoadUserProfile", "switch", 0, "Lup"), refused("UseNewEnvironment")}, Run: startProcess},
-		{Name: "Get-Process", Params: []Param{byName(param("Name", "string[]", 1, "ProcessName")), byName(param("Id", "int[]", 0, "PID")), refused("ComputerName"), refused("Module"), refused("FileVersionInfo"), param("IncludeUserName", "switch", 0), refused("InputObject")}, Run: getProcess},
+		{Name: "Get-Process", Params: []Param{byName(param("Name", "string[]", 1, "ProcessName")), byName(param("Id", "int[]", 0, "PID")), refused("ComputerName"), refused("Module"), refused("FileVersionInfo"), refused("IncludeUserName"), refused("InputObject")}, Run: getProcess},
 		{Name: "Stop-Process", Params: []Param{byName(param("Id", "int[]", 1)), byName(param("Name", "string[]", 0, "ProcessName")), piped(param("InputObject", "", 0)), param("Force", "switch", 0), param("PassThru", "switch", 0)}, Run: stopProcess},
 		{Name: "Wait-Process", Params: []Param{byName(param("Id", "int[]", 0, "PID", "ProcessId")), byName(param("Name", "string[]", 1, "ProcessName")), piped(param("InputObject", "", 0)), param("Timeout", "int", 2, "TimeoutSec")}, Run: waitProcess},
 	}

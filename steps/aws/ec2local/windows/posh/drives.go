@@ -116,10 +116,15 @@ func (d variableDrive) New(p, kind string, v any, force bool) (any, error) {
 }
 
 func (d variableDrive) Remove(p string, recurse bool) error {
+	return d.s.removeVar(p, d.s.scope, false)
+}
+
+// removeVar removes a variable of a scope, or of the nearest one around it.
+func (s *shell) removeVar(p string, sc *scope, force bool) error {
 	k := variableKey(p)
-	for sc := d.s.scope; sc != nil; sc = sc.parent {
+	for ; sc != nil; sc = sc.parent {
 		if v, ok := sc.vars[k]; ok {
-			if v.constant || v.readOnly {
+			if v.constant || v.readOnly && !force {
 				return fs.ErrPermission
 			}
 			delete(sc.vars, k)

@@ -320,10 +320,15 @@ func (s *shell) childNames(p place) ([]string, error) {
 	var out []string
 	if p.prov == nil {
 		l, err := s.m.List(p.path)
-		for _, i := range l {
-			out = append(out, i.Name)
+		var files []string
+		for _, i := range l { // directories come first
+			if i.IsDir() {
+				out = append(out, i.Name)
+			} else {
+				files = append(files, i.Name)
+			}
 		}
-		return out, err
+		return append(out, files...), err
 	}
 	l, err := p.prov.Children(p.path)
 	for _, c := range l {
