@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // disk is drive C:, a folder of the host's. Names are kept as they are written
@@ -20,9 +21,21 @@ import (
 type disk struct {
 	root *os.Root
 
-	mu   sync.Mutex
-	open map[string][]*File // by the host's name
+	mu    sync.Mutex
+	open  map[string][]*File    // by the host's name
+	names map[string]*nameIndex // of folders, by the host's name
 }
+
+// A nameIndex has the names of a folder's entries by what they are in any case: a
+// name that is not there would otherwise be looked for among all of them, each time
+// that a file is made.
+type nameIndex struct {
+	at    time.Time // of the folder's last change, which this is the state after
+	names map[string]string
+}
+
+// indexes is how many of them are kept.
+const indexes = 64
 
 // FileInfo is what the disk tells of a file or folder.
 type FileInfo struct {
@@ -74,7 +87,7 @@ func openDisk(dir string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &disk{root: r, open: map[string][]*File{}}, nil
+	return &disk{root: r, open: map[string][]*File{}, names: map[string]*nameIndex{}}, nil
 }
 
 func (d *disk) close() { d.root.Close() }
@@ -121,19 +134,72 @@ func (d *disk) child(dir, want string) (string, fs.FileInfo, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", nil, err
 	}
-	es, err := d.entries(dir)
+	names, err := d.index(dir)
 	if err != nil {
 		return "", nil, err
 	}
-	for _, e := range es {
-		if strings.EqualFold(e.Name(), want) {
-			info, err := d.root.Lstat(path.Join(dir, e.Name()))
-			if err == nil {
-				return e.Name(), info, nil
-			}
+	if name, ok := names[anyCase(want)]; ok {
+		if info, err := d.root.Lstat(path.Join(dir, name)); err == nil {
+			return name, info, nil
 		}
 	}
 	return want, nil, nil
+}
+
+// anyCase is the same for names that differ in case only.
+func anyCase(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for q := unicode.SimpleFold(r); q != r; q = unicode.SimpleFold(q) {
+			least = min(least, q)
+		}
+		return least
+	}, name)
+}
+
+// index returns the names in a folder. It may still have some that are gone.
+func (d *disk) index(dir string) (map[string]string, error) {
+	at := d.changed(dir)
+	if x := d.names[dir]; x != nil && x.at.Equal(at) {
+		return x.names, nil
+	}
+	es, err := d.entries(dir)
+	if err != nil {
+		return nil, err
+	}
+	x := &nameIndex{at, make(map[string]string, len(es))}
+	for _, e := range es {
+		x.names[anyCase(e.Name())] = e.Name()
+	}
+	if len(d.names) >= indexes {
+		clear(d.names)
+	}
+	d.names[dir] = x
+	return x.names, nil
+}
+
+func (d *disk) changed(dir string) (at time.Time) {
+	if st, err := d.root.Lstat(dir); err == nil {
+		at = st.ModTime()
+	}
+	return at
+}
+
+// alter changes what is in a folder, where name is new or nothing is, and keeps
+// its index.
+func (d *disk) alter(dir, name string, change func() error) error {
+	x := d.names[dir]
+	if x != nil && !x.at.Equal(d.changed(dir)) {
+		x = nil
+	}
+	if err := change(); err != nil || x == nil {
+		return err
+	}
+	if name != "" {
+		x.names[anyCase(name)] = name
+	}
+	x.at = d.changed(dir)
+	return nil
 }
 
 func (d *disk) entries(dir string) ([]fs.DirEntry, error) {
@@ -240,7 +306,7 @@ func (d *disk) mkdir(full string) error {
 	if in != nil {
 		return fail("mkdir", full, AlreadyExists)
 	}
-	if err := d.root.Mkdir(actual, 0o755); err != nil {
+	if err := d.alter(path.Dir(actual), path.Base(actual), func() error { return d.root.Mkdir(actual, 0o755) }); err != nil {
 		return fail("mkdir", full, codeOfHost(err))
 	}
 	return nil
@@ -285,7 +351,7 @@ func (d *disk) remove(full string) error {
 	case d.held(actual):
 		return fail("delete", full, SharingViolation)
 	}
-	if err := d.root.Remove(actual); err != nil {
+	if err := d.alter(path.Dir(actual), "", func() error { return d.root.Remove(actual) }); err != nil {
 		return fail("delete", full, codeOfHost(err))
 	}
 	return nil
@@ -335,8 +401,13 @@ func (d *disk) rename(from, to string, replace bool) error {
 	case d.held(dst):
 		return fail("rename", to, SharingViolation)
 	}
-	if err := d.root.Rename(src, dst); err != nil {
+	if err := d.alter(path.Dir(src), "", func() error {
+		return d.alter(path.Dir(dst), path.Base(dst), func() error { return d.root.Rename(src, dst) })
+	}); err != nil {
 		return fail("rename", from, codeOfHost(err))
+	}
+	if in.IsDir() {
+		clear(d.names)
 	}
 	for name, files := range d.open { // opened with the right to be moved
 		if rest, ok := strings.CutPrefix(name+"/", src+"/"); ok {

@@ -3,6 +3,7 @@ package windows
 import (
 	"io"
 	"os"
+	"path"
 	"slices"
 )
 
@@ -58,7 +59,16 @@ func (d *disk) openFile(full string, m Mode) (*File, error) {
 	if in != nil && (m.Disposition == CreateAlways || m.Disposition == TruncateExisting) {
 		flag |= os.O_TRUNC
 	}
-	h, err := d.root.OpenFile(actual, flag, 0o644)
+	var h *os.File
+	open := func() (err error) {
+		h, err = d.root.OpenFile(actual, flag, 0o644)
+		return err
+	}
+	if in == nil {
+		err = d.alter(path.Dir(actual), path.Base(actual), open)
+	} else {
+		err = open()
+	}
 	if err != nil {
 		return nil, fail("open", full, codeOfHost(err))
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -435,4 +436,44 @@ func FuzzWQL(f *testing.F) {
 			w(func(string) (any, bool) { return "x", true })
 		}
 	})
+}
+
+// What a folder holds is not read again for each file that is made in it, and yet
+// what others put there is found.
+func TestNameIndex(t *testing.T) {
+	m := fresh(t)
+	put := func(name string) {
+		t.Helper()
+		f, err := m.disk.openFile(`C:\many\`+name, ForWriting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	if err := m.disk.mkdir(`C:\many`); err != nil {
+		t.Fatal(err)
+	}
+	put("first.txt")
+	x := m.disk.names["many"]
+	for _, n := range []string{"Ärger.txt", "b", "c"} {
+		put(n)
+	}
+	if err := errors.Join(m.disk.rename(`C:\many\B`, `C:\many\Bb`, false), m.disk.remove(`C:\many\C`)); err != nil {
+		t.Fatal(err)
+	}
+	for name, there := range map[string]bool{"FIRST.TXT": true, "äRGER.TXT": true, "b": false, "BB": true, "C": false} {
+		if _, err := m.disk.stat(`C:\many\` + name); (err == nil) != there {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if x == nil || m.disk.names["many"] != x {
+		t.Error("the folder was read again")
+	}
+	time.Sleep(20 * time.Millisecond)
+	if err := os.WriteFile(filepath.Join(m.dir, "c", "many", "Other"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.disk.stat(`C:\many\OTHER`); err != nil {
+		t.Error(err)
+	}
 }
