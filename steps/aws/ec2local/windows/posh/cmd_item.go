@@ -724,7 +724,7 @@ func getChildItem(c *Call) error {
 			if i.Attributes&Hidden != 0 && !c.On("Force") && !c.On("Hidden") {
 				return nil
 			}
-			return c.putChild(p.path, i, "")
+			return c.putChild(p.path, i, "", false)
 		}
 		depth := -1
 		if c.Has("Depth") {
@@ -769,7 +769,7 @@ func (c *Call) listDir(dir, under string, depth int) error {
 				if c.Has("Include") && depth == 0 && !c.On("Recurse") {
 					continue // -Include asks for a pattern in the path
 				}
-				if err := c.putChild(s.join(dir, i.Name), i, under); err != nil {
+				if err := c.putChild(s.join(dir, i.Name), i, under, !c.Has("Include") && !c.Has("Exclude")); err != nil {
 					return err
 				}
 			}
@@ -788,7 +788,7 @@ func (c *Call) listDir(dir, under string, depth int) error {
 	return nil
 }
 
-func (c *Call) putChild(path string, i FileInfo, under string) error {
+func (c *Call) putChild(path string, i FileInfo, under string, bare bool) error {
 	switch {
 	case c.On("File") && i.IsDir(), c.On("Directory") && !i.IsDir(), c.On("Hidden") && i.Attributes&Hidden == 0,
 		c.On("ReadOnly") && i.Attributes&ReadOnly == 0, c.On("System") && i.Attributes&SystemBit == 0:
@@ -796,7 +796,9 @@ func (c *Call) putChild(path string, i FileInfo, under string) error {
 	case c.On("Name"):
 		return c.out.put(under + i.Name)
 	}
-	return c.out.put(c.sh.fileObject(path, i))
+	o := c.sh.fileObject(path, i)
+	o.bare = bare
+	return c.out.put(o)
 }
 
 func (c *Call) listProvider(p place, wild bool) error {

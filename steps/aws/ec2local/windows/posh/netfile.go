@@ -13,6 +13,7 @@ type fileItem struct {
 	path string
 	dir  bool // where the file is not there: what was asked for
 	memo *FileInfo
+	bare bool // found in a directory that was listed: its text is the name alone
 }
 
 func (f *fileItem) typeName() string {
@@ -23,10 +24,10 @@ func (f *fileItem) typeName() string {
 }
 
 func (f *fileItem) String() string {
-	if f.s.core || f.memo == nil {
-		return f.path
+	if f.bare && !f.s.core {
+		return f.s.leaf(f.path)
 	}
-	return f.s.leaf(f.path)
+	return f.path
 }
 
 func (f *fileItem) names() []string {
@@ -210,7 +211,9 @@ func (f *fileItem) call(s *shell, k string, a []any) (any, bool, error) {
 			out := &Array{}
 			for _, i := range l {
 				if k == "getfilesysteminfos" || i.IsDir() == (k == "getdirectories") {
-					out.Elem = append(out.Elem, s.fileObject(s.join(f.path, i.Name), i))
+					o := s.fileObject(s.join(f.path, i.Name), i)
+					o.bare = true
+					out.Elem = append(out.Elem, o)
 				}
 			}
 			return out, true, nil

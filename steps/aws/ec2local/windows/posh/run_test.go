@@ -160,6 +160,7 @@ func TestScripts(t *testing.T) {
 		{`$v = 1; function f { $v = 2; Remove-Variable v -Scope Global; $v }; f; "[$v]"; Set-Variable r 1 -Option ReadOnly; Remove-Variable r -ea 0; $r; Remove-Variable r -Force; "[$r]"; New-Alias ls Get-Date -ea 0; $?`, "2\n[]\n1\n[]\nFalse\n"},
 		{`(New-Item y -Type dir).Mode; (New-Item z -ItemType f).Length; try { New-Item s -ItemType SymbolicLink -Value y } catch { }`, ""},
 		{`(New-Item y -Type dir).Mode; (New-Item z -ItemType f).Length`, "d-----\n0\n"},
+		{`'x' > a.txt; "$(gi a.txt) $(gci) $(gci *.txt) $(gci . -Recurse -Exclude b)"; gci *.txt | % { gc $_ }; "$(New-TemporaryFile)" -like 'C:\Windows\Temp\*'`, "C:\\work\\a.txt a.txt C:\\work\\a.txt C:\\work\\a.txt\nx\nTrue\n"},
 		{`function f { param([ValidateSet('a', IgnoreCase=$false)]$n) $n }; f A`, ""},
 		{`function f { param([ValidateLength(1)]$n) $n }; f A`, ""},
 		{`$a = 'x y'; say -p:$a -q: $a -p:1,2 -Dm.t=true -a="b c" -a[0]`, "<-p:\"x y\" -q: \"x y\" -p:1 2 -Dm .t=true \"-a=b c\" -a [0]>\n"},
