@@ -681,11 +681,20 @@ func (s *shell) forEachMethod(x any, a []any) (any, bool, error) {
 			}
 			out.Elem = append(out.Elem, v)
 		default:
-			v, err := s.getMember(e, s.text(f))
+			name := s.text(f)
+			v, ok, err := s.get(e, strings.ToLower(name))
+			switch {
+			case err == nil && ok && len(a) > 1:
+				err = s.refuse("ForEach() that sets a property")
+			case err == nil && !ok:
+				v, err = s.callMember(e, name, a[1:])
+			}
 			if err != nil {
 				return nil, true, err
 			}
-			out.Elem = append(out.Elem, v)
+			if _, none := v.(void); !none {
+				out.Elem = append(out.Elem, v)
+			}
 		}
 	}
 	return out, true, nil

@@ -53,14 +53,21 @@ func (f *fileItem) info() (FileInfo, error) {
 	return *f.memo, nil
 }
 
+// ofFileSystem is a path with its provider, as PSPath has it.
+func (s *shell) ofFileSystem(path string) string {
+	if path == "" || s.core {
+		return path
+	}
+	return `Microsoft.PowerShell.Core\FileSystem::` + path
+}
+
 func (f *fileItem) get(s *shell, k string) (any, bool, error) {
 	leaf := s.leaf(f.path)
 	switch k {
-	case "fullname", "pspath", "versioninfo":
-		if k == "versioninfo" {
-			return nil, true, s.refuse("VersionInfo of a file")
-		}
+	case "fullname":
 		return f.path, true, nil
+	case "pspath":
+		return s.ofFileSystem(f.path), true, nil
 	case "name", "pschildname":
 		return leaf, true, nil
 	case "basename":
@@ -73,8 +80,10 @@ func (f *fileItem) get(s *shell, k string) (any, bool, error) {
 			return leaf[i:], true, nil
 		}
 		return "", true, nil
-	case "directoryname", "psparentpath":
+	case "directoryname":
 		return s.parentPath(f.path), true, nil
+	case "psparentpath":
+		return s.ofFileSystem(s.parentPath(f.path)), true, nil
 	case "directory", "parent":
 		up := s.parentPath(f.path)
 		if up == "" {
@@ -85,7 +94,9 @@ func (f *fileItem) get(s *shell, k string) (any, bool, error) {
 		return &fileItem{s: s, path: f.path[:min(3, len(f.path))], dir: true}, true, nil
 	case "psiscontainer":
 		return f.dir, true, nil
-	case "psdrive", "psprovider", "linktype", "target":
+	case "psdrive", "psprovider", "versioninfo":
+		return nil, true, s.refuse("the property %s of a file", k)
+	case "linktype", "target":
 		return nil, true, nil
 	}
 	i, err := f.info()

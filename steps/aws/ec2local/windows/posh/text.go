@@ -126,7 +126,7 @@ func floatText(f float64, digits int) string {
 	s := strconv.FormatFloat(f, 'E', digits-1, 64)
 	mant, exp, _ := strings.Cut(s, "E")
 	e, _ := strconv.Atoi(exp)
-	if e < -5 || e >= digits {
+	if e <= -5 || e >= digits {
 		if strings.Contains(mant, ".") {
 			mant = strings.TrimRight(strings.TrimRight(mant, "0"), ".")
 		}
