@@ -3,6 +3,7 @@ package posh
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -196,7 +197,11 @@ func joinPath(c *Call) error {
 			r = strings.TrimRight(r, s.sep()) + s.sep()
 		}
 		if drive, _ := driveOf(p); drive != "" && !s.core {
-			if _, err := s.place(p); err != nil {
+			_, err := s.place(p)
+			if len(drive) == 1 && !slices.ContainsFunc(s.m.Roots(), func(r string) bool { return strings.EqualFold(r[:1], drive) }) {
+				err = noDrive(drive)
+			}
+			if err != nil {
 				if err := c.Error(err); err != nil {
 					return err
 				}

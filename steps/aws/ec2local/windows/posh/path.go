@@ -221,8 +221,12 @@ func (s *shell) provider(drive string) (Provider, error) {
 			return p, nil
 		}
 	}
-	return nil, &Error{ID: "DriveNotFound", Category: "ObjectNotFound", Target: drive, Exception: "System.Management.Automation.DriveNotFoundException",
-		Message: "Cannot find drive. A drive with the name '" + drive + "' does not exist."}
+	return nil, noDrive(drive)
+}
+
+func noDrive(name string) error {
+	return &Error{ID: "DriveNotFound", Category: "ObjectNotFound", Target: name, Exception: "System.Management.Automation.DriveNotFoundException",
+		Message: "Cannot find drive. A drive with the name '" + name + "' does not exist."}
 }
 
 // filePath makes a path absolute that must be of the file system.

@@ -163,6 +163,7 @@ func TestScripts(t *testing.T) {
 		{`'x' > a.txt; "$(gi a.txt) $(gci) $(gci *.txt) $(gci . -Recurse -Exclude b)"; gci *.txt | % { gc $_ }; "$(New-TemporaryFile)" -like 'C:\Windows\Temp\*'`, "C:\\work\\a.txt a.txt C:\\work\\a.txt C:\\work\\a.txt\nx\nTrue\n"},
 		{`1e-5; 0.0001; "$(-1.5e-5)"; ('b','a').ForEach('ToUpper') -join ''; ('b','a').ForEach('PadLeft', 2) -join ''; ('b','ab').ForEach('Length') -join ''`, "1E-05\n0.0001\n-1.5E-05\nBA\n b a\n12\n"},
 		{`'x' > a.txt; (gi a.txt).PSPath; (gi a.txt).PSParentPath; gc -LiteralPath (gi a.txt).PSPath; gi a.txt | Remove-Item; Test-Path a.txt`, "Microsoft.PowerShell.Core\\FileSystem::C:\\work\\a.txt\nMicrosoft.PowerShell.Core\\FileSystem::C:\\work\nx\nFalse\n"},
+		{`try { Join-Path D:\data x -ErrorAction Stop } catch { "$_" }; Join-Path c: x; Join-Path \a b`, "Cannot find drive. A drive with the name 'D' does not exist.\nc:\\x\n\\a\\b\n"},
 		{`function f { param([ValidateSet('a', IgnoreCase=$false)]$n) $n }; f A`, ""},
 		{`function f { param([ValidateLength(1)]$n) $n }; f A`, ""},
 		{`$a = 'x y'; say -p:$a -q: $a -p:1,2 -Dm.t=true -a="b c" -a[0]`, "<-p:\"x y\" -q: \"x y\" -p:1 2 -Dm .t=true \"-a=b c\" -a [0]>\n"},
