@@ -1,9 +1,6 @@
 package posh
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // cmdletStage is a cmdlet at work.
 type cmdletStage struct {
@@ -14,12 +11,10 @@ type cmdletStage struct {
 	given map[string]bool
 }
 
-var formalCache sync.Map // *Command -> []formal
-
 // formals are a cmdlet's parameters, resolved once.
 func (s *shell) formals(d *Command) ([]formal, error) {
-	if f, ok := formalCache.Load(d); ok {
-		return f.([]formal), nil
+	if f, ok := s.formalsOf[d]; ok {
+		return f, nil
 	}
 	var out []formal
 	for _, p := range d.Params {
@@ -43,7 +38,7 @@ func (s *shell) formals(d *Command) ([]formal, error) {
 		}
 		out = append(out, f)
 	}
-	formalCache.Store(d, out)
+	s.formalsOf[d] = out
 	return out, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weak"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -144,6 +145,24 @@ func TestRefusals(t *testing.T) {
 	}
 	if r := b.run("-Command", "try { no-such-command } catch { 'caught' }"); r.out != "caught\r\n" {
 		t.Error(r)
+	}
+}
+
+// Nothing of a process stays when it has ended: a server runs many.
+func TestNothingStays(t *testing.T) {
+	b := newBox(t)
+	held := weak.Make(func() *[1 << 20]byte {
+		big := new([1 << 20]byte)
+		b.o.Commands = []Command{{Name: "Get-Big", Params: []Param{{Name: "N", Type: "int", Pos: 1}}, Run: func(c *Call) error { return c.Emit(int(big[0])) }}}
+		if r := b.run("-Command", "Get-Big 1"); r.out != "0\r\n" {
+			t.Error(r)
+		}
+		b.o.Commands = nil
+		return big
+	}())
+	runtime.GC()
+	if held.Value() != nil {
+		t.Error("a cmdlet of the machine is still held")
 	}
 }
 

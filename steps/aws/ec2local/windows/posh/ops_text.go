@@ -29,11 +29,16 @@ func (s *shell) pattern(text string, fold bool, options int64) (*pattern, error)
 	if err != nil {
 		return nil, &Error{ID: "RuntimeException", Category: "InvalidOperation", Message: fmt.Sprintf("parsing \"%s\" - %v", text, err), inner: dotnet("System.ArgumentException", "%v", err)}
 	}
+	s.keep(key, p)
+	return p, nil
+}
+
+// keep remembers a pattern; loops may make ever new ones.
+func (s *shell) keep(key string, p *pattern) {
 	if len(s.patterns) > 500 {
 		clear(s.patterns)
 	}
 	s.patterns[key] = p
-	return p, nil
 }
 
 var errPattern = fmt.Errorf("not in the subset")
@@ -364,7 +369,7 @@ func (s *shell) like(text, pat string, exact bool) bool {
 			re = regexp.MustCompile(`\A\z.`)
 		}
 		p = &pattern{re: re}
-		s.patterns[key] = p
+		s.keep(key, p)
 	}
 	return p.re.MatchString(text)
 }

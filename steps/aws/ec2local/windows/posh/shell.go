@@ -40,6 +40,7 @@ type shell struct {
 	functions map[string]*Block // by lower-case name, global
 	aliases   map[string]string
 	cmdlets   map[string]*Command
+	formalsOf map[*Command][]formal
 	patterns  map[string]*pattern
 	random    *rand.Rand
 	exec      *executionContext
@@ -137,6 +138,7 @@ func newShell(ctx context.Context, o Options) *shell {
 	s.loc = location{path: o.Dir}
 	s.in = &lineReader{r: o.Stdin, ctx: ctx}
 	s.cmdlets = builtins()
+	s.formalsOf = map[*Command][]formal{}
 	if len(o.Commands) > 0 {
 		own := make(map[string]*Command, len(s.cmdlets)+2*len(o.Commands))
 		for k, v := range s.cmdlets {
