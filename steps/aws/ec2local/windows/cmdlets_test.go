@@ -195,6 +195,17 @@ func TestWSManDrive(t *testing.T) {
 		`$c = New-SelfSignedCertificate -DnsName TESTER -CertStoreLocation Cert:\LocalMachine\My; $c.Thumbprint.Length; (Get-ChildItem Cert:\LocalMachine\My).Subject
 		 New-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'} -ValueSet @{Hostname='TESTER'; CertificateThumbprint=$c.Thumbprint}; @(Get-ChildItem WSMan:\localhost\Listener).Count`, "40\nCN=TESTER\n2",
 		`Get-ChildItem WSMan:\localhost\Listener | Where-Object { $_.Keys -contains 'Transport=HTTPS' } | Remove-Item -Recurse; @(Get-ChildItem WSMan:\localhost\Listener).Count`, "1",
+		`$ErrorActionPreference = 'stop'; $c = @(Get-ChildItem Cert:\LocalMachine\My)[0]
+		 (New-Item -Path WSMan:\LocalHost\Listener -Transport HTTPS -Address * -CertificateThumbPrint $c.Thumbprint -Port 5987 -Force).Keys -join ' '
+		 (Get-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'}).Port
+		 Remove-Item -Path WSMan:\Localhost\listener\listener* -Recurse; @(Get-ChildItem WSMan:\localhost\Listener).Count
+		 cd WSMan:\localhost\Listener; $null = New-Item . -Transport HTTP -Address * -Force; @(Get-ChildItem).Count`, "Transport=HTTPS Address=*\n5987\n0\n1",
+		`New-Item -Path WSMan:\localhost\Listener -Transport HTTP -Address * -Force`, "!exists",
+		`New-Item -Path WSMan:\localhost\Listener -Transport HTTPS -Address *`, "!without -Force, which asks",
+		`New-Item -Path WSMan:\localhost\Listener -Transport TCP -Address * -Force`, "!HTTP,HTTPS",
+		`New-Item -Path WSMan:\localhost\Listener -Address * -Force`, "!missing mandatory parameters",
+		`New-Item -Path WSMan:\localhost\ClientCertificate -Force`, "!outside of the subset",
+		`New-Item -Path C:\x.txt -Transport HTTP`, "!parameter name 'Transport'",
 		`Enable-PSRemoting -Force -SkipNetworkProfileCheck; Set-WSManQuickConfig -Force; 'done'`, "done",
 	)
 	if s := (backend{m}).Service(); !s.Basic || !s.AllowUnencrypted {

@@ -155,7 +155,46 @@ func (d wsmanDrive) Children(path string) ([]posh.Child, error) {
 }
 
 func (d wsmanDrive) New(path, _ string, _ any, _ bool) (any, error) {
-	return nil, fmt.Errorf("cannot make WSMan:\\%s: it is %w; New-WSManInstance makes listeners", path, posh.ErrOutside)
+	return nil, fmt.Errorf("cannot make WSMan:\\%s: it is %w; listeners can be made, with -Address and -Transport", path, posh.ErrOutside)
+}
+
+// NewParams are those of a listener.
+func (d wsmanDrive) NewParams(path string) []posh.Param {
+	if !strings.EqualFold(d.setting(path), "Listener") {
+		return nil
+	}
+	return []posh.Param{{Name: "Address", Type: "string"}, {Name: "Transport", Type: "string", Values: []string{"HTTP", "HTTPS"}}, {Name: "Port", Type: "int"},
+		{Name: "HostName", Type: "string"}, {Name: "Enabled", Type: "bool"}, {Name: "URLPrefix", Type: "string"}, {Name: "CertificateThumbPrint", Type: "string"}}
+}
+
+// Make makes a listener. Windows asks whether to go on unless it is forced, and
+// nobody is there to answer.
+func (d wsmanDrive) Make(path string, values map[string]any, force bool) (any, error) {
+	if err := d.p.Admin(); err != nil {
+		return nil, denied("WSMan:")
+	}
+	if !force {
+		return nil, outside("New-Item WSMan:\\%s without -Force, which asks", path)
+	}
+	address, transport := textOf(values["Address"]), strings.ToUpper(textOf(values["Transport"]))
+	if address == "" || transport == "" {
+		return nil, &posh.Error{ID: "MissingMandatoryParameter", Category: "InvalidArgument", Exception: "System.Management.Automation.ParameterBindingException",
+			Message: "Cannot process command because of one or more missing mandatory parameters: Address Transport."}
+	}
+	set := map[string]string{}
+	for name, v := range values {
+		if name != "Address" && name != "Transport" {
+			set[name] = textOf(v)
+		}
+	}
+	l, err := NewListener(address, transport, set)
+	if err == nil {
+		err = d.p.Machine.AddListener(l)
+	}
+	if err != nil {
+		return nil, wsmanProblem(err)
+	}
+	return d.listenerItem(l), nil
 }
 
 // SetItem is what Set-Item does.

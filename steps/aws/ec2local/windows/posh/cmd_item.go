@@ -292,6 +292,28 @@ func resolvePath(c *Call) error {
 	})
 }
 
+// newItemHere is New-Item with the parameters that the place of the item adds.
+func (s *shell) newItemHere(d *Command, args []actual) *Command {
+	for _, a := range append([]actual{{value: "."}}, args...) {
+		path, ok := bare(a.value).(string)
+		if !ok {
+			continue
+		}
+		pl, err := s.place(path)
+		if err != nil {
+			continue
+		}
+		if m, ok := pl.prov.(Maker); ok {
+			if more := m.NewParams(pl.path); more != nil {
+				own := *d
+				own.Params = slices.Concat(d.Params, more)
+				return &own
+			}
+		}
+	}
+	return d
+}
+
 func newItem(c *Call) error {
 	s := c.sh
 	paths := c.Strs("Path")
@@ -317,7 +339,7 @@ func newItem(c *Call) error {
 		}
 		var out any
 		if pl.prov != nil {
-			out, err = pl.prov.New(pl.path, c.Str("ItemType"), v, c.On("Force"))
+			out, err = makeItem(c, pl.prov, pl.path, v)
 			if errors.Is(err, fs.ErrExist) {
 				err = &Error{ID: "System.IO.IOException", Exception: "System.IO.IOException", Category: "ResourceExists", Message: "A key in this path already exists.", Target: pl.show()}
 			} else if errors.Is(err, fs.ErrNotExist) {
@@ -342,6 +364,21 @@ func newItem(c *Call) error {
 		}
 	}
 	return nil
+}
+
+func makeItem(c *Call, prov Provider, path string, v any) (any, error) {
+	if m, ok := prov.(Maker); ok {
+		values := map[string]any{}
+		for _, p := range m.NewParams(path) {
+			if c.Has(p.Name) {
+				values[p.Name] = c.Value(p.Name)
+			}
+		}
+		if len(values) > 0 {
+			return m.Make(path, values, c.On("Force"))
+		}
+	}
+	return prov.New(path, c.Str("ItemType"), v, c.On("Force"))
 }
 
 // itemType is what a beginning of a type's name means: Dir, d, file.

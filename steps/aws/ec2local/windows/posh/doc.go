@@ -27,7 +27,7 @@
 // script: never a silent success. Known cmdlets of Windows that are not here are
 // refused by name; a name that nobody knows is PowerShell's own error. Classes,
 // workflows, jobs, remoting, modules, COM and COM objects are outside. Parameters
-// that providers add to cmdlets (New-Item -Transport on WSMan:) are unknown here.
+// that providers add to cmdlets are those of New-Item, see [Maker].
 //
 // # How it was checked
 //

@@ -203,6 +203,14 @@ type Provider interface {
 	RemoveProperty(path, name string) error // fs.ErrNotExist
 }
 
+// Maker is a Provider whose items are made by New-Item with parameters of their
+// own.
+type Maker interface {
+	Provider
+	NewParams(path string) []Param // none where New-Item has its own alone
+	Make(path string, values map[string]any, force bool) (any, error)
+}
+
 // Child is one item inside of a container, by its own name.
 type Child struct {
 	Name      string
