@@ -2,6 +2,7 @@ package comm
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"unicode/utf8"
 
@@ -171,6 +172,19 @@ func (j *journal) finished() (Exit, bool) {
 		x.Code, x.Signal = int(int32(uint32(n))), 0
 	}
 	return x, true
+}
+
+// swept takes the outcome of removing a finished run's files: that they stay is
+// told, and is no failure of the run.
+func (j *journal) swept(ctx context.Context, m Machine, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	j.t.Warn("cannot remove the files of a finished run from %s: %v", m.label(), err)
+	return nil
 }
 
 // begun keeps that the run exists, and in which boot of the machine.

@@ -206,13 +206,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 	defer r.env.follow(j.Token)()
 	jr := newJournal(r.t, j.Token)
 	if x, ok := jr.finished(); ok {
-		if err := r.forget(ctx, j); err != nil {
-			if ctx.Err() != nil {
-				return Exit{}, ctx.Err()
-			}
-			r.t.Warn("cannot remove the files of a finished run from %s: %v", r.m.label(), err)
-		}
-		return x, nil
+		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
 	}
 	p := r.m.SSH.redialPatience()
 	heard, odd := time.Now(), 0
@@ -287,7 +281,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exi
 		if f[0] != "L" && f[0] != "W" {
 			more = true
 			if err := jr.begun(c.boot); err != nil {
-				return x, more, permanent{fmt.Errorf("cannot keep the output: %w", err)}
+				return x, more, unkept(err)
 			}
 		}
 		switch f[0] {
@@ -306,7 +300,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exi
 					return x, more, errDropped
 				}
 				if err := jr.write(i, buf[:k]); err != nil {
-					return x, more, permanent{fmt.Errorf("cannot keep the output: %w", err)}
+					return x, more, unkept(err)
 				}
 				n, pos[i] = n-int64(k), pos[i]+int64(k)
 			}
@@ -365,15 +359,16 @@ func parseExit(f []string) (x Exit, err error) {
 // end keeps the exit, and only then lets the machine forget the run.
 func (r *remote) end(c *channel, j Job, jr *journal, x Exit) error {
 	if err := jr.finish(x); err != nil {
-		return permanent{fmt.Errorf("cannot keep the output: %w", err)}
+		return unkept(err)
 	}
 	if c.ack(j.Token) {
 		return nil
 	}
-	if err := r.forget(context.Background(), j); err != nil && !x.Rebooted {
-		r.t.Warn("cannot remove the files of a finished run from %s: %v", r.m.label(), err)
+	err := r.forget(context.Background(), j)
+	if x.Rebooted {
+		return nil
 	}
-	return nil
+	return jr.swept(context.Background(), r.m, err)
 }
 
 func (c *channel) ack(token string) bool {

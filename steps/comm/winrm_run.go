@@ -145,13 +145,7 @@ func (r *winremote) Run(ctx context.Context, j Job) (Exit, error) {
 	defer r.env.follow(j.Token)()
 	jr := newJournal(r.t, j.Token)
 	if x, ok := jr.finished(); ok {
-		if err := r.forget(ctx, j); err != nil {
-			if ctx.Err() != nil {
-				return Exit{}, ctx.Err()
-			}
-			r.t.Warn("cannot remove the files of a finished run from %s: %v", r.m.label(), err)
-		}
-		return x, nil
+		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
 	}
 	p := r.effort(false)
 	for {
@@ -356,10 +350,7 @@ func (r *winremote) end(ctx context.Context, k *talk, j Job, jr *journal, x Exit
 	if !errors.As(err, new(permanent)) {
 		err = r.forget(context.Background(), j)
 	}
-	if err != nil {
-		r.t.Warn("cannot remove the files of a finished run from %s: %v", r.m.label(), err)
-	}
-	return nil
+	return jr.swept(context.Background(), r.m, err)
 }
 
 // ack tells the script that it was heard.
