@@ -241,7 +241,7 @@ func TestRestartOfAGuest(t *testing.T) {
 // While a machine starts or goes down its WMI does not answer.
 func TestUptimeOfAGuest(t *testing.T) {
 	g := newGuest(t)
-	r, err := g.env.Windows(dag.NewTask("run", "step", "token", g.sink, nil), g.m)
+	r, err := g.env.Windows(dag.NewTask("run", "step", "token", &memSink{}, nil), g.m)
 	if err != nil {
 		t.Fatal(err)
 	}
