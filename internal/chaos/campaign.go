@@ -27,6 +27,7 @@ type outcome struct {
 	err  error    // what is wrong with the end
 	took time.Duration
 	dir  string // where to look, if it was kept
+	half bool   // a reboot has ended a script, on a machine that may still be there
 }
 
 func (o *outcome) tell(format string, a ...any) { o.told = append(o.told, fmt.Sprintf(format, a...)) }
@@ -163,6 +164,7 @@ func (o *outcome) strike(w *world, b blow, args ...string) (killed bool, err err
 	}
 	switch code := p.code(); {
 	case p.killed():
+		o.half = o.half || o.ended(p.output())
 		o.tell("%s %s (%.48s)", args[0], b, p.last())
 		return true, nil
 	case code == 130 && b.Sig == syscall.SIGTERM:
@@ -227,10 +229,22 @@ var errNoPlan = errors.New("the run has no plan")
 // noPlan tells whether imgflow says that the run was killed before it began.
 func noPlan(output string) bool { return strings.Contains(output, "before it had a plan") }
 
-// excusable tells whether a failure is the fault of what was done to the
-// instance: a script that a reboot has ended is not run again on its own.
-func (o *outcome) excusable(output string) bool {
+// ended tells whether imgflow says that a reboot has ended a script.
+func (o *outcome) ended(output string) bool {
 	return o.Mischief == "reboot" && strings.Contains(output, "the machine rebooted while")
+}
+
+// excusable tells whether a failure is the fault of what was done to the
+// instance: a script that a reboot has ended is not run again on its own. If
+// imgflow was killed before it had removed the machine of that failure, the script
+// is tried once more on it, and finds that it has run.
+func (o *outcome) excusable(output string) bool {
+	if o.ended(output) {
+		return true
+	}
+	half := o.half
+	o.half = false
+	return half && strings.Contains(output, "exited with status 1")
 }
 
 // mischief does something to the instance behind the build's back.

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+var policyScopes = []string{"Process", "CurrentUser", "LocalMachine", "UserPolicy", "MachinePolicy"}
+
 func miscCommands() []Command {
 	return []Command{
 		{Name: "Get-Date", Params: []Param{piped(param("Date", "datetime", 1, "LastWriteTime")), param("Format", "string", 0), param("UFormat", "string", 0), param("Year", "int", 0), param("Month", "int", 0), param("Day", "int", 0),
@@ -137,16 +139,26 @@ func miscCommands() []Command {
 			}
 			return nil
 		}},
-		{Name: "Set-ExecutionPolicy", Class: utility("SetExecutionPolicy"), Params: []Param{needed(Param{Name: "ExecutionPolicy", Type: "string", Pos: 1, PipeName: true, Values: []string{"Unrestricted", "RemoteSigned", "AllSigned", "Restricted", "Default", "Bypass", "Undefined"}}), Param{Name: "Scope", Type: "string", Pos: 2, Values: []string{"Process", "CurrentUser", "LocalMachine", "UserPolicy", "MachinePolicy"}}, param("Force", "switch", 0)},
+		{Name: "Set-ExecutionPolicy", Class: utility("SetExecutionPolicy"), Params: []Param{needed(Param{Name: "ExecutionPolicy", Type: "string", Pos: 1, PipeName: true, Values: []string{"Unrestricted", "RemoteSigned", "AllSigned", "Restricted", "Default", "Bypass", "Undefined"}}), Param{Name: "Scope", Type: "string", Pos: 2, Values: policyScopes}, param("Force", "switch", 0)},
 			Run: func(c *Call) error {
 				if strings.EqualFold(c.Str("Scope"), "Process") {
-					c.sh.env.Set("PSExecutionPolicyPreference", c.Str("ExecutionPolicy"))
+					policy := c.Str("ExecutionPolicy")
+					if strings.EqualFold(policy, "Undefined") {
+						policy = ""
+					}
+					c.sh.env.Set("PSExecutionPolicyPreference", policy)
 				}
 				return nil // all scripts may run here whatever the policy is
 			}},
-		{Name: "Get-ExecutionPolicy", Params: []Param{refused("Scope"), refused("List")}, Run: func(c *Call) error {
-			if p, ok := c.sh.env.Get("PSExecutionPolicyPreference"); ok {
+		{Name: "Get-ExecutionPolicy", Params: []Param{Param{Name: "Scope", Type: "string", Pos: 1, Values: policyScopes}, refused("List")}, Run: func(c *Call) error {
+			p, ok := c.sh.env.Get("PSExecutionPolicyPreference")
+			switch scope := c.Str("Scope"); {
+			case scope != "" && !strings.EqualFold(scope, "Process"):
+				return c.sh.refuse("Get-ExecutionPolicy -Scope %s", scope)
+			case ok:
 				return c.out.put(p)
+			case scope != "":
+				return c.out.put("Undefined")
 			}
 			return c.out.put("RemoteSigned")
 		}},

@@ -255,3 +255,21 @@ func BenchmarkLoop(b *testing.B) {
 		}
 	}
 }
+
+// The policy changes nothing here but what scripts are told of it.
+func TestExecutionPolicy(t *testing.T) {
+	b := newBox(t)
+	for script, want := range map[string]string{
+		"Get-ExecutionPolicy":                "RemoteSigned\r\n",
+		"Get-ExecutionPolicy -Scope Process": "Undefined\r\n",
+		"Set-ExecutionPolicy AllSigned -Scope Process -Force; Get-ExecutionPolicy; Get-ExecutionPolicy Process; $env:PSExecutionPolicyPreference":                           "AllSigned\r\nAllSigned\r\nAllSigned\r\n",
+		"Set-ExecutionPolicy AllSigned -Scope Process -Force; Set-ExecutionPolicy Undefined Process -Force; Get-ExecutionPolicy; Test-Path Env:PSExecutionPolicyPreference": "RemoteSigned\r\nFalse\r\n",
+	} {
+		if r := b.run("-NoProfile", "-Command", script); r.out != want || r.code != 0 {
+			t.Errorf("%s: %q, want %q; %s", script, r.out, want, r.err)
+		}
+	}
+	if r := b.run("-NoProfile", "-Command", "try { Get-ExecutionPolicy -Scope LocalMachine } catch { }"); r.code == 0 || !strings.Contains(r.err, "outside of the subset") {
+		t.Errorf("%d %q", r.code, r.err)
+	}
+}
