@@ -18,9 +18,9 @@
 //
 // Windows is reached over WinRM (package wsman). A machine is ready when a
 // script has really run on it; while it boots it may refuse all, logins too, for
-// as long as winrm_timeout. A login that the machine offers, and refuses for five
-// minutes, is given up. It is tried ten times in these at most: more would lock the
-// account. With winrm_insecure the certificate that is seen first is pinned, with a
+// as long as winrm_timeout. A login that the machine offers and refuses is tried
+// nine times, with waits that double, within eight and a half minutes: the tenth
+// would lock the account. With winrm_insecure the certificate that is seen first is pinned, with a
 // warning, and is part of the Machine from then on.
 //
 // # Runs

@@ -14,8 +14,16 @@ import (
 )
 
 const (
-	winrmTimeout  = 30 * time.Minute
-	winrmRefusals = 5 * time.Minute // for which a machine may refuse a login that it offers: its user data may set the password
+	winrmTimeout = 30 * time.Minute
+
+	// Logins that a machine may refuse: its user data may yet set the password.
+	// Windows that was set up since October 2022 locks an account, Administrator's
+	// too, after ten with less than ten minutes between them (KB5020282), and then
+	// refuses the right password for ten more. The first wait is this, and each other
+	// twice the one before: nine take eight and a half minutes.
+	winrmLogins    = 9
+	winrmLoginWait = 2 * time.Second
+
 	winrmFailures = 10              // answers that make no sense, of a machine that was reached before: it may be starting;
 	winrmNonsense = 5 * time.Minute // and for how long
 )
@@ -27,8 +35,8 @@ type effort struct {
 	total   time.Duration
 	first   bool // the machine has never been reached
 	begun   time.Time
-	refused time.Time     // since when the machine is there, offers such a login and refuses it
-	slow    time.Duration // the wait after the last refused login
+	refused int           // logins of a kind that the machine offers
+	slow    time.Duration // the wait after the last of them
 	strange time.Time     // since when answers make no sense
 	odd     int
 	wait    time.Duration
@@ -45,7 +53,7 @@ func (r *winremote) effort(first bool) *effort {
 
 // heard says that the machine was there.
 func (p *effort) heard() {
-	p.begun, p.refused, p.slow, p.odd, p.wait, p.last = time.Now(), time.Time{}, 0, 0, 0, ""
+	p.begun, p.refused, p.slow, p.odd, p.wait, p.last = time.Now(), 0, 0, 0, 0, ""
 }
 
 // again waits before the next attempt, or says why there is none. The waits
@@ -66,14 +74,11 @@ func (p *effort) again(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, new(permanent)), errors.As(err, &cert), errors.Is(err, wsman.ErrUnencrypted):
 		return reason{why, err}
-	case login && p.refused.IsZero():
-		p.refused = time.Now()
 	case login:
-		if time.Since(p.refused) >= winrmRefusals {
-			return reason{fmt.Sprintf("%s (for %s)", why, winrmRefusals), err}
+		if p.refused++; p.refused >= winrmLogins {
+			return reason{fmt.Sprintf("%s (%d times, and more could lock the account)", why, p.refused), err}
 		}
-	case auth != nil, errors.As(err, &net), errors.As(err, &web):
-		p.refused = time.Time{} // it starts, or is not set up yet
+	case auth != nil, errors.As(err, &net), errors.As(err, &web): // it starts, or is not set up yet
 	default:
 		if p.odd++; p.odd == 1 {
 			p.strange = time.Now()
@@ -96,17 +101,11 @@ func (p *effort) again(ctx context.Context, err error) error {
 	}
 	p.wait = min(max(250*time.Millisecond, p.wait*3/2), 5*time.Second)
 	if login {
-		p.slow = slower(p.slow)
+		p.slow = max(winrmLoginWait, 2*p.slow)
 		p.wait = p.slow
 	}
 	return sleep(ctx, min(p.wait, left+time.Millisecond))
 }
-
-// slower is the next wait after a refused login. Windows that was set up since
-// October 2022 locks an account, Administrator's too, after ten refused logins with
-// less than ten minutes between them (KB5020282), and then refuses the right
-// password, which user data may just have set, for ten more.
-func slower(last time.Duration) time.Duration { return min(max(2*time.Second, last*2), time.Minute) }
 
 // offered reports whether the machine would have taken a login of this kind.
 func offered(e *wsman.AuthError) bool {
