@@ -134,6 +134,36 @@ func TestWinRMCertificates(t *testing.T) {
 	}
 }
 
+// User data may give the machine a new certificate while the template has us wait:
+// what is trusted is what it shows then.
+func TestWinRMCertificateOfUserData(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.https(t)
+	w := newWin(t, g.m)
+	w.sink.on = func(e dag.Event) {
+		if strings.Contains(e.Text, "before connecting") {
+			if err := g.RemoveListener("*", "HTTPS"); err != nil {
+				t.Error(err)
+			}
+			g.https(t)
+		}
+	}
+	s := Connect{WinRM: g.m.WinRM, To: dag.Lit(g.m.Endpoint).Take(), Pause: 10 * time.Millisecond}
+	s.WinRM.UseSSL, s.WinRM.Insecure, s.WinRM.Port = true, true, g.ports["winrms"]
+	m, err := s.Do(t.Context(), w.env, w.task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ws := w.sink.texts(dag.Warned); len(ws) != 1 || len(m.HostKeys) != 1 || !strings.Contains(ws[0], m.HostKeys[0]) {
+		t.Errorf("%q, pinned %v", ws, m.HostKeys)
+	}
+	r, _ := w.env.Remote(w.task, m)
+	if _, _, err := r.Exec(t.Context(), "ver", nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // Each fault is told, in the time that it should take.
 func TestWinRMRefused(t *testing.T) {
 	t.Parallel()

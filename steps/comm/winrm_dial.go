@@ -151,8 +151,10 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 	if !m.WinRM.UseSSL && !m.WinRM.UseNTLM && !loopback(m.Host) {
 		t.Warn("the password and all else go to %s unencrypted: set winrm_use_ssl or winrm_use_ntlm", m.label())
 	}
+	var cert string
 	for {
-		if err := ready(ctx, &winremote{env: e, t: t, m: m}, &m); err != nil {
+		var err error
+		if cert, err = ready(ctx, &winremote{env: e, t: t, m: m}); err != nil {
 			if ctx.Err() != nil {
 				return Machine{}, ctx.Err()
 			}
@@ -167,41 +169,42 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 		}
 		s.Pause = 0
 	}
+	if m.WinRM.Insecure && m.WinRM.UseSSL && len(m.HostKeys) == 0 && cert != "" {
+		t.Warn("nobody vouches for the certificate of %s; trusting %s from now on", m.label(), cert)
+		m.HostKeys = []string{cert}
+	}
 	t.Say("connected")
 	return m, nil
 }
 
-// ready returns when a script has really run.
-func ready(ctx context.Context, r *winremote, m *Machine) error {
+// ready returns when a script has really run, with the certificate that the
+// machine then showed, if it did.
+func ready(ctx context.Context, r *winremote) (cert string, err error) {
 	p := r.effort(true)
 	for {
-		err := r.probe(ctx, p, m)
+		cert, err := r.probe(ctx, p)
 		if err == nil {
-			return nil
+			return cert, nil
 		}
 		if err := p.again(ctx, err); err != nil {
-			return err
+			return "", err
 		}
 	}
 }
 
 // probe makes one attempt, for no longer than is left of the effort.
-func (r *winremote) probe(ctx context.Context, p *effort, m *Machine) error {
+func (r *winremote) probe(ctx context.Context, p *effort) (cert string, err error) {
 	c, err := r.client()
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(time.Second, p.total-time.Since(p.begun)))
 	defer cancel()
 	defer hangUp(c)
 	if _, err = call(ctx, c, "'{}'", code("{}")); err != nil {
-		return err
+		return "", err
 	}
-	if cert := c.Certificate(); r.m.WinRM.Insecure && r.m.WinRM.UseSSL && len(m.HostKeys) == 0 && cert != "" {
-		p.t.Warn("nobody vouches for the certificate of %s; trusting %s from now on", m.label(), cert)
-		m.HostKeys = []string{cert}
-	}
-	return nil
+	return c.Certificate(), nil
 }
 
 func loopback(host string) bool {

@@ -98,7 +98,7 @@ func (t *trust) verify(s tls.ConnectionState) error {
 		return nil
 	case len(pins) > 0:
 		e := t.refuse(leaf, "it is another one than before ("+strings.Join(pins, ", ")+")",
-			"either the machine was given a new one, or somebody is between you and it: find out which before you build again")
+			"either the machine was given a new one, which pause_before_connecting leaves its user data time for, or somebody is between you and it: find out which before you build again")
 		e.Changed = true
 		return e
 	case t.any, slices.ContainsFunc(t.exact, leaf.Equal):
