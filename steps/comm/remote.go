@@ -73,7 +73,8 @@ type Windows interface {
 	// PowerShell runs a script once on the machine. Args are encoded as JSON and
 	// are the object $a there; what the script prints as JSON is decoded into
 	// result, which may be nil. The script must be constant, and safe to repeat:
-	// it is run again when the connection breaks.
+	// it is run again when the connection breaks. It may call the functions of
+	// ps/lib.ps1.
 	PowerShell(ctx context.Context, script string, args, result any) error
 }
 

@@ -2,8 +2,20 @@
 # is in $s: a function cannot assign to a variable of its caller.
 $s = @{}
 
-# The full path of what a user names: .NET does not know PowerShell's place.
-function full($path) { $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($path) }
+# What a user names, with the variables of the environment that stand in it as in
+# PowerShell's text, $env:TEMP or ${env:TEMP}: no name of a file has a colon.
+function named($path) {
+	$out = ''
+	$at = 0
+	foreach ($m in [Text.RegularExpressions.Regex]::Matches($path, '(?i)\$(?:\{env:([^}]+)\}|env:(\w+))')) {
+		$out += $path.Substring($at, $m.Index - $at) + [Environment]::GetEnvironmentVariable($m.Groups[1].Value + $m.Groups[2].Value)
+		$at = $m.Index + $m.Length
+	}
+	$out + $path.Substring($at)
+}
+
+# The full path of it: .NET does not know PowerShell's place.
+function full($path) { $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath((named $path)) }
 
 # A directory that only administrators and those who need it can read.
 function guarded($dir, $user) {

@@ -1,5 +1,5 @@
 # What lies at a path: nothing, a file or a directory.
-$p = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($a.path)
+$p = full $a.path
 if ([IO.Directory]::Exists($p)) { '{"dir":true}' }
 elseif ([IO.File]::Exists($p)) {
 	$f = New-Object IO.FileInfo $p

@@ -8,7 +8,7 @@ $ProgressPreference = 'SilentlyContinue'
 $global:LASTEXITCODE = 0
 try {
     if ($imgflowPolicy) { Set-ExecutionPolicy -ExecutionPolicy $imgflowPolicy -Scope Process -Force }
-    if ($imgflowVars) { . $imgflowVars }
+    if ($imgflowVars) { . ([Environment]::ExpandEnvironmentVariables(($imgflowVars -replace '\$(?:\{env:([^}]+)\}|env:(\w+))', '%$1$2%'))) }
     if ($imgflowTrace) { Set-PSDebug -Trace $imgflowTrace }
     & $imgflowScript
 }
