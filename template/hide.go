@@ -100,7 +100,7 @@ func (s *source) hideValue(m []int) int {
 
 // plain says whether a name only sounds as if it told of a secret.
 func plain(name string) bool {
-	return !strings.HasPrefix(name, `"`) && (strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_files") || name == "http_tokens")
+	return !strings.HasPrefix(name, `"`) && (strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_files") || strings.HasSuffix(name, "_timeout") || name == "http_tokens")
 }
 
 // hideInside hides all texts of the list or object that opens at an offset, and returns its end.

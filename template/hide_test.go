@@ -16,6 +16,7 @@ func TestMessagesHideSecrets(t *testing.T) {
 		`{"builders": [{"type": "x", "ssh_password": "{{user |opennope|}}", "open2": "{{nope}}"}]}`,
 		`{"builders": [{"type": "x", "Tokens": {"a": "hunter2", "b": ["hunter3", "hunter\"4"]}, "open2": "{{nope}}"}]}`,
 		`{"builders": [{"type": "x", "http_tokens": "open1{{opennope}}", "x_private_key_file": "open2", "secret": true}]}`,
+		`{"builders": [{"type": "x", "windows_password_timeout": "open3", "openkey": "{{opennope}}"}]}`,
 		"{\"builders\": [{\"type\": \"x\", \"inline\": [\n\"DB_PASSWORD=hunter2 openA {{opennope}}\", \"x PASSWD='hunter3' openB\"]}]}",
 		`{"builders": [{"type": "x", "inline": ["{\"access_key\": \"hunter4\"} openC {{opennope}}"]}]}`,
 		`{"builders": [{"type": "x", "user_data": "password: hunter2\nopenA: {{opennope}}"}]}`,
