@@ -20,8 +20,9 @@
 // script has really run on it; while it boots it may refuse all, logins too, for
 // as long as winrm_timeout. A login that the machine offers and refuses is tried
 // nine times, with waits that double, within eight and a half minutes: the tenth
-// would lock the account. With winrm_insecure the certificate that is seen first is pinned, with a
-// warning, and is part of the Machine from then on.
+// would lock the account. With winrm_insecure the certificate that is seen first,
+// after the pause if there is one, is pinned, with a warning, and is part of the
+// Machine from then on.
 //
 // # Runs
 //

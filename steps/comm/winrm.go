@@ -194,8 +194,8 @@ func (r *winremote) attempt(ctx context.Context, f func(ctx context.Context, c *
 	}
 }
 
-// maxAnswer bounds what a machine can make us keep, in bytes. The longest line of our
-// scripts is what a caller's script printed.
+// maxAnswer bounds what a machine can make us keep, in bytes. The longest line of
+// our scripts is what a caller's script printed.
 const maxAnswer = 64 << 20
 
 // talk is one of our scripts on the machine: lines in, lines out.

@@ -22,7 +22,7 @@ func itemCommands() []Command {
 		{Name: "Convert-Path", Params: []Param{path, lit}, Run: func(c *Call) error {
 			return c.eachPlace(true, func(p place) error { return c.out.put(p.path) })
 		}},
-		{Name: "New-Item", Params: []Param{byName(param("Path", "string[]", 1)), byName(param("Name", "string", 0)), param("ItemType", "string", 0, "Type"), piped(param("Value", "", 0, "Target")), param("Force", "switch", 0), refused("Credential")}, Run: newItem},
+		{Name: "New-Item", Params: []Param{byName(param("Path", "string[]", 1)), byName(param("Name", "string", 0)), param("ItemType", "string", 0, "Type"), piped(param("Value", "", 0, "Target")), param("Force", "switch", 0), refused("Credential")}, Run: newItem, adapt: (*shell).newItemHere},
 		{Name: "mkdir", Class: "-", Params: []Param{byName(param("Path", "string[]", 1)), byName(param("Name", "string", 0)), param("Force", "switch", 0), param("Value", "", 0)}, Run: func(c *Call) error {
 			c.bound["itemtype"] = "Directory"
 			return newItem(c)

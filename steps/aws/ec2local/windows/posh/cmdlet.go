@@ -62,8 +62,8 @@ func (s *shell) cmdletStage(d *Command, name string, args []actual, out *port) (
 	if d.Refused != "" {
 		return nil, s.refuse("%s: %s", d.Name, d.Refused)
 	}
-	if d.Name == "New-Item" {
-		d = s.newItemHere(d, args)
+	if d.adapt != nil {
+		d = d.adapt(s, d, args)
 	}
 	forms, err := s.formals(d)
 	if err != nil {

@@ -238,6 +238,8 @@ type Command struct {
 	End     func(*Call) error
 	Asks    bool   // has -WhatIf and -Confirm
 	Refused string // why it does not run here, whatever its arguments; "" is a cmdlet that runs
+
+	adapt func(*shell, *Command, []actual) *Command // to the place that its arguments name; nil: it is the same everywhere
 }
 
 // Param is one parameter. The common ones (ErrorAction, Verbose …) are there
