@@ -25,6 +25,6 @@
 // # Variables
 //
 // A variable's value is the last one given: default, then each variable file in order, then the
-// command line. A default of null makes the variable required. Variables may use each other in any order, but
-// not in a circle.
+// command line. A default of null makes the variable required; a null in a file is empty text, and a value.
+// Variables may use each other in any order, but not in a circle.
 package template

@@ -157,6 +157,22 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// A null in a variable file is empty text, as in Packer: it stands for a required variable, and instead of an earlier value.
+func TestNullInAVariableFile(t *testing.T) {
+	in := inputs()
+	in.VarFiles = []template.VarFile{
+		{Name: "one.json", Src: []byte(`{"b": "one", "d": "one"}`)},
+		{Name: "two.json", Src: []byte(`{"a": null, "b": null, "c": null, "new": null}`)},
+		{Name: "three.json", Src: []byte(`null`)},
+	}
+	in.Vars = map[string]string{"c": "flag"}
+	ev := evaluate(t, `{"variables": {"a": null, "b": "x", "c": null, "d": "x"}, "sensitive-variables": ["a"],
+		"builders": [{"type": "x", "o": "{{user `+"`a`"+`}}|{{user `+"`b`"+`}}|{{user `+"`c`"+`}}|{{user `+"`d`"+`}}|{{user `+"`new`"+`}}"}]}`, in)
+	if s := show(ev.Builds[0].Options); s != `{o:"||flag|one|"}` {
+		t.Error(s)
+	}
+}
+
 func TestVarErrors(t *testing.T) {
 	tmpl, errs := template.Parse("t.json", []byte(`{"variables": {"a": ""}, "builders": [{"type": "x"}]}`))
 	if len(errs) > 0 {

@@ -10,7 +10,8 @@ import (
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
-// VarFile is a file of variables: a JSON object of texts, numbers and booleans.
+// VarFile is a file of variables: a JSON object of texts, numbers and booleans. A null is empty text; a file that
+// is null itself has no variables.
 type VarFile struct {
 	Name string
 	Src  []byte
@@ -108,13 +109,16 @@ func newScope(t *Template, in Inputs) *scope {
 			s.lostFiles = true
 			continue
 		}
-		if root.Kind != Object {
+		if root.Kind != Object && root.Kind != Null {
 			s.lostFiles = true
 			s.errs.Add(root.Pos, "", "cannot read the variable file: an object is expected, not %s", root.Kind)
 			continue
 		}
 		for _, e := range root.Fields {
 			v, ok := plainText(e.Value)
+			if v.Kind == Null {
+				v.Kind, ok = String, true
+			}
 			if !ok && v.Kind != Faulty {
 				v.Kind = Faulty
 				s.errs.Add(e.Value.Pos, "", "cannot use the variable %s: a text is expected, not %s", e.Name, e.Value.Kind)
