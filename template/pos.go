@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -53,6 +54,9 @@ func (p Pos) excerpt() string {
 		r, n := utf8.DecodeRune(p.src.text[i:end])
 		if p.src.hides(i) {
 			r = '•'
+		}
+		if r != '\t' && !unicode.IsGraphic(r) {
+			r = utf8.RuneError // it could drive the terminal, or change the order of what is read
 		}
 		line = append(line, r)
 		if i += n; i <= at {

@@ -48,7 +48,7 @@ func usagef(format string, a ...any) error {
 func run(args []string) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
-			fmt.Fprintf(os.Stderr, "imgflow: cannot go on: a fault in imgflow itself: %v\n\n%s\n%s\n", p, debug.Stack(), whereState())
+			fmt.Fprintf(stderr, "imgflow: cannot go on: a fault in imgflow itself: %v\n\n%s\n%s\n", p, debug.Stack(), whereState())
 			code = exitFailed
 		}
 	}()
@@ -102,8 +102,8 @@ func newApp() *cli.App {
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {},
-		Writer:                    os.Stdout,
-		ErrWriter:                 os.Stderr,
+		Writer:                    stdout,
+		ErrWriter:                 stderr,
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			validateCommand(), planCommand(), inspectCommand(), listCommand(), showCommand(), logsCommand(),
@@ -185,8 +185,27 @@ func jsonFlag(usage string) cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: usage, Category: outputFlags}
 }
 
+// All that imgflow prints goes through these, but for a shell on a machine, which
+// is a terminal's business.
+var (
+	stdout = render.SafeWriter{Raw: os.Stdout}
+	stderr = render.SafeWriter{Raw: os.Stderr}
+)
+
 // lines returns the display that the flags ask for.
-func lines(c *cli.Context, w io.Writer) *render.Lines { return render.NewLines(w, lineOptions(c, w)) }
+func lines(c *cli.Context, w io.Writer) *render.Lines { return newLines(w, lineOptions(c, w)) }
+
+// newLines returns a display that may use the terminal behind w.
+func newLines(w io.Writer, o render.Options) *render.Lines { return render.NewLines(raw(w), o) }
+
+// raw is what stands behind a guarded output. Only [render.Lines], which cleans
+// for itself, may write to it.
+func raw(w io.Writer) io.Writer {
+	if s, ok := w.(render.SafeWriter); ok {
+		return s.Raw
+	}
+	return w
+}
 
 func lineOptions(c *cli.Context, w io.Writer) render.Options {
 	tty := isTerminal(w)
@@ -197,8 +216,8 @@ func lineOptions(c *cli.Context, w io.Writer) render.Options {
 	}
 }
 
-func isTerminal(x any) bool {
-	f, ok := x.(*os.File)
+func isTerminal(w io.Writer) bool {
+	f, ok := raw(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

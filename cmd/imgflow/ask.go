@@ -77,7 +77,7 @@ func (t *terminal) pause(ctx context.Context) func(dag.Event) {
 
 // confirm asks for a yes.
 func confirm(question string) (bool, error) {
-	fmt.Fprintf(os.Stdout, "%s Type yes to do so: ", question)
+	fmt.Fprintf(stdout, "%s Type yes to do so: ", question)
 	s, err := stdin.line(context.Background())
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err

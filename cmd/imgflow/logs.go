@@ -55,7 +55,7 @@ func showLogs(c *cli.Context) error {
 	o := lineOptions(c, c.App.Writer)
 	o.Builds, o.Only = names, only
 	o.Live = o.Live && c.Bool("follow")
-	ls := render.NewLines(c.App.Writer, o)
+	ls := newLines(c.App.Writer, o)
 	defer ls.Close()
 	show := ls.Event
 	if c.Bool("json") {

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, "")
 			}
 			env.Setenv("EXAMPLES", examples)
+			env.Setenv("EVIL", "\x1b]0;title\x07\u009b2J\u202e\xc2\x1e\x9b2J")
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			env.Defer(func() { stopServer(filepath.Join(env.WorkDir, "home", "local")) })
 			return nil

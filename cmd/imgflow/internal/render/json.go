@@ -2,8 +2,11 @@ package render
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"strings"
 	"sync"
+	"unicode/utf16"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -17,7 +20,7 @@ type JSON struct {
 
 // NewJSON returns a JSON that writes to w.
 func NewJSON(w io.Writer) *JSON {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(escaping{w})
 	enc.SetEscapeHTML(false)
 	return &JSON{enc: enc}
 }
@@ -31,8 +34,37 @@ func (j *JSON) Event(e dag.Event) {
 
 // Indented writes any value as JSON for people and programs alike.
 func Indented(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(escaping{w})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
+
+// escaping writes JSON in which each character that could drive or mislead a
+// terminal is escaped: it stands in a string, and is the same to a program.
+type escaping struct{ w io.Writer }
+
+func (e escaping) Write(p []byte) (int, error) {
+	text := string(p)
+	if strings.IndexFunc(text, special) >= 0 {
+		var b strings.Builder
+		for _, r := range text {
+			if special(r) {
+				for _, u := range utf16.AppendRune(nil, r) {
+					fmt.Fprintf(&b, `\u%04x`, u)
+				}
+				continue
+			}
+			b.WriteRune(r)
+		}
+		text = b.String()
+	}
+	if _, err := io.WriteString(e.w, text); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// special says whether a character must be escaped. The encoder has done so with
+// those below a space that stand in a string; what is left is its own line ends.
+func special(r rune) bool { return r != '\n' && unsafe(r) }

@@ -175,11 +175,11 @@ func (l *Lines) prefix(builds []string) string {
 	case len(builds) == 0:
 		return ""
 	case len(builds) <= 2:
-		return strings.Join(builds, ", ") + ": "
+		return l.clean(strings.Join(builds, ", ")) + ": "
 	case len(builds) == len(l.o.Builds):
 		return fmt.Sprintf("all %d builds: ", len(builds))
 	}
-	return fmt.Sprintf("%s and %d others: ", builds[0], len(builds)-1)
+	return fmt.Sprintf("%s and %d others: ", l.clean(builds[0]), len(builds)-1)
 }
 
 // hue is the colour of a build.
@@ -216,7 +216,7 @@ func (l *Lines) meter(e dag.Event) {
 		m = &meter{first: e.Time, shown: e.Time}
 		l.progress[e.Token] = m
 	}
-	line := "    " + l.prefix(e.Builds) + e.Step + ": " + progress(e)
+	line := "    " + l.prefix(e.Builds) + l.clean(e.Step) + ": " + l.clean(progress(e))
 	if l.o.Live {
 		if e.Time.Sub(m.shown) < 100*time.Millisecond && e.Count < e.Total {
 			return

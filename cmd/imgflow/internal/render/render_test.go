@@ -70,50 +70,6 @@ func TestOnlyChosenBuildsAreShown(t *testing.T) {
 	}
 }
 
-func TestRemoteOutputCannotDriveTheTerminal(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain ä\ttab":            "plain ä\ttab",
-		"10%\r50%\r100%\r":        "100%",
-		"\x1b[31mred\x1b[0m":      "red",
-		"\x1b[2J\x1b[Hgone":       "gone",
-		"\x1b]0;title\x07text":    "text",
-		"\x1b]8;;x\x1b\\link":     "link",
-		"bell\a back\b nul\x00":   "bell back nul",
-		"\u009b2Jc1":              "2Jc1",
-		"torn \x1b[":              "torn ",
-		"torn \x1b":               "torn ",
-		"not utf8 \xff end\x1b[m": "not utf8 \xff end",
-	} {
-		if got := clean(in, false); got != want {
-			t.Errorf("clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-	if got := clean("\x1b[1;31mred\x1b[0m\x1b[2J", true); got != "\x1b[1;31mred\x1b[0m" {
-		t.Errorf("with colours: %q", got)
-	}
-}
-
-// Errors and summaries quote machines, too.
-func TestQuotedOutputCannotDriveTheTerminal(t *testing.T) {
-	var b bytes.Buffer
-	l := NewLines(&b, Options{})
-	l.Item("%s", "it says \x1b[2Jthis\nand \x1b]0;title\x07that")
-	l.Plain("%s", "so it\rsays\a")
-	if got, want := b.String(), "--> it says this\n    and that\nso it says\n"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func FuzzClean(f *testing.F) {
-	f.Add("\x1b[31mred\x1b]0;x\x07\r\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := clean(s, false)
-		if i := strings.IndexFunc(got, isControl); i >= 0 {
-			t.Errorf("clean(%q) = %q lets %q through", s, got, got[i])
-		}
-	})
-}
-
 func TestProgressIsThrottledWhereLinesStay(t *testing.T) {
 	var es []dag.Event
 	for i := range 61 {

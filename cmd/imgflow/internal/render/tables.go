@@ -11,11 +11,19 @@ import (
 	"github.com/imgflow/imgflow/state"
 )
 
+// cell keeps a text in its cell. A tabwriter takes vertical tabs and form feeds
+// for ends of cells, too; clean has dropped those.
+var cell = strings.NewReplacer("\n", " ", "\t", " ")
+
 // table writes rows of cells in columns that fit.
 func table(w io.Writer, indent string, rows [][]string) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
-		fmt.Fprintln(tw, indent+strings.Join(r, "\t"))
+		cells := make([]string, len(r))
+		for i, c := range r {
+			cells[i] = cell.Replace(clean(c, false))
+		}
+		fmt.Fprintln(tw, indent+strings.Join(cells, "\t"))
 	}
 	tw.Flush()
 }
