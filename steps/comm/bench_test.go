@@ -1,8 +1,6 @@
 package comm
 
 import (
-	"context"
-	"os"
 	"strings"
 	"testing"
 
@@ -62,21 +60,6 @@ func BenchmarkOutput(b *testing.B) {
 		r, _ := l.env.Remote(t, s.machine())
 		j := Job{Token: t.Token, Command: "yes 'the quick brown fox jumps over the lazy dog 0123456789 abcdef' | head -c 16777216"}
 		if _, err := r.Run(b.Context(), j); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkUploadDir(b *testing.B) {
-	s := sshd(b, "dash")
-	l := newLab(b, s.machine())
-	src := b.TempDir()
-	for i := range 1000 {
-		os.WriteFile(src+"/"+newToken(), make([]byte, i*10), 0o644)
-	}
-	dst := b.TempDir()
-	for b.Loop() {
-		if err := l.remote.UploadDir(context.Background(), dst, src); err != nil {
 			b.Fatal(err)
 		}
 	}

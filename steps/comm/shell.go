@@ -1,6 +1,7 @@
 package comm
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -159,6 +160,21 @@ func (i *inlet) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
+// block is how much goes to a channel at once: as much as its largest packet
+// holds. Each packet costs the same, however small it is, and one that comes
+// while OpenSSH's sshd waits for what it has started makes it move all that it
+// holds already, up to 2 MiB.
+const block = 32 << 10
+
+// inBlocks copies all of r to w in full blocks, however little r gives at once.
+func inBlocks(w io.Writer, r io.Reader) error {
+	b := bufio.NewWriterSize(w, block)
+	if _, err := b.ReadFrom(r); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
 // script runs a script of ours once, on the link. Stdin feeds what the script
 // leaves of its input; stdout takes its output. When ctx ends it returns at
 // once: a server keeps the channel until all that was started on it has ended.
@@ -187,7 +203,7 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 		go func() {
 			_, err := io.WriteString(in, text)
 			if err == nil && stdin != nil {
-				if _, err = io.Copy(in, from); errors.Is(err, io.EOF) {
+				if err = inBlocks(in, from); errors.Is(err, io.EOF) {
 					err = nil // the script ended without reading all: its status tells
 				}
 			}

@@ -1,0 +1,71 @@
+package comm
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+)
+
+// countingConn counts what is written to it.
+type countingConn struct {
+	net.Conn
+	writes, bytes atomic.Int64
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	n, err := c.Conn.Write(b)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// counted connects the lab by a connection that counts.
+func (l *lab) counted(t testing.TB, m Machine) *countingConn {
+	t.Helper()
+	var c *countingConn
+	k, err := l.env.handshake(t.Context(), l.task, func(ctx context.Context, network, addr string) (net.Conn, error) {
+		tc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		c = &countingConn{Conn: tc}
+		return c, err
+	}, m.address(), m.SSH.login(), m.HostKeys, m.SSH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := l.env.line(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.live = k
+	return c
+}
+
+// A packet costs a server the same whatever it holds, so they are filled: gzip
+// and tar write a few hundred bytes at a time.
+func TestPacketsAreFull(t *testing.T) {
+	t.Parallel()
+	s := sshd(t, "dash")
+	for name, body := range map[string][]byte{"random": random(2048), "text": prose(2048)} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, s.machine())
+			c := l.counted(t, s.machine())
+			src := t.TempDir()
+			for i := range 500 {
+				if err := os.WriteFile(fmt.Sprintf("%s/%d", src, i), append(body, fmt.Sprint(i)...), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			writes, bytes := c.writes.Load(), c.bytes.Load()
+			if err := l.remote.UploadDir(t.Context(), t.TempDir(), src); err != nil {
+				t.Fatal(err)
+			}
+			// The library writes a packet in two or three pieces.
+			writes, bytes = c.writes.Load()-writes, c.bytes.Load()-bytes
+			if packets := bytes/block + 10; writes > 3*packets {
+				t.Errorf("%d bytes went in %d writes, %d each", bytes, writes, bytes/writes)
+			}
+		})
+	}
+}
