@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,9 +22,13 @@ import (
 type disk struct {
 	root *os.Root
 
-	mu    sync.Mutex
-	open  map[string][]*File    // by the host's name
-	names map[string]*nameIndex // of folders, by the host's name
+	mu     sync.Mutex
+	open   map[string][]*File    // by the host's name
+	within map[*Process]string   // the host's names of the processes' current folders
+	names  map[string]*nameIndex // of folders, by the host's name
+
+	keepNames bool            // a deleted file keeps its name until it is closed
+	doomed    map[string]bool // such files, by the host's name
 }
 
 // A nameIndex has the names of a folder's entries by what they are in any case: a
@@ -82,12 +87,14 @@ var (
 	ForAppending = Mode{Disposition: OpenAlways, Write: true, Append: true, ShareRead: true}
 )
 
-func openDisk(dir string) (*disk, error) {
+func openDisk(dir string, release Release) (*disk, error) {
 	r, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &disk{root: r, open: map[string][]*File{}, names: map[string]*nameIndex{}}, nil
+	build, _ := strconv.Atoi(release.build())
+	return &disk{root: r, open: map[string][]*File{}, within: map[*Process]string{}, names: map[string]*nameIndex{},
+		keepNames: build < posixDelete, doomed: map[string]bool{}}, nil
 }
 
 func (d *disk) close() { d.root.Close() }
@@ -346,27 +353,15 @@ func (d *disk) remove(full string) error {
 		return err
 	case in == nil:
 		return fail("delete", full, FileNotFound)
-	case actual == "." || !in.IsDir() && in.Mode().Perm()&0o200 == 0:
+	case actual == "." || d.doomed[actual] || !in.IsDir() && in.Mode().Perm()&0o200 == 0:
 		return fail("delete", full, AccessDenied)
 	case d.held(actual):
 		return fail("delete", full, SharingViolation)
 	}
-	if err := d.alter(path.Dir(actual), "", func() error { return d.root.Remove(actual) }); err != nil {
+	if err := d.unlink(actual); err != nil {
 		return fail("delete", full, codeOfHost(err))
 	}
 	return nil
-}
-
-// held tells whether something open keeps a file, or one in a folder, where it is.
-func (d *disk) held(actual string) bool {
-	for name, files := range d.open {
-		if name == actual || strings.HasPrefix(name, actual+"/") {
-			if slices.ContainsFunc(files, func(f *File) bool { return !f.mode.ShareDelete }) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // rename moves a file or folder. What is at the new place is an error, but for a
@@ -380,7 +375,7 @@ func (d *disk) rename(from, to string, replace bool) error {
 		return err
 	case in == nil:
 		return fail("rename", from, FileNotFound)
-	case src == ".":
+	case src == "." || d.doomed[src] || d.busy(src):
 		return fail("rename", from, AccessDenied)
 	case d.held(src):
 		return fail("rename", from, SharingViolation)
@@ -396,7 +391,7 @@ func (d *disk) rename(from, to string, replace bool) error {
 	case there == nil:
 	case !replace || there.IsDir() || in.IsDir():
 		return fail("rename", to, AlreadyExists)
-	case there.Mode().Perm()&0o200 == 0:
+	case there.Mode().Perm()&0o200 == 0 || d.doomed[dst]:
 		return fail("rename", to, AccessDenied)
 	case d.held(dst):
 		return fail("rename", to, SharingViolation)
@@ -409,15 +404,13 @@ func (d *disk) rename(from, to string, replace bool) error {
 	if in.IsDir() {
 		clear(d.names)
 	}
-	for name, files := range d.open { // opened with the right to be moved
-		if rest, ok := strings.CutPrefix(name+"/", src+"/"); ok {
-			delete(d.open, name)
-			now := strings.TrimSuffix(path.Join(dst, rest), "/")
-			for _, f := range files {
-				f.key = now
-			}
-			d.open[now] = append(d.open[now], files...)
-		}
+	files := d.open[src] // opened with the right to be moved
+	delete(d.open, src)
+	for _, f := range files {
+		f.key = dst
+	}
+	if len(files) > 0 {
+		d.open[dst] = append(d.open[dst], files...)
 	}
 	return nil
 }

@@ -16,7 +16,10 @@
 // 260 characters are the limit without \\?\. What no file of Windows may be called
 // is refused, streams (a:b) and devices too, but for NUL. A file that is open can
 // be opened, deleted and renamed by others as its share mode says; handles end
-// with their process. There are the attributes read-only, hidden and system, and
+// with their process. The current folder of a process stays where it is, and so
+// does a folder that something below is open in. A file that is deleted while it
+// is open loses its name at once since Windows 10 1903, and with the last handle
+// before. There are the attributes read-only, hidden and system, and
 // one time, that of the last change. Everybody may do everything until icacls
 // closes a folder: then only those whom it lists may read or write what is below.
 // There are no other drives, no links, no owners, no 8.3 names, no network paths.

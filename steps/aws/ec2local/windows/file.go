@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"slices"
 )
 
 // File is an open file. As long as it is open, others can do with the file what
@@ -46,7 +45,7 @@ func (d *disk) openFile(full string, m Mode) (*File, error) {
 		flag |= os.O_CREATE | os.O_EXCL
 	case m.Disposition == CreateNew:
 		return nil, fail("open", full, FileExists)
-	case !in.Mode().IsRegular():
+	case !in.Mode().IsRegular() || d.doomed[actual]:
 		return nil, fail("open", full, AccessDenied)
 	case m.Write && in.Mode().Perm()&0o200 == 0:
 		return nil, fail("open", full, AccessDenied)
@@ -144,13 +143,7 @@ func (f *File) Close() error {
 	if f.f == nil {
 		return nil
 	}
-	f.d.mu.Lock()
-	if files := f.d.open[f.key]; len(files) > 1 {
-		f.d.open[f.key] = slices.DeleteFunc(files, func(o *File) bool { return o == f })
-	} else if len(files) == 1 && files[0] == f {
-		delete(f.d.open, f.key)
-	}
-	f.d.mu.Unlock()
+	f.d.release(f)
 	if f.owner != nil {
 		f.owner.mu.Lock()
 		delete(f.owner.handles, f)

@@ -103,6 +103,8 @@ func (h *host) List(path string) ([]posh.FileInfo, error) {
 	return out, tell(err)
 }
 
+func (h *host) Enter(path string) error { return tell(h.p.Enter(path)) }
+
 func (h *host) MakeDir(path string) error {
 	there := func() bool { st, err := h.p.Stat(path); return err == nil && st.Dir }
 	if there() {

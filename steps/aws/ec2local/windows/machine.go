@@ -133,7 +133,7 @@ func Open(dir string, spec Spec) (*Machine, error) {
 		return nil, err
 	}
 	var err error
-	if m.disk, err = openDisk(filepath.Join(dir, "c")); err != nil {
+	if m.disk, err = openDisk(filepath.Join(dir, "c"), spec.Release); err != nil {
 		return nil, err
 	}
 	b, err := os.ReadFile(m.file())

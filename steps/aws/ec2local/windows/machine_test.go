@@ -16,9 +16,11 @@ import (
 )
 
 // fresh is a machine that never ran, on 127.0.0.1.
-func fresh(t *testing.T) *Machine {
+func fresh(t *testing.T) *Machine { return freshAs(t, ReleaseOf("2019")) }
+
+func freshAs(t *testing.T, r Release) *Machine {
 	t.Helper()
-	m, err := Open(t.TempDir(), Spec{Release: ReleaseOf("2019"), Name: "TESTER", Addr: "127.0.0.1"})
+	m, err := Open(t.TempDir(), Spec{Release: r, Name: "TESTER", Addr: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,9 +29,11 @@ func fresh(t *testing.T) *Machine {
 }
 
 // booted is a machine that runs, its ports being any that are free.
-func booted(t *testing.T, b Boot) *Machine {
+func booted(t *testing.T, b Boot) *Machine { return bootedAs(t, ReleaseOf("2019"), b) }
+
+func bootedAs(t *testing.T, r Release, b Boot) *Machine {
 	t.Helper()
-	m := fresh(t)
+	m := freshAs(t, r)
 	m.net.ports = map[string]int{}
 	for _, name := range []string{"winrm", "winrms"} {
 		p, err := freePort("127.0.0.1")

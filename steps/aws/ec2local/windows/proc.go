@@ -19,7 +19,7 @@ type Proc struct {
 	Line       string   // the whole command line, program included
 	Args       []string // Line as C's runtime splits it, without the program
 	Env        []string // NAME=value; use Getenv: the case of a name does not count
-	Dir        string   // the current directory, absolute
+	Dir        string   // the directory it began in, absolute
 	Login      Login
 	Started    time.Time
 

@@ -97,6 +97,7 @@ func (p *Process) closeHandles() {
 	for h := range hs {
 		h.Close()
 	}
+	p.m.disk.leave(p)
 }
 
 // alive is nil as long as the process may still do something.
@@ -217,6 +218,10 @@ func (m *Machine) Start(l Launch) (*Process, error) {
 	ctx, cancel := context.WithCancel(run.ctx)
 	x := &Process{ID: p.ID, m: m, run: run, proc: p, job: l.Job, cancel: cancel, done: make(chan struct{}), handles: map[*File]bool{}}
 	p.process = x
+	if m.disk.enter(x, p.Dir) != nil {
+		cancel()
+		return nil, InvalidDirectory
+	}
 	if q := l.Parent; q != nil && q.process != nil {
 		switch {
 		case l.Detached:

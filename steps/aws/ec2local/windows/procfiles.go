@@ -69,6 +69,21 @@ func (p *Proc) WriteFile(path string, b []byte) error {
 	return err
 }
 
+// Enter makes a folder the process's current one, which nobody can remove or rename
+// as long as it is. Relative paths stay relative to Dir: a shell resolves its own.
+func (p *Proc) Enter(path string) error {
+	full, err := p.path(path, false)
+	if err != nil || p.process == nil {
+		return err
+	}
+	p.process.mu.Lock()
+	defer p.process.mu.Unlock()
+	if p.process.dead {
+		return context.Canceled
+	}
+	return p.Machine.disk.enter(p.process, full)
+}
+
 // Stat tells of a file or folder.
 func (p *Proc) Stat(path string) (FileInfo, error) {
 	full, err := p.path(path, false)

@@ -166,6 +166,7 @@ type shell struct {
 	machine Machine
 	env     *posh.Env
 	dir     string
+	inner   bool // a child: its directory is not the process's
 	io      [10]*stream
 	echo    bool // commands of batch files are shown
 	delayed bool // !x! is expanded
@@ -207,7 +208,7 @@ func newShell(ctx context.Context, o Options) *shell {
 // changes stay in it, and it is in no batch file.
 func (s *shell) child() *shell {
 	c := *s
-	c.env, c.batch, c.pushed, c.echo, c.delayed = s.env.Clone(), nil, nil, false, false
+	c.env, c.batch, c.pushed, c.echo, c.delayed, c.inner = s.env.Clone(), nil, nil, false, false, true
 	c.vars = map[byte]string{}
 	for k, v := range s.vars {
 		c.vars[k] = v

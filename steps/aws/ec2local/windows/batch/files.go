@@ -562,23 +562,36 @@ func rmdir(s *shell, args string) (int, error) {
 			} else {
 				err = s.machine.Remove(full)
 			}
-			switch {
-			case errors.Is(err, posh.ErrNotEmpty):
-				code = 145
-				s.complain("The directory is not empty.")
-			case errors.Is(err, posh.ErrSharing):
-				code = 32
-				s.complain("%s", reason(err))
-			case err != nil:
-				code = 5
-				s.complain("%s", reason(err))
+			if err != nil {
+				code = codeOf(err)
+				s.complain("%s", removal(err))
 			}
 		}
 	}
 	return code, s.ctx.Err()
 }
 
-// removeAll removes as much as it can and returns the first reason why not all.
+// codeOf is the number of the reason why a folder could not be removed.
+func codeOf(err error) int {
+	switch {
+	case errors.Is(err, posh.ErrNotEmpty):
+		return 145
+	case errors.Is(err, posh.ErrSharing):
+		return 32
+	}
+	return 5
+}
+
+// removal is what Windows says of a folder that could not be removed.
+func removal(err error) string {
+	if errors.Is(err, posh.ErrNotEmpty) {
+		return "The directory is not empty."
+	}
+	return reason(err)
+}
+
+// removeAll removes a folder with as much in it as it can. What stays is named,
+// but for the folder itself, whose reason it returns.
 func (s *shell) removeAll(dir string) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
@@ -587,20 +600,19 @@ func (s *shell) removeAll(dir string) error {
 	if err != nil {
 		return err
 	}
-	var first error
 	for _, f := range list {
 		at := join(dir, f.Name)
 		if f.IsDir() {
 			err = s.removeAll(at)
-		} else if err = s.machine.Remove(at); err != nil {
-			s.complain("%s - %s", at, reason(err))
+		} else {
+			err = s.machine.Remove(at)
 		}
-		if first == nil {
-			first = err
+		if s.ctx.Err() != nil {
+			return s.ctx.Err()
+		}
+		if err != nil {
+			s.complain("%s - %s", at, removal(err))
 		}
 	}
-	if err := s.machine.Remove(dir); first == nil {
-		first = err
-	}
-	return first
+	return s.machine.Remove(dir)
 }

@@ -331,8 +331,23 @@ func (s *shell) enterDir(name string) bool {
 		s.fail("The directory name is invalid.")
 		return false
 	}
-	s.dir = s.spelled(full)
+	if err := s.goInto(s.spelled(full)); err != nil {
+		s.fail("%s", reason(err))
+		return false
+	}
 	return true
+}
+
+// goInto makes a directory the current one: the process's own, or that of a child
+// which stands for a process of its own.
+func (s *shell) goInto(dir string) error {
+	if !s.inner {
+		if err := s.machine.Enter(dir); err != nil {
+			return err
+		}
+	}
+	s.dir = dir
+	return nil
 }
 
 // spelled is a path as the disk spells it.
@@ -373,8 +388,12 @@ func popd(s *shell, _ string) (int, error) {
 	if len(s.pushed) == 0 {
 		return 1, nil
 	}
-	s.dir = s.pushed[len(s.pushed)-1]
+	to := s.pushed[len(s.pushed)-1]
 	s.pushed = s.pushed[:len(s.pushed)-1]
+	if err := s.goInto(to); err != nil { // it is gone
+		s.complain("%s", reason(err))
+		return 1, nil
+	}
 	return 0, nil
 }
 

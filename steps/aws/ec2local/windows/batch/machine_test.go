@@ -173,6 +173,8 @@ func (b *bench) List(path string) ([]posh.FileInfo, error) {
 	return list, nil
 }
 
+func (b *bench) Enter(string) error { return nil }
+
 func (b *bench) MakeDir(path string) error {
 	if strings.ContainsAny(path[2:], "*?") {
 		return pathError(path, errName, fs.ErrInvalid)

@@ -148,6 +148,9 @@ func (c *Call) eachPlace(there bool, f func(place) error) error {
 			continue
 		}
 		for _, pl := range places {
+			if !literal && hasWildcard(p) && c.unseen(pl) {
+				continue
+			}
 			if there {
 				found, _, err := c.sh.statPlace(pl)
 				if err != nil && c.sh.passes(err) {
@@ -171,6 +174,15 @@ func (c *Call) eachPlace(there bool, f func(place) error) error {
 		}
 	}
 	return nil
+}
+
+// unseen tells that a pattern does not mean an item, since it is hidden.
+func (c *Call) unseen(p place) bool {
+	if p.prov != nil || c.On("Force") || c.On("Hidden") {
+		return false
+	}
+	i, err := c.sh.m.Stat(p.path)
+	return err == nil && i.Attributes&Hidden != 0
 }
 
 // fileError is a file system's error as cmdlets show it.

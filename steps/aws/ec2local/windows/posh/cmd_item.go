@@ -191,66 +191,6 @@ func setItem(c *Call) error {
 	})
 }
 
-func removeItem(c *Call) error {
-	s := c.sh
-	return c.eachPlace(true, func(p place) error {
-		if p.prov != nil {
-			found, dir, err := p.prov.Stat(p.path)
-			if err != nil {
-				return err
-			}
-			if found && dir && !c.On("Recurse") {
-				if ch, err := p.prov.Children(p.path); err == nil && len(ch) > 0 {
-					return s.refuse("the question whether to remove %s with all in it (-Recurse answers it)", p.show())
-				}
-			}
-			if err := p.prov.Remove(p.path, c.On("Recurse")); err != nil {
-				if errors.Is(err, fs.ErrNotExist) {
-					return NotFound(p.show())
-				}
-				if errors.Is(err, fs.ErrPermission) {
-					return &Error{ID: "VariableNotRemovable", Category: "WriteError", Message: "Cannot remove " + p.show() + " because it is constant or read-only.", Exception: "System.Management.Automation.SessionStateUnauthorizedAccessException"}
-				}
-				return err
-			}
-			return nil
-		}
-		i, err := s.m.Stat(p.path)
-		if err != nil {
-			return c.fileError(err, p.path, "RemoveFileSystemItemIOError")
-		}
-		if c.On("Recurse") && c.filtered() && i.IsDir() {
-			return s.refuse("Remove-Item -Recurse with a filter")
-		}
-		if !c.kept(i.Name) {
-			return nil
-		}
-		if strings.EqualFold(strings.TrimRight(p.path, s.sep()), strings.TrimRight(s.dir, s.sep())) {
-			return &Error{ID: "InvalidOperation", Category: "InvalidOperation", Message: "Cannot remove the item at '" + p.path + "' because it is in use.", Exception: "System.Management.Automation.PSInvalidOperationException"}
-		}
-		if i.IsDir() {
-			if !c.On("Recurse") {
-				if l, err := s.m.List(p.path); err == nil && len(l) > 0 {
-					return s.refuse("the question whether to remove %s with all in it (-Recurse answers it)", p.path)
-				}
-			}
-			return c.fileErrorNil(s.removeTree(p.path, c.On("Force")), p.path, "RemoveFileSystemItemIOError")
-		}
-		if i.Attributes&(ReadOnly|Hidden|SystemBit) != 0 && !c.On("Force") {
-			return &Error{ID: "RemoveFileSystemItemUnAuthorizedAccess", Category: "PermissionDenied", Exception: "System.IO.IOException", Target: p.path,
-				Message: "Cannot remove item " + p.path + ": You do not have sufficient access rights to perform this operation."}
-		}
-		return c.fileErrorNil(s.m.Remove(p.path), p.path, "RemoveFileSystemItemIOError")
-	})
-}
-
-func (c *Call) fileErrorNil(err error, path, id string) error {
-	if err == nil {
-		return nil
-	}
-	return c.fileError(err, path, id)
-}
-
 // target is where an item goes: into a directory that is there, or to the name.
 func (c *Call) target(from string) (string, error) {
 	to, err := c.sh.filePath(c.Str("Destination"))
@@ -356,6 +296,9 @@ func moveItem(c *Call) error {
 		if p.prov != nil {
 			return s.refuse("Move-Item of %s", p.show())
 		}
+		if err := c.inUse("Cannot move item because the item at '%s' is in use.", p.path); err != nil {
+			return err
+		}
 		to, err := c.target(p.path)
 		if err != nil {
 			return err
@@ -405,6 +348,9 @@ func renameItem(c *Call) error {
 	return c.eachPlace(true, func(p place) error {
 		if p.prov != nil {
 			return s.refuse("Rename-Item of %s", p.show())
+		}
+		if err := c.inUse("Cannot rename the item at '%s' because it is in use.", p.path); err != nil {
+			return err
 		}
 		to := s.join(s.parentPath(p.path), name)
 		if s.hasSeparator(name) {

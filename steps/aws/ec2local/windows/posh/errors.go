@@ -186,7 +186,7 @@ func (s *shell) record(err error, c *Call) *errorRecord {
 	if typ == "" {
 		typ = runtimeException
 	}
-	r := &errorRecord{exc: &exception{typ: typ, msg: e.Message}, id: e.ID, category: e.Category, target: e.Target, src: s.src, at: s.at}
+	r := &errorRecord{exc: &exception{typ: typ, msg: e.Message}, id: e.ID, category: e.Category, target: e.Target, src: s.src, at: s.at, details: e.Details}
 	if e.inner != nil {
 		r.exc.inner = &exception{typ: e.inner.Exception, msg: e.inner.Message}
 	}

@@ -104,6 +104,7 @@ type Files interface {
 	Open(path string, how Open) (File, error)
 	Stat(path string) (FileInfo, error)
 	List(path string) ([]FileInfo, error) // sorted by name
+	Enter(path string) error              // the process's own directory, which nobody removes or renames meanwhile
 	MakeDir(path string) error            // with its parents; fine when it is there
 	Remove(path string) error             // a file or an empty directory; read-only ones too
 	Rename(from, to string) error         // refuses to replace (fs.ErrExist)
@@ -267,7 +268,8 @@ var ErrOutside = errors.New("outside of the subset of PowerShell that runs here"
 // Error is an error that scripts see as an ErrorRecord.
 type Error struct {
 	ID        string // FullyQualifiedErrorId, without the command's part
-	Message   string
+	Message   string // of the exception
+	Details   string // what is shown instead, where the record has its own text
 	Exception string // .NET's name; "" is System.Management.Automation.RuntimeException
 	Category  string // "ObjectNotFound"; "" is NotSpecified
 	Target    any

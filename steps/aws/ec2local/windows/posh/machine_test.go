@@ -146,6 +146,8 @@ func (m *testMachine) List(p string) ([]FileInfo, error) {
 	return out, nil
 }
 
+func (m *testMachine) Enter(string) error { return nil }
+
 func (m *testMachine) MakeDir(p string) error { return why(os.MkdirAll(m.real(p), 0o755)) }
 func (m *testMachine) Remove(p string) error  { return why(os.Remove(m.real(p))) }
 func (m *testMachine) Rename(a, b string) error {

@@ -114,6 +114,8 @@ func (s *shell) fileFault(err error, path string) error {
 		return dotnet("System.IO.DirectoryNotFoundException", "Could not find a part of the path '%s'.", path)
 	case errors.Is(err, fs.ErrExist):
 		return dotnet("System.IO.IOException", "The file '%s' already exists.", path)
+	case errors.Is(err, ErrNotEmpty) && !s.core:
+		return dotnet("System.IO.IOException", "The directory is not empty.")
 	case errors.Is(err, ErrNotEmpty):
 		return dotnet("System.IO.IOException", "The directory is not empty: '%s'.", path)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, ErrDirectory):

@@ -27,6 +27,9 @@ func (c *consoleState) setDir(p string) error {
 	if i, err := c.s.m.Stat(path); err != nil || !i.IsDir() {
 		return dotnet("System.IO.DirectoryNotFoundException", "Could not find a part of the path '%s'.", path)
 	}
+	if err := c.s.m.Enter(path); err != nil {
+		return c.s.fileFault(err, path)
+	}
 	c.current = path
 	return nil
 }
