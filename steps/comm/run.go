@@ -2,7 +2,6 @@ package comm
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -155,7 +154,7 @@ func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*cha
 	unhook := context.AfterFunc(ctx, let)
 	silence := time.AfterFunc(frameTimeout, let)
 	c.stop = func() { silence.Stop(); unhook(); let() }
-	c.in, c.out = in, bufio.NewReaderSize(watched{out, silence}, 64<<10)
+	c.in, c.out = in, bufio.NewReaderSize(watched{out, silence}, maxFrame)
 	text := j.program(op, off)
 	if err := s.Start(bootstrap(len(text))); err != nil {
 		c.stop()
@@ -167,14 +166,18 @@ func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*cha
 		}
 	}()
 	var noise tail
-	for {
-		line, err := c.out.ReadString('\n')
-		if id, ok := strings.CutPrefix(line, "IMGF1 "+j.Token+" "); ok && err == nil {
+	for heard := 0; ; {
+		line, err := c.out.ReadSlice('\n')
+		if id, ok := strings.CutPrefix(string(line), "IMGF1 "+j.Token+" "); ok && err == nil {
 			c.boot = strings.TrimSpace(id)
 			return c, nil
 		}
-		noise.Write([]byte(line))
-		if err != nil {
+		noise.Write(line)
+		if heard += len(line); heard > maxNoise {
+			c.stop()
+			return nil, noisy(noise.String())
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			c.stop()
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
@@ -267,13 +270,16 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exi
 	defer c.stop()
 	pos, buf := jr.off, make([]byte, 64<<10)
 	for {
-		line, err := c.out.ReadString('\n')
+		line, err := frameLine(c.out)
+		if errors.As(err, new(permanent)) {
+			return x, more, err
+		}
 		if err != nil {
 			return x, more, fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
 		}
 		f := strings.Fields(line)
 		if len(f) == 0 {
-			return x, more, fmt.Errorf("cannot understand the machine's answer %q", line)
+			return x, more, fmt.Errorf("cannot understand the machine's answer %.200q", line)
 		}
 		if f[0] == "P" {
 			continue // the run has not begun so far
@@ -292,7 +298,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exi
 			i := strings.Index("OE", f[0])
 			at, n, err := frame(f)
 			if err != nil || at != pos[i] {
-				return x, more, fmt.Errorf("cannot understand the machine's answer %q at %d", line, pos[i])
+				return x, more, fmt.Errorf("cannot understand the machine's answer %.200q at %d", line, pos[i])
 			}
 			for n > 0 {
 				k, err := c.out.Read(buf[:min(n, int64(len(buf)))])
@@ -323,7 +329,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exi
 			c.ack(j.Token)
 			return x, more, err
 		default:
-			return x, more, fmt.Errorf("cannot understand the machine's answer %q", line)
+			return x, more, fmt.Errorf("cannot understand the machine's answer %.200q", line)
 		}
 	}
 }
@@ -342,11 +348,11 @@ func frame(f []string) (at, n int64, err error) {
 func parseExit(f []string) (x Exit, err error) {
 	var n [6]int
 	if len(f) != 1+len(n) {
-		return x, fmt.Errorf("cannot understand the machine's answer %q", strings.Join(f, " "))
+		return x, fmt.Errorf("cannot understand the machine's answer %.200q", strings.Join(f, " "))
 	}
 	for i := range n {
 		if n[i], err = strconv.Atoi(f[i+1]); err != nil {
-			return x, fmt.Errorf("cannot understand the machine's answer %q", strings.Join(f, " "))
+			return x, fmt.Errorf("cannot understand the machine's answer %.200q", strings.Join(f, " "))
 		}
 	}
 	x = Exit{Code: n[0], Signal: n[1], OOM: n[2] == 1, Truncated: n[3] == 1}
@@ -375,7 +381,7 @@ func (c *channel) ack(token string) bool {
 	if _, err := fmt.Fprintf(c.in, "\nack %s\n", token); err != nil {
 		return false
 	}
-	line, err := c.out.ReadString('\n')
+	line, err := frameLine(c.out)
 	return err == nil && line == "A\n"
 }
 
@@ -409,15 +415,15 @@ func (r *remote) lost(c *channel, jr *journal, why []string) (Exit, error) {
 	case "failed":
 		return Exit{}, permanent{fmt.Errorf("the script cannot be put in its place: %s", strings.TrimPrefix(text, "failed "))}
 	}
-	return Exit{}, fmt.Errorf("cannot understand the machine's answer %q", text)
+	return Exit{}, fmt.Errorf("cannot understand the machine's answer %.200q", text)
 }
 
 // forget removes what a finished run may have left on the machine.
 func (r *remote) forget(ctx context.Context, j Job) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return r.once(ctx, j, "forget", func(answer []byte) bool {
-		return bytes.HasPrefix(answer, []byte("A")) || bytes.HasPrefix(answer, []byte("L gone"))
+	return r.once(ctx, j, "forget", func(answer string) bool {
+		return strings.HasPrefix(answer, "A") || strings.HasPrefix(answer, "L gone")
 	})
 }
 
@@ -428,9 +434,9 @@ func (r *remote) Cancel(ctx context.Context, j Job) error {
 		return err
 	}
 	begun := false
-	err := r.once(ctx, j, "cancel", func(answer []byte) bool {
-		begun = bytes.HasPrefix(answer, []byte("C done"))
-		return bytes.HasPrefix(answer, []byte("C")) || bytes.HasPrefix(answer, []byte("L gone"))
+	err := r.once(ctx, j, "cancel", func(answer string) bool {
+		begun = strings.HasPrefix(answer, "C done")
+		return strings.HasPrefix(answer, "C") || strings.HasPrefix(answer, "L gone")
 	})
 	if err != nil {
 		return fmt.Errorf("cannot cancel the run on %s: %w", r.m.label(), err)
@@ -445,22 +451,25 @@ func (r *remote) Cancel(ctx context.Context, j Job) error {
 }
 
 // once does op to the run and checks the answer.
-func (r *remote) once(ctx context.Context, j Job, op string, good func([]byte) bool) error {
+func (r *remote) once(ctx context.Context, j Job, op string, good func(answer string) bool) error {
 	return r.attempt(ctx, func(l *link) error {
 		c, err := l.launch(ctx, j, op, [2]int64{})
 		if err != nil {
 			return err
 		}
 		defer c.stop()
-		answer, err := c.out.ReadBytes('\n')
-		for err == nil && string(answer) == "P\n" {
-			answer, err = c.out.ReadBytes('\n')
+		answer, err := frameLine(c.out)
+		for err == nil && answer == "P\n" {
+			answer, err = frameLine(c.out)
+		}
+		if errors.As(err, new(permanent)) {
+			return err
 		}
 		if err != nil {
 			return fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
 		}
 		if !good(answer) {
-			return permanent{fmt.Errorf("the machine answers %q", bytes.TrimSpace(answer))}
+			return permanent{fmt.Errorf("the machine answers %.200q", strings.TrimSpace(answer))}
 		}
 		return nil
 	})

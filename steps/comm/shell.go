@@ -93,6 +93,7 @@ func (e *exitError) Error() string {
 type marked struct {
 	w     io.Writer
 	noise []byte
+	heard int // bytes before the mark
 	found bool
 }
 
@@ -101,6 +102,9 @@ const mark = "\nimgflow:begin\n"
 func (m *marked) Write(p []byte) (int, error) {
 	if m.found {
 		return m.w.Write(p)
+	}
+	if m.heard += len(p); m.heard > maxNoise {
+		return 0, noisy(string(m.noise))
 	}
 	m.noise = append(m.noise, p...)
 	i := bytes.Index(m.noise, []byte(mark))
@@ -125,10 +129,12 @@ func (m *marked) Write(p []byte) (int, error) {
 // errDropped is a channel that ended without an exit status.
 var errDropped = errors.New("the connection was lost")
 
-// outlet passes on to the caller's writer until it is shut.
+// outlet passes on to the caller's writer until it is shut, or the writer fails:
+// then nobody takes what the machine prints, and its script would wait for ever.
 type outlet struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu     sync.Mutex
+	w      io.Writer
+	failed chan error // has room for one
 }
 
 func (o *outlet) Write(p []byte) (int, error) {
@@ -137,7 +143,12 @@ func (o *outlet) Write(p []byte) (int, error) {
 	if o.w == nil {
 		return 0, errDropped
 	}
-	return o.w.Write(p)
+	n, err := o.w.Write(p)
+	if err != nil {
+		o.w = nil
+		o.failed <- err
+	}
+	return n, err
 }
 
 // shut returns when nobody writes any more.
@@ -185,10 +196,10 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 	}
 	defer release()
 	var errs tail
-	to, from := &outlet{w: stdout}, &inlet{r: stdin}
+	out := &marked{w: stdout}
+	to, from := &outlet{w: out, failed: make(chan error, 1)}, &inlet{r: stdin}
 	defer from.shut.Store(true)
-	out := &marked{w: to}
-	s.Stdout, s.Stderr = out, &errs
+	s.Stdout, s.Stderr = to, &errs
 	text = "printf '" + strings.ReplaceAll(mark, "\n", `\n`) + "'\n" + text
 	in, err := s.StdinPipe()
 	if err != nil {
@@ -214,6 +225,8 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 	}()
 	select {
 	case err = <-over:
+	case err := <-to.failed:
+		return err
 	case <-ctx.Done():
 	}
 	if ctx.Err() != nil {
@@ -277,7 +290,7 @@ func (r *remote) attempt(ctx context.Context, f func(l *link) error) error {
 
 // shell runs a script of ours with the text as its input.
 func (r *remote) shell(ctx context.Context, text, stdin string) ([]byte, *exitError, error) {
-	var out bytes.Buffer
+	var out output
 	err := r.attempt(ctx, func(l *link) error {
 		out.Reset()
 		return l.script(ctx, text, strings.NewReader(stdin), &out)
@@ -299,7 +312,7 @@ func (e *exitError) err() error {
 // Exec runs the command with sh. Standard input is sent again when the
 // connection breaks, if it can be rewound; else that is an error.
 func (r *remote) Exec(ctx context.Context, command string, stdin io.Reader) ([]byte, Exit, error) {
-	var out bytes.Buffer
+	var out output
 	again := rewinder(stdin)
 	err := r.attempt(ctx, func(l *link) error {
 		out.Reset()

@@ -1,7 +1,6 @@
 package comm
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -367,7 +366,7 @@ func (r *remote) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 		fi, err = c.Stat(p)
 		return err
 	}, func(l *link) error {
-		var out bytes.Buffer
+		var out output
 		err := l.script(ctx, assign("p", p)+`case $p in -*) p=./$p;; esac
 [ -e "$p" ] || { echo none; exit; }
 stat -L -c '%f %s %Y' "$p"
@@ -408,7 +407,7 @@ func parseStat(name, text string) (fs.FileInfo, error) {
 	var unix int64
 	s := statInfo{name: name}
 	if _, err := fmt.Sscanf(text, "%x %d %d", &raw, &s.size, &unix); err != nil {
-		return nil, fmt.Errorf("the machine answers %q", text)
+		return nil, fmt.Errorf("the machine answers %.200q", text)
 	}
 	s.mode = fs.FileMode(raw & 0o777)
 	switch raw & 0o170000 {

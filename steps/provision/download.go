@@ -34,6 +34,9 @@ func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst string
 			return err
 		}
 		for _, name := range names {
+			if err := pathsOf(v.m).entry(name); err != nil {
+				return err
+			}
 			if err := s.fetchOne(ctx, r, v, name, dst, true); err != nil {
 				return err
 			}

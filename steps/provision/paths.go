@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,20 @@ func (p paths) base(name string) string {
 	}
 	name = p.trim(name)
 	return name[strings.LastIndexAny(name, p.seps)+1:]
+}
+
+// entry checks a path that a machine names: its base becomes the name of a file
+// here.
+func (p paths) entry(name string) error {
+	base := name[strings.LastIndexAny(name, p.seps)+1:]
+	strange := ""
+	if p.windows() || filepath.Separator != '/' {
+		strange = `\:`
+	}
+	if base == "" || base == "." || base == ".." || strings.ContainsAny(base, strange+"/\x00") || !filepath.IsLocal(base) {
+		return fmt.Errorf("cannot download %q, which the machine names: it cannot be the name of a file here", name)
+	}
+	return nil
 }
 
 // dir is the directory that a file or directory lies in.
