@@ -26,5 +26,6 @@
 //
 // A variable's value is the last one given: default, then each variable file in order, then the
 // command line. A default of null makes the variable required; a null in a file is empty text, and a value.
-// Variables may use each other in any order, but not in a circle.
+// Variables may use each other in any order, but not in a circle. What nothing declares is an error there; in the rest
+// of the template it is empty text, and one of Evaluated.Warnings.
 package template

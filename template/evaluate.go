@@ -20,6 +20,7 @@ type Inputs struct {
 	Except   []string      // names of builds and post-processors
 	Dir      string        // folder of the template
 	Cwd      string        // working directory
+	Strict   bool          // what would be a warning is an error
 }
 
 // Evaluated is a template with everything filled in that can be known before a build runs.
@@ -27,6 +28,7 @@ type Evaluated struct {
 	Variables []VariableValue
 	Builds    []Build
 	Secrets   map[string]string // name of each marker → real value
+	Warnings  Errors            // what is not wrong, but may not be meant
 }
 
 // Build is one builder with all that belongs to it.
@@ -70,6 +72,7 @@ func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 	if len(ev.Builds) == 0 && len(s.errs) == 0 && !t.lostBuilders {
 		s.errs.Add(Pos{File: "command line"}, "the builds are "+strings.Join(names, ", "), "cannot build: -only and -except leave no build")
 	}
+	ev.Warnings = s.warnings.Sorted()
 	return ev, s.errs.Sorted()
 }
 
@@ -82,12 +85,14 @@ func (t *Template) names(s *scope) []string {
 			at = b.Name.Pos
 			env := s.env
 			env.Getenv = nil
-			text, err := interp.Early(b.Name.Text, &env)
-			if err == nil {
-				text, err = interp.Plain(text)
+			path := fmt.Sprintf("builders[%d].name", i)
+			text, ok := s.early(b.Name, path, &env)
+			if !ok {
+				continue
 			}
+			text, err := interp.Plain(text)
 			if err != nil {
-				s.report(b.Name, fmt.Sprintf("builders[%d].name", i), err)
+				s.report(b.Name, path, err)
 				continue
 			}
 			if text != "" {
@@ -225,9 +230,8 @@ func (e *evaluator) provisioner(p Provisioner, build string) Part {
 func (e *evaluator) value(v Value, path string) Value {
 	switch v.Kind {
 	case String:
-		text, err := interp.Early(v.Text, e.env)
-		if err != nil {
-			e.scope.report(v, path, err)
+		text, ok := e.scope.early(v, path, e.env)
+		if !ok {
 			v.Kind = Faulty
 		}
 		v.Text = text

@@ -37,7 +37,9 @@ func TestMessagesHideSecrets(t *testing.T) {
 		src = strings.ReplaceAll(src, "|", "`")
 		tmpl, errs := template.Parse("t.json", []byte(src))
 		if tmpl != nil {
-			_, more := tmpl.Evaluate(inputs())
+			in := inputs()
+			in.Strict = true
+			_, more := tmpl.Evaluate(in)
 			errs = append(errs, more...).Sorted()
 		}
 		got := errs.Error()

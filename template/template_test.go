@@ -52,7 +52,9 @@ func TestGoldenErrors(t *testing.T) {
 		}
 		tmpl, errs := template.Parse(filepath.Base(f), src)
 		if tmpl != nil {
-			_, more := tmpl.Evaluate(inputs())
+			in := inputs()
+			in.Strict = true
+			_, more := tmpl.Evaluate(in)
 			errs = append(errs, more...).Sorted()
 		}
 		got := errs.Error() + "\n"
@@ -170,6 +172,51 @@ func TestNullInAVariableFile(t *testing.T) {
 		"builders": [{"type": "x", "o": "{{user `+"`a`"+`}}|{{user `+"`b`"+`}}|{{user `+"`c`"+`}}|{{user `+"`d`"+`}}|{{user `+"`new`"+`}}"}]}`, in)
 	if s := show(ev.Builds[0].Options); s != `{o:"||flag|one|"}` {
 		t.Error(s)
+	}
+}
+
+// A variable that nothing gives a value is empty text and a warning outside of the variables section, as in Packer. Inside
+// it is an error.
+func TestUndeclared(t *testing.T) {
+	tmpl, errs := template.Parse("t.json", []byte(`{"variables": {"regoin": "r", "ok": "{{user `+"`regoin`"+`}}"},
+"builders": [
+ {"type": "x", "name": "n{{user `+"`nobody`"+`}}", "a": "[{{user `+"`region`"+`}}{{user `+"`ok`"+`}}{{ user \"other\" | upper }}]",
+  "{{user `+"`label`"+`}}k": "{{if user `+"`flag`"+`}}yes{{else}}no{{end}}", "late": "{{ printf \"%s%s\" (user `+"`gone`"+`) .SourceAMI }}"},
+ {"type": "x", "name": "m", "c": "{{user (printf \"comp%s\" \"uted\")}}"}],
+"provisioners": [{"type": "p", "inline": ["{{if false}}{{user `+"`unused`"+`}}{{end}}", "\u00e9 {{user `+"`shared`"+`}}{{user `+"`shared`"+`}}"]}]}`))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	ev, errs := tmpl.Evaluate(inputs())
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if got := show(ev.Builds[0].Options); got != `{a:"[r]" k:"no" late:"{{printf \"%s%s\" \"\" .SourceAMI}}"}` {
+		t.Error(got)
+	}
+	if got := show(ev.Builds[0].Provisioners[0].Options); got != `{inline:["" "é "]}` {
+		t.Error(got)
+	}
+	if ev.Builds[0].Name != "n" {
+		t.Errorf("the build is called %q", ev.Builds[0].Name)
+	}
+	var got []string
+	for _, w := range ev.Warnings {
+		got = append(got, w.Error())
+	}
+	want := []string{
+		"t.json:3:28: builders[0].name uses the variable \"nobody\", which is not declared: it is empty text there (add \"nobody\" to the variables section)",
+		"t.json:3:55: n.a uses the variable \"region\", which is not declared: it is empty text there (did you mean \"regoin\"?)",
+		"t.json:3:86: n.a uses the variable \"other\", which is not declared: it is empty text there (add \"other\" to the variables section)",
+		"t.json:4:3: n.{{user `label`}}k uses the variable \"label\", which is not declared: it is empty text there (add \"label\" to the variables section)",
+		"t.json:4:30: n.{{user `label`}}k uses the variable \"flag\", which is not declared: it is empty text there (add \"flag\" to the variables section)",
+		"t.json:4:95: n.late uses the variable \"gone\", which is not declared: it is empty text there (add \"gone\" to the variables section)",
+		"t.json:5:34: m.c uses the variable \"computed\", which is not declared: it is empty text there (add \"computed\" to the variables section)",
+		"t.json:6:93: p.inline[1] uses the variable \"shared\", which is not declared: it is empty text there (add \"shared\" to the variables section)",
+		"t.json:6:110: p.inline[1] uses the variable \"shared\", which is not declared: it is empty text there (add \"shared\" to the variables section)",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -306,6 +353,7 @@ func TestFaultsBeside(t *testing.T) {
 			t.Fatalf("%s: %v", src, errs)
 		}
 		in := inputs()
+		in.Strict = true
 		broken := 0
 		if strings.Contains(src, "required") {
 			in.VarFiles = []template.VarFile{{Name: "v.json", Src: []byte("{")}}
@@ -337,7 +385,9 @@ func TestManyFaults(t *testing.T) {
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
-		_, errs = tmpl.Evaluate(inputs())
+		in := inputs()
+		in.Strict = true
+		_, errs = tmpl.Evaluate(in)
 		if len(errs) != n || space == " " && errs[n-1].Pos.Column != 34+(n-1)*21+6 {
 			t.Fatalf("%d errors, the last one at %v", len(errs), errs[n-1].Pos)
 		}
@@ -345,7 +395,7 @@ func TestManyFaults(t *testing.T) {
 	}
 	const n = 20000
 	text, one := report(n, " ")
-	if i := strings.Count(text, "is not defined"); i != 50 || !strings.HasSuffix(text, "\nand 19950 more") {
+	if i := strings.Count(text, "is not declared"); i != 50 || !strings.HasSuffix(text, "\nand 19950 more") {
 		t.Errorf("%d errors are printed, then %q", i, text[len(text)-20:])
 	}
 	if _, many := report(n, "\n"); one > 5*many+time.Second {

@@ -55,6 +55,10 @@ type scope struct {
 	inside []string // variables being evaluated
 	errs   Errors
 
+	strict   bool // a warning is an error
+	warnings Errors
+	absent   []string // variables that the text being evaluated uses and nothing defines
+
 	// What has been reported: declarations or files of variables that could not be read.
 	lostDeclarations, lostFiles bool
 }
@@ -75,7 +79,7 @@ const (
 )
 
 func newScope(t *Template, in Inputs) *scope {
-	s := &scope{vars: map[string]*variable{}, lostDeclarations: t.lostVariables}
+	s := &scope{vars: map[string]*variable{}, lostDeclarations: t.lostVariables, strict: in.Strict}
 	s.env = interp.Env{
 		User: s.user, Getenv: in.Environ, Clock: in.Clock, UUID: in.UUID,
 		Dir: in.Dir, Cwd: in.Cwd, Secrets: map[string]string{},
@@ -197,11 +201,16 @@ func (s *scope) secret(text string) (string, error) {
 	return interp.Reveal(text, func(name string) (string, error) { return s.env.Secrets[name], nil })
 }
 
-// user is the function user of template strings.
+// user is the function user of template strings. What nothing defines is empty text, as in Packer; see undeclared. Within
+// the value of a variable it is an error.
 func (s *scope) user(name string) (string, error) {
 	x := s.vars[name]
 	if x == nil && s.lostDeclarations {
 		return "", errReported
+	}
+	if x == nil && len(s.inside) == 0 {
+		s.absent = append(s.absent, name)
+		return "", nil
 	}
 	if x == nil {
 		return "", &undefined{fmt.Sprintf("the variable %q is not defined", name), s.near(name)}
@@ -215,6 +224,48 @@ func (s *scope) user(name string) (string, error) {
 		return "", errReported
 	}
 	return x.Value, nil
+}
+
+// early evaluates a text, and reports what is wrong with it. The path names it in messages.
+func (s *scope) early(v Value, path string, env *interp.Env) (text string, ok bool) {
+	s.absent = nil
+	text, err := interp.Early(v.Text, env)
+	s.undeclared(v, path)
+	if err != nil {
+		s.report(v, path, err)
+	}
+	return text, err == nil
+}
+
+// undeclared warns of the variables that the text just evaluated uses and nothing defines.
+func (s *scope) undeclared(v Value, path string) {
+	if len(s.absent) == 0 || s.lostFiles {
+		return
+	}
+	uses := interp.Uses(v.Text)
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(s.absent))) {
+		places := []Pos{}
+		for _, u := range uses {
+			if u.Name == name {
+				places = append(places, v.At(u.Offset))
+			}
+		}
+		if len(places) == 0 {
+			places = append(places, v.Pos) // its name is computed
+		}
+		for _, at := range places {
+			s.warn(at, s.near(name), "%s uses the variable %q, which is not declared: it is empty text there", path, name)
+		}
+	}
+}
+
+// warn adds a warning: an error, if they are to be errors.
+func (s *scope) warn(at Pos, hint, format string, args ...any) {
+	to := &s.warnings
+	if s.strict {
+		to = &s.errs
+	}
+	to.Add(at, hint, format, args...)
 }
 
 func (s *scope) near(name string) string {

@@ -92,7 +92,9 @@ func planned(c *cli.Context) (*dag.Graph, *dag.Plan, error) {
 	req.Force = c.Bool("force")
 	s := newSession(nil, req, nil)
 	defer s.close()
-	if err := s.load(true, passingSalt()); err != nil {
+	err = s.load(true, passingSalt())
+	s.warn(lines(c, c.App.ErrWriter))
+	if err != nil {
 		return nil, nil, err
 	}
 	e, err := dag.New(dag.Options{Store: &dag.MemStore{}})

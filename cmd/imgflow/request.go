@@ -30,6 +30,7 @@ type request struct {
 	VarFiles    []string          `json:"var_files,omitempty"` // absolute paths
 	Only        []string          `json:"only,omitempty"`
 	Except      []string          `json:"except,omitempty"`
+	Strict      bool              `json:"strict,omitempty"` // a warning about the template is a fault
 	Force       bool              `json:"force,omitempty"`
 	MaxLifetime time.Duration     `json:"max_lifetime,omitempty"` // nanoseconds
 	Parallel    int               `json:"parallel,omitempty"`
@@ -51,6 +52,7 @@ func templateFlags() []cli.Flag {
 	return append(variableFlags(),
 		&cli.StringSliceFlag{Name: "only", Usage: "build these `BUILDS` only: names with commas between them", Category: inputFlags},
 		&cli.StringSliceFlag{Name: "except", Usage: "build all but these `BUILDS`", Category: inputFlags},
+		&cli.BoolFlag{Name: "strict", Usage: "take a warning about the template for a fault", Category: inputFlags},
 	)
 }
 
@@ -69,6 +71,7 @@ func newRequest(c *cli.Context) (*request, error) {
 			return nil, usagef("cannot find %s: %w", c.Args().First(), err)
 		}
 	}
+	r.Strict = c.Bool("strict")
 	r.Only, r.Except = commaList(c.StringSlice("only")), commaList(c.StringSlice("except"))
 	return r, r.addVars(c)
 }
@@ -174,7 +177,7 @@ func shortPath(path string) string {
 
 // evaluate fills everything in that can be known before a build runs.
 func (r *request) evaluate(t *template.Template) (*template.Evaluated, template.Errors, error) {
-	in := template.Inputs{Vars: r.Vars, Environ: os.Getenv, Clock: r.Pins.Clock(), UUID: r.Pins.UUID(), Only: r.Only, Except: r.Except, Dir: r.dir(), Cwd: r.Cwd}
+	in := template.Inputs{Vars: r.Vars, Environ: os.Getenv, Clock: r.Pins.Clock(), UUID: r.Pins.UUID(), Only: r.Only, Except: r.Except, Dir: r.dir(), Cwd: r.Cwd, Strict: r.Strict}
 	for _, path := range r.VarFiles {
 		src, err := os.ReadFile(path)
 		if err != nil {

@@ -182,7 +182,9 @@ func (s *session) renew(ls *render.Lines, old *dag.Graph, frozen bool) error {
 		ls.Warn("The template is not read again, since secret values are not stored (%s): the run goes on as it was stored.", missing)
 		return s.frozen()
 	}
-	if err := s.load(true, s.salt); err != nil {
+	err := s.load(true, s.salt)
+	s.warn(ls)
+	if err != nil {
 		return fmt.Errorf("%w\n\nCorrect it, or go on as the run was stored: imgflow resume %s --frozen", err, s.run.ID())
 	}
 	s.hide()

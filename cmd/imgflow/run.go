@@ -130,11 +130,10 @@ func runTemplate(c *cli.Context) error {
 	}
 	s := newSession(home, req, nil)
 	defer s.close()
-	if err := s.load(true, s.salt); err != nil {
+	err = s.load(true, s.salt)
+	s.warn(lines(c, c.App.ErrWriter))
+	if err != nil {
 		return err
-	}
-	for _, w := range s.warnings {
-		lines(c, c.App.ErrWriter).Warn("Warning: %s", w.Error())
 	}
 	if err := s.reach(context.Background(), wish); err != nil {
 		return err

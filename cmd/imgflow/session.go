@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/state"
@@ -36,7 +37,7 @@ type session struct {
 	ev    *template.Evaluated
 	graph *dag.Graph
 
-	warnings template.Errors // what load has found to say, though nothing is wrong
+	warnings template.Errors // what load has found that is not wrong, but may not be meant
 }
 
 // newSession makes the world of a request. A run may be nil so far.
@@ -160,13 +161,13 @@ func (s *session) load(forRun bool, salt func() ([]byte, error)) error {
 	}
 	errs = append(errs, more...)
 	var saltErr error
-	s.warnings = nil
+	warnings := ev.Warnings
 	files := &compile.Files{Cwd: s.req.Cwd, Dir: s.req.dir()}
 	g, cerrs := compile.Compile(ev, s.world.catalog(s.req.Force, files), compile.Options{
 		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
-		Warn: func(w template.Error) { s.warnings = append(s.warnings, w) },
+		Warn: func(w template.Error) { warnings = append(warnings, w) },
 		Digest: func(name string) string {
-			if len(errs) > 0 {
+			if len(errs) > 0 || s.req.Strict && len(warnings) > 0 {
 				return "" // there will be no run
 			}
 			key, err := salt()
@@ -178,11 +179,21 @@ func (s *session) load(forRun bool, salt func() ([]byte, error)) error {
 			return hex.EncodeToString(mac.Sum(nil)[:16])
 		},
 	})
+	if s.warnings = warnings.Sorted(); s.req.Strict {
+		errs, s.warnings = append(errs, s.warnings...), nil
+	}
 	if err := faults(append(errs, cerrs...).Sorted()); err != nil {
 		return err
 	}
 	s.graph = g
 	return saltErr
+}
+
+// warn tells what load has found that is not wrong.
+func (s *session) warn(ls *render.Lines) {
+	for _, w := range s.warnings {
+		ls.Warn("Warning: %s", w.Error())
+	}
 }
 
 // begin creates the run.

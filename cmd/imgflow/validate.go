@@ -38,12 +38,15 @@ func validate(c *cli.Context) error {
 		fmt.Fprintln(c.App.Writer, "The syntax of the template is valid.")
 		return nil
 	}
-	if err := s.load(false, passingSalt()); err != nil {
-		return err
+	err = s.load(false, passingSalt())
+	if err == nil {
+		fmt.Fprintln(c.App.Writer, "The template is valid.")
 	}
-	fmt.Fprintln(c.App.Writer, "The template is valid.")
 	for _, w := range s.warnings {
 		fmt.Fprintf(c.App.Writer, "Warning: %s\n", w.Error())
+	}
+	if err != nil {
+		return err
 	}
 	// What is known and cannot be run yet is no fault of the template.
 	var errs template.Errors

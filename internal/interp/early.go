@@ -129,6 +129,34 @@ func wholeVariable(l *parse.ListNode) (string, bool) {
 	return name.Text, true
 }
 
+// Use is a user variable that a text names.
+type Use struct {
+	Name   string
+	Offset int // in bytes, from the start of the text
+}
+
+// Uses lists the user variables that the actions of a text name. A name that is computed is not among them.
+func Uses(text string) []Use {
+	var list []Use
+	units, _ := scan(text)
+	for _, u := range units {
+		if u.literal {
+			continue
+		}
+		inspect(u.nodes, func(n parse.Node) {
+			c, ok := n.(*parse.CommandNode)
+			if !ok || len(c.Args) < 2 {
+				return
+			}
+			id, isWord := c.Args[0].(*parse.IdentifierNode)
+			if name, isText := c.Args[1].(*parse.StringNode); isWord && isText && id.Ident == "user" {
+				list = append(list, Use{name.Text, u.start + int(id.Position())})
+			}
+		})
+	}
+	return list
+}
+
 // late says whether evaluating n needs a build-time value.
 func late(n parse.Node) bool {
 	found := false

@@ -23,7 +23,7 @@ type Options struct {
 	// ev.Secrets is known.
 	Digest func(name string) string
 
-	// Warn is told of every option that has no effect, in the order of their places, if nothing is wrong.
+	// Warn is told of every option that has no effect, in the order of their places.
 	Warn func(template.Error)
 }
 
@@ -38,13 +38,13 @@ func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template
 	for i, b := range ev.Builds {
 		plans[i] = p.build(b)
 	}
-	if len(p.errs) > 0 {
-		return nil, p.errs.Sorted()
-	}
 	if o.Warn != nil {
 		for _, w := range p.warnings.Sorted() {
 			o.Warn(w)
 		}
+	}
+	if len(p.errs) > 0 {
+		return nil, p.errs.Sorted()
 	}
 	if !o.ForRun {
 		return nil, nil
