@@ -61,4 +61,8 @@ type Sink interface {
 	// Offset is where a step's remote output goes on: the offset of the last
 	// line of the stream that was emitted for the token, 0 for none.
 	Offset(token, stream string) int64
+	// Break says after how many bytes of an unfinished line, at most most if it
+	// can be, the line may be broken without tearing a secret; 0 if that shows
+	// only with what follows.
+	Break(line []byte, most int) int
 }

@@ -433,8 +433,9 @@ type memSink struct {
 	ev []Event
 }
 
-func (s *memSink) Emit(e Event) error { s.mu.Lock(); s.ev = append(s.ev, e); s.mu.Unlock(); return nil }
-func (s *memSink) Sync() error        { return nil }
+func (s *memSink) Emit(e Event) error           { s.mu.Lock(); s.ev = append(s.ev, e); s.mu.Unlock(); return nil }
+func (s *memSink) Sync() error                  { return nil }
+func (s *memSink) Break(_ []byte, most int) int { return most }
 func (s *memSink) Offset(token, stream string) (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // Task is what a step knows about its own making.
@@ -71,6 +72,26 @@ func (t *Task) Print(stream string, offset int64, line string) error {
 	e := t.event(Printed)
 	e.Stream, e.Offset, e.Text = stream, offset, line
 	return unkept(t.emit(e))
+}
+
+// maxLine is where a line without end is broken, in bytes.
+const maxLine = 64 << 10
+
+// Break says after how many bytes a line is to be printed that has no end yet;
+// 0: with more of it, ask again. Long lines are broken between two characters,
+// and never inside of a secret, of which no half would be known again.
+func (t *Task) Break(line []byte) int {
+	if len(line) <= maxLine {
+		return 0
+	}
+	most := maxLine
+	for most > maxLine-utf8.UTFMax && !utf8.RuneStart(line[most]) {
+		most--
+	}
+	if t.sink == nil {
+		return most
+	}
+	return t.sink.Break(line, most)
 }
 
 // Printed is the offset up to which the stream's lines have been kept, by this

@@ -1,18 +1,15 @@
 package state
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"html"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"unicode/utf16"
 
 	"github.com/imgflow/imgflow/dag"
@@ -30,10 +27,12 @@ const minSecret = 4
 // shells, URLs, JSON and base64 write them. Of a secret of several lines each
 // line is one too. The zero Redactor knows no secrets.
 type Redactor struct {
-	mu    sync.Mutex
-	known map[string]bool
-	forms map[string]bool
-	r     atomic.Pointer[strings.Replacer]
+	mu      sync.RWMutex
+	known   map[string]bool
+	forms   map[string]bool
+	starts  map[string][]string // forms by their first minSecret bytes
+	begins  map[string]bool     // all beginnings of forms that are shorter than that
+	longest int                 // the length of the longest form, in bytes
 }
 
 // Add makes a secret known.
@@ -45,9 +44,9 @@ func (r *Redactor) Add(secret string) {
 	}
 	if r.known == nil {
 		r.known, r.forms = map[string]bool{}, map[string]bool{}
+		r.starts, r.begins = map[string][]string{}, map[string]bool{}
 	}
 	r.known[secret] = true
-	before := len(r.forms)
 	r.learn(secret)
 	r.learn(strings.TrimSpace(secret))
 	lines := strings.FieldsFunc(secret, func(c rune) bool { return c == '\n' || c == '\r' })
@@ -59,28 +58,114 @@ func (r *Redactor) Add(secret string) {
 			}
 		}
 	}
-	if len(r.forms) == before {
-		return
-	}
-	// At one place of the text the first match wins: the longest must be first.
-	forms := make([]string, 0, len(r.forms))
-	for f := range r.forms {
-		forms = append(forms, f)
-	}
-	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, f := range forms {
-		pairs = append(pairs, f, Redacted)
-	}
-	r.r.Store(strings.NewReplacer(pairs...))
 }
 
-// Redact returns s without the secrets. It takes one pass.
-func (r *Redactor) Redact(s string) string {
-	if rep := r.r.Load(); rep != nil && len(s) >= minSecret {
-		return rep.Replace(s)
+// add makes one form known.
+func (r *Redactor) add(form string) {
+	if len(form) < minSecret || r.forms[form] {
+		return
 	}
-	return s
+	r.forms[form] = true
+	start := form[:minSecret]
+	r.starts[start] = append(r.starts[start], form)
+	for n := 1; n < minSecret; n++ {
+		r.begins[form[:n]] = true
+	}
+	r.longest = max(r.longest, len(form))
+}
+
+// Redact returns s without the secrets.
+func (r *Redactor) Redact(s string) string {
+	r.mu.RLock()
+	found := r.find(s)
+	r.mu.RUnlock()
+	if len(found) == 0 {
+		return s
+	}
+	var b strings.Builder
+	at := 0
+	for _, f := range found {
+		b.WriteString(s[at:f.start])
+		b.WriteString(Redacted)
+		at = f.end
+	}
+	b.WriteString(s[at:])
+	return b.String()
+}
+
+// span is a range of bytes: from start up to end.
+type span struct{ start, end int }
+
+// find returns where secrets stand in s, in order. Those that overlap are one.
+func (r *Redactor) find(s string) []span {
+	if len(r.forms) == 0 {
+		return nil
+	}
+	var found []span
+	for i := 0; i+minSecret <= len(s); i++ {
+		end := 0
+		for _, f := range r.starts[s[i:i+minSecret]] {
+			if strings.HasPrefix(s[i:], f) {
+				end = max(end, i+len(f))
+			}
+		}
+		switch last := len(found) - 1; {
+		case end == 0:
+		case last >= 0 && i < found[last].end:
+			found[last].end = max(found[last].end, end)
+		default:
+			found = append(found, span{i, end})
+		}
+	}
+	return found
+}
+
+// Break says after how many bytes of an unfinished line, at most most, the line
+// may be broken without tearing a secret: where a break would, it is before the
+// secret, or behind one that the line begins with. 0 means that only what follows
+// shows whether there is a secret; that it does within the length of the longest
+// form bounds what must be waited for.
+func (r *Redactor) Break(line string, most int) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	whole := r.find(line)
+	open := span{r.beginning(line), len(line) + 1}
+	for n := len(whole); n > 0 && whole[n-1].end > open.start; n-- {
+		open.start = min(open.start, whole[n-1].start)
+		whole = whole[:n-1]
+	}
+	for _, f := range append(whole, open) {
+		switch {
+		case f.start >= most || f.end <= most:
+		case f.start > 0:
+			return f.start
+		case f.end <= len(line):
+			return f.end
+		case len(line) < most+r.longest:
+			return 0
+		}
+	}
+	return most
+}
+
+// beginning returns where the end of s may be the beginning of a secret, or the
+// length of s.
+func (r *Redactor) beginning(s string) int {
+	for i := max(0, len(s)-r.longest+1); i < len(s); i++ {
+		rest := s[i:]
+		if len(rest) < minSecret {
+			if r.begins[rest] {
+				return i
+			}
+			continue
+		}
+		for _, f := range r.starts[rest[:minSecret]] {
+			if len(f) > len(rest) && strings.HasPrefix(f, rest) {
+				return i
+			}
+		}
+	}
+	return len(s)
 }
 
 // Event returns the event without the secrets.
@@ -94,12 +179,9 @@ func (r *Redactor) learn(s string) {
 	if len(s) < minSecret {
 		return
 	}
-	add := func(form string) {
-		if len(form) >= minSecret {
-			r.forms[form] = true
-		}
-	}
+	add := r.add
 	add(s)
+	add(strings.ToValidUTF8(s, "\uFFFD")) // as output is kept
 
 	// Shells: inside '', inside "", and by backslashes as printf %q writes it.
 	add(strings.ReplaceAll(s, `'`, `'\''`))

@@ -88,6 +88,8 @@ func TestRedactShellForms(t *testing.T) {
 	}
 }
 
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
 func TestRedactLines(t *testing.T) {
 	var r Redactor
 	r.Add("first line\r\n  second line  \nabc\n-----END KEY-----\n")
@@ -111,6 +113,74 @@ func TestRedactLines(t *testing.T) {
 	}
 }
 
+// Of secrets that overlap, nothing is left of either.
+func TestRedactOverlaps(t *testing.T) {
+	var r Redactor
+	r.Add("abcdef")
+	r.Add("defghi")
+	if got := r.Redact("-abcdefghi-abcdefdefghi-"); got != "-"+Redacted+"-"+Redacted+Redacted+"-" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestBreak breaks a line without end wherever there may be a secret, and puts
+// the pieces together as a log shows them.
+func TestBreak(t *testing.T) {
+	const most = 64
+	long := strings.Repeat("0123456789", 20)
+	for _, secret := range []string{"hunter-2-hunter", "abcd", "aaaaaaaa", long} {
+		var r Redactor
+		r.Add(secret)
+		for _, text := range []string{secret, secret + secret, secret[:len(secret)-1], secret[1:] + secret, secret + "\u00e9", b64(secret), b64("u" + secret + "v")} {
+			for pad := range 2*most + 2 {
+				line := strings.Repeat(".", pad) + text + strings.Repeat(".", most)
+				for _, chunk := range []int{1, 7, 1000} {
+					var shown, raw, part string
+					for rest := line; rest != ""; {
+						n := min(chunk, len(rest))
+						part, rest = part+rest[:n], rest[n:]
+						for len(part) > most {
+							n := r.Break(part, most)
+							if n == 0 {
+								break
+							}
+							raw, shown, part = raw+part[:n], shown+r.Redact(part[:n]), part[n:]
+						}
+						if len(part) > most+r.longest+chunk {
+							t.Fatalf("%d bytes are held back", len(part))
+						}
+					}
+					raw, shown = raw+part, shown+r.Redact(part)
+					if raw != line {
+						t.Fatalf("%q became %q", line, raw)
+					}
+					if whole := r.Redact(line); shown != whole {
+						t.Fatalf("%q after %d in pieces of %d: %q, and not %q", text, pad, chunk, shown, whole)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What repeats without end may be one secret over another for ever: it is broken
+// all the same.
+func TestBreakIsBounded(t *testing.T) {
+	var r Redactor
+	r.Add("abab")
+	if n := r.Break(strings.Repeat("ab", 1000), 64); n < 64 {
+		t.Errorf("a break after %d bytes of 2,000", n)
+	}
+	var two Redactor
+	two.Add("x" + strings.Repeat("y", 100))
+	if n := two.Break("x"+strings.Repeat("y", 70), 64); n != 0 {
+		t.Errorf("a break after %d bytes of what may be a secret", n)
+	}
+	if n := two.Break("x"+strings.Repeat("y", 70)+"z", 64); n != 64 {
+		t.Errorf("a break after %d bytes of what is none", n)
+	}
+}
+
 func FuzzRedact(f *testing.F) {
 	f.Add("secret", "the secret is out")
 	f.Add("a\nb'c\"d\\", "a\nb'c\"d\\")
@@ -120,6 +190,15 @@ func FuzzRedact(f *testing.F) {
 		r.Add(secret)
 		if got := r.Redact(text + secret); len(secret) >= minSecret && !strings.Contains(Redacted, secret) && strings.HasSuffix(got, secret) {
 			t.Errorf("%q in %q", secret, got)
+		}
+		if line := text + secret + text; len(line) > 1 {
+			n := r.Break(line, len(line)/2)
+			if n < 0 || n > len(line) {
+				t.Fatalf("a break of %d bytes after %d", len(line), n)
+			}
+			if len(line) < len(line)/2+r.longest && r.Redact(line[:n])+r.Redact(line[n:]) != r.Redact(line) {
+				t.Errorf("%q is torn in %q at %d", secret, line, n)
+			}
 		}
 	})
 }

@@ -301,6 +301,9 @@ func (r *Run) Emit(e dag.Event) error {
 	return r.failed(r.events.path, r.events.emit(r.red.Event(e)))
 }
 
+// Break says where a line that has no end yet may be broken, as [dag.Sink] wants it.
+func (r *Run) Break(line []byte, most int) int { return r.red.Break(string(line), most) }
+
 // Sync returns when all events emitted so far would survive a power cut.
 func (r *Run) Sync() error { return r.failed(r.events.path, r.events.sync()) }
 

@@ -168,6 +168,7 @@ func (l *events) Emit(e dag.Event) error {
 }
 func (l *events) Sync() error                       { return nil }
 func (l *events) Offset(token, stream string) int64 { return 0 }
+func (l *events) Break(_ []byte, most int) int      { return most }
 
 // ubuntu is the image that most tests begin from.
 func ubuntu() SourceOptions {

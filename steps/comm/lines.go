@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"context"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/imgflow/imgflow/dag"
 )
-
-// maxLine is where a line without end is broken, in bytes.
-const maxLine = 64 << 10
 
 var streamNames = [2]string{"stdout", "stderr"}
 
@@ -64,24 +60,21 @@ func (j *journal) write(i int, b []byte) error {
 	p := append(j.part[i], b...)
 	for !j.ended[i] {
 		n := bytes.IndexByte(p, '\n')
-		if n < 0 || n > maxLine {
-			if len(p) <= maxLine {
-				break
-			}
-			cut := maxLine
-			for cut > maxLine-utf8.UTFMax && !utf8.RuneStart(p[cut]) {
-				cut--
-			}
-			if p[cut-1] == 1 { // may be the mark
-				cut--
-			}
+		line := p
+		if n >= 0 {
+			line = p[:n]
+		}
+		if cut := j.t.Break(bytes.TrimSuffix(line, []byte{1})); cut > 0 { // what may be the mark stays whole
 			if err := j.print(i, j.off[i]+int64(cut), p[:cut]); err != nil {
 				return err
 			}
 			p = p[cut:]
 			continue
 		}
-		line, rest := p[:n], p[n+1:]
+		if n < 0 {
+			break
+		}
+		rest := p[n+1:]
 		if n > 0 && p[n-1] == 1 {
 			end := "END" + j.token + "\n"
 			if len(rest) < len(end) && strings.HasPrefix(end, string(rest)) {

@@ -301,6 +301,8 @@ func (s *fileSink) Emit(e dag.Event) error {
 
 func (s *fileSink) Sync() error { return nil }
 
+func (s *fileSink) Break(_ []byte, most int) int { return most }
+
 func (s *fileSink) Offset(token, stream string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

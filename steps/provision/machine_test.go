@@ -51,6 +51,8 @@ func (s *memSink) Emit(e dag.Event) error {
 
 func (s *memSink) Sync() error { return nil }
 
+func (s *memSink) Break(_ []byte, most int) int { return most }
+
 func (s *memSink) Offset(token, stream string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -229,19 +230,19 @@ type printer struct {
 	err    error
 }
 
-// maxLine is where a line without end is broken, in bytes.
-const maxLine = 64 << 10
-
 func (p *printer) Write(b []byte) (int, error) {
 	p.part = append(p.part, b...)
 	for p.err == nil {
-		i := slices.Index(p.part, '\n')
-		switch {
-		case i >= 0 && i < maxLine:
-			p.print(p.part[:i], i+1)
-		case len(p.part) >= maxLine:
-			p.print(p.part[:maxLine], maxLine)
-		default:
+		line := p.part
+		i := bytes.IndexByte(line, '\n')
+		if i >= 0 {
+			line = line[:i]
+		}
+		if n := p.t.Break(line); n > 0 {
+			p.print(line[:n], n)
+		} else if i >= 0 {
+			p.print(line, i+1)
+		} else {
 			return len(b), nil
 		}
 	}

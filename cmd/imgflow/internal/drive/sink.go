@@ -74,5 +74,6 @@ func (s *sink) mark(e dag.Event, status string) {
 	})
 }
 
+func (s *sink) Break(line []byte, most int) int   { return s.o.Run.Break(line, most) }
 func (s *sink) Sync() error                       { return s.o.Run.Sync() }
 func (s *sink) Offset(token, stream string) int64 { return s.o.Run.Offset(token, stream) }
