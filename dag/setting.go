@@ -37,6 +37,13 @@ func (f Fault) Error() string {
 // marker of a secret until Task.Reveal is called.
 type Secret string
 
+// Claim is a name that only one build of a run can take.
+type Claim struct {
+	Field string // the option that gives the name, as in a Fault
+	Key   string // the same for whatever cannot be there twice
+	What  string // for a message: an image of that name in us-east-1
+}
+
 // Mark returns the text that stands for the secret called name in a setting.
 func Mark(name string) string { return MarkOpen + name + MarkClose }
 

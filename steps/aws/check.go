@@ -3,7 +3,6 @@ package aws
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -46,61 +45,10 @@ func (b *EBS) Check() []dag.Fault {
 	b.checkImage(&f)
 	b.checkSource(&f)
 	b.checkMachine(&f)
-	checkMappings(&f, "launch_block_device_mappings", b.LaunchMappings)
-	checkMappings(&f, "ami_block_device_mappings", b.AMIMappings)
+	b.checkMappings(&f)
 	b.checkNetwork(&f)
 	b.checkReach(&f)
 	return f
-}
-
-var notInNames = regexp.MustCompile(`[^a-zA-Z0-9()\[\] ./\-'@_]`)
-
-func (b *EBS) checkImage(f *faults) {
-	switch name := b.AMIName; {
-	case name == "":
-		f.add("ami_name", "must be set: the name of the image")
-	case strings.Contains(name, dag.MarkOpen): // its value is not known yet
-	case len(name) < 3 || len(name) > 128:
-		f.add("ami_name", "must have 3 to 128 characters, and has %d", len(name))
-	case notInNames.MatchString(name):
-		f.add("ami_name", "%q cannot be in the name of an image; use letters, digits, spaces and ( ) [ ] . / - ' @ _, or clean_resource_name", notInNames.FindString(name))
-	}
-	f.oneOf("ami_virtualization_type", b.VirtualizationType, "hvm", "paravirtual")
-	if b.VirtualizationType == "paravirtual" && b.needHVM() {
-		f.add("ami_virtualization_type", "must be hvm for ena_support and sriov_support")
-	}
-	f.oneOf("imds_support", b.IMDSSupport, "v2.0")
-	if b.DeprecateAt != "" {
-		if _, err := time.Parse(time.RFC3339, b.DeprecateAt); err != nil {
-			f.add("deprecate_at", "%q is not a time; write it as 2030-01-02T15:04:05Z", b.DeprecateAt)
-		}
-	}
-	if b.SnapshotCopyMinutes < 0 || b.SnapshotCopyMinutes%15 != 0 {
-		f.add("snapshot_copy_duration_minutes", "must be a multiple of 15")
-	}
-	if b.ForceDeleteSnapshot && !b.ForceDeregister && !b.Force {
-		f.idle("force_delete_snapshot", "there is no force_deregister")
-	}
-	for i, r := range b.AMIRegions {
-		if strings.TrimSpace(r) == "" {
-			f.add(fmt.Sprintf("ami_regions[%d]", i), "is empty")
-		}
-	}
-	tags := func(field string, list []KeyValue) {
-		for i, t := range list {
-			if t.Key == "" {
-				f.add(fmt.Sprintf("%s[%d].key", field, i), "must be set")
-			}
-		}
-	}
-	tags("tag", b.Tag)
-	tags("snapshot_tag", b.SnapshotTag)
-	tags("run_tag", b.RunTag)
-	for i, t := range b.RunVolumeTag {
-		if (t.Name == "") == (t.Key == "") {
-			f.add(fmt.Sprintf("run_volume_tag[%d].name", i), "must be set, or key in its place")
-		}
-	}
 }
 
 func (b *EBS) checkSource(f *faults) {
@@ -110,12 +58,16 @@ func (b *EBS) checkSource(f *faults) {
 	case b.SourceAMI == "" && len(b.Filter.Owners) == 0:
 		f.add("source_ami_filter.owners", "must be set, such as self or an account: an image of that name by anybody could be chosen otherwise")
 	}
+	f.given("source_ami", b.SourceAMI, func(id string) string { return wrongID("ami", id) })
+	f.each("source_ami_filter.owners", b.Filter.Owners, wrongOwner)
 }
 
 func (b *EBS) checkMachine(f *faults) {
 	if b.InstanceType == "" {
 		f.add("instance_type", "must be set, such as t3.micro")
 	}
+	f.given("instance_type", b.InstanceType, wrongInstanceType)
+	f.given("iam_instance_profile", b.InstanceProfile, wrongProfile)
 	if b.NitroEnclave && (burstable(b.InstanceType) || strings.HasPrefix(b.InstanceType, "t1.")) {
 		f.add("enable_nitro_enclave", "%s has no enclaves", b.InstanceType)
 	}
@@ -128,17 +80,25 @@ func (b *EBS) checkMachine(f *faults) {
 	}
 	f.oneOf("shutdown_behavior", b.ShutdownBehavior, "stop", "terminate")
 	f.exclusive("user_data_file", b.UserDataFile.Path != "", "user_data", b.UserData != "")
+	b.checkUserData(f)
 	f.oneOf("metadata_options.http_endpoint", b.Metadata.HTTPEndpoint, "enabled", "disabled")
 	f.oneOf("metadata_options.http_tokens", b.Metadata.HTTPTokens, "optional", "required")
 	f.oneOf("metadata_options.instance_metadata_tags", b.Metadata.Tags, "enabled", "disabled")
 	if n := b.Metadata.HopLimit; n < 0 || n > 64 {
 		f.add("metadata_options.http_put_response_hop_limit", "must be from 1 to 64")
 	}
+	if m := b.Metadata; m.HTTPEndpoint == "disabled" && (m.HTTPTokens != "" || m.HopLimit != 0) {
+		f.add("metadata_options.http_endpoint", "cannot be disabled where http_tokens or http_put_response_hop_limit is given")
+	}
 	f.oneOf("capacity_reservation_preference", b.CapacityPreference, "none", "open")
 	f.exclusive("capacity_reservation_id", b.CapacityID != "", "capacity_reservation_preference", b.CapacityPreference != "")
 	f.exclusive("capacity_reservation_group_arn", b.CapacityGroupARN != "", "capacity_reservation_preference", b.CapacityPreference != "")
 	f.exclusive("capacity_reservation_group_arn", b.CapacityGroupARN != "", "capacity_reservation_id", b.CapacityID != "")
+	f.given("capacity_reservation_id", b.CapacityID, func(id string) string { return wrongID("cr", id) })
+	f.given("capacity_reservation_group_arn", b.CapacityGroupARN, wrongARN)
 	p := b.Placement
+	f.given("placement.host_id", p.HostID, func(id string) string { return wrongID("h", id) })
+	f.given("placement.host_resource_group_arn", p.HostResourceGroupARN, wrongARN)
 	f.oneOf("placement.tenancy", p.Tenancy, "default", "dedicated", "host")
 	f.oneOf("tenancy", b.Tenancy, "default", "dedicated", "host")
 	f.exclusive("tenancy", b.Tenancy != "", "placement.tenancy", p.Tenancy != "")
@@ -148,9 +108,11 @@ func (b *EBS) checkMachine(f *faults) {
 		f.add("placement.tenancy", "must be host where a host is named")
 	}
 	for i, l := range b.Licenses {
+		at := fmt.Sprintf("license_specifications[%d].license_configuration_request.license_configuration_arn", i)
 		if l.Request.ARN == "" {
-			f.add(fmt.Sprintf("license_specifications[%d].license_configuration_request.license_configuration_arn", i), "must be set")
+			f.add(at, "must be set")
 		}
+		f.given(at, l.Request.ARN, wrongARN)
 	}
 	switch {
 	case b.MaxLifetime < 0:
@@ -164,63 +126,18 @@ func (b *EBS) checkMachine(f *faults) {
 	}
 }
 
-func checkMappings(f *faults, option string, list []BlockDevice) {
-	for i, d := range list {
-		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", option, i, field) }
-		if d.DeviceName == "" {
-			f.add(at("device_name"), "must be set")
-		}
-		f.oneOf(at("volume_type"), d.VolumeType, "gp2", "gp3", "io1", "io2", "st1", "sc1", "standard")
-		if d.KMSKeyID != "" {
-			switch {
-			case d.Encrypted != nil && !*d.Encrypted:
-				f.add(at("kms_key_id"), "cannot be used with encrypted = false")
-			case option == "ami_block_device_mappings":
-				f.add(at("kms_key_id"), "is for launch_block_device_mappings only")
-			case !validKMSKey(d.KMSKeyID):
-				f.add(at("kms_key_id"), "%q is not a key id, an alias/name or an ARN of a KMS key", d.KMSKeyID)
-			}
-		}
-		checkIOPS(f, at, d)
-		switch {
-		case d.Throughput == 0:
-		case d.VolumeType != "gp3":
-			f.add(at("throughput"), "is for gp3 only")
-		case d.Throughput < 125 || d.Throughput > 1000:
-			f.add(at("throughput"), "must be from 125 to 1000 MiB/s")
-		}
-		if d.VolumeSize < 0 {
-			f.add(at("volume_size"), "cannot be negative")
-		}
-	}
-}
-
-func checkIOPS(f *faults, at func(string) string, d BlockDevice) {
-	least, most, ratio := 0, 0, 0
-	switch d.VolumeType {
-	case "gp3":
-		least, most = 3000, 16000
-	case "io1":
-		least, most, ratio = 100, 64000, 50
-	case "io2":
-		least, most, ratio = 100, 64000, 500
-	default:
-		return
-	}
-	switch {
-	case d.IOPS == 0:
-	case d.IOPS < least || d.IOPS > most:
-		f.add(at("iops"), "must be from %d to %d for %s", least, most, d.VolumeType)
-	case ratio > 0 && d.VolumeSize > 0 && d.IOPS > ratio*d.VolumeSize:
-		f.add(at("iops"), "must be at most %d for each GiB of %s: %d here", ratio, d.VolumeType, ratio*d.VolumeSize)
-	}
-}
-
-var kmsKey = regexp.MustCompile(`^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key/)?)?(alias/[a-zA-Z0-9:/_-]+|mrk-[0-9a-f]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
-
-func validKMSKey(s string) bool { return strings.Contains(s, dag.MarkOpen) || kmsKey.MatchString(s) }
-
 func (b *EBS) checkNetwork(f *faults) {
+	if !b.elsewhere() {
+		f.given("region", b.Access.Region, wrongRegion)
+		f.given("availability_zone", b.AvailabilityZone, func(zone string) string { return wrongZone(zone, b.Access.Region) })
+	}
+	f.given("vpc_id", b.VPC, func(id string) string { return wrongID("vpc", id) })
+	f.given("subnet_id", b.Subnet, func(id string) string { return wrongID("subnet", id) })
+	group := func(id string) string { return wrongID("sg", id) }
+	f.given("security_group_id", b.GroupID, group)
+	f.each("security_group_ids", b.GroupIDs, group)
+	f.given("ssh_keypair_name", b.KeyPairName, wrongKeyName)
+	f.given("temporary_key_pair_name", b.TemporaryKeyName, wrongKeyName)
 	f.exclusive("security_group_id", b.GroupID != "", "security_group_ids", len(b.GroupIDs) > 0)
 	for i, c := range b.SourceCIDRs {
 		if _, err := netip.ParsePrefix(c); err != nil {

@@ -37,26 +37,30 @@ func TestCheckFindsEveryFault(t *testing.T) {
 		{"enable_nitro_enclave", func(b *EBS) { b.NitroEnclave = true }},
 		{"enable_unlimited_credits", func(b *EBS) { b.InstanceType, b.UnlimitedCredits = "m5.large", true }},
 		{"shutdown_behavior", func(b *EBS) { b.ShutdownBehavior = "explode" }},
-		{"user_data_file", func(b *EBS) { b.UserData, b.UserDataFile.Path = "x", "y" }},
+		{"user_data_file", func(b *EBS) { b.UserData, b.UserDataFile.Path = "x", "check_test.go" }},
 		{"metadata_options.http_tokens", func(b *EBS) { b.Metadata.HTTPTokens = "v2" }},
 		{"metadata_options.http_put_response_hop_limit", func(b *EBS) { b.Metadata.HopLimit = 65 }},
 		{"capacity_reservation_preference", func(b *EBS) { b.CapacityPreference = "closed" }},
-		{"capacity_reservation_group_arn", func(b *EBS) { b.CapacityID, b.CapacityGroupARN = "a", "b" }},
-		{"placement.tenancy", func(b *EBS) { b.Placement = Placement{Tenancy: "dedicated", HostID: "h-1"} }},
+		{"capacity_reservation_group_arn", func(b *EBS) {
+			b.CapacityID, b.CapacityGroupARN = "cr-0123456789abcdef0", "arn:aws:resource-groups:us-east-1:123456789012:group/g"
+		}},
+		{"placement.tenancy", func(b *EBS) { b.Placement = Placement{Tenancy: "dedicated", HostID: "h-0123456789abcdef0"} }},
 		{"tenancy", func(b *EBS) { b.Tenancy, b.Placement.Tenancy = "default", "default" }},
 		{"max_lifetime", func(b *EBS) { b.MaxLifetime, b.DisableStop = time.Hour, true }},
 		{"launch_block_device_mappings[0].device_name", func(b *EBS) { b.LaunchMappings = []BlockDevice{{}} }},
 		{"launch_block_device_mappings[0].kms_key_id", func(b *EBS) {
-			b.LaunchMappings = []BlockDevice{{DeviceName: "a", KMSKeyID: "alias/x", Encrypted: &no}}
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", KMSKeyID: "alias/x", Encrypted: &no}}
 		}},
 		{"launch_block_device_mappings[0].iops", func(b *EBS) {
-			b.LaunchMappings = []BlockDevice{{DeviceName: "a", VolumeType: "io1", VolumeSize: 10, IOPS: 600}}
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeType: "io1", VolumeSize: 10, IOPS: 600}}
 		}},
 		{"launch_block_device_mappings[0].throughput", func(b *EBS) {
-			b.LaunchMappings = []BlockDevice{{DeviceName: "a", VolumeType: "gp2", Throughput: 200}}
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeType: "gp2", Throughput: 200}}
 		}},
-		{"ami_block_device_mappings[0].volume_type", func(b *EBS) { b.AMIMappings = []BlockDevice{{DeviceName: "a", VolumeType: "ssd"}} }},
-		{"security_group_id", func(b *EBS) { b.GroupID, b.GroupIDs = "sg-1", []string{"sg-2"} }},
+		{"ami_block_device_mappings[0].volume_type", func(b *EBS) {
+			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeType: "ssd", VolumeSize: 1}}
+		}},
+		{"security_group_id", func(b *EBS) { b.GroupID, b.GroupIDs = "sg-0123456789abcdef1", []string{"sg-0123456789abcdef0"} }},
 		{"temporary_security_group_source_cidrs[0]", func(b *EBS) { b.SourceCIDRs = []string{"10.0.0.1"} }},
 		{"communicator", func(b *EBS) { b.Communicator = "telnet" }},
 		{"ssh_interface", func(b *EBS) { b.Interface = "eth0" }},

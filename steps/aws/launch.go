@@ -198,11 +198,7 @@ func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInst
 	if err != nil {
 		return nil, err
 	}
-	volumes := map[string]string{}
-	for _, b := range s.RunVolumeTag {
-		volumes[b.Key+b.Name] = b.Value
-	}
-	volumes, err = source.lateTags("run_volume_tags", over(s.RunVolumeTags, volumes))
+	volumes, err := source.lateTags("run_volume_tags", s.volumeTags())
 	if err != nil {
 		return nil, err
 	}

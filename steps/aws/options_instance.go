@@ -51,6 +51,15 @@ type MachineOptions struct {
 	MaxLifetime time.Duration `json:"max_lifetime,omitempty"`
 }
 
+// volumeTags are the tags of the instance's volumes, with the blocks beside them.
+func (m MachineOptions) volumeTags() map[string]string {
+	blocks := map[string]string{}
+	for _, b := range m.RunVolumeTag {
+		blocks[b.Key+b.Name] = b.Value
+	}
+	return over(m.RunVolumeTags, blocks)
+}
+
 // Metadata configures the instance metadata service.
 type Metadata struct {
 	HTTPEndpoint string `json:"http_endpoint,omitempty"` // enabled or disabled

@@ -14,9 +14,9 @@ import (
 )
 
 // lifetime is the age at which the instance ends itself, 0 for never.
-func (s Launch) lifetime(c *Cloud) time.Duration {
-	if s.MaxLifetime > 0 {
-		return s.MaxLifetime
+func (m MachineOptions) lifetime(c *Cloud) time.Duration {
+	if m.MaxLifetime > 0 || c == nil {
+		return m.MaxLifetime
 	}
 	return c.o.MaxLifetime
 }
@@ -24,7 +24,6 @@ func (s Launch) lifetime(c *Cloud) time.Duration {
 // userData is the template's own text, or else what tells the machine which host
 // key to show, with the end of its life added where it has one.
 func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, error) {
-	data := s.UserData
 	if f := s.UserDataFile; f.Path != "" {
 		now, err := dag.NewFile(f.Path)
 		if err != nil {
@@ -33,32 +32,90 @@ func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, err
 		if f.Digest != "" && now.Digest != f.Digest {
 			return "", fmt.Errorf("cannot use user_data_file: %s has changed since this run was planned", f.Path)
 		}
-		p, err := os.ReadFile(f.Path)
-		if err != nil {
-			return "", fmt.Errorf("cannot use user_data_file: %w", err)
-		}
-		data = string(p)
 	}
-	// A text that is base64 already is taken for what it encodes.
-	if p, err := base64.StdEncoding.DecodeString(data); err == nil && data != "" {
-		data = string(p)
+	data, err := s.ownUserData()
+	if err != nil {
+		return "", fmt.Errorf("cannot use user_data_file: %w", err)
 	}
 	life := s.lifetime(c)
 	if life > 0 && source.Platform != "" {
 		return "", errors.New("cannot use max_lifetime: the end of an instance is told to it by user data for cloud-init or a shell, and this one runs Windows; leave max_lifetime out")
 	}
 	end := time.Now().Add(-t.Age()).Add(life).Truncate(time.Minute).Add(time.Minute) // the same in a repeated call
-	switch {
-	case data == "" && source.cloudInit():
+	if data == "" && source.cloudInit() {
 		return s.cloudConfig(c, life, end)
-	case data == "" && life > 0:
-		data = "#!/bin/sh\n" + timer(end) + "\n"
-	case life > 0 && strings.HasPrefix(data, "#!"):
-		data = "#!/bin/sh\n" + timer(end) + "\n" + handOver(data)
-	case life > 0:
-		return "", errors.New("cannot use max_lifetime: it needs user_data that is a script (#!), or none")
+	}
+	if data, err = ending(data, life, end); err != nil {
+		return "", err
+	}
+	if why := wrongUserData(len(data)); why != "" { // such as a sensitive text, which nobody could measure before
+		return "", fmt.Errorf("cannot use user_data: %s", why)
 	}
 	return data, nil
+}
+
+// ownUserData is the template's own text. One that is base64 already is taken for
+// what it encodes.
+func (m MachineOptions) ownUserData() (string, error) {
+	data := m.UserData
+	if m.UserDataFile.Path != "" {
+		p, err := os.ReadFile(m.UserDataFile.Path)
+		if err != nil {
+			return "", err
+		}
+		data = string(p)
+	}
+	if p, err := base64.StdEncoding.DecodeString(data); err == nil && data != "" {
+		data = string(p)
+	}
+	return data, nil
+}
+
+// ending is user data with the end of the instance's life added, if it has one.
+func ending(data string, life time.Duration, end time.Time) (string, error) {
+	switch {
+	case life <= 0:
+		return data, nil
+	case data == "":
+		return "#!/bin/sh\n" + timer(end) + "\n", nil
+	case strings.HasPrefix(data, "#!"):
+		return "#!/bin/sh\n" + timer(end) + "\n" + handOver(data), nil
+	}
+	return "", errors.New("cannot use max_lifetime: it needs user_data that is a script (#!), or none")
+}
+
+// checkUserData measures what the launch will send, with what is added to it.
+func (b *EBS) checkUserData(f *faults) {
+	field := "user_data"
+	if b.UserDataFile.Path != "" {
+		field = "user_data_file"
+		if info, err := os.Stat(b.UserDataFile.Path); err != nil || !info.Mode().IsRegular() {
+			f.add(field, "is not a file")
+			return
+		} else if info.Size() > maxUserData*2 { // too long even if it is base64
+			f.wrong(field, wrongUserData(int(info.Size())))
+			return
+		}
+	}
+	if strings.Contains(b.UserData, dag.MarkOpen) {
+		return
+	}
+	data, err := b.ownUserData()
+	if err != nil {
+		f.add(field, "%v", err)
+		return
+	}
+	full, err := ending(data, b.lifetime(b.cloud), time.Now())
+	switch why := wrongUserData(len(full)); {
+	case err != nil && b.MaxLifetime > 0:
+		f.add("max_lifetime", "needs user_data that is a script (#!), or none")
+	case err != nil:
+		f.add(field, "must be a script (#!) for --max-lifetime to add the end to it")
+	case why != "" && len(data) <= maxUserData:
+		f.add(field, "%s, %d of them for max_lifetime", why, len(full)-len(data))
+	default:
+		f.wrong(field, why)
+	}
 }
 
 // timer starts a process of the machine that shuts it down at the given time. It

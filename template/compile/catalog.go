@@ -44,6 +44,12 @@ type Supporter interface {
 	Supported() error
 }
 
+// Claimer is a builder whose options give names that no other build of the run may take.
+type Claimer interface {
+	// Claims lists them. It is called after Check, and after Supported where that is asked.
+	Claims() []dag.Claim
+}
+
 // Catalog maps the type names of templates to makers of their options, each a pointer to a new struct.
 type Catalog struct {
 	Builders     map[string]func() Builder

@@ -33,7 +33,7 @@ func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template
 	if ev.Secrets == nil {
 		ev.Secrets = map[string]string{}
 	}
-	p := compiler{catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}}
+	p := compiler{catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
 	plans := make([]plan, len(ev.Builds))
 	for i, b := range ev.Builds {
 		plans[i] = p.build(b)
@@ -87,6 +87,7 @@ type compiler struct {
 	files    *Files
 	errs     template.Errors
 	warnings template.Errors
+	claimed  map[string]string // key of a claim → the build that makes it
 }
 
 func (c *compiler) build(b template.Build) plan {
@@ -97,7 +98,8 @@ func (c *compiler) build(b template.Build) plan {
 		c.unknown(b.Pos, "builder", b.Type, known(c.catalog.Builders, c.catalog.LaterBuilders))
 	} else {
 		pl.builder = maker()
-		c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
+		d := c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
+		c.claim(pl.builder, d, b)
 	}
 	over := communicator(b.Options)
 	count := map[string]int{}
@@ -223,8 +225,29 @@ func (c *compiler) common(pr Provisioner, part template.Part) {
 
 type checker interface{ Check() []dag.Fault }
 
-// check decodes the options into x, lets it check itself, and finds the places of its faults.
-func (c *compiler) check(x checker, what, path string, at template.Pos, v template.Value) {
+// claim refuses a name that an earlier build takes, once for each option.
+func (c *compiler) claim(x Builder, d *decoder, b template.Build) {
+	claimer, ok := x.(Claimer)
+	if !ok {
+		return
+	}
+	for _, cl := range claimer.Claims() {
+		other, taken := c.claimed[cl.Key]
+		switch {
+		case d.reported(cl.Field):
+		case taken && other != b.Name:
+			place, _ := find(b.Options, cl.Field)
+			d.mark(cl.Field)
+			c.errs.Add(place, "put {{build_name}} into the name", "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
+		case !taken:
+			c.claimed[cl.Key] = b.Name
+		}
+	}
+}
+
+// check decodes the options into x, lets it check itself, and finds the places of its faults. The decoder knows what
+// was reported.
+func (c *compiler) check(x checker, what, path string, at template.Pos, v template.Value) *decoder {
 	d := newDecoder(Scope{What: what, Pos: at, Path: path, Secrets: c.secrets, Files: c.files})
 	if _, ok := x.(Commoner); ok {
 		d.also = commonOptions
@@ -235,6 +258,7 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 		if d.reported(f.Field) {
 			continue // a consequence of what is reported already
 		}
+		name := clipped(f.Field)
 		if f.Field == "" {
 			c.errs.Add(at, "", "cannot use %s: %s", what, f.Text)
 			continue
@@ -244,16 +268,25 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 			place = at
 		}
 		if f.Harmless {
-			c.warnings.Add(place, "", "%s has no effect: %s", f.Field, f.Text)
+			c.warnings.Add(place, "", "%s has no effect: %s", name, f.Text)
 			continue
 		}
-		c.errs.Add(place, "", "cannot use %s: %s", f.Field, f.Text)
+		c.errs.Add(place, "", "cannot use %s: %s", name, f.Text)
 	}
 	if s, ok := x.(Supporter); ok && c.opts.ForRun {
 		if err := s.Supported(); err != nil {
 			c.errs.Add(at, "", "cannot run %s: %v", what, err)
 		}
 	}
+	return d
+}
+
+// clipped is a path for a message: a key in it may be of any length.
+func clipped(path string) string {
+	if r := []rune(path); len(r) > 80 {
+		return string(r[:80]) + "..."
+	}
+	return path
 }
 
 // find returns the place of the value at a path such as a[0].b below v. If it is not there, the place is that of

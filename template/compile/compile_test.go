@@ -98,6 +98,14 @@ type builder struct {
 	Disks []disk            `json:"disks"`
 	Tags  map[string]string `json:"tags"`
 	Comm  string            `json:"communicator"`
+	Taken []string          `json:"taken"`
+}
+
+func (b *builder) Claims() (cs []dag.Claim) {
+	for _, name := range b.Taken {
+		cs = append(cs, dag.Claim{Field: "taken", Key: name, What: name})
+	}
+	return cs
 }
 
 func (b *builder) Check() []dag.Fault {
@@ -364,5 +372,23 @@ func TestPins(t *testing.T) {
 	}
 	if c := again(); c == a || c == b || len(q.UUIDs) != 3 {
 		t.Errorf("third id %s of %v", c, q.UUIDs)
+	}
+}
+
+// What two builds would both take is a fault of the second, once for each option, and
+// none where the option is faulty anyway.
+func TestClaims(t *testing.T) {
+	_, _, errs := build(t, `{"builders": [
+{"type": "test", "name": "a", "ami_name": "name", "instance_type": "s", "taken": ["x", "y", "x"]},
+{"type": "test", "name": "b", "ami_name": "name", "instance_type": "s", "taken": ["z", "y", "x"]},
+{"type": "test", "name": "c", "ami_name": "name", "instance_type": "s", "taken": ["z", "x", {}]},
+{"type": "test", "name": "d", "ami_name": "name", "instance_type": "s", "taken": ["free"]}]}`, false)
+	var got []string
+	for _, e := range errs {
+		got = append(got, e.Pos.String()+" "+e.Text)
+	}
+	want := []string{`t.json:3:82 cannot use taken: the build a makes y, too`, `t.json:4:93 cannot use taken[2]: a text is expected, not an object`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

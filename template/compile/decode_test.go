@@ -241,7 +241,7 @@ func TestFiles(t *testing.T) {
 	for _, path := range []string{cwd + "/both.sh", dir + "/both.sh", dir + "/only.sh", dir + "/d/f", home + "/h.sh"} {
 		write(path)
 	}
-	v, secrets := object(t, `{"script": "./both.sh", "scripts": ["only.sh", "d/", "d", "`+dir+`/only.sh", "~/h.sh"]}`)
+	v, secrets := object(t, `{"script": "./both.sh", "scripts": ["only.sh", "`+dir+`/only.sh", "~/h.sh"]}`)
 	scope := compile.Scope{What: "x", Secrets: secrets, Files: &compile.Files{Cwd: cwd, Dir: dir}}
 	var got all
 	if errs := compile.Decode(v, &got, scope); len(errs) > 0 {
@@ -254,9 +254,20 @@ func TestFiles(t *testing.T) {
 			t.Errorf("no digest for %s", f.Path)
 		}
 	}
-	want := []string{cwd + "/both.sh", dir + "/only.sh", dir + "/d/", dir + "/d", dir + "/only.sh", home + "/h.sh"}
+	want := []string{cwd + "/both.sh", dir + "/only.sh", dir + "/only.sh", home + "/h.sh"}
 	if !reflect.DeepEqual(paths, want) {
 		t.Errorf("got  %q\nwant %q", paths, want)
+	}
+	for _, name := range []string{"d/", "d"} { // only some steps take a directory, and look for it themselves
+		f, err := scope.Files.Find(name)
+		if err != nil || f.Path != dir+"/"+name || f.Digest == "" {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+		v, _ := object(t, `{"script": "`+name+`"}`)
+		errs := compile.Decode(v, &all{}, scope)
+		if len(errs) != 1 || errs[0].Text != "cannot use script: "+name+" is a directory, and a file is expected" {
+			t.Errorf("%s: %v", name, errs)
+		}
 	}
 
 	v, _ = object(t, `{"scripts": "a.sh,only.sh"}`)

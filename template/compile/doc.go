@@ -35,7 +35,11 @@
 //
 // What a user writes into a dag.Secret option is sealed: the struct gets a marker, the text goes to the secrets of
 // the evaluated template. A dag.File is looked for in the working directory first, then in the template's
-// folder; its path is stored whole, with a trailing slash if the user wrote one.
+// folder; its path is stored whole. A directory is an error: a step that takes one looks for it with Files.Find.
+//
+// # What builds share
+//
+// A name that two builds would take, such as that of an image in one region, is an error at the second: see [Claimer].
 //
 // The engine puts the values of secrets into every other text before a step runs, so a late text
 // that may hold secrets should be a dag.Secret tagged late: with actions in it, it is not sealed, and

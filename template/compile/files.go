@@ -24,11 +24,48 @@ type Files struct {
 
 // Find returns the file or directory called name. The path is absolute, and keeps a trailing slash.
 func (f *Files) Find(name string) (dag.File, error) {
+	path, _, err := f.locate(name)
+	if err != nil {
+		return dag.File{}, err
+	}
+	return f.digest(path)
+}
+
+// FindFile is Find for an option that cannot be a directory, of which then nothing is read.
+func (f *Files) FindFile(name string) (dag.File, error) {
+	path, info, err := f.locate(name)
+	if err != nil {
+		return dag.File{}, err
+	}
+	if info.IsDir() {
+		return dag.File{}, fmt.Errorf("%s is a directory, and a file is expected", name)
+	}
+	return f.digest(path)
+}
+
+// digest takes the digest of what is at an absolute path, once.
+func (f *Files) digest(path string) (dag.File, error) {
+	if file, ok := f.known[path]; ok {
+		return file, nil
+	}
+	file, err := dag.NewFile(path)
+	if err != nil {
+		return file, err
+	}
+	if f.known == nil {
+		f.known = map[string]dag.File{}
+	}
+	f.known[path] = file
+	return file, nil
+}
+
+// locate returns the absolute path of what is called name.
+func (f *Files) locate(name string) (string, fs.FileInfo, error) {
 	path := name
 	if rest, ok := strings.CutPrefix(name, "~/"); ok {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return dag.File{}, fmt.Errorf("the home directory is not known: %w", err)
+			return "", nil, fmt.Errorf("the home directory is not known: %w", err)
 		}
 		path = filepath.Join(home, rest)
 	}
@@ -42,28 +79,18 @@ func (f *Files) Find(name string) (dag.File, error) {
 	for _, path := range tried {
 		path, err := filepath.Abs(path)
 		if err != nil {
-			return dag.File{}, err
+			return "", nil, err
 		}
 		if strings.HasSuffix(name, "/") || strings.HasSuffix(name, string(filepath.Separator)) {
 			path += "/"
 		}
-		if file, ok := f.known[path]; ok {
-			return file, nil
-		}
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		file, err := dag.NewFile(path)
-		if err != nil {
-			return file, err
-		}
-		if f.known == nil {
-			f.known = map[string]dag.File{}
-		}
-		f.known[path] = file
-		return file, nil
+		return path, info, err
 	}
-	return dag.File{}, &missing{name, tried}
+	return "", nil, &missing{name, tried}
 }
 
 // missing is a local file that is not there.
@@ -87,7 +114,7 @@ func (d *decoder) file(v template.Value, into reflect.Value, path string, o opti
 		d.err(v.Pos, "", path, "a sensitive variable cannot stand in the name of a file")
 		return
 	}
-	file, err := d.Files.Find(name)
+	file, err := d.Files.FindFile(name)
 	if err != nil {
 		hint := ""
 		var m *missing

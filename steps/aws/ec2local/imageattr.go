@@ -1,9 +1,6 @@
 package ec2local
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 type valueItem struct {
 	Value string `xml:"value"`
@@ -131,8 +128,8 @@ func modifyImageAttribute(c *call, q *modifyImageAttributeRequest) (*empty, erro
 	}
 	switch q.Attribute {
 	case "description":
-		if len(q.Value) > 255 {
-			return nil, invalid("Value for parameter Description is invalid. It must not be longer than 255 characters.")
+		if err := describe(q.Value); err != nil {
+			return nil, err
 		}
 		m.Description = q.Value
 	case "imdsSupport":
@@ -142,6 +139,9 @@ func modifyImageAttribute(c *call, q *modifyImageAttributeRequest) (*empty, erro
 		m.Imds = q.Value
 	case "productCodes":
 		for _, p := range q.ProductCodes {
+			if !productCode.MatchString(p) {
+				return nil, noSuchItem(p, "productCode")
+			}
 			if !slices.Contains(m.ProductCodes, p) {
 				m.ProductCodes = append(m.ProductCodes, p)
 			}
@@ -153,6 +153,11 @@ func modifyImageAttribute(c *call, q *modifyImageAttributeRequest) (*empty, erro
 		}
 		if m.State != "available" {
 			return nil, fail("InvalidAMIID.Unavailable", "The image ID '%s' is not available", m.ID)
+		}
+		if len(add) > 0 {
+			if err := c.sharable(m); err != nil {
+				return nil, err
+			}
 		}
 		if err := m.permit(add, remove); err != nil {
 			return nil, err
@@ -206,6 +211,9 @@ func (m *image) permit(add, remove []permissionChange) error {
 		}
 	}
 	apply := func(p permissionChange, on bool) error {
+		if err := permitted(p); err != nil {
+			return err
+		}
 		switch {
 		case p.Group != "":
 			if on && slices.ContainsFunc(m.Mappings, func(d mapping) bool { return d.Encrypted }) {
@@ -213,19 +221,10 @@ func (m *image) permit(add, remove []permissionChange) error {
 			}
 			m.Public = on
 		case p.UserId != "":
-			if !accountID.MatchString(p.UserId) {
-				return fail("InvalidAMIAttributeItemValue", "Invalid attribute item value \"%s\" for userId item type.", p.UserId)
-			}
 			change(&m.Users, p.UserId, on)
 		case p.OrganizationArn != "":
-			if !strings.HasPrefix(p.OrganizationArn, "arn:aws") || !strings.Contains(p.OrganizationArn, ":organizations::") {
-				return fail("InvalidAMIAttributeItemValue", "Invalid attribute item value \"%s\" for organizationArn item type.", p.OrganizationArn)
-			}
 			change(&m.Orgs, p.OrganizationArn, on)
 		case p.OrganizationalUnitArn != "":
-			if !strings.HasPrefix(p.OrganizationalUnitArn, "arn:aws") || !strings.Contains(p.OrganizationalUnitArn, ":organizations::") {
-				return fail("InvalidAMIAttributeItemValue", "Invalid attribute item value \"%s\" for organizationalUnitArn item type.", p.OrganizationalUnitArn)
-			}
 			change(&m.Units, p.OrganizationalUnitArn, on)
 		}
 		return nil

@@ -36,6 +36,9 @@ func (c *call) deviceMappings(have []mapping, asked []mappingRequest, root strin
 			return nil, fail("InvalidBlockDeviceMapping", "Duplicate device name: %s", a.DeviceName)
 		}
 		seen[a.DeviceName] = true
+		if !deviceName.MatchString(a.DeviceName) {
+			return nil, fail("InvalidBlockDeviceMapping", "Invalid device name %s", a.DeviceName)
+		}
 		i := slices.IndexFunc(out, func(m mapping) bool { return m.Device == a.DeviceName })
 		if a.NoDevice != nil {
 			if a.DeviceName == root {
@@ -52,7 +55,7 @@ func (c *call) deviceMappings(have []mapping, asked []mappingRequest, root strin
 		}
 		m := &out[i]
 		if a.VirtualName != "" {
-			if !strings.HasPrefix(a.VirtualName, "ephemeral") || a.Ebs != nil {
+			if !virtualName.MatchString(a.VirtualName) || a.Ebs != nil {
 				return nil, fail("InvalidBlockDeviceMapping", "The virtual name '%s' is not valid for device %s.", a.VirtualName, a.DeviceName)
 			}
 			*m = mapping{Device: a.DeviceName, Virtual: a.VirtualName}

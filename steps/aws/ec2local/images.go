@@ -110,8 +110,8 @@ func (c *call) newImageName(name, description string) error {
 	if !imageName.MatchString(name) {
 		return fail("InvalidAMIName.Malformed", "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '[', ']', ' ', '.', '-', '/', ''', '@' and '_'")
 	}
-	if len(description) > 255 {
-		return invalid("Value for parameter Description is invalid. It must not be longer than 255 characters.")
+	if err := describe(description); err != nil {
+		return err
 	}
 	for _, m := range all[image](c.txn, c.region) {
 		if m.Name == name {
@@ -415,6 +415,9 @@ func enableDeprecation(c *call, q *deprecateRequest) (*empty, error) {
 	}
 	if q.DeprecateAt.Before(c.now) {
 		return nil, invalid("The deprecation date must be in the future.")
+	}
+	if m.Public && q.DeprecateAt.After(m.Created.AddDate(2, 0, 0)) {
+		return nil, invalid("The deprecation date of a public image must not be more than 2 years from its creation.")
 	}
 	if q.DeprecateAt.After(c.now.AddDate(10, 0, 0)) {
 		return nil, invalid("The deprecation date must not be more than 10 years from now.")

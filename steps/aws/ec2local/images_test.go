@@ -164,8 +164,8 @@ func TestImageSettings(t *testing.T) {
 	modify(&ec2.ModifyImageAttributeInput{ImdsSupport: &types.AttributeValue{Value: aws.String("v2.0")}}, "")
 	modify(&ec2.ModifyImageAttributeInput{Attribute: aws.String("launchPermission"), OperationType: "add", UserIds: []string{"111122223333"}}, "")
 	modify(&ec2.ModifyImageAttributeInput{LaunchPermission: &types.LaunchPermissionModifications{Add: []types.LaunchPermission{
-		{Group: "all"}, {OrganizationArn: aws.String("arn:aws:organizations::123456789012:organization/o-a")},
-		{OrganizationalUnitArn: aws.String("arn:aws:organizations::123456789012:ou/o-a/ou-b")},
+		{Group: "all"}, {OrganizationArn: aws.String("arn:aws:organizations::123456789012:organization/o-0123456789")},
+		{OrganizationalUnitArn: aws.String("arn:aws:organizations::123456789012:ou/o-0123456789/ou-ab12-01234567")},
 	}}}, "")
 	modify(&ec2.ModifyImageAttributeInput{ProductCodes: []string{"code"}}, "")
 	modify(&ec2.ModifyImageAttributeInput{OperationType: "add", UserIds: []string{"me"}}, "InvalidAMIAttributeItemValue")

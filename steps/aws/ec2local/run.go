@@ -248,6 +248,11 @@ func (c *call) prototype(q *runRequest, m *image) (*instance, map[string][]tagRe
 		}
 		tags[kind] = list
 	}
+	if i.Metadata.Tags == "enabled" {
+		if err := shownTags(tags["instance"]); err != nil {
+			return nil, nil, err
+		}
+	}
 	if len(tags["spot-instances-request"]) > 0 && !i.Spot {
 		return nil, nil, invalid("'spot-instances-request' is not a valid taggable resource type for an on-demand launch.")
 	}

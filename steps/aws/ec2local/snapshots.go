@@ -172,8 +172,8 @@ func createSnapshot(c *call, q *createSnapshotRequest) (*snapshotItem, error) {
 	if v.State != "available" && v.State != "in-use" {
 		return nil, fail("IncorrectState", "The volume '%s' is %s.", v.ID, v.State)
 	}
-	if len(q.Description) > 255 {
-		return nil, invalid("Value for parameter Description is invalid. It must not be longer than 255 characters.")
+	if err := describe(q.Description); err != nil {
+		return nil, err
 	}
 	pending, most := 0, maxPending
 	if v.Type == "st1" || v.Type == "sc1" {
@@ -235,6 +235,9 @@ func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error
 	}
 	if from.State != "completed" {
 		return nil, fail("IncorrectState", "Snapshot %s is not completed: it is %s.", from.ID, from.State)
+	}
+	if err := describe(q.Description); err != nil {
+		return nil, err
 	}
 	tags, err := specTags(q.TagSpecifications, "snapshot", "snapshot")
 	if err != nil {
@@ -346,6 +349,9 @@ func modifySnapshotAttribute(c *call, q *modifySnapshotAttributeRequest) (*empty
 	}
 	if len(add)+len(remove) == 0 {
 		return nil, missing("CreateVolumePermission")
+	}
+	if len(add) > 0 && s.Encrypted && ownKey(s.KMS) {
+		return nil, fail("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.")
 	}
 	apply := func(p volumePermissionChange, on bool) error {
 		switch {

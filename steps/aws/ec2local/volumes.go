@@ -39,52 +39,6 @@ type attachment struct {
 func (*volume) table() string                   { return "volume" }
 func (*volume) refer() (string, string, string) { return "vol", "InvalidVolume", "volume" }
 
-// volumeLimits checks size and performance against the type, and fills in the
-// performance that a type has by default.
-func volumeLimits(m *mapping) error {
-	type limit struct{ least, most int }
-	sizes := map[string]limit{
-		"gp2": {1, 16384}, "gp3": {1, 65536}, "io1": {4, 16384}, "io2": {4, 65536}, "st1": {125, 16384}, "sc1": {125, 16384}, "standard": {1, 1024},
-	}
-	l := sizes[m.Type]
-	if m.Size < l.least || m.Size > l.most {
-		return invalid("Volume of %dGiB is outside the sizes of volume type %s: from %dGiB to %dGiB.", m.Size, m.Type, l.least, l.most)
-	}
-	switch m.Type {
-	case "gp3":
-		if m.IOPS == 0 {
-			m.IOPS = 3000
-		}
-		if m.Throughput == 0 {
-			m.Throughput = 125
-		}
-		if m.IOPS < 3000 || m.IOPS > 80000 {
-			return invalid("Volume iops of %d is outside what gp3 has: from 3000 to 80000.", m.IOPS)
-		}
-		if m.Throughput < 125 || m.Throughput > 2000 {
-			return invalid("Throughput of %d MiB/s is outside what gp3 has: from 125 to 2000.", m.Throughput)
-		}
-	case "io1", "io2":
-		if m.IOPS == 0 {
-			return fail("MissingParameter", "The parameter iops must be specified for %s volumes.", m.Type)
-		}
-		if m.Throughput != 0 {
-			return fail("InvalidParameterCombination", "The parameter throughput is not supported for %s volumes.", m.Type)
-		}
-	default:
-		if m.IOPS != 0 {
-			return fail("InvalidParameterCombination", "The parameter iops is not supported for %s volumes.", m.Type)
-		}
-		if m.Throughput != 0 {
-			return fail("InvalidParameterCombination", "The parameter throughput is not supported for %s volumes.", m.Type)
-		}
-		if m.Type == "gp2" {
-			m.IOPS = 0
-		}
-	}
-	return nil
-}
-
 type attachmentItem struct {
 	Volume              string `xml:"volumeId"`
 	Instance            string `xml:"instanceId"`

@@ -1,0 +1,200 @@
+package aws
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// rule adds what a rule of EC2 says of a text, if it is known yet.
+func (f *faults) rule(field, text string, wrong func(string) string) {
+	if !unknown(text) {
+		f.wrong(field, wrong(text))
+	}
+}
+
+// given is rule for an option that may be left out.
+func (f *faults) given(field, text string, wrong func(string) string) {
+	if text != "" {
+		f.rule(field, text, wrong)
+	}
+}
+
+// each is rule for every element of a list.
+func (f *faults) each(field string, list []string, wrong func(string) string) {
+	for i, text := range list {
+		f.rule(fmt.Sprintf("%s[%d]", field, i), text, wrong)
+	}
+}
+
+// wrong adds a fault unless there is none.
+func (f *faults) wrong(field, why string) {
+	if why != "" {
+		f.add(field, "%s", why)
+	}
+}
+
+func (b *EBS) checkImage(f *faults) {
+	if b.AMIName == "" {
+		f.add("ami_name", "must be set: the name of the image")
+	}
+	f.given("ami_name", b.AMIName, wrongName)
+	f.given("ami_description", b.AMIDescription, wrongDescription)
+	f.oneOf("ami_virtualization_type", b.VirtualizationType, "hvm", "paravirtual")
+	if b.VirtualizationType == "paravirtual" && b.needHVM() {
+		f.add("ami_virtualization_type", "must be hvm for ena_support and sriov_support")
+	}
+	f.oneOf("imds_support", b.IMDSSupport, "v2.0")
+	b.checkCopies(f)
+	if b.ForceDeleteSnapshot && !b.ForceDeregister && !b.Force {
+		f.idle("force_delete_snapshot", "there is no force_deregister")
+	}
+	b.Sharing.check(f)
+	b.checkEncryption(f)
+	if b.DeprecateAt != "" && !unknown(b.DeprecateAt) {
+		f.wrong("deprecate_at", wrongDeprecation(b.DeprecateAt, b.Sharing.public(), time.Now()))
+	}
+	b.checkTags(f)
+}
+
+func (b *EBS) checkCopies(f *faults) {
+	for i, r := range b.AMIRegions {
+		field := fmt.Sprintf("ami_regions[%d]", i)
+		switch {
+		case strings.TrimSpace(r) == "":
+			f.add(field, "is empty")
+		case !b.elsewhere():
+			f.rule(field, r, wrongRegion)
+		}
+	}
+	switch n := b.SnapshotCopyMinutes; {
+	case n == 0:
+	case n < 15 || n > 2880 || n%15 != 0:
+		f.add("snapshot_copy_duration_minutes", "must be a multiple of 15, from 15 to 2880")
+	case len(b.AMIRegions) == 0:
+		f.idle("snapshot_copy_duration_minutes", "there are no ami_regions to copy to")
+	}
+}
+
+// elsewhere reports whether regions may have names that AWS does not give.
+func (b *EBS) elsewhere() bool { return b.SkipRegionValidation || b.CustomEndpointEC2 != "" }
+
+// check says which of those with whom an image is shared EC2 cannot know.
+func (s Sharing) check(f *faults) {
+	f.each("ami_users", s.Users, wrongAccount)
+	f.each("ami_groups", s.Groups, wrongGroup)
+	f.each("ami_org_arns", s.OrgARNs, wrongOrganization)
+	f.each("ami_ou_arns", s.OUARNs, wrongUnit)
+	f.each("ami_product_codes", s.ProductCodes, wrongProductCode)
+	f.each("snapshot_users", s.SnapshotUsers, wrongAccount)
+	f.each("snapshot_groups", s.SnapshotGroups, wrongGroup)
+}
+
+// public reports whether everybody may launch the image.
+func (s Sharing) public() bool { return slices.Contains(s.Groups, "all") }
+
+// checkEncryption refuses to share what EC2 shares with nobody.
+func (b *EBS) checkEncryption(f *faults) {
+	for i, d := range b.LaunchMappings {
+		at := fmt.Sprintf("launch_block_device_mappings[%d]", i)
+		private := d.KMSKeyID == awsKey || strings.HasSuffix(d.KMSKeyID, ":"+awsKey)
+		switch {
+		case private && !(len(b.Sharing.launchers()) == 0 && len(b.Sharing.readers()) == 0):
+			f.add(at+".kms_key_id", "what is encrypted with AWS's own key cannot be shared: name a key of yours")
+		case d.Encrypted == nil || !*d.Encrypted:
+		case b.Sharing.public():
+			f.add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", at)
+		case slices.Contains(b.SnapshotGroups, "all"):
+			f.add("snapshot_groups", "encrypted snapshots cannot be public, and %s is encrypted", at)
+		default:
+			continue
+		}
+		return
+	}
+}
+
+// awsKey is the key that AWS makes and manages for an account.
+const awsKey = "alias/aws/ebs"
+
+func (b *EBS) checkTags(f *faults) {
+	f.tags("tags", b.Tags)
+	f.tagBlocks("tag", b.Tag)
+	f.tags("snapshot_tags", b.SnapshotTags)
+	f.tagBlocks("snapshot_tag", b.SnapshotTag)
+	f.tags("run_tags", b.RunTags)
+	f.tagBlocks("run_tag", b.RunTag)
+	f.tags("run_volume_tags", b.RunVolumeTags)
+	for i, t := range b.RunVolumeTag {
+		at := fmt.Sprintf("run_volume_tag[%d]", i)
+		if (t.Name == "") == (t.Key == "") {
+			f.add(at+".name", "must be set, or key in its place")
+			continue
+		}
+		f.given(at+".name", t.Name, wrongTagKey)
+		f.given(at+".key", t.Key, wrongTagKey)
+		f.rule(at+".value", t.Value, wrongTagValue)
+	}
+	if b.Metadata.Tags == "enabled" {
+		f.metadataTags(b)
+	}
+	f.tooMany(option("run_tags", len(b.RunTags), "run_tag"), "the instance", merged(b.RunTags, b.RunTag))
+	f.tooMany(option("run_volume_tags", len(b.RunVolumeTags), "run_volume_tag"), "a volume", b.volumeTags())
+	if b.SkipCreateAMI {
+		return
+	}
+	if f.tooMany(option("tags", len(b.Tags), "tag"), "the image", b.imageTags()) {
+		return // its snapshots have as many at least
+	}
+	f.tooMany(option("snapshot_tags", len(b.SnapshotTags), "snapshot_tag"), "a snapshot", over(b.imageTags(), merged(b.SnapshotTags, b.SnapshotTag)))
+}
+
+// option is the name of the map, or of its blocks where only they are given.
+func option(name string, given int, blocks string) string {
+	if given == 0 {
+		return blocks
+	}
+	return name
+}
+
+func (f *faults) tags(field string, tags map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		at := field + "." + key
+		f.rule(at, key, wrongTagKey)
+		f.rule(at, tags[key], wrongTagValue)
+	}
+}
+
+func (f *faults) tagBlocks(field string, list []KeyValue) {
+	for i, t := range list {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		f.rule(at+".key", t.Key, wrongTagKey)
+		f.rule(at+".value", t.Value, wrongTagValue)
+	}
+}
+
+// metadataTags looks at the tags that the instance shows to what runs on it.
+func (f *faults) metadataTags(b *EBS) {
+	for _, key := range slices.Sorted(maps.Keys(b.RunTags)) {
+		f.rule("run_tags."+key, key, wrongMetadataTag)
+	}
+	for i, t := range b.RunTag {
+		f.rule(fmt.Sprintf("run_tag[%d].key", i), t.Key, wrongMetadataTag)
+	}
+}
+
+// tooMany refuses more tags than a thing can have. A key that is not known yet
+// may turn out to be one of the others.
+func (f *faults) tooMany(field, thing string, tags map[string]string) bool {
+	n := 0
+	for key := range tags {
+		if !unknown(key) {
+			n++
+		}
+	}
+	if n > maxTags {
+		f.add(field, "%s would have %d tags, and EC2 takes at most %d", thing, n, maxTags)
+	}
+	return n > maxTags
+}
