@@ -21,6 +21,10 @@ type Fault struct {
 	Field string // the option's name; list items as name[0].sub
 	Text  string // why, in the user's words
 
+	// Among are, for a fault of no one option, those of which one is wanted: what
+	// is wrong with any of them may be the cause.
+	Among []string
+
 	// Harmless is set for what only has no effect: a word to the user, and no
 	// reason to refuse.
 	Harmless bool

@@ -250,9 +250,12 @@ func (e *evaluator) value(v Value, path string) Value {
 				key := e.value(textValue(f.Pos, f.Name), path+"."+f.Name)
 				if interp.Marked(key.Text) {
 					e.scope.errs.Add(f.Pos, "", "cannot use a sensitive variable in the name of a key")
-				} else if key.Kind == String {
-					fields[i].Name = key.Text
+					key.Kind = Faulty
 				}
+				if key.Kind == Faulty {
+					fields[i].Value.Kind = Faulty
+				}
+				fields[i].Name = key.Text
 			}
 		}
 		v.Fields = fields

@@ -93,13 +93,19 @@ func (p *parser) is(key string, v Value, kinds ...Kind) bool {
 
 func (p *parser) template(root Value) *Template {
 	t := &Template{}
-	if root.Kind != Object {
+	if root.Kind != Object && root.Kind != Null {
 		t.lostBuilders, t.lostVariables = true, true
 		p.errs.Add(root.Pos, "", "cannot read the template: an object is expected, not %s", root.Kind)
 		return t
 	}
 	for _, f := range root.Fields {
 		v := f.Value
+		if f.Name == "builders" {
+			t.buildersDeclaration = f.Pos
+		}
+		if v.Kind == Null && slices.Contains(rootKeys, f.Name) {
+			continue // as if it were not there
+		}
 		switch f.Name {
 		case "min_packer_version":
 			p.minVersion(v)
@@ -112,7 +118,6 @@ func (p *parser) template(root Value) *Template {
 		case "sensitive-variables":
 			t.Sensitive = append(t.Sensitive, p.names(f.Name, v)...)
 		case "builders":
-			t.buildersDeclaration = f.Pos
 			p.builders(t, v)
 		case "provisioners":
 			if p.is(f.Name, v, List) {
@@ -225,7 +230,7 @@ func (p *parser) block(key string, v Value) (b Block, ok bool) {
 	}
 	kind, found := v.Get("type")
 	switch {
-	case !found:
+	case !found || kind.Kind == Null:
 		p.errs.Add(v.Pos, "", "cannot use %s: it has no type", key)
 		return b, false
 	case !p.is(key+".type", kind, String):
@@ -258,11 +263,16 @@ func (p *parser) names(key string, v Value) []Value {
 	return names
 }
 
+// empty says whether a value says no more than its absence.
+func empty(v Value) bool {
+	return v.Kind == Null || v.Kind == List && len(v.List) == 0
+}
+
 // chosen takes only and except out of the options of a block.
 func (p *parser) chosen(key string, b *Block) (only, except []Value) {
-	o, hasOnly := b.Options.Get("only")
-	e, hasExcept := b.Options.Get("except")
-	if hasOnly && hasExcept {
+	o, _ := b.Options.Get("only")
+	e, _ := b.Options.Get("except")
+	if !empty(o) && !empty(e) {
 		p.errs.Add(e.Pos, "take one of them away", "cannot use %s: it has both only and except", key)
 	}
 	only, except = p.names(key+".only", o), p.names(key+".except", e)
@@ -282,7 +292,7 @@ func (p *parser) provisioner(key string, v Value) (pr Provisioner, ok bool) {
 	pr.Only, pr.Except = p.chosen(key, &pr.Block)
 	if o, ok := pr.Options.Get("override"); ok && o.Kind != Null && p.is(key+".override", o, Object) {
 		for _, f := range o.Fields {
-			if p.is(key+".override."+f.Name, f.Value, Object) {
+			if f.Value.Kind == Null || p.is(key+".override."+f.Name, f.Value, Object) {
 				pr.Override = append(pr.Override, f)
 			}
 		}

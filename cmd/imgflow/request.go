@@ -141,11 +141,13 @@ func (r *request) parse() (*template.Template, template.Errors, error) {
 	case name == "-":
 		name = "standard input"
 		src, err = io.ReadAll(os.Stdin)
-	case strings.HasSuffix(name, ".hcl"):
-		return nil, nil, usagef("cannot read %s: HCL2 templates are not supported yet; JSON templates are", shortPath(name))
 	default:
-		if fi, serr := os.Stat(name); serr == nil && fi.IsDir() {
+		fi, serr := os.Stat(name)
+		if serr == nil && fi.IsDir() {
 			return nil, nil, usagef("cannot read %s: it is a directory; HCL2 templates are not supported yet, name a JSON template", shortPath(name))
+		}
+		if serr == nil && strings.HasSuffix(name, ".hcl") {
+			return nil, nil, usagef("cannot read %s: HCL2 templates are not supported yet; JSON templates are", shortPath(name))
 		}
 		name = shortPath(name)
 		src, err = os.ReadFile(r.Template)

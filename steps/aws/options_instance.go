@@ -102,7 +102,7 @@ type BlockDevice struct {
 
 // SpotOptions are the options of spot instances.
 type SpotOptions struct {
-	Price              string            `json:"spot_price,omitempty" option:"unsupported"`
+	Price              string            `json:"spot_price,omitempty" option:"unsupported,off=0"`
 	InstanceTypes      []string          `json:"spot_instance_types,omitempty" option:"unsupported"`
 	AllocationStrategy string            `json:"spot_allocation_strategy,omitempty" option:"unsupported"`
 	SpotTags           map[string]string `json:"spot_tags,omitempty" option:"unsupported"`

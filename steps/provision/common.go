@@ -82,6 +82,11 @@ func (f *faults) add(field, format string, a ...any) {
 	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
 }
 
+// lacks tells that one of some options is wanted.
+func (f *faults) lacks(why string, options ...string) {
+	*f = append(*f, dag.Fault{Text: why, Among: options})
+}
+
 // idle tells of an option that has no effect: templates that hold one work, so it
 // is no reason to refuse them.
 func (f *faults) idle(field, format string, a ...any) {

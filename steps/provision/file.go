@@ -124,7 +124,7 @@ func (s *FileCopy) Check() []dag.Fault {
 	given := len(s.sources()) + len(s.Uploads)
 	switch {
 	case given == 0 && s.Content == "":
-		f.add("", "there is nothing to copy: give source, sources or content")
+		f.lacks("there is nothing to copy: give source, sources or content", "source", "sources", "content")
 	case given > 0 && s.Content != "":
 		f.add("content", "it cannot be given together with source or sources")
 	case s.Content != "" && s.download():

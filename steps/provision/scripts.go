@@ -32,7 +32,7 @@ func (s Scripts) check(f *faults) {
 	case inline && (one || many):
 		f.add("inline", "a script cannot be given inline and as a file at once")
 	case !one && !many && !inline:
-		f.add("", "there is nothing to run: give one of inline, script and scripts")
+		f.lacks("there is nothing to run: give one of inline, script and scripts", "inline", "script", "scripts")
 	}
 	for i, kv := range s.EnvironmentVars {
 		// What is not known yet may hold the equals sign; it is looked at again.

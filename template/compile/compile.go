@@ -133,7 +133,7 @@ func (c *compiler) build(b template.Build) plan {
 // communicator is how a builder reaches its machine, "" if that is not known yet.
 func communicator(options template.Value) string {
 	v, given := options.Get("communicator")
-	if !given || v.Kind == template.Null {
+	if !given || v.Kind == template.Null || v.Kind == template.String && v.Text == "" {
 		return "ssh"
 	}
 	text, err := interp.Plain(v.Text)
@@ -255,7 +255,7 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 	d.into(v, x)
 	c.errs = append(c.errs, d.errs...)
 	for _, f := range x.Check() {
-		if d.reported(f.Field) {
+		if d.reported(f.Field) || slices.ContainsFunc(f.Among, d.reported) {
 			continue // a consequence of what is reported already
 		}
 		name := clipped(f.Field)

@@ -132,6 +132,32 @@ func options(v reflect.Value) []option {
 
 func (o option) has(word string) bool { return slices.Contains(o.words, word) }
 
+// off says whether a value of an option asks for nothing: false, 0, empty, or what the tag names; nothing of all its
+// parts. It alone decides what may be given to an option that is not supported.
+func (o option) off(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.IsNil() || o.off(v.Elem())
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	case reflect.String:
+		return v.Len() == 0 || o.has("off="+whole(v.String()))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !o.off(v.Field(i)) {
+				return false
+			}
+		}
+		return true
+	}
+	return v.IsZero()
+}
+
+// vacant says whether a value holds nothing, of whatever kind it is.
+func vacant(v template.Value) bool {
+	return v.Kind == template.String && v.Text == "" || v.Kind == template.List && len(v.List) == 0 || v.Kind == template.Object && len(v.Fields) == 0
+}
+
 func (o option) replacement() string {
 	for _, w := range o.words {
 		if to, ok := strings.CutPrefix(w, "deprecated="); ok {
@@ -173,6 +199,11 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 		}
 	}
 	for _, f := range v.Fields {
+		if f.Name == "" && f.Value.Kind == template.Faulty { // the name itself could not be evaluated
+			d.mark(strings.TrimSuffix(prefix, "."))
+			d.misnamed = d.misnamed || prefix == ""
+			continue
+		}
 		path := prefix + f.Name
 		i := slices.IndexFunc(opts, func(o option) bool { return o.name == f.Name })
 		if i < 0 {
@@ -203,7 +234,10 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 		}
 		if o.has("unsupported") {
 			probe := reflect.New(o.field.Type()).Elem()
-			if d.value(f.Value, probe, path, o); !probe.IsZero() {
+			if !vacant(f.Value) {
+				d.value(f.Value, probe, path, o)
+			}
+			if !o.off(probe) && !d.reported(path) {
 				d.err(f.Pos, "", path, "not supported yet")
 			}
 			continue
@@ -535,14 +569,23 @@ func (d *decoder) slice(v template.Value, into reflect.Value, path string, o opt
 	}
 	list := reflect.MakeSlice(into.Type(), 0, len(elems))
 	for i, e := range elems {
-		if e.Kind == template.Null {
-			continue
-		}
 		x := reflect.New(into.Type().Elem()).Elem()
-		d.value(e, x, fmt.Sprintf("%s[%d]", path, i), o)
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if d.element(e, x, at, o); x.Type() == fileType && x.IsZero() && !d.reported(at) {
+			d.err(e.Pos, "", at, "it is empty")
+		}
 		list = reflect.Append(list, x)
 	}
 	into.Set(list)
+}
+
+// element decodes an element of a list or map. Null is its zero value, as in Packer: empty text, or an object without options.
+func (d *decoder) element(v template.Value, into reflect.Value, path string, o option) {
+	if v.Kind != template.Null {
+		d.value(v, into, path, o)
+	} else if into.Kind() == reflect.Struct && into.Type() != fileType {
+		d.object(template.Value{Pos: v.Pos, Kind: template.Object}, into, path+".", o)
+	}
 }
 
 // splitList cuts a text at its commas, but not inside of an action or a marker.
@@ -586,7 +629,8 @@ func (d *decoder) mapping(v template.Value, into reflect.Value, path string, o o
 			return
 		}
 		for _, f := range obj.Fields {
-			if f.Value.Kind == template.Null {
+			if f.Name == "" && f.Value.Kind == template.Faulty {
+				d.mark(path)
 				continue
 			}
 			name, ok := d.text(template.Value{Pos: f.Pos, Kind: template.String, Text: f.Name}, at+"."+f.Name, o)
@@ -594,7 +638,7 @@ func (d *decoder) mapping(v template.Value, into reflect.Value, path string, o o
 				continue
 			}
 			x := reflect.New(into.Type().Elem()).Elem()
-			if d.value(f.Value, x, at+"."+name, o); d.reported(at + "." + name) {
+			if d.element(f.Value, x, at+"."+name, o); d.reported(at + "." + name) {
 				d.mark(path + "." + name) // as the struct's own faults call it
 			}
 			m.SetMapIndex(reflect.ValueOf(name).Convert(into.Type().Key()), x)

@@ -14,7 +14,8 @@
 // A pointer stays nil when the option is not given. The tag option takes words separated by commas:
 //
 //	required      the option must be there and not empty
-//	unsupported   using it is an error that says "not supported yet"
+//	unsupported   using it is an error that says "not supported yet", unless the value asks for nothing
+//	off=x         the text x asks for nothing, too
 //	deprecated=x  using it is an error that names x
 //	late          the text, or each text and key in it, is a source for interp.Late: it may hold build-time actions
 //	late=A+B      the same, but only {{ .A }} and {{ .B }}; the word build allows {{ build `…` }}, of
@@ -29,7 +30,7 @@
 // As in Packer: a number or boolean is fine for a text; a text for a number or boolean if it reads as one; a
 // text for a list is cut at its commas; one element for a list of one; one object for a list of
 // objects, and a list of objects for a map. A duration is a text with a unit; a bare number is an error. Null is the
-// same as leaving the option out.
+// same as leaving the option out; inside of a list or map it is empty text, 0, or an object without options.
 //
 // # Secrets and files
 //

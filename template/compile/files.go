@@ -61,6 +61,9 @@ func (f *Files) digest(path string) (dag.File, error) {
 
 // locate returns the absolute path of what is called name.
 func (f *Files) locate(name string) (string, fs.FileInfo, error) {
+	if name == "" {
+		return "", nil, errors.New("it names no file")
+	}
 	path := name
 	if rest, ok := strings.CutPrefix(name, "~/"); ok {
 		home, err := os.UserHomeDir()
