@@ -7,7 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/imgflow/imgflow/internal/tree"
 )
 
 // Build names one source of a template on its way to an image.
@@ -62,7 +63,7 @@ type File struct {
 func (f File) CanonKey() string { return f.Digest }
 
 // NewFile takes the digest of what path holds; of a directory, of every name,
-// permission and content in it.
+// permission and content in it, and of what links in it lead to outside.
 func NewFile(path string) (File, error) {
 	h := sha256.New()
 	add := func(p string) error {
@@ -81,23 +82,13 @@ func NewFile(path string) (File, error) {
 		fmt.Fprintf(h, "file %o\n", fi.Mode().Perm())
 		err = add(path)
 	default:
-		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			rel, _ := filepath.Rel(path, p)
-			fi, err := d.Info()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(h, "%q %v %d\n", filepath.ToSlash(rel), fi.Mode(), fileSize(fi))
+		err = tree.Walk{}.Each(path, func(e tree.Entry) error {
+			fmt.Fprintf(h, "%q %v %d\n", e.Name, e.Info.Mode(), fileSize(e.Info))
 			switch {
-			case fi.Mode().IsRegular():
-				return add(p)
-			case fi.Mode()&fs.ModeSymlink != 0:
-				to, err := os.Readlink(p)
-				fmt.Fprintf(h, "%q\n", to)
-				return err
+			case e.Link != "":
+				fmt.Fprintf(h, "%q\n", e.Link)
+			case e.Info.Mode().IsRegular():
+				return add(e.Path)
 			}
 			return nil
 		})

@@ -269,7 +269,7 @@ func TestNoisyLogin(t *testing.T) {
 	if err != nil || string(out) != "2\n" || x.Code != 4 {
 		t.Errorf("%q %+v %v", out, x, err)
 	}
-	src, down := tree(t), t.TempDir()
+	src, down := sampleTree(t), t.TempDir()
 	if err := l.remote.DownloadDir(t.Context(), src, down); err != nil || describe(t, down) != describe(t, src) {
 		t.Error(err)
 	}

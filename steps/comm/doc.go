@@ -91,8 +91,8 @@
 // replace their destination at once when they are complete; a destination that
 // is a link, a device or somebody else's is written in place. Directories go as
 // one tar stream, compressed when it pays; machines without tar get them file
-// by file. What a machine sends is unpacked below the wanted directory and
-// nowhere else.
+// by file. Package tree says what becomes of symbolic links. What a machine sends
+// is unpacked below the wanted directory and nowhere else.
 //
 // To Windows both go as a zip archive, in parts of 270,000 bytes. It is checked by
 // its digest when it is complete; of one that broke, the rest is sent; a file that is

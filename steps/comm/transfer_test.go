@@ -119,8 +119,8 @@ func TestUpload(t *testing.T) {
 	})
 }
 
-// tree makes a directory with everything that a tree may hold.
-func tree(t *testing.T) string {
+// sampleTree makes a directory with everything that a tree may hold.
+func sampleTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	must := func(err error) {
@@ -177,7 +177,7 @@ func describe(t *testing.T, dir string) string {
 func TestDirs(t *testing.T) {
 	t.Parallel()
 	ways(t, func(t *testing.T, l *lab) {
-		src := tree(t)
+		src := sampleTree(t)
 		want := describe(t, src)
 		up := t.TempDir() + "/new dir"
 		for range 2 { // again, over what is there
@@ -212,6 +212,57 @@ func TestDirs(t *testing.T) {
 	})
 }
 
+// A link that leads out of the tree takes along what it leads to, on every way to
+// the machine. What is left out is told, once.
+func TestUploadDirFollowsLinks(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	src := base + "/tree"
+	for name, text := range map[string]string{"tree/f": "f", "out/g": "g", "out/sub/h": "h"} {
+		os.MkdirAll(filepath.Dir(base+"/"+name), 0o755)
+		os.WriteFile(base+"/"+name, []byte(text), 0o640)
+	}
+	for name, to := range map[string]string{"tree/in": "f", "tree/file": "../out/g", "tree/dir": base + "/out",
+		"out/own": "g", "out/loop": "../tree", "tree/gone": "/none/such", "tree/round": "round", "tree/dev": "/dev/null"} {
+		if err := os.Symlink(to, base+"/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "dir drwxr-xr-x\ndir/g -rw-r----- 1 67\ndir/own Lrwxrwxrwx g\ndir/sub drwxr-xr-x\ndir/sub/h -rw-r----- 1 68\n" +
+		"f -rw-r----- 1 66\nfile -rw-r----- 1 67\nin Lrwxrwxrwx f\n"
+	check := func(t *testing.T, l *lab, dst string) {
+		t.Helper()
+		if got := describe(t, dst); got != want {
+			t.Errorf("uploaded:\n%s\nwant:\n%s", got, want)
+		}
+	}
+	ways(t, func(t *testing.T, l *lab) {
+		dst := t.TempDir() + "/new"
+		if err := l.remote.UploadDir(t.Context(), dst, src); err != nil {
+			t.Fatal(err)
+		}
+		check(t, l, dst)
+		told := strings.Join(l.sink.texts(dag.Warned), "\n")
+		for _, name := range []string{"dir/loop", "gone", "round", "dev"} {
+			if strings.Count(told, src+"/"+name+": it ") != 1 {
+				t.Errorf("%s is not told, or not once:\n%s", name, told)
+			}
+		}
+	})
+	t.Run("without tar", func(t *testing.T) {
+		l := newLab(t, sshd(t, "dash").machine())
+		k, err := l.env.link(t.Context(), l.task, l.remote.(*remote).m, patience{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst := t.TempDir() + "/new"
+		if err := l.remote.(*remote).uploadTree(t.Context(), k, dst, src, 0); err != nil {
+			t.Fatal(err)
+		}
+		check(t, l, dst)
+	})
+}
+
 // A link to a directory on the machine, such as /lib, is not replaced.
 func TestUploadDirKeepsLinks(t *testing.T) {
 	t.Parallel()
@@ -237,7 +288,7 @@ func TestDirsWithoutTar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := tree(t)
+	src := sampleTree(t)
 	want := describe(t, src)
 	up, down := t.TempDir()+"/up", t.TempDir()
 	r := l.remote.(*remote)

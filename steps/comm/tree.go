@@ -10,17 +10,23 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/tree"
 )
 
 // smallTree is the size up to which a tree is not worth compressing, in bytes.
 const smallTree = 32 << 10
 
-// UploadDir implements Remote. Modes, modification times, symbolic links and
-// empty directories go along; owners do not. A symbolic link to a directory
-// that lies at the place of a directory is left and followed.
+// mostNotes is how much is told of what a tree holds and cannot be sent.
+const mostNotes = 20
+
+// UploadDir implements Remote. Modes, modification times, symbolic links that stay
+// inside and empty directories go along; owners do not. A symbolic link to a
+// directory that lies at the place of a directory on the machine is left and
+// followed.
 func (r *remote) UploadDir(ctx context.Context, dst, src string) error {
 	err := r.uploadDir(ctx, relative(dst), src)
 	if err != nil {
@@ -46,9 +52,9 @@ if [ "$z" = 1 ]; then gzip -dc | tar -x $k -p -o -f -; else tar -x $k -p -o -f -
 `
 
 func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
-	total, err := treeSize(src)
+	total, err := survey(r.t, tree.Walk{}, src)
 	if err != nil {
-		return permanent{err}
+		return err
 	}
 	zip := "0"
 	if total > smallTree {
@@ -60,7 +66,7 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 			m := &meter{t: r.t, total: total}
 			packed := make(chan error, 1)
 			go func() {
-				err := r.pack(pw, src, zip == "1", m)
+				err := pack(pw, src, zip == "1", m)
 				packed <- err
 				pw.CloseWithError(err)
 			}()
@@ -88,69 +94,42 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 	}
 }
 
-func treeSize(src string) (total int64, err error) {
-	fi, err := os.Stat(src)
-	if err != nil {
-		return 0, err
-	}
-	if !fi.IsDir() {
-		return 0, fmt.Errorf("%s is not a directory", src)
-	}
-	err = filepath.WalkDir(src, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+// survey tells the user what will not arrive as it is here, and returns the size of
+// the files in bytes.
+func survey(t *dag.Task, w tree.Walk, src string) (total int64, err error) {
+	notes := 0
+	w.Note = func(path, why string) {
+		if notes++; notes <= mostNotes {
+			t.Warn("%s: %s", path, why)
 		}
-		fi, err := d.Info()
-		if err == nil {
-			total += fi.Size()
+	}
+	err = w.Each(src, func(e tree.Entry) error {
+		if e.Info.Mode().IsRegular() {
+			total += e.Info.Size()
 		}
-		return err
+		return nil
 	})
+	if notes > mostNotes {
+		t.Warn("%s: there are %d more of them", src, notes-mostNotes)
+	}
 	return total, err
 }
 
 // pack writes what the directory holds as a tar stream.
-func (r *remote) pack(w io.Writer, src string, zip bool, m *meter) error {
+func pack(w io.Writer, src string, zip bool, m *meter) error {
 	var zw *gzip.Writer
 	if zip {
 		zw, _ = gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is a good one
 		w = zw
 	}
 	tw := tar.NewWriter(w)
-	// The directory may itself be a symbolic link, which a walk would not follow.
-	root, err := filepath.EvalSymlinks(src)
-	if err != nil {
-		return err
-	}
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || p == root {
-			return err
-		}
-		rel, err := filepath.Rel(root, p)
+	err := tree.Walk{}.Each(src, func(e tree.Entry) error {
+		h, err := tar.FileInfoHeader(e.Info, e.Link)
 		if err != nil {
 			return err
 		}
-		fi, err := d.Info()
-		if err != nil {
-			return err
-		}
-		to := ""
-		switch t := fi.Mode().Type(); t {
-		case 0, fs.ModeDir:
-		case fs.ModeSymlink:
-			if to, err = os.Readlink(p); err != nil {
-				return err
-			}
-		default:
-			r.t.Warn("not uploaded: %s is neither a file nor a directory nor a symbolic link", p)
-			return nil
-		}
-		h, err := tar.FileInfoHeader(fi, filepath.ToSlash(to))
-		if err != nil {
-			return err
-		}
-		h.Name = filepath.ToSlash(rel)
-		if fi.IsDir() {
+		h.Name = e.Name
+		if e.Info.IsDir() {
 			h.Name += "/"
 		}
 		h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "", ""
@@ -158,17 +137,17 @@ func (r *remote) pack(w io.Writer, src string, zip bool, m *meter) error {
 		h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
 		h.Mode &= 0o777
 		h.Format = tar.FormatGNU // every tar reads it, with names of any length
-		if err := tw.WriteHeader(h); err != nil || !fi.Mode().IsRegular() {
+		if err := tw.WriteHeader(h); err != nil || !e.Info.Mode().IsRegular() {
 			return err
 		}
-		f, err := os.Open(p)
+		f, err := os.Open(e.Path)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		n, err := io.Copy(meteredWriter{tw, m}, io.LimitReader(f, h.Size))
 		if err == nil && n != h.Size {
-			err = &fs.PathError{Op: "read", Path: p, Err: errors.New("the file became shorter while it was sent")}
+			err = &fs.PathError{Op: "read", Path: e.Path, Err: errors.New("the file became shorter while it was sent")}
 		}
 		return err
 	})
@@ -193,50 +172,46 @@ func (r *remote) uploadTree(ctx context.Context, l *link, dst, src string, total
 	defer l.abort(ctx, c)()
 	m := &meter{t: r.t, total: total}
 	defer m.end()
-	root, err := filepath.EvalSymlinks(src)
+	top, err := os.Stat(src)
 	if err != nil {
 		return permanent{err}
 	}
-	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return permanent{err}
+	dir := func(to string, fi fs.FileInfo) error {
+		if old, err := c.Stat(to); err == nil && old.IsDir() {
+			return nil
 		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return permanent{err}
+		if err := c.Mkdir(to); err != nil {
+			return err
 		}
-		fi, err := d.Info()
-		if err != nil {
-			return permanent{err}
-		}
-		to := path.Join(dst, filepath.ToSlash(rel))
-		switch fi.Mode().Type() {
-		case fs.ModeDir:
-			if old, err := c.Stat(to); err == nil && old.IsDir() {
-				return nil
-			}
-			if err := c.Mkdir(to); err != nil {
-				return err
-			}
-			return c.Chmod(to, fi.Mode().Perm())
-		case fs.ModeSymlink:
-			target, err := os.Readlink(p)
-			if err != nil {
-				return permanent{err}
-			}
+		return c.Chmod(to, fi.Mode().Perm())
+	}
+	if err := dir(dst, top); err != nil {
+		return err
+	}
+	var there error // what the machine or the way to it says, which may pass
+	err = tree.Walk{}.Each(src, func(e tree.Entry) error {
+		to := path.Join(dst, e.Name)
+		switch {
+		case e.Link != "":
 			c.Remove(to)
-			return c.Symlink(filepath.ToSlash(target), to)
-		case 0:
-			f, err := os.Open(p)
-			if err != nil {
-				return permanent{err}
-			}
-			defer f.Close()
-			return put(c, to, meteredReader{f, m}, fi.Size(), fi.Mode().Perm())
+			there = c.Symlink(e.Link, to)
+			return there
+		case e.Info.IsDir():
+			there = dir(to, e.Info)
+			return there
 		}
-		r.t.Warn("not uploaded: %s is neither a file nor a directory nor a symbolic link", p)
-		return nil
+		f, err := os.Open(e.Path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		there = put(c, to, meteredReader{f, m}, e.Info.Size(), e.Info.Mode().Perm())
+		return there
 	})
+	if err != nil && there == nil {
+		return permanent{err}
+	}
+	return err
 }
 
 // tarScript packs the tree. The pipe would swallow tar's own status.

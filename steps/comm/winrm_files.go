@@ -14,10 +14,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"strconv"
 	"strings"
 
+	"github.com/imgflow/imgflow/internal/tree"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
 
@@ -111,7 +112,7 @@ func (r *winremote) upload(ctx context.Context, dst string, src io.Reader, size 
 }
 
 // UploadDir implements Remote. Empty directories go along, modes and times do
-// not; a symbolic link to a file goes as the file.
+// not; symbolic links are followed.
 func (r *winremote) UploadDir(ctx context.Context, dst, src string) error {
 	err := r.uploadDir(ctx, dst, src)
 	if err != nil {
@@ -124,7 +125,7 @@ func (r *winremote) uploadDir(ctx context.Context, dst, src string) error {
 	if dst == "" {
 		return errors.New("the remote path is empty")
 	}
-	if _, err := treeSize(src); err != nil {
+	if _, err := survey(r.t, tree.Walk{Follow: true}, src); err != nil {
 		return err
 	}
 	p, err := newParcel()
@@ -132,7 +133,7 @@ func (r *winremote) uploadDir(ctx context.Context, dst, src string) error {
 		return err
 	}
 	defer p.close()
-	if err = r.wrap(p, src); err == nil {
+	if err = wrap(p, src); err == nil {
 		err = p.seal()
 	}
 	if err != nil {
@@ -141,47 +142,28 @@ func (r *winremote) uploadDir(ctx context.Context, dst, src string) error {
 	return r.deliver(ctx, dst, p, true)
 }
 
-// wrap puts what the directory holds into the parcel.
-func (r *winremote) wrap(p *parcel, src string) error {
-	root, err := filepath.EvalSymlinks(src)
-	if err != nil {
-		return err
-	}
+// wrap puts what the directory holds into the parcel. Windows has no symbolic links
+// that everybody may make.
+func wrap(p *parcel, src string) error {
 	seen := map[string]string{}
-	return filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
-		if err != nil || at == root {
-			return err
+	return tree.Walk{Follow: true}.Each(src, func(e tree.Entry) error {
+		if !windowsName(path.Base(e.Name)) {
+			return fmt.Errorf("%s cannot be the name of a file on Windows", e.Name)
 		}
-		rel, err := filepath.Rel(root, at)
+		if other, ok := seen[strings.ToLower(e.Name)]; ok {
+			return fmt.Errorf("%s and %s are the same name on Windows", other, e.Name)
+		}
+		seen[strings.ToLower(e.Name)] = e.Name
+		if e.Info.IsDir() {
+			return p.dir(e.Name)
+		}
+		f, err := os.Open(e.Path)
 		if err != nil {
 			return err
 		}
-		rel = filepath.ToSlash(rel)
-		if !windowsName(d.Name()) {
-			return fmt.Errorf("%s cannot be the name of a file on Windows", rel)
-		}
-		if other, ok := seen[strings.ToLower(rel)]; ok {
-			return fmt.Errorf("%s and %s are the same name on Windows", other, rel)
-		}
-		seen[strings.ToLower(rel)] = rel
-		fi, err := os.Stat(at) // of what a link leads to
-		if err != nil {
-			return err
-		}
-		switch {
-		case d.IsDir():
-			return p.dir(rel)
-		case fi.Mode().IsRegular():
-			f, err := os.Open(at)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			_, err = p.file(rel, f)
-			return err
-		}
-		r.t.Warn("not uploaded: %s is neither a file nor a directory nor a link to a file", at)
-		return nil
+		defer f.Close()
+		_, err = p.file(e.Name, f)
+		return err
 	})
 }
 

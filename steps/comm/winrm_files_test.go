@@ -281,6 +281,14 @@ func TestWindowsTree(t *testing.T) {
 	os.Chmod(filepath.Join(src, "sub", "ro.txt"), 0o444)
 	os.Symlink("a.txt", filepath.Join(src, "link.txt"))
 	want["link.txt"] = "a"
+	os.Symlink("sub", filepath.Join(src, "dir"))
+	want["dir/b.bin"], want["dir/deep/ünï 文.txt"], want["dir/ro.txt"] = want["sub/b.bin"], "u", "ro"
+	out := t.TempDir()
+	os.WriteFile(filepath.Join(out, "o.txt"), []byte("o"), 0o644)
+	os.Symlink(out, filepath.Join(src, "out"))
+	want["out/o.txt"] = "o"
+	os.Symlink("..", filepath.Join(src, "sub", "up"))
+	os.Symlink("nowhere", filepath.Join(src, "dangling"))
 	for range 2 { // the second time over what is there
 		if err := w.UploadDir(t.Context(), `C:\tree`, src); err != nil {
 			t.Fatal(err)
@@ -294,6 +302,12 @@ func TestWindowsTree(t *testing.T) {
 			t.Error(err)
 		}
 		os.Chmod(g.path("tree/a.txt"), 0o444)
+	}
+	told := strings.Join(w.sink.texts(dag.Warned), "\n")
+	for _, name := range []string{"sub/up", "dir/up", "dangling"} {
+		if _, err := os.Lstat(g.path("tree/" + name)); err == nil || strings.Count(told, filepath.Join(src, name)+": it ") != 2 {
+			t.Errorf("%s is there, or not told:\n%s", name, told)
+		}
 	}
 	back := t.TempDir()
 	if err := w.DownloadDir(t.Context(), "C:/tree", back); err != nil {

@@ -98,7 +98,6 @@ func TestWindowsNames(t *testing.T) {
 			t.Errorf("%q: %v", name, !want)
 		}
 	}
-	r := &winremote{t: dagTask("t", nil)}
 	for _, names := range [][]string{{"con.txt"}, {"A.txt", "a.txt"}, {"d/x:y"}} {
 		src := t.TempDir()
 		for _, n := range names {
@@ -112,7 +111,7 @@ func TestWindowsNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.close()
-		if err := r.wrap(p, src); err == nil || !strings.Contains(err.Error(), "on Windows") {
+		if err := wrap(p, src); err == nil || !strings.Contains(err.Error(), "on Windows") {
 			t.Errorf("%v: %v", names, err)
 		}
 	}
@@ -130,8 +129,7 @@ func TestParcelIsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &winremote{t: dagTask("t", nil)}
-		if err := errors.Join(r.wrap(p, src), p.seal()); err != nil {
+		if err := errors.Join(wrap(p, src), p.seal()); err != nil {
 			t.Fatal(err)
 		}
 		digests = append(digests, p.digest)

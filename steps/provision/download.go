@@ -56,7 +56,7 @@ func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, from, d
 	case err != nil:
 		return err
 	case fi.IsDir():
-		if !p.slashed(from) {
+		if !contents(from, p.seps) {
 			dst = filepath.Join(dst, p.base(from))
 		}
 		v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(dst))

@@ -15,9 +15,10 @@ import (
 )
 
 // FileCopy copies files and directories to the machine, or from it. A slash at
-// the end of a directory's source means what the directory holds, without one
-// the directory itself; a slash at the end of the destination means a directory
-// to put the files into.
+// the end of a directory's source means what the directory holds, and so does a
+// last element of . or .., which is no name; without them it is the directory
+// itself. A slash at the end of the destination means a directory to put the files
+// into.
 type FileCopy struct {
 	On     dag.Take[comm.Machine] `json:"on"`
 	Build  dag.Build              `json:"build,omitzero" option:"-" key:"-"`
@@ -87,7 +88,7 @@ func (s *FileCopy) ResolveFiles(resolve func(path string) (dag.File, error)) []d
 		return f
 	}
 	for _, src := range s.sources() {
-		u := Upload{File: dag.File{Path: src.text}, Name: filepath.Base(src.text), Contents: slashed(src.text)}
+		u := Upload{File: dag.File{Path: src.text}, Name: filepath.Base(src.text), Contents: contents(src.text, hereSeps)}
 		late := strings.Contains(src.text, "{{")
 		switch file, err := resolve(src.text); {
 		case strings.Contains(src.text, dag.MarkOpen):
@@ -212,6 +213,7 @@ func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, d
 	if err != nil {
 		return err
 	}
+	whole := u.Contents || contents(src, hereSeps)
 	if !filepath.IsAbs(src) {
 		src = filepath.Join(s.Cwd, src)
 	}
@@ -224,7 +226,7 @@ func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, d
 	}
 	p := pathsOf(v.m)
 	if fi.IsDir() {
-		if !u.Contents {
+		if !whole {
 			dst = p.join(dst, filepath.Base(src))
 		} else {
 			dst = p.trim(dst)

@@ -72,6 +72,14 @@ func TestFileUpload(t *testing.T) {
 		{"directory, slash at the destination", "d/sub/y=Y d/x=X", FileCopy{Source: "d", Destination: "/"}},
 		{"what the directory holds", "sub/y=Y x=X", FileCopy{Source: "d/", Destination: ""}},
 		{"what the directory holds, to a new one", "new/sub/y=Y new/x=X", FileCopy{Source: "d/", Destination: "/new"}},
+		{"this directory", "new/a.txt=A new/b.txt=B new/d/sub/y=Y new/d/x=X", FileCopy{Source: ".", Destination: "/new"}},
+		{"this directory, slash at the destination", "a.txt=A b.txt=B d/sub/y=Y d/x=X", FileCopy{Source: ".", Destination: "/"}},
+		{"this directory, slash at its end", "a.txt=A b.txt=B d/sub/y=Y d/x=X", FileCopy{Source: "./", Destination: ""}},
+		{"a directory with a dot", "sub/y=Y x=X", FileCopy{Source: "d/.", Destination: ""}},
+		{"a directory with a dot and a slash", "sub/y=Y x=X", FileCopy{Source: "d/./", Destination: ""}},
+		{"the directory above", "sub/y=Y x=X", FileCopy{Source: "d/sub/..", Destination: ""}},
+		{"the directory above, slash at its end", "sub/y=Y x=X", FileCopy{Source: "d/sub/../", Destination: ""}},
+		{"known late", "sub/y=Y x=X", FileCopy{Source: filepath.Join(src, "d") + "/sub/{{ if build `ID` }}..{{ end }}", Destination: "", Generated: true}},
 		{"several", "a.txt=A b.txt=B d/sub/y=Y d/x=X", FileCopy{Source: "a.txt", Sources: []string{"b.txt", "d"}, Destination: "/"}},
 		{"content", "c=id i-0abc", FileCopy{Content: "id {{ build `ID` }}", Destination: "/c"}},
 		{"late destination", "i-0abc=A", FileCopy{Source: "a.txt", Destination: "/{{ build `ID` }}", Direction: "upload"}},
@@ -130,6 +138,11 @@ func TestFileGeneratedLate(t *testing.T) {
 	s.Generated = false
 	_, err = copyFiles(t, src, s)
 	wantError(t, err, "generated")
+
+	file(t, filepath.Join(src, "dots...", "f"), "F")
+	if _, err := copyFiles(t, src, FileCopy{Source: "dots...", Destination: dst + "/"}); err != nil || tree(t, dst) != "dots.../f=F i-0abc=late" {
+		t.Errorf("a name that only ends with dots: %s, %v", tree(t, dst), err)
+	}
 }
 
 func TestFileChanged(t *testing.T) {
@@ -152,6 +165,7 @@ func TestFileDownload(t *testing.T) {
 	file(t, filepath.Join(src, "b c.log"), "BC")
 	file(t, filepath.Join(src, "$(touch pwned).txt"), "T")
 	file(t, filepath.Join(src, "d", "x"), "X")
+	os.Mkdir(filepath.Join(src, "d", "e"), 0o755)
 	for _, c := range []struct {
 		name, want string
 		s          FileCopy
@@ -163,6 +177,8 @@ func TestFileDownload(t *testing.T) {
 		{"name that a shell would run", "$(touch pwned).txt=T", FileCopy{Source: "/$(touch pwned).tx?", Destination: "/"}},
 		{"directory", "d/x=X", FileCopy{Source: "/d", Destination: ""}},
 		{"what the directory holds", "x=X", FileCopy{Source: "/d/", Destination: ""}},
+		{"what the directory holds, with a dot", "into/x=X", FileCopy{Source: "/d/.", Destination: "/into"}},
+		{"the directory above", "into/x=X", FileCopy{Source: "/d/e/..", Destination: "/into"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dst := t.TempDir()

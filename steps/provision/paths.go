@@ -101,3 +101,16 @@ func (p paths) trim(name string) string {
 func slashed(p string) bool {
 	return strings.HasSuffix(p, "/") || strings.HasSuffix(p, string(filepath.Separator))
 }
+
+// hereSeps are what separates the names in a path of this computer.
+const hereSeps = "/" + string(filepath.Separator)
+
+// contents reports whether the path of a directory means what it holds: its last
+// element is none, or is no name that the directory could have elsewhere.
+func contents(path, seps string) bool {
+	switch path[strings.LastIndexAny(path, seps)+1:] {
+	case "", ".", "..":
+		return true
+	}
+	return false
+}
