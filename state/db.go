@@ -77,14 +77,14 @@ const (
 // when another process holds it.
 func openDB(path, run string, as opening, s schema) (*database, error) {
 	d := &database{path: path, run: run}
-	opt := &bbolt.Options{Timeout: lockWait, OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+	opt := &bbolt.Options{Timeout: lockWait, OpenFile: func(name string, flag int, _ os.FileMode) (*os.File, error) {
 		switch as {
 		case fresh:
 			flag |= os.O_EXCL
 		case existing:
 			flag &^= os.O_CREATE
 		}
-		f, err := os.OpenFile(name, flag, mode)
+		f, err := openFile(name, flag)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func openDB(path, run string, as opening, s schema) (*database, error) {
 		d.abandon()
 		return nil, err
 	case d.file == nil && !errors.Is(err, bolterr.ErrInvalid), errors.As(err, new(*fs.PathError)):
-		return nil, fmt.Errorf("cannot open the state of run %s: %w", run, err)
+		return nil, fmt.Errorf("cannot open the state of run %s: %w; `imgflow destroy --orphans` finds by tags what it made, without this file", run, err)
 	default:
 		return nil, d.corrupt(err)
 	}
@@ -122,7 +122,8 @@ func openDB(path, run string, as opening, s schema) (*database, error) {
 // prepare makes the buckets of a new database, and brings an old one up to the
 // level of the schema, in one transaction.
 func (d *database) prepare(as opening, s schema) error {
-	return d.transact(func(tx *bbolt.Tx) error {
+	unchanged := errors.New("it is up to date")
+	err := d.transact(func(tx *bbolt.Tx) error {
 		level := s.level
 		create := as == fresh || as == unborn && tx.Bucket(metaBucket) == nil
 		if create {
@@ -145,7 +146,7 @@ func (d *database) prepare(as opening, s schema) error {
 			return fmt.Errorf("cannot open run %s: %s was made by a newer imgflow (level %d; this one knows up to %d): use that version", d.run, d.path, level, s.level)
 		}
 		if level == s.level && !create {
-			return nil
+			return unchanged // even an empty commit would need room on the disk
 		}
 		for ; level < s.level; level++ {
 			if s.up[level] == nil {
@@ -157,6 +158,10 @@ func (d *database) prepare(as opening, s schema) error {
 		}
 		return tx.Bucket(metaBucket).Put(levelKey, strconv.AppendInt(nil, int64(s.level), 10))
 	})
+	if errors.Is(err, unchanged) {
+		return nil
+	}
+	return err
 }
 
 // safely turns panics and memory faults of bbolt into errors. After one, the

@@ -55,7 +55,7 @@ func (e *WriteError) Error() string {
 	if len(e.Exist) > 0 {
 		exist = "still exist: " + strings.Join(e.Exist, ", ")
 	}
-	return fmt.Sprintf("cannot write %s: %v; %s; make room and `imgflow resume %s` or `imgflow destroy %s`", e.Path, e.Err, exist, e.Run, e.Run)
+	return fmt.Sprintf("cannot write %s: %v; %s; make room and `imgflow resume %s` or `imgflow destroy %s`; `imgflow destroy --orphans` finds by tags what exists, without this file", e.Path, e.Err, exist, e.Run, e.Run)
 }
 
 func (e *WriteError) Unwrap() error { return e.Err }

@@ -34,7 +34,7 @@ type streamOf struct{ token, stream string }
 // openJournal opens the event file to append to it. A last line that a crash
 // has cut short is cut off, and the offsets of all streams are read back.
 func openJournal(path string) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := openFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the events of the run: %w", err)
 	}
@@ -48,27 +48,29 @@ func openJournal(path string) (*journal, error) {
 
 func (j *journal) load() error {
 	r := bufio.NewReaderSize(j.f, 1<<20)
-	var long []byte // a line that is longer than the buffer
+	var long []byte // the beginning of a line that is longer than the buffer
+	var n int64     // its length
 	for {
 		line, err := r.ReadSlice('\n')
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-			long = append(long, line...)
+			if n += int64(len(line)); n <= maxRecord { // a longer one is damage: only its length matters
+				long = append(long, line...)
+			}
 			continue
 		case errors.Is(err, io.EOF):
-			if len(line)+len(long) == 0 {
+			if int64(len(line))+n == 0 {
 				return nil
 			}
 			return j.f.Truncate(j.size)
 		case err != nil:
 			return err
 		}
-		if long != nil {
-			line = append(long, line...)
-			long = nil
+		j.size += n + int64(len(line))
+		if n <= maxRecord {
+			j.learn(append(long, line...))
 		}
-		j.size += int64(len(line))
-		j.learn(line)
+		long, n = long[:0], 0
 	}
 }
 

@@ -78,7 +78,7 @@ func (h *Home) reader(id string) (*eventReader, error) {
 		return nil, err
 	}
 	r := &eventReader{id: id, path: filepath.Join(h.RunDir(id), eventsFile), buf: make([]byte, 64<<10)}
-	if r.f, err = os.Open(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if r.f, err = openFile(r.path, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the events of run %s: %w", id, err)
 	}
 	return r, nil
@@ -93,7 +93,7 @@ func (r *eventReader) close() {
 // read passes on every whole line from r.at, and returns the type of the last.
 func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err error) {
 	if r.f == nil {
-		if r.f, err = os.Open(r.path); errors.Is(err, fs.ErrNotExist) {
+		if r.f, err = openFile(r.path, os.O_RDONLY); errors.Is(err, fs.ErrNotExist) {
 			return "", nil // the run has emitted nothing so far
 		} else if err != nil {
 			return "", fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
@@ -119,9 +119,37 @@ func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err er
 		switch {
 		case err == io.EOF:
 			return last, nil
-		case len(chunk) == len(r.buf): // one line fills the buffer
+		case len(chunk) < len(r.buf):
+		case len(chunk) < maxRecord: // one line fills the buffer
 			r.buf = make([]byte, 2*len(r.buf))
+		default:
+			end, err := r.lineEnd()
+			if err != nil || end == 0 {
+				return last, err
+			}
+			e := r.spoilt(end-r.at, errors.New("no event is that long"))
+			r.at, last = end, e.Type
+			if err := fn(e); err != nil {
+				return last, err
+			}
 		}
+	}
+}
+
+// lineEnd is the position behind the line at r.at, 0 if it has no end yet.
+func (r *eventReader) lineEnd() (int64, error) {
+	for at := r.at; ; {
+		n, err := r.f.ReadAt(r.buf, at)
+		if i := bytes.IndexByte(r.buf[:n], '\n'); i >= 0 {
+			return at + int64(i) + 1, nil
+		}
+		if err == io.EOF {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+		}
+		at += int64(n)
 	}
 }
 
@@ -129,8 +157,13 @@ func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err er
 // rather than passed over, and hides none of the others.
 func (r *eventReader) event(line []byte) (e dag.Event) {
 	if err := json.Unmarshal(line, &e); err != nil {
-		text := fmt.Sprintf("%d bytes at %d of %s cannot be read: %v", len(line), r.at, r.path, err)
-		return dag.Event{V: dag.EventVersion, Type: dag.Warned, Text: text}
+		return r.spoilt(int64(len(line)), err)
 	}
 	return e
+}
+
+// spoilt tells of bytes at r.at that are no event.
+func (r *eventReader) spoilt(n int64, why error) dag.Event {
+	text := fmt.Sprintf("%d bytes at %d of %s cannot be read: %v", n, r.at, r.path, why)
+	return dag.Event{V: dag.EventVersion, Type: dag.Warned, Text: text}
 }

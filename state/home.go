@@ -15,10 +15,10 @@ import (
 // Home is the directory that holds every run of a user.
 type Home struct{ dir string }
 
-// OpenHome opens the home in dir, making it where it is missing. An empty dir
-// stands for $IMGFLOW_HOME, else $XDG_STATE_HOME/imgflow, else the place that
-// the platform has for such files.
-func OpenHome(dir string) (*Home, error) {
+// FindHome returns the home in dir to look at: nothing is made or written, and a
+// home that is not there has no runs. An empty dir stands for $IMGFLOW_HOME, else
+// $XDG_STATE_HOME/imgflow, else the place that the platform has for such files.
+func FindHome(dir string) (*Home, error) {
 	if dir == "" {
 		var err error
 		if dir, err = defaultHome(); err != nil {
@@ -26,19 +26,29 @@ func OpenHome(dir string) (*Home, error) {
 		}
 	}
 	dir, err := filepath.Abs(dir)
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(dir, "runs"), 0o700)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the runs: %w; set IMGFLOW_HOME to a directory", err)
 	}
-	if err == nil {
+	return &Home{dir: dir}, nil
+}
+
+// OpenHome opens the home in dir to keep runs in, as FindHome finds it. It is
+// made where it is missing.
+func OpenHome(dir string) (*Home, error) {
+	h, err := FindHome(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err = os.MkdirAll(filepath.Join(h.dir, "runs"), 0o700); err == nil {
 		var probe *os.File
-		if probe, err = os.CreateTemp(dir, ".probe-*"); err == nil {
+		if probe, err = os.CreateTemp(h.dir, ".probe-*"); err == nil {
 			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot keep runs in %s: %w; set IMGFLOW_HOME to a directory that can be written", dir, err)
+		return nil, fmt.Errorf("cannot keep runs in %s: %w; set IMGFLOW_HOME to a directory that can be written", h.dir, err)
 	}
-	return &Home{dir: dir}, nil
+	return h, nil
 }
 
 func defaultHome() (string, error) {
@@ -75,6 +85,9 @@ func (h *Home) RunDir(id string) string { return filepath.Join(h.dir, "runs", id
 // ids lists the run directories, oldest first.
 func (h *Home) ids() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(h.dir, "runs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the runs: %w", err)
 	}

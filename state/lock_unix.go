@@ -12,7 +12,7 @@ import (
 // locked reports whether a process holds the database for writing. It asks for
 // a shared lock and gives it back at once, for which a writer waits if it must.
 func locked(path string) bool {
-	f, err := os.Open(path)
+	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return false
 	}

@@ -10,7 +10,7 @@ import (
 // locked reports whether a process holds the database for writing.
 // It asks for the byte that bbolt locks, the last that there could be.
 func locked(path string) bool {
-	f, err := os.Open(path)
+	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return false
 	}

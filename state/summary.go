@@ -83,7 +83,7 @@ func (h *Home) read(id string) (Summary, error) {
 
 func readSummary(dir string) (s Summary, err error) {
 	path := filepath.Join(dir, summaryFile)
-	p, err := os.ReadFile(path)
+	p, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, fmt.Errorf("cannot read the summary of the run: %w: it was interrupted before it began, or the file was removed", err)
 	}

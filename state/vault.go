@@ -124,15 +124,29 @@ func (h *Home) identityPath() string {
 	return filepath.Join(h.dir, identityFile)
 }
 
+// readIdentity reads an identity file. One that the user names may be a pipe, as
+// shells make them for secrets.
+func (h *Home) readIdentity(path string) ([]byte, error) {
+	if os.Getenv(identityEnv) == "" {
+		return readFile(path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path)
+}
+
 // identity reads what opens the secrets, and makes the home's own at first use.
 func (h *Home) identity() (*age.X25519Identity, error) {
 	path := h.identityPath()
-	p, err := os.ReadFile(path)
+	p, err := h.readIdentity(path)
 	if errors.Is(err, fs.ErrNotExist) && os.Getenv(identityEnv) == "" {
 		if err := h.makeIdentity(path); err != nil {
 			return nil, fmt.Errorf("cannot make an identity to seal secrets: %w", err)
 		}
-		p, err = os.ReadFile(path)
+		p, err = readFile(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the identity that opens secrets: %w (%s may name another age identity file)", err, identityEnv)

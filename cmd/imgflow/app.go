@@ -73,7 +73,7 @@ func run(args []string) (code int) {
 }
 
 func whereState() string {
-	home, err := state.OpenHome("")
+	home, err := findHome()
 	if err != nil {
 		return err.Error()
 	}
@@ -221,5 +221,9 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// openHome opens the directory that holds all runs.
+// openHome opens the directory that holds all runs, to write in it.
 func openHome() (*state.Home, error) { return state.OpenHome("") }
+
+// findHome finds the directory that holds all runs, to look at it: on a full
+// disk, too, or where it may only be read.
+func findHome() (*state.Home, error) { return state.FindHome("") }

@@ -51,10 +51,7 @@ type doomed struct {
 }
 
 func destroy(c *cli.Context) error {
-	home, err := openHome()
-	if err != nil {
-		return err
-	}
+	home, err := findHome() // a full disk is no reason to leave anything standing
 	if c.Bool("orphans") {
 		if c.Args().Len() > 0 || c.Bool("all") || c.Bool("artifacts") {
 			return usagef("cannot look for orphans and for runs at once: --orphans takes --older-than, --region and --local")
@@ -63,6 +60,9 @@ func destroy(c *cli.Context) error {
 			return err
 		}
 		return destroyOrphans(c, home)
+	}
+	if err != nil {
+		return err
 	}
 	for _, f := range []string{"region", "local"} {
 		if c.IsSet(f) {
@@ -242,7 +242,7 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 			defer d.leave()
 		}
 		d.accounts()
-		if err := d.recall(context.Background()); err != nil {
+		if err := d.recall(context.Background()); err != nil && !errors.As(err, new(*state.WriteError)) {
 			return fmt.Errorf("cannot destroy run %s: %w", id, err)
 		}
 	}
@@ -261,7 +261,10 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 	if in.Context().Err() != nil {
 		return &exitError{exitInterrupt, fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
 	}
-	if err != nil {
+	if len(left) == 0 && errors.As(err, new(*state.WriteError)) {
+		return fmt.Errorf("run %s: all of it is removed, but this cannot be written down: %w", id, err)
+	}
+	if err != nil && !errors.As(err, new(*state.WriteError)) {
 		return fmt.Errorf("cannot destroy run %s: %w", id, err)
 	}
 	if len(left) == 0 {

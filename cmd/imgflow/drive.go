@@ -18,9 +18,6 @@ import (
 
 // drive solves the session's graph in sight of the user, and says how it ended.
 func (s *session) drive(c *cli.Context, pol policy) error {
-	if err := s.recall(context.Background()); err != nil {
-		return err
-	}
 	ls := lines(c, c.App.Writer)
 	ls.Builds(s.buildNames())
 	show := ls.Event
@@ -29,6 +26,10 @@ func (s *session) drive(c *cli.Context, pol policy) error {
 		ls = lines(c, c.App.ErrWriter) // what is for people stays out of the JSON
 	}
 	defer ls.Close()
+	ls.Say("Run %s: %s", s.run.ID(), strings.Join(s.buildNames(), ", ")) // before anybody is asked who may be slow to answer
+	if err := s.recall(context.Background()); err != nil {
+		return err
+	}
 
 	in := drive.CatchInterrupts(context.Background(), func(sig os.Signal) {
 		ls.Warn("Interrupted (%s): no new step begins; calls in flight come to their checkpoint. A second interrupt exits at once.", sig)
@@ -50,7 +51,6 @@ func (s *session) drive(c *cli.Context, pol policy) error {
 	if pol.debug {
 		o.Parallel, o.Pause = 1, tty.pause(in.Context())
 	}
-	ls.Say("Run %s: %s", s.run.ID(), strings.Join(s.buildNames(), ", "))
 	began := time.Now()
 	res, err := drive.Solve(in.Context(), s.graph, o)
 	interrupted := in.Context().Err() != nil

@@ -29,7 +29,7 @@ func listRuns(c *cli.Context) error {
 	if err := wantArgs(c, 0, 0, "no arguments"); err != nil {
 		return err
 	}
-	home, err := openHome()
+	home, err := findHome()
 	if err != nil {
 		return err
 	}

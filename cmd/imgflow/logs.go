@@ -34,7 +34,7 @@ func showLogs(c *cli.Context) error {
 	if err := wantArgs(c, 0, 1, "one run"); err != nil {
 		return err
 	}
-	home, err := openHome()
+	home, err := findHome()
 	if err != nil {
 		return err
 	}

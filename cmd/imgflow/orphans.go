@@ -15,7 +15,8 @@ import (
 )
 
 // destroyOrphans removes what carries imgflow's tags and nobody uses, in the
-// account of the environment or in the embedded EC2 of local runs.
+// account of the environment or in the embedded EC2 of local runs. Without a home,
+// which may be nil, nothing is known of runs on this machine but their leases.
 func destroyOrphans(c *cli.Context, home *state.Home) error {
 	regions := commaList(c.StringSlice("region"))
 	if len(regions) == 0 {
@@ -28,7 +29,14 @@ func destroyOrphans(c *cli.Context, home *state.Home) error {
 	}
 	s := newSession(home, &request{Local: c.Bool("local")}, nil)
 	defer s.close()
+	driven := func(string) bool { return false }
+	if home != nil {
+		driven = home.Driven
+	}
 	if s.req.Local {
+		if home == nil {
+			return usagef("cannot find the embedded EC2 of local runs: set IMGFLOW_HOME to the directory that they were kept in")
+		}
 		if err := s.reach(context.Background(), local.Settings{}); err != nil {
 			return err
 		}
@@ -51,7 +59,7 @@ func destroyOrphans(c *cli.Context, home *state.Home) error {
 	}, func() { os.Exit(exitInterrupt) })
 	defer in.Stop()
 
-	found, err := s.world.orphans(in.Context(), regions, older, home.Driven)
+	found, err := s.world.orphans(in.Context(), regions, older, driven)
 	if in.Context().Err() != nil {
 		return &exitError{code: exitInterrupt}
 	}

@@ -134,6 +134,11 @@ func unfinishedRun(home *state.Home, id, verb string) (state.Summary, error) {
 	}
 	switch len(held) {
 	case 0:
+		for _, r := range runs {
+			if r.Status == state.Running {
+				return state.Summary{}, &state.BusyError{Run: r.ID, Owner: r.Owner}
+			}
+		}
 		return state.Summary{}, usagef("cannot %s: no run is unfinished; `imgflow list` shows all", verb)
 	case 1:
 		return held[0], nil

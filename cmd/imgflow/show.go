@@ -19,7 +19,7 @@ func showCommand() *cli.Command {
 			if err := wantArgs(c, 0, 1, "one run"); err != nil {
 				return err
 			}
-			home, err := openHome()
+			home, err := findHome()
 			if err != nil {
 				return err
 			}

@@ -231,14 +231,11 @@ func TestTwoResumes(t *testing.T) {
 	id := s.only()
 	one := s.begin(nil, "resume", id)
 	s.hears(one, "Run "+id)
-	for _, command := range []string{"resume", "destroy"} {
-		args := []string{command, id}
-		if command == "destroy" {
-			args = append(args, "--yes")
-		}
+	s.hears(one, "running inline") // so it is known as driven
+	for _, args := range [][]string{{"resume", id}, {"resume"}, {"destroy", "--yes", id}, {"destroy", "--yes"}} {
 		out := s.fails(1, args...)
 		if !strings.Contains(out, fmt.Sprintf("process %d", one.cmd.Process.Pid)) {
-			t.Errorf("%s does not say who has the run:\n%s", command, indent(out))
+			t.Errorf("%s does not say who has the run:\n%s", args, indent(out))
 		}
 	}
 	wake.ring(t)

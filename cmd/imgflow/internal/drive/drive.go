@@ -1,7 +1,9 @@
 package drive
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -74,10 +76,13 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 }
 
 // Destroy removes what the run has made and which chooses. It returns what
-// could not be removed.
+// could not be removed. What cannot be written down, on a full disk, is removed
+// all the same, since a removal can be repeated: the error is then the
+// *state.WriteError.
 func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag.Failure, error) {
 	s := newSink(o)
-	e, err := engine(o, s)
+	store := &leniently{Run: o.Run}
+	e, err := engineOn(store, o, s)
 	if err != nil {
 		return nil, err
 	}
@@ -114,18 +119,44 @@ func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag
 		sum.Ended = time.Now()
 	})
 	if err == nil {
-		err = serr
+		err = cmp.Or(store.failed(), serr)
 	}
 	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: o.Run.Summary().Status})
 	s.Sync()
 	return left, err
 }
 
+// leniently is a run whose records may fail to be written.
+type leniently struct {
+	*state.Run
+	mu  sync.Mutex
+	err error // the last that was not written
+}
+
+func (l *leniently) Put(rs ...dag.Record) error {
+	err := l.Run.Put(rs...)
+	if errors.As(err, new(*state.WriteError)) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.err = err
+		return nil
+	}
+	return err
+}
+
+func (l *leniently) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
 // Engine opens the engine of a run to ask it for records and plans.
 func Engine(o Options) (*dag.Engine, error) { return engine(o, newSink(o)) }
 
-func engine(o Options, s dag.Sink) (*dag.Engine, error) {
-	return dag.New(dag.Options{Run: o.Run.ID(), Store: o.Run, Sink: s, Kinds: o.Kinds, Secret: o.Secret,
+func engine(o Options, s dag.Sink) (*dag.Engine, error) { return engineOn(o.Run, o, s) }
+
+func engineOn(store dag.Store, o Options, s dag.Sink) (*dag.Engine, error) {
+	return dag.New(dag.Options{Run: o.Run.ID(), Store: store, Sink: s, Kinds: o.Kinds, Secret: o.Secret,
 		OnFailure: o.OnFailure, Parallel: o.Parallel})
 }
 
