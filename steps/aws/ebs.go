@@ -127,16 +127,26 @@ func (b *EBS) Capture(g *dag.Graph, bd dag.Build, m dag.Out[comm.Machine]) {
 	}
 	image.From = stopped
 	made := dag.Add(g, bd, "image", image)
-	ready := dag.Add(g, bd, "image-ready", ImageReady{Image: made})
+	ready := dag.Add(g, bd, "image-ready", b.ready(made))
 	dag.Keep(g, made, ready)
 	b.finish(g, bd, b.place.Region, ready)
 	for _, r := range b.copyRegions() {
 		made := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{b.place.Account, r}, Of: ready, Source: p.source, Description: b.AMIDescription,
 			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: b.SnapshotCopyMinutes})
-		there := dag.Add(g, bd, "copy-ready-"+r, ImageReady{Image: made})
+		there := dag.Add(g, bd, "copy-ready-"+r, b.ready(made))
 		dag.Keep(g, made, there)
 		b.finish(g, bd, r, there)
 	}
+}
+
+// ready waits for an image, and has the user's tags where some of them must wait.
+func (b *EBS) ready(made dag.Out[Image]) ImageReady {
+	s := ImageReady{Image: made}
+	tags, of := b.imageTags(), merged(b.SnapshotTags, b.SnapshotTag)
+	if crowded(tags) || crowded(over(tags, of)) {
+		s.Tags, s.SnapshotTags, s.Source = tags, of, b.parts.source
+	}
+	return s
 }
 
 // finish adds what is done to a finished image, each a goal of its own: a late

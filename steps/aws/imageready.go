@@ -19,6 +19,12 @@ import (
 // was made of is not needed, and the image is a result.
 type ImageReady struct {
 	Image dag.Out[Image] `json:"image" dag:"settle"`
+
+	// The user's tags of the image and beside them of its snapshots, where they are
+	// so many that some have to wait for the place of ours.
+	Tags         map[string]string    `json:"tags,omitempty" dag:"late"`
+	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty" dag:"late"`
+	Source       dag.Out[SourceImage] `json:"source"` // what late words in them stand for
 }
 
 // Artifact is a finished image.
@@ -65,11 +71,42 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (Artifact, er
 		return Artifact{}, err
 	}
 	a := Artifact{Place: in.Place, ID: in.ID, Name: in.Name, Snapshots: snapshots(i)}
-	if err := at.finish(ctx, slices.Concat([]string{a.ID}, a.Snapshots)...); err != nil {
-		return Artifact{}, fault("mark "+in.ID+" as finished", "CreateTags", since(in.Made), err)
+	if err := s.mark(ctx, at, a, since(in.Made)); err != nil {
+		return Artifact{}, err
 	}
 	t.Say("%s: %s is ready", a.Region, a.ID)
 	return a, nil
+}
+
+// mark makes the image, of that age, and its snapshots results.
+func (s ImageReady) mark(ctx context.Context, at *site, a Artifact, age time.Duration) error {
+	doing := "mark " + a.ID + " as finished"
+	if !s.Source.Set() {
+		if err := at.finish(ctx, slices.Concat([]string{a.ID}, a.Snapshots)...); err != nil {
+			return fault(doing, "CreateTags", age, err)
+		}
+		return nil
+	}
+	tags, err := s.Source.Value().lateTags("tags", s.Tags)
+	if err != nil {
+		return err
+	}
+	more, err := s.Source.Value().lateTags("snapshot_tags", s.SnapshotTags)
+	if err != nil {
+		return err
+	}
+	for _, of := range []struct {
+		ids  []string
+		tags map[string]string
+	}{{[]string{a.ID}, tags}, {a.Snapshots, over(tags, more)}} {
+		if len(of.ids) == 0 {
+			continue
+		}
+		if call, err := at.finishCrowded(ctx, of.tags, of.ids...); err != nil {
+			return fault(doing, call, age, err)
+		}
+	}
+	return nil
 }
 
 // progress tells now and then how much of the snapshots is there. That it cannot

@@ -203,8 +203,16 @@ func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInst
 		return nil, err
 	}
 	instance := c.tags(t, tags)
-	if instance["Name"] == "" {
+	if instance["Name"] == "" && len(instance) < maxTags {
 		instance["Name"] = "imgflow builder"
+	}
+	for _, of := range []struct {
+		option string
+		tags   map[string]string
+	}{{"run_tags", tags}, {"run_volume_tags", volumes}} {
+		if out := leftOut(of.tags); len(out) > 0 {
+			t.Warn("of %s only %d fit beside the tags by which imgflow finds what it made; while the build lasts there is no %s", of.option, maxTags-needed, list(out))
+		}
 	}
 	in := &ec2.RunInstancesInput{
 		ImageId: &source.ID, InstanceType: types.InstanceType(s.InstanceType), MinCount: ptr(int32(1)), MaxCount: ptr(int32(1)),

@@ -36,19 +36,34 @@ const (
 // notInTags are the characters that not every AWS service takes in a tag.
 var notInTags = regexp.MustCompile(`[^\p{L}\p{Z}\p{N}_.:/=+\-@]`)
 
-// tags are the user's own with those of this making.
+// needed are the tags by which what was made is found again. TagBuild and TagStep
+// only tell, and go where there is room.
+const needed = 3
+
+// tags are those of this making with as many of the user's own as EC2 has room for.
 func (c *Cloud) tags(t *dag.Task, own map[string]string) map[string]string {
-	m := maps.Clone(own)
-	if m == nil {
-		m = map[string]string{}
+	m := map[string]string{TagRun: t.Run, TagToken: t.Token, TagExpires: c.expires(time.Now().Add(-t.Age()))}
+	keys := slices.Sorted(maps.Keys(own))
+	for _, k := range keys[:min(len(keys), maxTags-needed)] {
+		m[k] = own[k]
 	}
-	m[TagRun] = t.Run
-	m[TagBuild] = clipTag(strings.Join(t.Builds, ","))
-	m[TagStep] = clipTag(t.Name)
-	m[TagToken] = t.Token
-	m[TagExpires] = c.expires(time.Now().Add(-t.Age()))
+	for _, extra := range [][2]string{{TagBuild, strings.Join(t.Builds, ",")}, {TagStep, t.Name}} {
+		if len(m) < maxTags {
+			m[extra[0]] = clipTag(extra[1])
+		}
+	}
 	return m
 }
+
+// leftOut are the user's tags for which there is no room beside those needed.
+func leftOut(own map[string]string) []string {
+	keys := slices.Sorted(maps.Keys(own))
+	return keys[min(len(keys), maxTags-needed):]
+}
+
+// crowded reports whether the user's tags leave no room for all of ours, which are
+// six while a result is being marked.
+func crowded(own map[string]string) bool { return len(own)+needed+3 > maxTags }
 
 // expires is the end of a lease that begins at the given time. Whole minutes, so
 // that a repeated call says the same.
@@ -107,4 +122,24 @@ func (s *site) finish(ctx context.Context, ids ...string) error {
 		return nil
 	}
 	return err
+}
+
+// finishCrowded marks results whose tags are crowded: those of the user's that had no
+// room at the making take the place of ours. What is left of ours tells most first.
+// It may be repeated. Beside an error stands the call that failed.
+func (s *site) finishCrowded(ctx context.Context, own map[string]string, ids ...string) (call string, err error) {
+	ours := []string{TagArtifact, TagRun, TagToken, TagBuild, TagStep, TagExpires}
+	keep := min(max(maxTags-len(own), 0), len(ours)-1)
+	var drop []types.Tag
+	for _, k := range ours[keep:] {
+		drop = append(drop, types.Tag{Key: ptr(k)})
+	}
+	if _, err := s.api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: ids, Tags: drop}); err != nil {
+		return "DeleteTags", err
+	}
+	m := maps.Clone(own)
+	if keep > 0 {
+		m[TagArtifact] = time.Now().UTC().Format(time.RFC3339)
+	}
+	return "CreateTags", s.setTags(ctx, m, ids...)
 }
