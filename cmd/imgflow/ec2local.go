@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -25,12 +26,22 @@ func ec2localCommand() *cli.Command {
 		Description: `   It serves on loopback until it is interrupted; its instances stop then, and run
    again when it is started again. Images, volumes and snapshots stay in its directory.
 
+   Every user of the machine and every page in a browser reaches loopback, and
+   whoever may call runs programs as you. So requests must be signed with its key,
+   which it makes at its first start, keeps in DIR/credentials, readable by you
+   alone, and prints. AWS tools read that file as AWS_SHARED_CREDENTIALS_FILE.
+
    imgflow ec2local --listen 127.0.0.1:4566
-   AWS_ENDPOINT_URL=http://127.0.0.1:4566 imgflow run template.json
+   export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1
+   export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...    # as it prints them
+   imgflow run template.json
    aws --endpoint-url http://127.0.0.1:4566 ec2 describe-images --owners amazon`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:4566", Usage: "serve at this loopback `ADDRESS`; port 0 is any free one"},
 			&cli.StringFlag{Name: "dir", Usage: "keep everything in `DIR` (default: ec2local in the home of imgflow)"},
+			&cli.StringFlag{Name: "access-key", Usage: "take the key `ID` instead, with --secret-key; other users may see a command line"},
+			&cli.StringFlag{Name: "secret-key", Usage: "the `SECRET` of --access-key"},
+			&cli.BoolFlag{Name: "allow-any-key", Usage: "take any key: whoever reaches the address may run programs as you"},
 			&cli.StringFlag{Name: "guest", Value: "auto", Usage: "what stands behind an instance: `auto`, sandbox, process (not contained) or none"},
 			&cli.StringFlag{Name: "latency", Value: "none", Usage: "`none` or aws: play the time that AWS takes"},
 			&cli.StringSliceFlag{Name: "fault", Usage: "play `FAULT` such as throttle=0.2 or lag=5s; may be repeated"},
@@ -47,6 +58,10 @@ func serveEC2(c *cli.Context) (err error) {
 		return err
 	}
 	if err := onLoopback(c.String("listen")); err != nil {
+		return err
+	}
+	given := local.Key{ID: c.String("access-key"), Secret: c.String("secret-key")}
+	if err := checkKey(given, c.Bool("allow-any-key")); err != nil {
 		return err
 	}
 	dir := c.String("dir")
@@ -73,12 +88,18 @@ func serveEC2(c *cli.Context) (err error) {
 			local.Sweep(dir, exe)
 		}
 	}
+	key := given
+	if key == (local.Key{}) && !c.Bool("allow-any-key") {
+		if key, err = local.EnsureKey(dir); err != nil {
+			return err
+		}
+	}
 	var log io.Writer = c.App.Writer
 	if c.Bool("quiet") {
 		log = nil
 	}
 	set := local.Settings{Guest: c.String("guest"), Latency: c.String("latency"), Faults: c.StringSlice("fault")}
-	srv, err := newEC2(ec2Options{Dir: dir, Guest: set.Guest, Latency: set.Latency, Faults: strings.Join(set.Faults, ","), Log: log})
+	srv, err := newEC2(ec2Options{Dir: dir, Key: key, Guest: set.Guest, Latency: set.Latency, Faults: strings.Join(set.Faults, ","), Log: log})
 	if err != nil {
 		return err
 	}
@@ -88,7 +109,7 @@ func serveEC2(c *cli.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot serve EC2: %w", err)
 	}
-	web := &http.Server{Handler: srv, ReadHeaderTimeout: 10 * time.Second}
+	web := &http.Server{Handler: srv, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 10 * time.Minute, MaxHeaderBytes: 64 << 10}
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(l) }()
 	defer web.Close()
@@ -102,7 +123,9 @@ func serveEC2(c *cli.Context) (err error) {
 	if srv.Limits != "" {
 		fmt.Fprintf(out, "Note: %s\n", srv.Limits)
 	}
-	fmt.Fprintf(out, "\n  AWS_ENDPOINT_URL=http://%s imgflow run template.json\n  aws --endpoint-url http://%s ec2 describe-instances\n\n", addr, addr)
+	if !c.Bool("while-leased") { // what starts it reads the key from its file
+		welcome(out, addr, dir, key, given)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -129,6 +152,35 @@ func serveEC2(c *cli.Context) (err error) {
 	}
 	fmt.Fprintln(out, "Stopping the instances; they run again when this is started again.")
 	return nil
+}
+
+// checkKey tells whether the flags name one key, any, or none.
+func checkKey(k local.Key, anyKey bool) error {
+	switch {
+	case anyKey && k != local.Key{}:
+		return usagef("cannot take both one key and any: give --access-key and --secret-key, or --allow-any-key")
+	case (k.ID == "") != (k.Secret == ""):
+		return usagef("cannot take half a key: --access-key and --secret-key belong together")
+	case k.ID != "" && !regexp.MustCompile(`^\w{1,128}$`).MatchString(k.ID):
+		return usagef("cannot take the access key %q: it consists of letters and digits, as AKIDEXAMPLE", k.ID)
+	}
+	return nil
+}
+
+// welcome says how to call the endpoint, and who may.
+func welcome(out io.Writer, addr, dir string, key, given local.Key) {
+	export := fmt.Sprintf("export AWS_ENDPOINT_URL=http://%s AWS_DEFAULT_REGION=us-east-1", addr)
+	switch key {
+	case local.Key{}:
+		fmt.Fprintln(out, "Warning: any key is taken: every user of this machine can run programs as you.")
+		export += " AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any"
+	case given:
+		fmt.Fprintf(out, "Only who has the secret of %s may call it.\n", key.ID)
+	default:
+		fmt.Fprintf(out, "Only who has its key may call it; the key is kept in %s.\n", local.KeyPath(dir))
+		export += fmt.Sprintf(" AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s", key.ID, key.Secret)
+	}
+	fmt.Fprintf(out, "\n  %s\n  imgflow run template.json\n  aws --endpoint-url http://%s ec2 describe-instances\n\n", export, addr)
 }
 
 // onLoopback refuses an address that others can reach: the endpoint runs

@@ -87,8 +87,16 @@ func (g *gate) changes() map[string]int {
 // serve starts an endpoint of the desk's own, and returns where it answers.
 func (d *desk) serve() string {
 	d.Helper()
+	_, at := d.serveWith("--access-key", "AKIDEXAMPLE", "--secret-key", "x")
+	return at
+}
+
+// serveWith starts an endpoint with these flags, and returns what it says when
+// it serves, and where.
+func (d *desk) serveWith(flags ...string) (said, at string) {
+	d.Helper()
 	dir := filepath.Join(d.dir, "ec2")
-	cmd := d.command("ec2local", "--quiet", "--listen", "127.0.0.1:0", "--dir", dir)
+	cmd := d.command(append([]string{"ec2local", "--quiet", "--listen", "127.0.0.1:0", "--dir", dir}, flags...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		d.Fatal(err)
@@ -102,13 +110,14 @@ func (d *desk) serve() string {
 		cmd.Wait()
 	})
 	r := bufio.NewReader(out)
-	line, err := r.ReadString('\n')
-	at := regexp.MustCompile(`http://[0-9.:]+`).FindString(line)
-	if err != nil || at == "" {
-		d.Fatalf("the endpoint says %q, %v", line, err)
+	for !strings.Contains(said, "describe-instances") {
+		line, err := r.ReadString('\n')
+		if said += line; err != nil {
+			d.Fatalf("the endpoint says %q, %v", said, err)
+		}
 	}
 	go io.Copy(io.Discard, r)
-	return at
+	return said, regexp.MustCompile(`http://[0-9.:]+`).FindString(said)
 }
 
 const sharedTemplate = `{

@@ -47,7 +47,7 @@ func newSession(home *state.Home, req *request, run *state.Run) *session {
 	if req.Local {
 		endpoint = notJoined
 	}
-	s.settle(endpoint, 0)
+	s.settle(endpoint, local.Key{}, 0)
 	return s
 }
 
@@ -60,8 +60,8 @@ const notJoined = "http://127.0.0.1:1"
 const promptly = time.Second
 
 // settle makes the world, with every call going to the endpoint if there is one.
-func (s *session) settle(endpoint string, shown time.Duration) {
-	s.world = newWorld(worldOptions{Endpoint: endpoint, Settle: shown, Secret: s.secret, Vault: s, MaxLifetime: s.req.MaxLifetime})
+func (s *session) settle(endpoint string, key local.Key, shown time.Duration) {
+	s.world = newWorld(worldOptions{Endpoint: endpoint, Key: key, Settle: shown, Secret: s.secret, Vault: s, MaxLifetime: s.req.MaxLifetime})
 }
 
 func (s *session) close() {
@@ -324,7 +324,7 @@ func (s *session) reach(ctx context.Context, wish local.Settings) error {
 		if len(lease.Faults) == 0 {
 			shown = promptly
 		}
-		s.settle(lease.Endpoint(), shown)
+		s.settle(lease.Endpoint(), lease.Key, shown)
 		return nil
 	}
 	env := endpointFromEnv()
@@ -352,7 +352,7 @@ func joinLocal(ctx context.Context, home *state.Home, wish local.Settings) (*loc
 		return nil, fmt.Errorf("cannot start the embedded EC2: %w", err)
 	}
 	dir := localDir(home)
-	return local.Join(ctx, dir, wish, func() *exec.Cmd {
+	return local.Join(ctx, dir, wish, signLocal, func() *exec.Cmd {
 		program, err := local.Program(dir, exe)
 		if err != nil {
 			program = exe // without room for a copy it is as good for most

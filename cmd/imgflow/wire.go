@@ -2,14 +2,21 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/steps/aws"
@@ -27,7 +34,8 @@ type world struct {
 }
 
 type worldOptions struct {
-	Endpoint    string // takes every call, with throwaway credentials; empty: AWS, or what the SDK finds
+	Endpoint    string // takes every call, signed with the key; empty: AWS, or what the SDK finds
+	Key         local.Key
 	Secret      func(name string) (string, error)
 	Vault       comm.Vault
 	MaxLifetime time.Duration
@@ -37,7 +45,7 @@ type worldOptions struct {
 func newWorld(o worldOptions) *world {
 	w := &world{
 		machines: comm.NewEnv(o.Vault),
-		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Settle: o.Settle}),
+		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, AccessKey: o.Key.ID, SecretKey: o.Key.Secret, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Settle: o.Settle}),
 	}
 	w.machines.Console = w.cloud.Console
 	return w
@@ -199,6 +207,7 @@ func (w *world) orphans(ctx context.Context, regions []string, olderThan *time.D
 // ec2Options are what an embedded EC2 is made of.
 type ec2Options struct {
 	Dir, Guest, Latency, Faults string
+	Key                         local.Key // the zero one: any key is taken
 	Log                         io.Writer // nil: nothing is logged
 }
 
@@ -241,9 +250,16 @@ func newEC2(o ec2Options) (*ec2Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv, err := ec2local.New(ec2local.Options{Dir: o.Dir, Guests: guests, Latency: o.Latency, Faults: faults, Log: o.Log})
+	srv, err := ec2local.New(ec2local.Options{Dir: o.Dir, Key: ec2local.Key(o.Key), AnyKey: o.Key == local.Key{}, Guests: guests, Latency: o.Latency, Faults: faults, Log: o.Log})
 	if err != nil {
 		return nil, errors.Join(err, guests.Close())
 	}
 	return &ec2Server{srv, guests.Name(), guest.Limits(guests)}, nil
+}
+
+// signLocal signs a request without a body to the embedded EC2.
+func signLocal(req *http.Request, k local.Key) error {
+	empty := sha256.Sum256(nil)
+	c := awssdk.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}
+	return v4.NewSigner().SignHTTP(req.Context(), c, req, hex.EncodeToString(empty[:]), "ec2", "us-east-1", time.Now())
 }

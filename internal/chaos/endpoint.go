@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +17,16 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
 // region is where the builds of chaos take place.
 const region = "us-east-1"
+
+// key signs the calls of chaos; its endpoints live for minutes.
+var key = awssdk.Credentials{AccessKeyID: "chaos", SecretAccessKey: "chaos-secret"}
 
 // logName is where an endpoint writes a line for each call and change of state.
 const logName = "endpoint.log"
@@ -44,7 +50,8 @@ func serve(imgflow, dir string, args ...string) (*endpoint, error) {
 		return nil, err
 	}
 	defer log.Close()
-	args = append([]string{"ec2local", "--listen", "127.0.0.1:0", "--while-leased", "--linger", "1m", "--dir", dir}, args...)
+	args = append([]string{"ec2local", "--listen", "127.0.0.1:0", "--while-leased", "--linger", "1m", "--dir", dir,
+		"--access-key", key.AccessKeyID, "--secret-key", key.SecretAccessKey}, args...)
 	e := &endpoint{dir: dir, cmd: exec.Command(imgflow, args...), ended: make(chan struct{})}
 	e.cmd.Stdout, e.cmd.Stderr, e.cmd.Dir = log, log, dir
 	if err := e.cmd.Start(); err != nil {
@@ -69,7 +76,7 @@ func (e *endpoint) reach() error {
 		}
 		if err == nil {
 			e.url = "http://" + at.Addr
-			res, err := http.Get(e.url + "/_ec2local/lease")
+			res, err := e.ask("lease")
 			if err == nil && res.StatusCode == http.StatusOK {
 				e.lease = res.Body
 				return nil
@@ -87,6 +94,19 @@ func (e *endpoint) reach() error {
 			return errors.New("it does not say where it answers")
 		}
 	}
+}
+
+// ask asks the server of itself.
+func (e *endpoint) ask(what string) (*http.Response, error) {
+	req, err := http.NewRequest(http.MethodGet, e.url+"/_ec2local/"+what, nil)
+	if err != nil {
+		return nil, err
+	}
+	empty := sha256.Sum256(nil)
+	if err := v4.NewSigner().SignHTTP(req.Context(), key, req, hex.EncodeToString(empty[:]), "ec2", region, time.Now()); err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
 }
 
 // close stops the server, and its guests with it.
@@ -108,7 +128,7 @@ func (e *endpoint) close() {
 func (e *endpoint) client() *ec2.Client {
 	return ec2.New(ec2.Options{
 		Region: region, BaseEndpoint: &e.url,
-		Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider("chaos", "chaos", "")),
+		Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 60, time.Second, unlimited{}
 			o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{"InvalidInstanceID.NotFound": {}}})

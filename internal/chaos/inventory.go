@@ -53,7 +53,7 @@ func (inv inventory) living() []thing {
 
 // inventory asks the endpoint for all that there is.
 func (e *endpoint) inventory() (inventory, error) {
-	res, err := http.Get(e.url + "/_ec2local/inventory")
+	res, err := e.ask("inventory")
 	if err != nil {
 		return nil, err
 	}

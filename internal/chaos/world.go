@@ -48,7 +48,7 @@ func (w *world) start(env []string, args ...string) (*proc, error) {
 	cmd.Dir = filepath.Join(w.dir, "work")
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "IMGFLOW_HOME=" + w.home(), "AWS_ENDPOINT_URL=" + w.url,
-		"AWS_ACCESS_KEY_ID=chaos", "AWS_SECRET_ACCESS_KEY=chaos-secret", "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
 	}, env...)
 	return launch(cmd)
 }

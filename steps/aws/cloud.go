@@ -22,9 +22,11 @@ import (
 
 // CloudOptions say how this process meets AWS.
 type CloudOptions struct {
-	// Endpoint, when set, takes every call of every region, with throwaway
-	// credentials; neither AWS nor the user's own credentials are touched then.
-	Endpoint string
+	// Endpoint, when set, takes every call of every region, signed with the key;
+	// neither AWS nor the user's own credentials are touched then.
+	Endpoint  string
+	AccessKey string
+	SecretKey string
 	// Secret gives the values of the secrets that access settings mark.
 	Secret func(name string) (string, error)
 	// Vault holds the host keys that are made for instances.
@@ -166,7 +168,7 @@ func (c *Cloud) at(ctx context.Context, p Place) (*site, error) {
 	if c.o.Endpoint != "" {
 		client = ec2.New(ec2.Options{
 			Region: p.Region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(), APIOptions: []func(*middleware.Stack) error{doubtful},
-			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider("local", "local", "")),
+			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
 		})
 	} else {
 		cfg, err := a.configure(ctx, p.Region, c.o.Secret)

@@ -112,7 +112,7 @@ func (v *memVault) Put(name string, b []byte) error {
 
 func newWorld(t *testing.T, f ec2local.Faults) *world {
 	t.Helper()
-	server, err := ec2local.New(ec2local.Options{Dir: t.TempDir(), Faults: f})
+	server, err := ec2local.New(ec2local.Options{Dir: t.TempDir(), Key: ec2local.Key{ID: "AKIDEXAMPLE", Secret: "not-a-secret"}, Faults: f})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func newWorld(t *testing.T, f ec2local.Faults) *world {
 		settle = 2*f.Lag + time.Second
 	}
 	vault := &memVault{m: map[string][]byte{}}
-	return &world{t, NewCloud(CloudOptions{Endpoint: h.URL, Vault: vault, Settle: settle}), front, vault}
+	return &world{t, NewCloud(CloudOptions{Endpoint: h.URL, AccessKey: "AKIDEXAMPLE", SecretKey: "not-a-secret", Vault: vault, Settle: settle}), front, vault}
 }
 
 func (w *world) site() *site {

@@ -49,6 +49,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+var keyOfTests = Key{ID: "AKIDEXAMPLE", Secret: "not-a-secret"}
+
+// credentialsOf are what the SDK signs with.
+func credentialsOf(k Key) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(k.ID, k.Secret, "")
+}
+
 // A bench is an endpoint with its clients.
 type bench struct {
 	t      *testing.T
@@ -64,7 +71,7 @@ var ctx = context.Background()
 func newBench(t *testing.T, change ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, host: newFakeHost()}
-	b.opts = Options{Dir: t.TempDir(), Guests: b.host}
+	b.opts = Options{Dir: t.TempDir(), Guests: b.host, Key: keyOfTests}
 	if testing.Verbose() {
 		b.opts.Log = t.Output()
 	}
@@ -102,7 +109,7 @@ func (b *bench) stop() {
 func (b *bench) config(region string) aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(b.http.URL), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		Credentials: credentialsOf(keyOfTests),
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
@@ -32,11 +31,11 @@ func TestRestart(t *testing.T) {
 	if b.host.get(up).isRunning() {
 		t.Error("a guest outlived its server")
 	}
-	if _, err := New(Options{Dir: b.opts.Dir, Guests: b.host, Latency: "never"}); err == nil {
+	if _, err := New(Options{Dir: b.opts.Dir, Key: keyOfTests, Guests: b.host, Latency: "never"}); err == nil {
 		t.Error("the latency never was taken")
 	}
 	b.start()
-	if _, err := New(Options{Dir: b.opts.Dir}); err == nil || !strings.Contains(err.Error(), "another endpoint serves this directory") {
+	if _, err := New(Options{Dir: b.opts.Dir, AnyKey: true}); err == nil || !strings.Contains(err.Error(), "another endpoint serves this directory") {
 		t.Errorf("a second server: %v", err)
 	}
 	b.until(young, "running")
@@ -83,7 +82,7 @@ func startVictim(t *testing.T, dir string) *victim {
 	}
 	v.Client = ec2.New(ec2.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(strings.TrimSpace(line)),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		Credentials: credentialsOf(keyOfTests),
 	})
 	return v
 }

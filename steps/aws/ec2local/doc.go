@@ -4,7 +4,7 @@
 // know nothing of it work against it.
 //
 //	host, err := guest.NewHost("auto", filepath.Join(dir, "guests"))
-//	server, err := ec2local.New(ec2local.Options{Dir: dir, Guests: host})
+//	server, err := ec2local.New(ec2local.Options{Dir: dir, Key: key, Guests: host})
 //	http.Serve(listener, server) // on a loopback address
 //
 // # Instances
@@ -22,13 +22,21 @@
 // serves WinRM, and if it could not have port 5985 or 5986, the tag is
 // ec2local:winrm-port or ec2local:winrms-port.
 //
-// # Who asks
+// # Who may call
 //
-// A request must carry a signature of version 4; it is not verified, for that
-// would take the secret. The region is that of the signature's scope. There is
-// one account, 123456789012. Every region has a default VPC with a subnet in
-// each of three zones, and the same catalogue of public images: Ubuntu, Debian,
-// Amazon Linux, Windows, several dates of each.
+// A request must carry a signature of version 4, in its header or its query, made
+// within a quarter of an hour with [Options].Key; a role that was taken by
+// AssumeRole has a key of its own. Loopback keeps nobody out: every user of the
+// machine reaches it, and so does every page in a browser, by its address or by a
+// name that leads there. So a request is refused, too, if it names a host that is
+// not this machine, if it has an Origin or comes from a site of a browser's, and
+// if it changes something but is no POST. With [Options].AnyKey the signature is
+// not verified; the rest holds.
+//
+// The region is that of the signature's scope. There is one account,
+// 123456789012. Every region has a default VPC with a subnet in each of three
+// zones, and the same catalogue of public images: Ubuntu, Debian, Amazon Linux,
+// Windows, several dates of each.
 //
 // # Strictness
 //
@@ -53,5 +61,5 @@
 //
 // GET /_ec2local/inventory answers with everything that exists, as JSON. GET
 // /_ec2local/lease answers with a connection that stays open: [Server.Leases]
-// counts them. Both are for programs on this machine only.
+// counts them. Both are signed as every call, with service ec2.
 package ec2local

@@ -46,7 +46,9 @@ func status(code string) int {
 	switch code {
 	case "AuthFailure":
 		return http.StatusUnauthorized
-	case "UnauthorizedOperation", "OptInRequired":
+	case "MethodNotAllowed":
+		return http.StatusMethodNotAllowed
+	case "UnauthorizedOperation", "OptInRequired", "AccessDenied", "SignatureDoesNotMatch", "ExpiredToken":
 		return http.StatusForbidden
 	case "DryRunOperation":
 		return http.StatusPreconditionFailed

@@ -65,7 +65,7 @@ func sandbox(t *testing.T, dir string) guest.Host {
 func clientEnv(home string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8",
-		"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-a-secret", "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=",
+		"AWS_ACCESS_KEY_ID=" + keyOfTests.ID, "AWS_SECRET_ACCESS_KEY=" + keyOfTests.Secret, "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=",
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 }
@@ -139,7 +139,7 @@ func serveForTest(dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err := New(Options{Dir: dir, Guests: host, Latency: "aws/200", Log: os.Stderr})
+	s, err := New(Options{Dir: dir, Key: keyOfTests, Guests: host, Latency: "aws/200", Log: os.Stderr})
 	if err != nil {
 		return err
 	}

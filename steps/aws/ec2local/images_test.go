@@ -42,7 +42,7 @@ func TestCatalogue(t *testing.T) {
 		newest := b.source(x.name)
 		m, err := func() (m *image, err error) {
 			err = b.server.view(func(t *txn) error {
-				m, err = (&call{txn: t, region: "us-east-1"}).image(*newest.ImageId)
+				m, err = (&call{txn: t, caller: caller{region: "us-east-1"}}).image(*newest.ImageId)
 				return err
 			})
 			return m, err

@@ -1,11 +1,12 @@
 package ec2local
 
 import (
+	"encoding/hex"
 	"encoding/json"
-	"net"
 	"net/http"
 	"sort"
 	"strings"
+	"time"
 )
 
 // An Item is one thing that exists.
@@ -120,14 +121,13 @@ const adminPrefix = "/_ec2local/"
 // server that ends when the last one has gone.
 func (s *Server) Leases() int { return int(s.leases.Load()) }
 
-// serveAdmin answers on loopback only, and not to a page in a browser, which
-// could be anybody's.
-func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); err == nil && (ip == nil || !ip.IsLoopback()) || r.Header.Get("Origin") != "" {
-		http.Error(w, "only for programs on this machine", http.StatusForbidden)
-		return
-	}
+// leaseProof is the header by which the server of a lease shows that it has the
+// secret, too: HMAC-SHA256 of the request's signature, hexadecimal. Whoever took
+// the port of a server that has ended cannot.
+const leaseProof = "Ec2local-Proof"
+
+// serveAdmin answers whoever has the key.
+func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request, who caller) {
 	if r.Method != http.MethodGet {
 		http.Error(w, "only GET", http.StatusMethodNotAllowed)
 		return
@@ -142,6 +142,8 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		s.leases.Add(1)
 		defer s.leases.Add(-1)
 		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set(leaseProof, hex.EncodeToString(mac([]byte(s.key.Secret), "lease "+who.signature)))
+		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it stays open
 		w.WriteHeader(http.StatusOK)
 		http.NewResponseController(w).Flush()
 		select {

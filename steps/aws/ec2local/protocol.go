@@ -8,8 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
-	"strings"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/model"
 )
@@ -20,76 +18,43 @@ const account = "123456789012"
 // maxBody is more than the largest request EC2 takes.
 const maxBody = 1 << 20
 
-// A scope is where a signature says that a request belongs.
-type scope struct {
-	keyID, region, service string
+// A message is a request as it came.
+type message struct {
+	*http.Request
+	query url.Values
+	body  []byte
 }
 
-var (
-	credential = regexp.MustCompile(`^([A-Za-z0-9_]{1,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9]+)/aws4_request$`)
-	signature  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
-
-// readScope takes region and service from a signature of version 4, which must
-// be well formed; whether it is right cannot be known without the secret.
-func readScope(r *http.Request, form url.Values) (scope, error) {
-	var cred, sig, signed string
-	if h := r.Header.Get("Authorization"); h != "" {
-		rest, ok := strings.CutPrefix(h, "AWS4-HMAC-SHA256 ")
-		if !ok {
-			return scope{}, authFailure()
-		}
-		for part := range strings.SplitSeq(rest, ",") {
-			k, v, _ := strings.Cut(strings.TrimSpace(part), "=")
-			switch k {
-			case "Credential":
-				cred = v
-			case "Signature":
-				sig = v
-			case "SignedHeaders":
-				signed = v
-			}
-		}
-	} else {
-		cred, sig, signed = form.Get("X-Amz-Credential"), form.Get("X-Amz-Signature"), form.Get("X-Amz-SignedHeaders")
-	}
-	m := credential.FindStringSubmatch(cred)
-	if m == nil || !signature.MatchString(sig) || signed == "" {
-		return scope{}, authFailure()
-	}
-	s := scope{keyID: m[1], region: m[3], service: m[4]}
-	if !knownRegion(s.region) {
-		return s, fail("AuthFailure", "Credential should be scoped to a valid region.")
-	}
-	return s, nil
-}
-
-func authFailure() error {
-	return fail("AuthFailure", "AWS was not able to validate the provided access credentials")
-}
-
-// readForm returns the parameters of a request, from the query and the body.
-func readForm(r *http.Request) (url.Values, error) {
-	form, err := url.ParseQuery(r.URL.RawQuery)
+func readMessage(r *http.Request) (*message, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, fail("MalformedQueryString", "The query string contains a syntax error.")
-	}
-	if r.Method != http.MethodPost {
-		return form, nil
-	}
-	if ct, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); ct != "application/x-www-form-urlencoded" {
-		return nil, fail("InvalidRequest", "The request must be a form of type application/x-www-form-urlencoded.")
+		return nil, malformedQuery()
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil || len(body) > maxBody {
 		return nil, fail("InvalidRequest", "The request body is incomplete or too long.")
 	}
-	more, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, fail("MalformedQueryString", "The query string contains a syntax error.")
+	return &message{r, query, body}, nil
+}
+
+func malformedQuery() error {
+	return fail("MalformedQueryString", "The query string contains a syntax error.")
+}
+
+// form returns the parameters of a request, from the query and the body.
+func (m *message) form() (url.Values, error) {
+	if m.Method != http.MethodPost {
+		return m.query, nil
 	}
-	for k, v := range more {
-		form[k] = append(form[k], v...)
+	if ct, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type")); ct != "application/x-www-form-urlencoded" {
+		return nil, fail("InvalidRequest", "The request must be a form of type application/x-www-form-urlencoded.")
+	}
+	form, err := url.ParseQuery(string(m.body))
+	if err != nil {
+		return nil, malformedQuery()
+	}
+	for k, v := range m.query {
+		form[k] = append(v, form[k]...)
 	}
 	return form, nil
 }

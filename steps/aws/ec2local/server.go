@@ -26,6 +26,11 @@ import (
 type Options struct {
 	// Dir holds the state. One server at a time; it survives any end.
 	Dir string
+	// Key is the one whose signatures are taken. With AnyKey every well-formed
+	// signature is: whoever reaches the endpoint runs programs on this machine.
+	// One of the two must be set.
+	Key    Key
+	AnyKey bool
 	// Guests stand behind the instances. Without, instances are records only.
 	Guests guest.Host
 	// Latency is "none" (the default), "aws", or "aws/10" for a tenth of that.
@@ -42,6 +47,8 @@ type Options struct {
 // calls of STS and IAM that builds need, for every region.
 type Server struct {
 	dir    string
+	key    Key
+	anyKey bool
 	db     *bolt.DB
 	guests guest.Host
 	takes  durations
@@ -71,6 +78,9 @@ func New(o Options) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("cannot start the EC2 endpoint: it has no state directory")
 	}
+	if o.AnyKey == (o.Key != Key{}) || !o.AnyKey && (o.Key.ID == "" || o.Key.Secret == "") {
+		return nil, errors.New("cannot start the EC2 endpoint: it takes either one key, with id and secret, or any")
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the EC2 endpoint's directory: %w", err)
 	}
@@ -83,7 +93,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("cannot open %s: %w", path, err)
 	}
 	s := &Server{
-		dir: o.Dir, db: db, guests: o.Guests, takes: takes, moods: newMoods(o.Faults),
+		dir: o.Dir, key: o.Key, anyKey: o.AnyKey, db: db, guests: o.Guests, takes: takes, moods: newMoods(o.Faults),
 		now: o.Now, log: o.Log, net: newAddresses(o.Dir),
 	}
 	if s.now == nil {
@@ -154,9 +164,8 @@ func (s *Server) logf(format string, a ...any) {
 // A call is one request being carried out.
 type call struct {
 	*txn
+	caller
 	action string
-	region string
-	keyID  string
 	values model.Values // as sent, but for DryRun
 }
 
@@ -199,10 +208,6 @@ func define[Q, R any](f func(*call, *Q) (*R, error), writes bool) operation {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, adminPrefix) {
-		s.serveAdmin(w, r)
-		return
-	}
 	start := time.Now()
 	id := uuid()
 	service := "ec2"
@@ -220,31 +225,41 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		writeError(w, service, id, e)
 	}
+	if why := stranger(r); why != "" {
+		note = "?"
+		refuse(fail("AccessDenied", "The request is refused: %s.", why))
+		return
+	}
+	m, err := readMessage(r)
+	if err != nil {
+		note = "?"
+		refuse(err)
+		return
+	}
+	who, err := s.authenticate(m)
+	service = who.service
+	if err != nil {
+		note = "?"
+		refuse(err)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, adminPrefix) {
+		s.serveAdmin(w, r, who)
+		return
+	}
 	if r.URL.Path != "/" && r.URL.Path != "" {
 		http.NotFound(w, r)
 		return
 	}
-	form, err := readForm(r)
+	form, err := m.form()
 	if err != nil {
 		note = "?"
 		refuse(err)
 		return
 	}
 	action := form.Get("Action")
-	note = action
-	at, err := readScope(r, form)
-	if err != nil {
-		refuse(err)
-		return
-	}
-	service = at.service
-	note = at.region + " " + action
-	svc, table := services(at.service)
-	if svc == nil {
-		service = "ec2"
-		refuse(fail("AuthFailure", "Credential should be scoped to correct service: this endpoint serves ec2, sts and iam."))
-		return
-	}
+	note = who.region + " " + action
+	svc, table := services(service)
 	op, ok := table[action]
 	o := svc.Operations[action]
 	switch {
@@ -254,6 +269,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = fail("InvalidAction", "The action %s is not valid for this web service.", action)
 	case !versionOK(svc, form.Get("Version")):
 		err = fail("InvalidAction", "The action %s is not valid for version %s of this web service; this endpoint has version %s.", action, form.Get("Version"), svc.Version)
+	case r.Method != http.MethodPost && (r.Method != http.MethodGet || op.writes):
+		err = fail("MethodNotAllowed", "The action %s is refused by %s: send it by POST.", action, r.Method)
 	}
 	if err != nil {
 		refuse(err)
@@ -274,7 +291,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
-	result, what, err := s.perform(op, o, at, values)
+	result, what, err := s.perform(op, o, who, values)
 	note += what
 	if err != nil {
 		refuse(err)
@@ -310,7 +327,7 @@ const (
 
 // perform runs an operation in a transaction of its own. A dry run is a real
 // one that is not committed.
-func (s *Server) perform(op operation, o *model.Operation, at scope, values model.Values) (result any, what string, err error) {
+func (s *Server) perform(op operation, o *model.Operation, who caller, values model.Values) (result any, what string, err error) {
 	dry, _ := values["DryRun"].(bool)
 	delete(values, "DryRun")
 	do := s.view
@@ -318,7 +335,7 @@ func (s *Server) perform(op operation, o *model.Operation, at scope, values mode
 		do = s.update
 	}
 	err = do(func(t *txn) error {
-		c := &call{txn: t, action: o.Name, region: at.region, keyID: at.keyID, values: values}
+		c := &call{txn: t, caller: who, action: o.Name, values: values}
 		result, err = op.run(c)
 		if err == nil && dry {
 			err = fail("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")

@@ -20,8 +20,10 @@ type identity struct {
 	ARN     string `xml:"Arn"`
 }
 
-// getCallerIdentity takes every key for one of the same user.
 func getCallerIdentity(c *call, _ *noParameters) (*identity, error) {
+	if x := c.session; x != nil {
+		return &identity{x.User, x.Account, x.ARN}, nil
+	}
 	return &identity{"AIDAEC2LOCAL000000000", account, "arn:aws:iam::" + account + ":user/ec2local"}, nil
 }
 
@@ -48,11 +50,11 @@ type assumeRoleResponse struct {
 }
 
 var (
-	roleARN     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):role/([\w+=,.@/-]{1,512})$`)
+	roleARN     = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]{1,512})$`)
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 )
 
-// assumeRole gives credentials that no other endpoint takes. The roles are not
+// assumeRole gives credentials that only this endpoint takes. The roles are not
 // looked up: whose trust they have is not what this endpoint plays.
 func assumeRole(c *call, q *assumeRoleRequest) (*assumeRoleResponse, error) {
 	m := roleARN.FindStringSubmatch(q.RoleArn)
@@ -69,14 +71,19 @@ func assumeRole(c *call, q *assumeRoleRequest) (*assumeRoleResponse, error) {
 		}
 		d = time.Duration(*q.DurationSeconds) * time.Second
 	}
+	role := m[3][strings.LastIndex(m[3], "/")+1:]
+	x := &session{
+		KeyID:   "ASIA" + strings.ToUpper(strings.ReplaceAll(uuid(), "-", ""))[:16],
+		User:    "AROAEC2LOCAL000000000:" + q.RoleSessionName,
+		ARN:     "arn:" + m[1] + ":sts::" + m[2] + ":assumed-role/" + role + "/" + q.RoleSessionName,
+		Account: m[2],
+		Until:   c.now.Add(d).UTC().Truncate(time.Second),
+	}
 	r := &assumeRoleResponse{}
-	r.Credentials.Key = "ASIA" + strings.ToUpper(strings.ReplaceAll(uuid(), "-", ""))[:16]
-	r.Credentials.Secret = strings.ReplaceAll(uuid(), "-", "") + uuid()[:8]
-	r.Credentials.Token = strings.ReplaceAll(uuid()+uuid(), "-", "")
-	r.Credentials.Expiration = c.now.Add(d).UTC().Format("2006-01-02T15:04:05Z")
-	role := m[2][strings.LastIndex(m[2], "/")+1:]
-	r.User.ID = "AROAEC2LOCAL000000000:" + q.RoleSessionName
-	r.User.ARN = "arn:aws:sts::" + m[1] + ":assumed-role/" + role + "/" + q.RoleSessionName
+	r.Credentials.Key, r.Credentials.Secret = x.KeyID, x.key(c.s.key).Secret
+	r.Credentials.Token = x.token(c.s.key)
+	r.Credentials.Expiration = x.Until.Format("2006-01-02T15:04:05Z")
+	r.User.ID, r.User.ARN = x.User, x.ARN
 	return r, nil
 }
 

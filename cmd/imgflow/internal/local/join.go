@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 // Lease is the use of a server by this process.
 type Lease struct {
 	Server
+	Key
 	Started bool // this process started the server
 	cancel  context.CancelFunc
 }
@@ -37,7 +39,8 @@ const startPatience = 2 * time.Minute
 // Join takes a lease of the directory's server, starting one if there is none.
 // The command starts it: its output goes to server.log, and it lives on without
 // this process. A server with other settings than those wished for is an error.
-func Join(ctx context.Context, dir string, wish Settings, command func() *exec.Cmd) (*Lease, error) {
+// Sign signs requests to the server, as AWS does.
+func Join(ctx context.Context, dir string, wish Settings, sign Signer, command func() *exec.Cmd) (*Lease, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot keep the embedded EC2 in %s: %w", dir, err)
 	}
@@ -48,9 +51,16 @@ func Join(ctx context.Context, dir string, wish Settings, command func() *exec.C
 	var from int64 // where the log of that server begins
 	for {
 		s, err := find(dir)
+		var key Key
+		if err == nil {
+			key, err = ReadKey(dir)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 		if err == nil {
 			var l *Lease
-			if l, err = take(s); err == nil {
+			if l, err = take(s, key, sign); err == nil {
 				if s.differs(wish) {
 					l.Close()
 					return nil, fmt.Errorf("cannot use %s: the embedded EC2 of %s runs already (process %d) with %s; wait for its runs to end, stop it with `kill %d`, or set IMGFLOW_HOME to another directory", wish, dir, s.PID, s.Settings, s.PID)
@@ -68,7 +78,7 @@ func Join(ctx context.Context, dir string, wish Settings, command func() *exec.C
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, fmt.Errorf("cannot start the embedded EC2: it does not answer after %s; it printed:\n%s", startPatience, logTail(dir, from))
+				return nil, fmt.Errorf("cannot start the embedded EC2: it does not answer after %s (%v); it printed:\n%s", startPatience, err, logTail(dir, from))
 			}
 			return nil, fmt.Errorf("cannot start the embedded EC2: %w", ctx.Err())
 		case err := <-ended:
@@ -90,10 +100,16 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// A Signer signs a request without a body.
+type Signer func(req *http.Request, k Key) error
+
 // take opens a lease with a server.
-func take(s Server) (*Lease, error) {
+func take(s Server, k Key, sign Signer) (*Lease, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint()+leasePath, nil)
+	if err == nil {
+		err = sign(req, k)
+	}
 	if err != nil {
 		cancel()
 		return nil, err
@@ -104,15 +120,22 @@ func take(s Server) (*Lease, error) {
 		ResponseHeaderTimeout: 5 * time.Second,
 	}}
 	res, err := client.Do(req)
-	if err == nil && res.StatusCode != http.StatusOK {
-		res.Body.Close()
-		err = fmt.Errorf("%s answers %s", s.Endpoint(), res.Status)
+	if err == nil {
+		switch {
+		case res.StatusCode != http.StatusOK:
+			err = fmt.Errorf("%s answers %s", s.Endpoint(), res.Status)
+		case !hmac.Equal([]byte(res.Header.Get(proofHeader)), []byte(k.proof(req))):
+			err = fmt.Errorf("at %s is another server", s.Endpoint())
+		}
+		if err != nil {
+			res.Body.Close()
+		}
 	}
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	return &Lease{Server: s, cancel: func() { cancel(); res.Body.Close() }}, nil
+	return &Lease{Server: s, Key: k, cancel: func() { cancel(); res.Body.Close() }}, nil
 }
 
 // start starts a server that lives on without this process. Its end arrives on

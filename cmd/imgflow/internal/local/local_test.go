@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -39,6 +43,11 @@ func serve(dir string) int {
 		return 1
 	}
 	defer release()
+	key, err := EnsureKey(dir)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)
@@ -48,6 +57,11 @@ func serve(dir string) int {
 	var mu sync.Mutex
 	held := 0
 	http.HandleFunc(leasePath, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Signature="+key.Secret {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set(proofHeader, key.proof(r))
 		w.WriteHeader(http.StatusOK)
 		http.NewResponseController(w).Flush()
 		mu.Lock()
@@ -69,6 +83,12 @@ func serve(dir string) int {
 	return 0
 }
 
+// sign stands for a signature that only the key can make.
+func sign(r *http.Request, k Key) error {
+	r.Header.Set("Authorization", "Signature="+k.Secret)
+	return nil
+}
+
 func command(dir string, env ...string) func() *exec.Cmd {
 	return func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
@@ -84,7 +104,7 @@ func TestJoinSharesOneServer(t *testing.T) {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { leases[i], errs[i] = Join(context.Background(), dir, Settings{}, command(dir)) })
+		wg.Go(func() { leases[i], errs[i] = Join(context.Background(), dir, Settings{}, sign, command(dir)) })
 	}
 	wg.Wait()
 	for i, err := range errs {
@@ -114,7 +134,7 @@ func TestJoinReplacesADeadServer(t *testing.T) {
 	if err := Announce(dir, Server{PID: 1, Addr: gone}); err != nil {
 		t.Fatal(err)
 	}
-	lease, err := Join(context.Background(), dir, Settings{}, command(dir))
+	lease, err := Join(context.Background(), dir, Settings{}, sign, command(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,16 +146,16 @@ func TestJoinReplacesADeadServer(t *testing.T) {
 
 func TestJoinRefusesAServerWithOtherSettings(t *testing.T) {
 	dir := t.TempDir()
-	l, err := Join(context.Background(), dir, Settings{Guest: "process"}, command(dir, "LOCAL_TEST_GUEST=process"))
+	l, err := Join(context.Background(), dir, Settings{Guest: "process"}, sign, command(dir, "LOCAL_TEST_GUEST=process"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = Join(context.Background(), dir, Settings{Guest: "sandbox"}, command(dir))
+	_, err = Join(context.Background(), dir, Settings{Guest: "sandbox"}, sign, command(dir))
 	if err == nil || !strings.Contains(err.Error(), "--guest=sandbox") || !strings.Contains(err.Error(), "with --guest=process") {
 		t.Errorf("got %v", err)
 	}
-	same, err := Join(context.Background(), dir, Settings{}, command(dir))
+	same, err := Join(context.Background(), dir, Settings{}, sign, command(dir))
 	if err != nil || same.PID != l.PID {
 		t.Fatalf("without a wish: %v", err)
 	}
@@ -144,7 +164,7 @@ func TestJoinRefusesAServerWithOtherSettings(t *testing.T) {
 
 func TestJoinTellsWhyAServerDoesNotStart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	_, err := Join(context.Background(), dir, Settings{}, command(dir, "LOCAL_TEST_BROKEN=1"))
+	_, err := Join(context.Background(), dir, Settings{}, sign, command(dir, "LOCAL_TEST_BROKEN=1"))
 	if err == nil || !strings.Contains(err.Error(), "there is no room") {
 		t.Errorf("got %v", err)
 	}
@@ -152,8 +172,87 @@ func TestJoinTellsWhyAServerDoesNotStart(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, logFile), []byte("an old line\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Join(context.Background(), dir, Settings{}, command(dir, "LOCAL_TEST_BROKEN=1"))
+	_, err = Join(context.Background(), dir, Settings{}, sign, command(dir, "LOCAL_TEST_BROKEN=1"))
 	if err == nil || !strings.Contains(err.Error(), "there is no room") || strings.Contains(err.Error(), "an old line") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestJoinTrustsNobodyElse listens where a server was, as another user may, and
+// answers as it would. It gets neither the lease nor a call.
+func TestJoinTrustsNobodyElse(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := EnsureKey(dir); err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set(proofHeader, Key{"EC2LOCAL", "guessed"}.proof(r))
+	}))
+	defer other.Close()
+	addr := strings.TrimPrefix(other.URL, "http://")
+	if err := Announce(dir, Server{PID: 1, Addr: addr}); err != nil {
+		t.Fatal(err)
+	}
+	lease, err := Join(context.Background(), dir, Settings{}, sign, command(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	if asked.Load() == 0 || lease.Addr == addr || !lease.Started {
+		t.Errorf("joined %+v, after %d questions", lease.Server, asked.Load())
+	}
+}
+
+func TestKey(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadKey(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("before there is one: %v", err)
+	}
+	k, err := EnsureKey(dir)
+	if err != nil || len(k.ID) < 16 || len(k.Secret) < 40 {
+		t.Fatalf("%+v, %v", k, err)
+	}
+	if again, err := EnsureKey(dir); err != nil || again != k {
+		t.Errorf("%+v, then %+v, %v", k, again, err)
+	}
+	if other, err := EnsureKey(t.TempDir()); err != nil || other == k {
+		t.Errorf("two directories have %+v, %v", other, err)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	path := KeyPath(dir)
+	if fi, err := os.Stat(path); err != nil || fi.Mode() != 0o600 {
+		t.Errorf("its file: %v, %v", fi.Mode(), err)
+	}
+	refused := func(why string) {
+		t.Helper()
+		if _, err := EnsureKey(dir); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v, want %q", err, why)
+		}
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		refused("others may read it")
+	}
+	if err := os.WriteFile(path, []byte("[default]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(path, 0o600)
+	refused("there is none")
+	if os.Geteuid() == 0 {
+		if err := os.Chown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		refused("it belongs to user 65534")
+	}
+	os.Remove(path)
+	if err := os.Symlink("/dev/zero", path); err != nil {
+		t.Fatal(err)
+	}
+	refused("is not a file")
 }

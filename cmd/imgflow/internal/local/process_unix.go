@@ -4,6 +4,7 @@ package local
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -19,4 +20,19 @@ func tryLock(f *os.File) error {
 		return ErrLocked
 	}
 	return err
+}
+
+// private is an error if somebody else could have read or written the file.
+func private(f *os.File) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("it belongs to user %d", st.Uid)
+	}
+	if fi.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("others may read it (mode %04o)", fi.Mode().Perm())
+	}
+	return nil
 }

@@ -22,3 +22,6 @@ func tryLock(f *os.File) error {
 	}
 	return err
 }
+
+// private trusts the access that the user's own folders have.
+func private(*os.File) error { return nil }
