@@ -20,6 +20,9 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/imgflow/imgflow/steps/aws"
 )
 
 // region is where the builds of chaos take place.
@@ -127,7 +130,7 @@ func (e *endpoint) close() {
 // for what cannot be seen yet.
 func (e *endpoint) client() *ec2.Client {
 	return ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: &e.url,
+		Region: region, BaseEndpoint: &e.url, APIOptions: []func(*middleware.Stack) error{aws.SafeBodies},
 		Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 60, time.Second, unlimited{}

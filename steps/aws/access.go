@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
@@ -158,7 +159,8 @@ func (a Access) sources() []func(*config.LoadOptions) error {
 // configure finds the credentials. Secret gives the values of secrets that the
 // settings mark.
 func (a Access) configure(ctx context.Context, region string, secret func(string) (string, error)) (awssdk.Config, error) {
-	opts := append(a.sources(), config.WithRegion(region), config.WithHTTPClient(a.httpClient()))
+	opts := append(a.sources(), config.WithRegion(region), config.WithHTTPClient(a.httpClient()),
+		config.WithAPIOptions([]func(*middleware.Stack) error{SafeBodies}))
 	if a.AccessKey != "" {
 		var texts [3]string
 		for i, s := range []string{a.AccessKey, string(a.SecretKey), string(a.Token)} {

@@ -167,7 +167,7 @@ func (c *Cloud) at(ctx context.Context, p Place) (*site, error) {
 	var client *ec2.Client
 	if c.o.Endpoint != "" {
 		client = ec2.New(ec2.Options{
-			Region: p.Region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(), APIOptions: []func(*middleware.Stack) error{doubtful},
+			Region: p.Region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(), APIOptions: []func(*middleware.Stack) error{SafeBodies, doubtful},
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
 		})
 	} else {

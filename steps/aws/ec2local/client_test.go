@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"os"
 	"sort"
@@ -17,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/imgflow/imgflow/steps/aws/ec2local/conform"
 )
 
@@ -54,6 +57,18 @@ var keyOfTests = Key{ID: "AKIDEXAMPLE", Secret: "not-a-secret"}
 // credentialsOf are what the SDK signs with.
 func credentialsOf(k Key) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(k.ID, k.Secret, "")
+}
+
+// readOnly hides all of a request's body but that it can be read: the SDK closes
+// it early, and net/http cuts the reply if a closed body's WriteTo says io.EOF.
+func readOnly(stack *middleware.Stack) error {
+	return stack.Build.Add(middleware.BuildMiddlewareFunc("read only", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (out middleware.BuildOutput, meta middleware.Metadata, err error) {
+		req := in.Request.(*smithyhttp.Request)
+		if in.Request, err = req.SetStream(struct{ io.ReadSeeker }{req.GetStream().(io.ReadSeeker)}); err != nil {
+			return out, meta, err
+		}
+		return next.HandleBuild(ctx, in)
+	}), middleware.After)
 }
 
 // A bench is an endpoint with its clients.
@@ -109,7 +124,7 @@ func (b *bench) stop() {
 func (b *bench) config(region string) aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(b.http.URL), RetryMaxAttempts: 1,
-		Credentials: credentialsOf(keyOfTests),
+		Credentials: credentialsOf(keyOfTests), APIOptions: []func(*middleware.Stack) error{readOnly},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // TestRestart ends the server in the middle of everything; the next one goes on.
@@ -82,7 +83,7 @@ func startVictim(t *testing.T, dir string) *victim {
 	}
 	v.Client = ec2.New(ec2.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(strings.TrimSpace(line)),
-		Credentials: credentialsOf(keyOfTests),
+		Credentials: credentialsOf(keyOfTests), APIOptions: []func(*middleware.Stack) error{readOnly},
 	})
 	return v
 }

@@ -316,10 +316,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(reply)
 }
 
-// A Go client of Amazon's closes a request's body when the reply's header comes.
-// If the reply comes at once, net/http may not be done with that body, takes
-// its end for an error and closes the connection, and what of the reply is not
-// in the client's buffer yet is lost. So long replies are not sent at once.
+// Amazon's Go SDK closes a request's body when the header of the reply comes. If
+// net/http has not looked for the body's end by then, it takes the body's answer
+// for a failure, closes the connection, and what of the reply is not in the
+// client's buffer yet is lost. Clients can do better, but most of those that are
+// out there do not: a long reply gives them a moment.
 const (
 	oneSegment = 3000 // bytes that the buffer certainly holds besides the header
 	breath     = 3 * time.Millisecond
