@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/compile"
@@ -37,6 +38,8 @@ type request struct {
 	Local       bool              `json:"local,omitempty"`
 	Endpoint    string            `json:"endpoint,omitempty"`
 	Pins        compile.Pins      `json:"pins"`
+
+	given map[string][]byte // what the variable files hold: a pipe can be read only once
 }
 
 const requestDoc = "request"
@@ -140,7 +143,7 @@ func (r *request) parse() (*template.Template, template.Errors, error) {
 	switch {
 	case name == "-":
 		name = "standard input"
-		src, err = io.ReadAll(os.Stdin)
+		src, err = dag.ReadAll(os.Stdin, name, maxInput)
 	default:
 		fi, serr := os.Stat(name)
 		if serr == nil && fi.IsDir() {
@@ -150,7 +153,7 @@ func (r *request) parse() (*template.Template, template.Errors, error) {
 			return nil, nil, usagef("cannot read %s: HCL2 templates are not supported yet; JSON templates are", shortPath(name))
 		}
 		name = shortPath(name)
-		src, err = os.ReadFile(r.Template)
+		src, err = readInput(r.Template)
 	}
 	if err != nil {
 		return nil, nil, usagef("cannot read the template: %w", err)
@@ -162,6 +165,24 @@ func (r *request) parse() (*template.Template, template.Errors, error) {
 		return nil, nil, faults(errs)
 	}
 	return t, errs, nil
+}
+
+// maxInput bounds a template and a variable file, in bytes.
+const maxInput = 64 << 20
+
+// readInput reads a file that the command line names. A pipe that the shell has opened for us, as for <(command), is
+// one, too; no other pipe is, which might keep us waiting for ever.
+func readInput(path string) ([]byte, error) {
+	opened := path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
+	if fi, err := os.Stat(path); err == nil && opened && fi.Mode()&fs.ModeNamedPipe != 0 {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return dag.ReadAll(f, path, maxInput)
+	}
+	return dag.ReadFile(path, maxInput)
 }
 
 // shortPath is how a file below the working directory is called.
@@ -181,9 +202,16 @@ func shortPath(path string) string {
 func (r *request) evaluate(t *template.Template) (*template.Evaluated, template.Errors, error) {
 	in := template.Inputs{Vars: r.Vars, Environ: os.Getenv, Clock: r.Pins.Clock(), UUID: r.Pins.UUID(), Only: r.Only, Except: r.Except, Dir: r.dir(), Cwd: r.Cwd, Strict: r.Strict}
 	for _, path := range r.VarFiles {
-		src, err := os.ReadFile(path)
-		if err != nil {
-			return nil, nil, usagef("cannot read the -var-file: %w", err)
+		src, read := r.given[path]
+		if !read {
+			var err error
+			if src, err = readInput(path); err != nil {
+				return nil, nil, usagef("cannot read the -var-file: %w", err)
+			}
+			if r.given == nil {
+				r.given = map[string][]byte{}
+			}
+			r.given[path] = src
 		}
 		in.VarFiles = append(in.VarFiles, template.VarFile{Name: shortPath(path), Src: src})
 	}

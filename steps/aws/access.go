@@ -108,6 +108,12 @@ func (a Access) faults() (fs []dag.Fault) {
 	if a.Token != "" && a.AccessKey == "" {
 		fs = append(fs, dag.Fault{Field: "token", Text: "belongs to access_key and secret_key, which are not given"})
 	}
+	if file := a.SharedCredentialsFile; file != "" && !strings.Contains(file, dag.MarkOpen) {
+		// Where a template is only looked at, there may be no credentials.
+		if _, err := dag.ReadFile(file, 1<<20); err != nil && !errors.Is(err, os.ErrNotExist) {
+			fs = append(fs, dag.Fault{Field: "shared_credentials_file", Text: "cannot be read: " + err.Error()})
+		}
+	}
 	if a.MaxRetries < 0 {
 		fs = append(fs, dag.Fault{Field: "max_retries", Text: "cannot be negative"})
 	}

@@ -144,7 +144,7 @@ func rsaFile(path string) (*rsa.PrivateKey, error) {
 			file = filepath.Join(dir, rest)
 		}
 	}
-	p, err := os.ReadFile(file)
+	p, err := dag.ReadFile(file, 1<<20)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the private key: %w", err)
 	}

@@ -59,7 +59,7 @@ func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, err
 func (m MachineOptions) ownUserData() (string, error) {
 	data := m.UserData
 	if m.UserDataFile.Path != "" {
-		p, err := os.ReadFile(m.UserDataFile.Path)
+		p, err := dag.ReadFile(m.UserDataFile.Path, 1<<20)
 		if err != nil {
 			return "", err
 		}

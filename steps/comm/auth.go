@@ -121,10 +121,13 @@ func (e *Env) vaultSigner(name string) (ssh.Signer, error) {
 	return s, nil
 }
 
+// maxKeyFile bounds a file of keys or certificates, in bytes.
+const maxKeyFile = 1 << 20
+
 // fileSigner reads a private key and its certificate. With a certificate both
 // are offered, the certificate first.
 func fileSigner(keyFile, certFile string) ([]ssh.Signer, error) {
-	b, err := os.ReadFile(home(keyFile))
+	b, err := dag.ReadFile(home(keyFile), maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the private key: %w", err)
 	}
@@ -139,7 +142,7 @@ func fileSigner(keyFile, certFile string) ([]ssh.Signer, error) {
 	if certFile == "" {
 		return []ssh.Signer{s}, nil
 	}
-	b, err = os.ReadFile(home(certFile))
+	b, err = dag.ReadFile(home(certFile), maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the certificate: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -146,7 +145,7 @@ func (r *winremote) client() (*wsman.Client, error) {
 		return nil, permanent{errors.New("there is no password for " + s.Username + ": set winrm_password")}
 	}
 	if s.CAFile != "" {
-		if o.CAs, err = os.ReadFile(home(s.CAFile)); err != nil {
+		if o.CAs, err = dag.ReadFile(home(s.CAFile), maxKeyFile); err != nil {
 			return nil, permanent{fmt.Errorf("winrm_ca_file cannot be read: %w", err)}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -67,7 +66,7 @@ func (s WinRM) Check() []dag.Fault {
 
 // checkPEM reports why a file does not hold certificates.
 func checkPEM(path string) error {
-	b, err := os.ReadFile(path)
+	b, err := dag.ReadFile(path, maxKeyFile)
 	if err != nil {
 		return fmt.Errorf("cannot read the certificate: %w", err)
 	}

@@ -102,7 +102,7 @@ func (v values) privateKey() (string, error) {
 	case v.m.SSH.KeyName != "":
 		return v.t.Reveal(dag.Secret(dag.Mark(v.m.SSH.KeyName)))
 	case v.m.SSH.PrivateKeyFile != "":
-		p, err := os.ReadFile(v.m.SSH.PrivateKeyFile)
+		p, err := dag.ReadFile(v.m.SSH.PrivateKeyFile, 1<<20)
 		return string(p), err
 	}
 	return "", nil
