@@ -76,6 +76,21 @@ func (h *Home) Create(s Summary) (*Run, error) {
 // Open takes a run to drive it on; id may be a prefix. The error is a
 // *BusyError if another process drives it. The status stays what it was.
 func (h *Home) Open(id string) (*Run, error) {
+	r, err := h.take(id)
+	if err != nil {
+		return nil, err
+	}
+	// On a full disk nobody can sign. Whoever writes more will be told; whoever
+	// only removes what the run has made needs to write nothing.
+	if err := r.SetSummary(func(s *Summary) { s.Owner = self(time.Now()) }); err != nil && !errors.As(err, new(*WriteError)) {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// take is Open without a sign of who drives the run: its summary stays as it is.
+func (h *Home) take(id string) (*Run, error) {
 	id, err := h.Resolve(id)
 	if err != nil {
 		return nil, err
@@ -95,12 +110,6 @@ func (h *Home) Open(id string) (*Run, error) {
 	if r.sum, err = readSummary(r.dir); err != nil {
 		// The summary can be written anew; only what no record holds is lost.
 		r.sum = Summary{ID: id, Status: Interrupted, Started: idTime(id)}
-	}
-	// On a full disk nobody can sign. Whoever writes more will be told; whoever
-	// only removes what the run has made needs to write nothing.
-	if err := r.SetSummary(func(s *Summary) { s.Owner = self(time.Now()) }); err != nil && !errors.As(err, new(*WriteError)) {
-		r.Close()
-		return nil, err
 	}
 	return r, nil
 }

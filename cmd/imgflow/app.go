@@ -106,7 +106,7 @@ func newApp() *cli.App {
 		ErrWriter:                 stderr,
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
-			validateCommand(), planCommand(), inspectCommand(), listCommand(), showCommand(), logsCommand(),
+			validateCommand(), planCommand(), inspectCommand(), listCommand(), showCommand(), logsCommand(), pruneCommand(),
 			ec2localCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,

@@ -166,7 +166,7 @@ func Plan(w io.Writer, g *dag.Graph, p *dag.Plan) {
 	}
 	table(w, "", rows)
 	fmt.Fprintf(w, "\n%s to run, %d done already, %s to remove on the way.\n",
-		count(todo, "step"), len(p.Steps)-todo, count(len(p.Releases), "temporary thing"))
+		Count(todo, "step"), len(p.Steps)-todo, Count(len(p.Releases), "temporary thing"))
 }
 
 func buildNames(bs []string) string {
@@ -176,7 +176,8 @@ func buildNames(bs []string) string {
 	return strings.Join(bs, ", ")
 }
 
-func count(n int, what string) string {
+// Count writes a number of things.
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
