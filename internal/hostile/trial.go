@@ -21,6 +21,9 @@ import (
 // victim is what lies in the file that no build may change.
 const victim = "mine\n"
 
+// key is what a trial's endpoint is called with.
+var key = ec2local.Key{ID: "AKIAIOSFODNN7TRIAL00", Secret: "the secret of a trial"}
+
 // A Trial is the place of one attack: a directory with a template beside what is
 // to be protected, and an endpoint.
 type Trial struct {
@@ -54,7 +57,7 @@ func NewTrial(dir string, a Attack) (*Trial, error) {
 		}
 	}
 	var err error
-	if t.server, err = ec2local.New(ec2local.Options{Dir: filepath.Join(dir, "ec2"), Guests: newHost(a)}); err != nil {
+	if t.server, err = ec2local.New(ec2local.Options{Dir: filepath.Join(dir, "ec2"), Guests: newHost(a), Key: key}); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,7 +106,7 @@ func (a Attack) template() string {
 func (t *Trial) Environment() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.dir, "IMGFLOW_HOME=" + filepath.Join(t.dir, "home"), "AWS_ENDPOINT_URL=" + t.URL,
-		"AWS_ACCESS_KEY_ID=TRIAL", "AWS_SECRET_ACCESS_KEY=trial-secret", "AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=" + key.ID, "AWS_SECRET_ACCESS_KEY=" + key.Secret, "AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
 	}
 }
 

@@ -270,7 +270,7 @@ func TestNoisyLogin(t *testing.T) {
 		t.Errorf("%q %+v %v", out, x, err)
 	}
 	src, down := sampleTree(t), t.TempDir()
-	if err := l.remote.DownloadDir(t.Context(), src, down); err != nil || describe(t, down) != describe(t, src) {
+	if err := downloadDir(t.Context(), l.remote, src, down); err != nil || describe(t, down) != describe(t, src) {
 		t.Error(err)
 	}
 }

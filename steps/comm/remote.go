@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -35,8 +36,10 @@ type Remote interface {
 	UploadDir(ctx context.Context, dst, src string) error
 	// Download copies the remote file to w.
 	Download(ctx context.Context, path string, w io.Writer) error
-	// DownloadDir copies what the remote directory holds into the local one.
-	DownloadDir(ctx context.Context, src, dst string) error
+	// DownloadDir copies what the remote directory holds into a directory below
+	// the root ("." for the root itself), which is made. Nothing is written
+	// outside of the root, and no link is made there that leads out.
+	DownloadDir(ctx context.Context, src string, to *os.Root, dir string) error
 	// Stat describes a remote path; the error is fs.ErrNotExist when there is
 	// nothing.
 	Stat(ctx context.Context, path string) (fs.FileInfo, error)

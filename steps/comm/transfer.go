@@ -18,6 +18,9 @@ import (
 	"github.com/pkg/sftp"
 )
 
+// errNoSFTP is a server without such a subsystem.
+var errNoSFTP = errors.New("the machine has no SFTP")
+
 // sftp returns the connection's SFTP client, nil if the server has none.
 func (l *link) sftp(ctx context.Context) (*sftp.Client, error) {
 	l.mu.Lock()
@@ -25,42 +28,59 @@ func (l *link) sftp(ctx context.Context) (*sftp.Client, error) {
 	if l.files != nil || l.noSFTP {
 		return l.files, nil
 	}
-	s, release, err := l.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	unhook := context.AfterFunc(ctx, release)
-	defer unhook()
-	in, err := s.StdinPipe()
-	if err != nil {
-		release()
-		return nil, err
-	}
-	out, err := s.StdoutPipe()
-	if err != nil {
-		release()
-		return nil, err
-	}
-	if err = s.RequestSubsystem("sftp"); err == nil {
-		l.files, err = sftp.NewClientPipe(out, in, sftp.UseConcurrentWrites(true))
-	}
-	if err != nil {
-		release()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if l.broke() {
-			return nil, errDropped
-		}
-		l.noSFTP = true // refused, or no server behind it
+	c, release, err := l.openSFTP(ctx, nil)
+	if errors.Is(err, errNoSFTP) {
+		l.noSFTP = true
 		return nil, nil
 	}
-	c := l.files
+	if err != nil {
+		return nil, err
+	}
+	l.files = c
 	go func() {
 		c.Wait()
 		release()
 	}()
 	return c, nil
+}
+
+// openSFTP starts an SFTP client on a channel of its own, which release ends.
+// What it reads comes through the quota, if there is one.
+func (l *link) openSFTP(ctx context.Context, q *quota) (c *sftp.Client, release func(), err error) {
+	s, end, err := l.session(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
+	unhook := context.AfterFunc(ctx, end)
+	defer unhook()
+	in, err := s.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := s.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if q != nil {
+		q.r, out = out, q
+	}
+	if err = s.RequestSubsystem("sftp"); err == nil {
+		c, err = sftp.NewClientPipe(out, in, sftp.UseConcurrentWrites(true))
+	}
+	switch {
+	case err == nil:
+		return c, end, nil
+	case ctx.Err() != nil:
+		return nil, nil, ctx.Err()
+	case l.broke():
+		return nil, nil, errDropped
+	}
+	return nil, nil, errNoSFTP // refused, or no server behind it
 }
 
 // abort makes ctx end whatever the SFTP client is doing: it has no other way.
@@ -342,8 +362,7 @@ func (r *remote) Download(ctx context.Context, src string, w io.Writer) error {
 		if _, err := f.Seek(m.done, io.SeekStart); err != nil {
 			return err
 		}
-		_, err = f.WriteTo(to)
-		return err
+		return drain(f, to, fi.Size()-m.done)
 	}, func(l *link) error {
 		return l.script(ctx, assign("p", p)+`case $p in -*) p=./$p;; esac
 [ ! -d "$p" ] || { echo "it is a directory" >&2; exit 1; }
@@ -356,6 +375,42 @@ exec cat <&3
 		return fmt.Errorf("cannot download %s from %s: %w", src, r.m.label(), plainer(err))
 	}
 	return nil
+}
+
+// drain copies what the file holds, up to the size that it had when it was opened:
+// who writes to it may go on for ever. Files that have no size of their own, such
+// as those of /proc, are short.
+func drain(f *sftp.File, w io.Writer, size int64) error {
+	c := &capped{w: w, left: size}
+	if size <= 0 {
+		c.left = maxOutput
+	}
+	_, err := f.WriteTo(c)
+	switch {
+	case !errors.Is(err, errCapped):
+		return err
+	case size <= 0:
+		return talkative()
+	}
+	return nil
+}
+
+// capped takes so many bytes and no more.
+type capped struct {
+	w    io.Writer
+	left int64
+}
+
+var errCapped = errors.New("that is enough")
+
+func (c *capped) Write(p []byte) (int, error) {
+	most := min(int64(len(p)), c.left)
+	n, err := c.w.Write(p[:most])
+	c.left -= int64(n)
+	if err == nil && n < len(p) {
+		err = errCapped
+	}
+	return n, err
 }
 
 // Stat implements Remote.

@@ -139,7 +139,7 @@ func BenchmarkTransfer(b *testing.B) {
 				func() error { return piped(`tar -C $src -cf - . | ssh "$@" "tar -C $dst -xf -"`, tree, into()) })
 		})
 		b.Run("tree/"+kind.name+"/down", func(b *testing.B) {
-			compare(b, fresh(func(r Remote) error { return r.DownloadDir(b.Context(), tree, into()) }),
+			compare(b, fresh(func(r Remote) error { return downloadDir(b.Context(), r, tree, into()) }),
 				func() error { return piped(`ssh "$@" "tar -C $src -cf - ." | tar -C $dst -xf -`, tree, into()) })
 		})
 	}

@@ -193,7 +193,7 @@ func TestDirs(t *testing.T) {
 		}
 		down := t.TempDir() + "/x/y"
 		for range 2 {
-			if err := l.remote.DownloadDir(t.Context(), up, down); err != nil {
+			if err := downloadDir(t.Context(), l.remote, up, down); err != nil {
 				t.Fatal(err)
 			}
 			if got := describe(t, down); got != want {
@@ -206,7 +206,7 @@ func TestDirs(t *testing.T) {
 		if err := l.remote.UploadDir(t.Context(), up, src+"/plain"); err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("from a file: %v", err)
 		}
-		if err := l.remote.DownloadDir(t.Context(), up+"/none", down); err == nil || !strings.HasPrefix(err.Error(), "cannot download the directory") {
+		if err := downloadDir(t.Context(), l.remote, up+"/none", down); err == nil || !strings.HasPrefix(err.Error(), "cannot download the directory") {
 			t.Errorf("what is not there: %v", err)
 		}
 	})
@@ -305,7 +305,7 @@ func TestDirsWithoutTar(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := r.fetchTree(t.Context(), k, up, root); err != nil {
+	if err := r.fetchTree(t.Context(), k, up, root, "."); err != nil {
 		t.Fatal(err)
 	}
 	if got := describe(t, down); got != want {
@@ -365,7 +365,7 @@ func TestHostileArchive(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer root.Close()
-			u := &unpacker{root: root, warn: t.Logf, m: &meter{t: dagTask("t", nil)}}
+			u := newUnpacker(t, root)
 			err = u.stream(bytes.NewReader(evil(tt.hs...)))
 			if (err != nil) != tt.refused {
 				t.Errorf("%v", err)

@@ -13,16 +13,30 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 // unpacker writes what a machine sends below a local directory, and nowhere
-// else: os.Root follows no link out of it.
+// else: os.Root follows no link out of it, and no link is made that leads out.
 type unpacker struct {
 	root *os.Root
-	warn func(format string, a ...any)
+	dir  string // below the root, where the names of the machine begin
+	out  omitted
 	m    *meter
-	dirs []*tar.Header // whose modes are set when all is there
+	open []folder // each lies in the one before it
 }
+
+// folder is a directory whose mode and time are set when all in it is there.
+type folder struct {
+	name string
+	mode fs.FileMode
+	time time.Time
+}
+
+// placing is held while names are looked at and made: of two downloads into one
+// directory, none changes what the other has just looked at.
+var placing sync.Mutex
 
 // localError is a failure on this side.
 type localError struct{ err error }
@@ -30,18 +44,40 @@ type localError struct{ err error }
 func (e *localError) Error() string { return e.err.Error() }
 func (e *localError) Unwrap() error { return e.err }
 
+// omitted tells what is left out, up to a number: a machine can have any number.
+type omitted struct {
+	warn func(format string, a ...any)
+	n    int
+}
+
+const maxOmitted = 20
+
+func (o *omitted) tell(format string, a ...any) {
+	if o.n++; o.n <= maxOmitted {
+		o.warn("not downloaded: "+format, a...)
+	}
+}
+
+func (o *omitted) end() {
+	if o.n > maxOmitted {
+		o.warn("not downloaded: %d more of this kind", o.n-maxOmitted)
+	}
+}
+
+func damaged(err error) error { return fmt.Errorf("the machine's archive is damaged: %w", err) }
+
 // stream unpacks what tarScript sends.
 func (u *unpacker) stream(r io.Reader) error {
-	br := bufio.NewReaderSize(r, 64<<10)
-	line, err := br.ReadString('\n')
+	br := bufio.NewReaderSize(r, maxFrame)
+	line, err := br.ReadSlice('\n')
 	if err != nil {
 		return errDropped
 	}
 	var src io.Reader = br
-	if strings.TrimSpace(line) == "1" {
+	if strings.TrimSpace(string(line)) == "1" {
 		zr, err := gzip.NewReader(br)
 		if err != nil {
-			return fmt.Errorf("the machine's archive is damaged: %w", err)
+			return damaged(err)
 		}
 		src = zr
 	}
@@ -52,121 +88,134 @@ func (u *unpacker) stream(r io.Reader) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("the machine's archive is damaged: %w", err)
+			return damaged(err)
 		}
 		if err := u.entry(h, tr); err != nil {
 			return err
 		}
 	}
 	// What follows the archive's end, such as padding and the checksum of gzip.
-	if _, err := io.Copy(io.Discard, src); err != nil {
-		return fmt.Errorf("the machine's archive is damaged: %w", err)
+	switch n, err := io.Copy(io.Discard, io.LimitReader(src, maxNoise+1)); {
+	case err != nil:
+		return damaged(err)
+	case n > maxNoise:
+		return damaged(fmt.Errorf("more than %d MiB follow its end", maxNoise>>20))
 	}
 	return u.finish()
 }
 
-// local makes a name of the archive one below the directory.
+// What a name may be: longer and deeper than any that a program makes.
+const (
+	maxPath  = 4096 // bytes
+	maxDepth = 256  // directories
+)
+
+// local makes a name of the machine one below the directory.
 func local(name string) (string, error) {
-	if strings.HasPrefix(name, "/") || slices.Contains(strings.Split(name, "/"), "..") {
-		return "", &localError{fmt.Errorf("the machine sent a file for the path %q, which leads out of the directory; refused", name)}
-	}
 	p := filepath.FromSlash(path.Clean(name))
-	if !filepath.IsLocal(p) {
-		return "", &localError{fmt.Errorf("the machine sent a file for the path %q, which cannot be a file name here; refused", name)}
+	why := ""
+	switch {
+	case len(name) > maxPath || strings.Count(name, "/") > maxDepth:
+		why = "is longer or deeper than any path should be"
+	case strings.HasPrefix(name, "/") || slices.Contains(strings.Split(name, "/"), ".."):
+		why = "leads out of the directory"
+	case name == "" || strings.ContainsRune(name, 0) || filepath.Separator != '/' && strings.ContainsAny(name, `\:`) || !filepath.IsLocal(p):
+		why = "cannot be the name of a file here"
+	default:
+		return p, nil
 	}
-	return p, nil
+	return "", &localError{fmt.Errorf("the machine sent a file for the path %.200q, which %s; refused", name, why)}
 }
 
 // entry makes one file, directory or link.
 func (u *unpacker) entry(h *tar.Header, body io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
 	p, err := local(h.Name)
 	if err != nil || p == "." {
 		return err
 	}
-	err = u.make(p, h, body)
-	var le *localError
+	err = u.make(filepath.Join(u.dir, p), h, body)
 	var pe *fs.PathError
 	var lk *os.LinkError
-	if errors.As(err, &pe) || errors.As(err, &lk) || errors.As(err, &le) {
+	if errors.As(err, &pe) || errors.As(err, &lk) {
 		return &localError{err}
 	}
 	return err
 }
 
 func (u *unpacker) make(p string, h *tar.Header, body io.Reader) error {
+	if err := u.leave(p); err != nil {
+		return err
+	}
+	if sparse(h) {
+		u.out.tell("%s is a sparse file, which may be larger than any disk", h.Name)
+		return nil
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return u.folder(p, h)
+	case tar.TypeReg:
+		return u.file(p, h, body)
+	case tar.TypeSymlink:
+		return u.symlink(p, h.Name, h.Linkname)
+	case tar.TypeLink:
+		return u.hardLink(p, h)
+	}
+	u.out.tell("%s is neither a file nor a directory nor a link", h.Name)
+	return nil
+}
+
+// sparse tells of a file most of which is not in the archive.
+func sparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
+}
+
+// clear makes room for what is called p: never through a link that is there.
+func (u *unpacker) clear(p string) error {
 	if dir := filepath.Dir(p); dir != "." {
 		if err := u.root.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	old, err := u.root.Lstat(p)
-	exists := err == nil
-	if exists && !(old.IsDir() && h.Typeflag == tar.TypeDir) && !skipped(h) {
-		// Never through a link that is there already.
-		if err := u.root.Remove(p); err != nil {
-			return err
-		}
-		exists = false
+	if err := u.root.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		if !exists {
-			if err := u.root.Mkdir(p, 0o755); err != nil {
-				return err
-			}
-		}
-		u.dirs = append(u.dirs, &tar.Header{Name: p, Mode: h.Mode, ModTime: h.ModTime})
-		return nil
-	case tar.TypeReg:
-		return u.file(p, h, body)
-	case tar.TypeSymlink:
-		to := h.Linkname
-		if path.IsAbs(to) || !filepath.IsLocal(filepath.FromSlash(path.Join(path.Dir(filepath.ToSlash(p)), to))) || u.linked(filepath.Dir(p)) {
-			u.warn("not downloaded: %s is a symbolic link to %s, outside of the directory", h.Name, to)
-			return nil
-		}
-		return u.root.Symlink(filepath.FromSlash(to), p)
-	case tar.TypeLink:
-		to, err := local(h.Linkname)
-		if err != nil {
-			return err
-		}
-		return u.root.Link(to, p)
-	}
-	if !skipped(h) {
-		return nil
-	}
-	u.warn("not downloaded: %s is neither a file nor a directory nor a link", h.Name)
 	return nil
 }
 
-// linked reports whether a symbolic link is part of the way to dir: then a
-// relative link in it does not point to where its text says.
-func (u *unpacker) linked(dir string) bool {
-	for ; dir != "."; dir = filepath.Dir(dir) {
-		if fi, err := u.root.Lstat(dir); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
-			return true
+func (u *unpacker) folder(p string, h *tar.Header) error {
+	placing.Lock()
+	defer placing.Unlock()
+	if old, err := u.root.Lstat(p); err != nil || !old.IsDir() {
+		if err := u.clear(p); err != nil {
+			return err
+		}
+		if err := u.root.Mkdir(p, 0o755); err != nil {
+			return err
 		}
 	}
-	return false
-}
-
-// skipped reports whether the entry is of a kind that is left out.
-func skipped(h *tar.Header) bool {
-	switch h.Typeflag {
-	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo, tar.TypeCont:
-		return true
-	}
-	return false
+	u.open = append(u.open, folder{p, fs.FileMode(h.Mode & 0o777), h.ModTime})
+	return nil
 }
 
 func (u *unpacker) file(p string, h *tar.Header, body io.Reader) error {
-	f, err := u.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := u.create(p)
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(meteredWriter{f, u.m}, body)
-	if err == nil && n != h.Size {
+	to := &capped{meteredWriter{f, u.m}, h.Size}
+	_, err = io.Copy(to, body)
+	if errors.Is(err, errCapped) { // it has grown since it was listed
+		err = nil
+	}
+	if err == nil && to.left > 0 {
 		err = fmt.Errorf("%s was cut short", h.Name)
 	}
 	if err == nil {
@@ -178,19 +227,85 @@ func (u *unpacker) file(p string, h *tar.Header, body io.Reader) error {
 	if err == nil && !h.ModTime.IsZero() {
 		err = u.root.Chtimes(p, h.ModTime, h.ModTime)
 	}
+	if err != nil {
+		u.root.Remove(p)
+	}
 	return err
 }
 
-// finish sets the directories' modes and times, the innermost first.
-func (u *unpacker) finish() error {
-	for _, h := range slices.Backward(u.dirs) {
-		if err := u.root.Chmod(h.Name, fs.FileMode(h.Mode&0o777)); err != nil {
-			return &localError{err}
+func (u *unpacker) create(p string) (*os.File, error) {
+	placing.Lock()
+	defer placing.Unlock()
+	if err := u.clear(p); err != nil {
+		return nil, err
+	}
+	return u.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// hardLink gives a file another name. One of a symbolic link is a link with the
+// same text, which leads elsewhere from another place.
+func (u *unpacker) hardLink(p string, h *tar.Header) error {
+	to, err := local(h.Linkname)
+	if err != nil {
+		return err
+	}
+	to = filepath.Join(u.dir, to)
+	old, err := u.root.Lstat(to)
+	switch {
+	case err == nil && old.Mode().IsRegular():
+	case err == nil && old.Mode()&fs.ModeSymlink != 0:
+		text, err := u.root.Readlink(to)
+		if err != nil {
+			return err
 		}
-		if err := u.root.Chtimes(h.Name, h.ModTime, h.ModTime); err != nil {
+		return u.symlink(p, h.Name, filepath.ToSlash(text))
+	default:
+		u.out.tell("%s is another name of %.200s, which is no file here", h.Name, h.Linkname)
+		return nil
+	}
+	placing.Lock()
+	defer placing.Unlock()
+	if now, err := u.root.Lstat(p); err == nil && os.SameFile(old, now) {
+		return nil
+	}
+	if err := u.clear(p); err != nil {
+		return err
+	}
+	return u.root.Link(to, p)
+}
+
+// leave sets the modes and times of the directories that p does not lie in: an
+// archive has all of a directory in one piece.
+func (u *unpacker) leave(p string) error {
+	for len(u.open) > 0 {
+		f := u.open[len(u.open)-1]
+		if strings.HasPrefix(p, f.name+string(filepath.Separator)) {
+			return nil
+		}
+		u.open = u.open[:len(u.open)-1]
+		if err := u.dress(f); err != nil {
 			return &localError{err}
 		}
 	}
-	u.dirs = nil
 	return nil
+}
+
+// dress sets a directory's mode and time. Its owner can always write there, for
+// the next download.
+func (u *unpacker) dress(f folder) error {
+	placing.Lock()
+	defer placing.Unlock()
+	if fi, err := u.root.Lstat(f.name); err != nil || !fi.IsDir() {
+		return err
+	}
+	if err := u.root.Chmod(f.name, f.mode|0o700); err != nil {
+		return err
+	}
+	return u.root.Chtimes(f.name, f.time, f.time)
+}
+
+// finish ends an archive that has come whole.
+func (u *unpacker) finish() error {
+	u.out.end()
+	return u.leave("")
 }

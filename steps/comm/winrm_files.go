@@ -1,7 +1,6 @@
 package comm
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"compress/flate"
 	"context"
@@ -285,8 +284,9 @@ func (r *winremote) Download(ctx context.Context, src string, w io.Writer) error
 
 // fetch copies a file, or the archive of a directory.
 func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer) error {
-	m, sum := &meter{t: r.t}, sha256.New()
+	m, sum, out := &meter{t: r.t}, sha256.New(), omitted{warn: r.t.Warn}
 	defer m.end()
+	defer out.end()
 	var size int64
 	var ticks string
 	return r.attempt(ctx, func(ctx context.Context, c *wsman.Client, heard func()) error {
@@ -309,7 +309,7 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 			switch f[0] {
 			case "I":
 				n, err := strconv.ParseInt(f[1], 10, 64)
-				if err != nil {
+				if err != nil || n < 0 {
 					return strange
 				}
 				if m.done == 0 {
@@ -320,11 +320,14 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 				if err != nil {
 					return strange
 				}
-				r.t.Warn("not downloaded: %s is a link", name)
+				out.tell("%.200s is a link", name)
 			case "F":
 				b, err := base64.StdEncoding.DecodeString(f[1])
 				if err != nil {
 					return strange
+				}
+				if int64(len(b)) > size-m.done {
+					return permanent{fmt.Errorf("the machine sends more than the %d bytes that it has announced", size)}
 				}
 				if _, err := w.Write(b); err != nil {
 					return permanent{err}
@@ -365,61 +368,4 @@ func (r *winremote) settle(ctx context.Context, k *talk, src string) {
 	if err := k.ack(ctx); err != nil && ctx.Err() == nil {
 		r.t.Warn("cannot remove the archive of %s from %s: %v", src, r.m.label(), err)
 	}
-}
-
-// DownloadDir implements Remote. The machine is not trusted: nothing is written
-// outside of dst.
-func (r *winremote) DownloadDir(ctx context.Context, src, dst string) error {
-	if err := r.downloadDir(ctx, src, dst); err != nil {
-		return fmt.Errorf("cannot download the directory %s from %s to %s: %w", src, r.m.label(), dst, err)
-	}
-	return nil
-}
-
-func (r *winremote) downloadDir(ctx context.Context, src, dst string) error {
-	if err := os.MkdirAll(dst, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dst)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	f, err := os.CreateTemp("", "imgflow-*.zip")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if err := r.fetch(ctx, src, true, f); err != nil {
-		return err
-	}
-	size, err := f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return err
-	}
-	zr, err := zip.NewReader(f, size)
-	if err != nil {
-		return fmt.Errorf("the machine's archive is damaged: %w", err)
-	}
-	u := &unpacker{root: root, warn: r.t.Warn, m: &meter{t: r.t}}
-	for _, e := range zr.File {
-		if err := unzip(u, e); err != nil {
-			return err
-		}
-	}
-	return u.finish()
-}
-
-func unzip(u *unpacker, e *zip.File) error {
-	name := strings.ReplaceAll(e.Name, `\`, "/")
-	if strings.HasSuffix(name, "/") {
-		return u.entry(&tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}, nil)
-	}
-	body, err := e.Open()
-	if err != nil {
-		return fmt.Errorf("the machine's archive is damaged: %w", err)
-	}
-	defer body.Close()
-	return u.entry(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(e.UncompressedSize64)}, body)
 }

@@ -310,7 +310,7 @@ func TestWindowsTree(t *testing.T) {
 		}
 	}
 	back := t.TempDir()
-	if err := w.DownloadDir(t.Context(), "C:/tree", back); err != nil {
+	if err := downloadDir(t.Context(), w, "C:/tree", back); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range want {
@@ -327,7 +327,7 @@ func TestWindowsTree(t *testing.T) {
 	if err := w.UploadDir(t.Context(), `C:\tree\a.txt`, src); err == nil || !strings.Contains(err.Error(), "it is a file") {
 		t.Error(err)
 	}
-	if err := w.DownloadDir(t.Context(), `C:\none`, back); !errors.Is(err, fs.ErrNotExist) {
+	if err := downloadDir(t.Context(), w, `C:\none`, back); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	g.clean()
@@ -346,7 +346,7 @@ $f = [IO.File]::Open($a.dir + '\part', 'Create', 'ReadWrite', 'None')
 Start-Sleep 60`, map[string]string{"dir": `C:\` + strings.ReplaceAll(held, "/", `\`)}, nil)
 	await(t, "an open file", func() bool { _, err := os.Stat(g.path(held + "/part")); return err == nil })
 	back := t.TempDir()
-	if err := w.DownloadDir(t.Context(), `C:\tree`, back); err != nil {
+	if err := downloadDir(t.Context(), w, `C:\tree`, back); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(filepath.Join(back, "a.txt")); err != nil || string(b) != "a" {
@@ -368,7 +368,7 @@ func TestWindowsTreeCut(t *testing.T) {
 	g.write("tree/a.bin", string(content))
 	c.limit.Store(700 << 10)
 	back := t.TempDir()
-	if err := w.DownloadDir(t.Context(), `C:\tree`, back); err != nil {
+	if err := downloadDir(t.Context(), w, `C:\tree`, back); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(filepath.Join(back, "a.bin")); err != nil || !bytes.Equal(b, content) || c.cuts.Load() == 0 {

@@ -147,7 +147,7 @@ func TestParcelIsTheSame(t *testing.T) {
 
 // A machine cannot write where it wants.
 func TestWindowsUnzip(t *testing.T) {
-	for name, good := range map[string]bool{"a/b": true, `a\b`: true, "/etc/x": false, "../x": false, `..\x`: false, `a\..\..\x`: false, `\x`: false} {
+	for name, good := range map[string]bool{"a/b": true, `a\b`: false, "/etc/x": false, "C:x": false, "C:/x": false, "a:b": false, "a\x00b": false, "./..": false, "": false, "../x": false, `..\x`: false, `a\..\..\x`: false, `\x`: false} {
 		var b bytes.Buffer
 		zw := zip.NewWriter(&b)
 		f, err := zw.Create(name)
@@ -166,8 +166,7 @@ func TestWindowsUnzip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		task := dagTask("t", nil)
-		err = unzip(&unpacker{root: root, warn: task.Warn, m: &meter{t: task}}, zr.File[0])
+		err = unzip(newUnpacker(t, root), zr.File[0])
 		root.Close()
 		if (err == nil) != good {
 			t.Errorf("%q: %v", name, err)

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,32 +13,62 @@ import (
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
+// landing is the local directory that downloads are put into. All that a machine
+// names lies below it: the directory is opened once, and no link leads out of it.
+type landing struct {
+	path string
+	root *os.Root
+}
+
+// at opens the directory at a path that the template gives, which is made.
+func (l *landing) at(path string) (*os.Root, error) {
+	if l.root != nil && l.path == path {
+		return l.root, nil
+	}
+	l.close()
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err == nil {
+		l.path, l.root = path, root
+	}
+	return root, err
+}
+
+func (l *landing) close() {
+	if l.root != nil {
+		l.root.Close()
+		l.root = nil
+	}
+}
+
 // fetch downloads every source.
 func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst string) error {
 	into := slashed(dst)
 	if !filepath.IsAbs(dst) {
 		dst = filepath.Join(s.Cwd, dst)
 	}
+	var l landing
+	defer l.close()
+	p := pathsOf(v.m)
 	for _, src := range s.sources() {
 		from, err := v.render(src.option, src.text, nil)
 		if err != nil {
 			return err
 		}
 		if !strings.ContainsAny(from, "*?[") {
-			if err := s.fetchOne(ctx, r, v, from, dst, into); err != nil {
+			if err := s.fetchOne(ctx, r, v, &l, from, dst, into); err != nil {
 				return err
 			}
 			continue
 		}
-		names, err := glob(ctx, r, from)
+		names, err := glob(ctx, r, p, from)
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			if err := pathsOf(v.m).entry(name); err != nil {
-				return err
-			}
-			if err := s.fetchOne(ctx, r, v, name, dst, true); err != nil {
+			if err := s.fetchOne(ctx, r, v, &l, name, dst, true); err != nil {
 				return err
 			}
 		}
@@ -47,7 +78,7 @@ func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst string
 
 // fetchOne downloads a file or directory. Into says that dst is the directory to
 // put it into.
-func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, from, dst string, into bool) error {
+func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, l *landing, from, dst string, into bool) error {
 	p := pathsOf(v.m)
 	fi, err := r.Stat(ctx, from)
 	switch {
@@ -56,54 +87,65 @@ func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, from, d
 	case err != nil:
 		return err
 	case fi.IsDir():
-		if !contents(from, p.seps) {
-			dst = filepath.Join(dst, p.base(from))
-		}
-		v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(dst))
-		if err := os.MkdirAll(dst, 0o755); err != nil {
-			return fmt.Errorf("cannot download %s: %w", from, err)
-		}
-		return r.DownloadDir(ctx, from, dst)
+		return fetchDir(ctx, r, v, l, from, dst)
 	case p.slashed(from):
 		return fmt.Errorf("cannot download %s: it is not a directory", from)
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("cannot download %s: it is neither a file nor a directory", from)
 	}
+	dir, name := filepath.Split(dst)
 	if into {
-		dst = filepath.Join(dst, p.base(from))
+		dir, name = dst, p.base(from)
 	}
-	v.t.Say("downloading %s => %s", from, shown(dst))
-	if err := download(ctx, r, from, dst); err != nil {
-		return err
+	root, err := l.at(filepath.Clean(dir))
+	if err != nil {
+		return fmt.Errorf("cannot download %s: %w", from, err)
 	}
-	return nil
+	v.t.Say("downloading %s => %s", from, shown(filepath.Join(dir, name)))
+	return download(ctx, r, from, root, name)
+}
+
+// fetchDir downloads a directory: by its own name, or what it holds.
+func fetchDir(ctx context.Context, r comm.Remote, v values, l *landing, from, dst string) error {
+	p, dir := pathsOf(v.m), "."
+	if !contents(from, p.seps) {
+		dir = p.base(from)
+	}
+	root, err := l.at(dst)
+	if err != nil {
+		return fmt.Errorf("cannot download %s: %w", from, err)
+	}
+	v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(filepath.Join(dst, dir)))
+	return r.DownloadDir(ctx, from, root, dir)
 }
 
 // download puts the file in its place when it is complete.
-func download(ctx context.Context, r comm.Remote, from, dst string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
-		return fmt.Errorf("cannot download %s: %w", from, err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(dst), ".imgflow-*")
+func download(ctx context.Context, r comm.Remote, from string, root *os.Root, name string) (err error) {
+	tmp := ".imgflow-" + strings.ToLower(rand.Text()[:12])
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot download %s: %w", from, err)
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(f.Name())
+			root.Remove(tmp)
 		}
 	}()
 	err = r.Download(ctx, from, f)
-	if cerr := f.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("cannot download %s: %w", from, cerr)
-	}
 	if err != nil {
+		f.Close()
 		return err
 	}
 	mode := fs.FileMode(0o644)
-	if old, serr := os.Stat(dst); serr == nil {
+	if old, serr := root.Lstat(name); serr == nil && old.Mode().IsRegular() {
 		mode = old.Mode().Perm()
 	}
-	if err = os.Chmod(f.Name(), mode); err == nil {
-		err = os.Rename(f.Name(), dst)
+	err = f.Chmod(mode)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = root.Rename(tmp, name)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot download %s: %w", from, err)
@@ -112,7 +154,7 @@ func download(ctx context.Context, r comm.Remote, from, dst string) (err error) 
 }
 
 // glob lists what the pattern matches on the machine.
-func glob(ctx context.Context, r comm.Remote, pattern string) (names []string, err error) {
+func glob(ctx context.Context, r comm.Remote, p paths, pattern string) (names []string, err error) {
 	if w, ok := r.(comm.Windows); ok {
 		err = w.PowerShell(ctx, psFind, map[string]string{"pattern": pattern}, &names)
 	} else {
@@ -120,6 +162,9 @@ func glob(ctx context.Context, r comm.Remote, pattern string) (names []string, e
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for %s on the machine: %w", pattern, err)
+	}
+	if names, err = p.matched(pattern, names); err != nil {
+		return nil, err
 	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("cannot download %s: nothing on the machine matches", pattern)

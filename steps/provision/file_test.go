@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,6 +167,7 @@ func TestFileDownload(t *testing.T) {
 	file(t, filepath.Join(src, "$(touch pwned).txt"), "T")
 	file(t, filepath.Join(src, "d", "x"), "X")
 	os.Mkdir(filepath.Join(src, "d", "e"), 0o755)
+	file(t, filepath.Join(src, ".hidden"), "H")
 	for _, c := range []struct {
 		name, want string
 		s          FileCopy
@@ -179,6 +181,10 @@ func TestFileDownload(t *testing.T) {
 		{"what the directory holds", "x=X", FileCopy{Source: "/d/", Destination: ""}},
 		{"what the directory holds, with a dot", "into/x=X", FileCopy{Source: "/d/.", Destination: "/into"}},
 		{"the directory above", "into/x=X", FileCopy{Source: "/d/e/..", Destination: "/into"}},
+		{"files and a directory", "a.log=A b c.log=BC d/x=X", FileCopy{Source: "/[abd]*", Destination: ""}},
+		{"what directories hold", "x=X", FileCopy{Source: "/*/", Destination: ""}},
+		{"hidden files, which a shell finds . and .. beside", ".hidden=H", FileCopy{Source: "/.*", Destination: "/"}},
+		{"one source over another", "x=X", FileCopy{Sources: []string{"/d/x", "/d/"}, Destination: "/"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dst := t.TempDir()
@@ -206,6 +212,11 @@ func TestFileDownload(t *testing.T) {
 	if got := tree(t, dst); got != "" {
 		t.Errorf("failed downloads left %q", got)
 	}
+	if err := exec.Command("mkfifo", filepath.Join(src, "fifo")).Run(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := copyFiles(t, "", FileCopy{Direction: "download", Source: src + "/fifo", Destination: dst + "/x"})
+	wantError(t, err, "cannot download", "neither a file nor a directory")
 	t.Chdir(dst)
 	if _, err := copyFiles(t, "", FileCopy{Direction: "download", Source: src + "/a.log", Destination: "rel/"}); err != nil || tree(t, dst) != "rel/a.log=A" {
 		t.Errorf("relative: %q, %v", tree(t, dst), err)
@@ -273,5 +284,51 @@ func TestFileKey(t *testing.T) {
 	}
 	if key(one, FileCopy{Source: one, Destination: "/x"}) == key(one, FileCopy{Source: one + "/", Destination: "/x"}) {
 		t.Error("the slash is not part of the key")
+	}
+}
+
+// A machine's names become those of files here, and nothing else.
+func TestMatched(t *testing.T) {
+	linux, windows := paths{"/"}, paths{`/\`}
+	for _, c := range []struct {
+		p             paths
+		pattern, name string
+		want          string // "taken", "passed by" or "refused"
+	}{
+		{linux, "/out/*", "/out/a b", "taken"},
+		{linux, "/out/*", "/out/a\xff", "taken"},
+		{linux, "/out/*", `/out/a\b`, "taken"},
+		{linux, "/out/*", "/elsewhere/...", "taken"},
+		{linux, "/out/*", "/out/..", "refused"},
+		{linux, "/out/*", "/out/.", "refused"},
+		{linux, "/out/*", "..", "refused"},
+		{linux, "/out/*", "", "refused"},
+		{linux, "/out/*", "/out/a/", "refused"},
+		{linux, "/out/*", "/", "refused"},
+		{linux, "/out/*/", "/out/a/", "taken"},
+		{linux, "/out/*/", "/out/../", "refused"},
+		{linux, "/out/*/", "/", "refused"},
+		{linux, "/out/.*", "/out/..", "passed by"},
+		{linux, "/out/.*/", "/out/./", "passed by"},
+		{linux, "/out/.*", "/out/.a", "taken"},
+		{windows, `C:\out\*`, `C:\out\a b`, "taken"},
+		{windows, `C:\out\*`, `C:/out/a`, "taken"},
+		{windows, `C:\out\*`, `C:\out\..`, "refused"},
+		{windows, `C:\out\*`, `C:\out\`, "refused"},
+		{windows, `C:\out\*`, `C:`, "refused"},
+		{windows, `C:\out\*`, `C:\out\a:b`, "refused"},
+		{windows, `C:\out\*`, "C:\\out\\a\x00b", "refused"},
+	} {
+		names, err := c.p.matched(c.pattern, []string{c.name})
+		got := "taken"
+		switch {
+		case err != nil:
+			got = "refused"
+		case len(names) == 0:
+			got = "passed by"
+		}
+		if got != c.want {
+			t.Errorf("%s finds %q: %s, want %s", c.pattern, c.name, got, c.want)
+		}
 	}
 }

@@ -42,18 +42,29 @@ func (p paths) base(name string) string {
 	return name[strings.LastIndexAny(name, p.seps)+1:]
 }
 
-// entry checks a path that a machine names: its base becomes the name of a file
-// here.
-func (p paths) entry(name string) error {
-	base := name[strings.LastIndexAny(name, p.seps)+1:]
-	strange := ""
+// matched takes what a machine says that a pattern matches: the base of each name
+// becomes that of a file here. A pattern that ends as a directory does means what
+// the directories hold, and their names end so, too. A shell may find "." and ".." by a pattern that begins with a dot.
+func (p paths) matched(pattern string, names []string) (good []string, err error) {
+	strange := "\x00/"
 	if p.windows() || filepath.Separator != '/' {
-		strange = `\:`
+		strange += `\:`
 	}
-	if base == "" || base == "." || base == ".." || strings.ContainsAny(base, strange+"/\x00") || !filepath.IsLocal(base) {
-		return fmt.Errorf("cannot download %q, which the machine names: it cannot be the name of a file here", name)
+	for _, name := range names {
+		base := name
+		if p.slashed(pattern) {
+			base = strings.TrimRight(name, p.seps)
+		}
+		base = base[strings.LastIndexAny(base, p.seps)+1:]
+		switch {
+		case (base == "." || base == "..") && strings.HasPrefix(p.base(pattern), "."):
+			continue
+		case base == "." || strings.ContainsAny(base, strange) || !filepath.IsLocal(base):
+			return nil, fmt.Errorf("cannot download %.200q, which the machine finds for %s: it cannot be the name of a file here", name, pattern)
+		}
+		good = append(good, name)
 	}
-	return nil
+	return good, nil
 }
 
 // dir is the directory that a file or directory lies in.
