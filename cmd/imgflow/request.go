@@ -46,8 +46,8 @@ const requestDoc = "request"
 
 func variableFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "var", Usage: "set a variable: `NAME=VALUE`; may be repeated", Category: inputFlags},
-		&cli.StringSliceFlag{Name: "var-file", Usage: "read variables from a JSON `FILE`; may be repeated, the last one wins", Category: inputFlags},
+		&cli.StringSliceFlag{Name: "var", KeepSpace: true, Usage: "set a variable: `NAME=VALUE`; may be repeated", Category: inputFlags},
+		&cli.StringSliceFlag{Name: "var-file", KeepSpace: true, Usage: "read variables from a JSON `FILE`; may be repeated, the last one wins", Category: inputFlags},
 	}
 }
 
@@ -83,6 +83,7 @@ func newRequest(c *cli.Context) (*request, error) {
 func (r *request) addVars(c *cli.Context) error {
 	for _, kv := range c.StringSlice("var") {
 		k, v, ok := strings.Cut(kv, "=")
+		k = strings.TrimSpace(k) // no name has white space around it; a value may
 		if !ok || k == "" {
 			return usagef("cannot use -var %q: it must read NAME=VALUE", kv)
 		}
@@ -96,9 +97,8 @@ func (r *request) addVars(c *cli.Context) error {
 		if err != nil {
 			return usagef("cannot find -var-file %s: %w", f, err)
 		}
-		if !slices.Contains(r.VarFiles, abs) {
-			r.VarFiles = append(r.VarFiles, abs)
-		}
+		// Of a file that is named twice the last place counts.
+		r.VarFiles = append(slices.DeleteFunc(r.VarFiles, func(f string) bool { return f == abs }), abs)
 	}
 	return nil
 }
