@@ -1,6 +1,7 @@
 package dag
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +78,14 @@ func (e *Engine) check(ctx context.Context, g *Graph, n Node) error {
 		return err
 	}
 	t := e.task(r, true)
-	_, err = guarded(t, func() (json.RawMessage, error) { return k.find(ctx, t, r.Out) })
+	found, err := guarded(t, func() (json.RawMessage, error) { return k.find(ctx, t, r.Out) })
+	if err == nil && !bytes.Equal(found, r.Out) { // it is known better than when it was made
+		r.Out = found
+		if k.label != nil {
+			r.Label = k.label(found)
+		}
+		return e.put(r)
+	}
 	if err == nil {
 		return nil
 	}

@@ -25,7 +25,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go/logging"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
@@ -149,7 +148,7 @@ func (a Access) region(ctx context.Context) (string, error) {
 // sources are the files in which the SDK looks. What it would log by itself is
 // left out: errors say it again.
 func (a Access) sources() []func(*config.LoadOptions) error {
-	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
+	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{}), config.WithAPIOptions(everyClient)}
 	if a.Profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(a.Profile))
 	}
@@ -165,8 +164,7 @@ func (a Access) sources() []func(*config.LoadOptions) error {
 // configure finds the credentials. Secret gives the values of secrets that the
 // settings mark.
 func (a Access) configure(ctx context.Context, region string, secret func(string) (string, error)) (awssdk.Config, error) {
-	opts := append(a.sources(), config.WithRegion(region), config.WithHTTPClient(a.httpClient()),
-		config.WithAPIOptions([]func(*middleware.Stack) error{SafeBodies}))
+	opts := append(a.sources(), config.WithRegion(region), config.WithHTTPClient(a.httpClient()))
 	if a.AccessKey != "" {
 		var texts [3]string
 		for i, s := range []string{a.AccessKey, string(a.SecretKey), string(a.Token)} {
@@ -217,6 +215,7 @@ func (a Access) httpClient() *awshttp.BuildableClient {
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
 		WithTransportOptions(func(tr *http.Transport) {
 			tr.ResponseHeaderTimeout = 45 * time.Second
+			tr.MaxResponseHeaderBytes = maxHeaders
 			tr.MaxIdleConnsPerHost = 16
 			if a.InsecureSkipTLSVerify {
 				tr.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for by the user

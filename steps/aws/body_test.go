@@ -89,5 +89,8 @@ func TestEveryClientHasSafeBodies(t *testing.T) {
 		if _, ok := stack.Build.Get(safeBodies); !ok {
 			t.Errorf("the client of %s loses quick replies", name)
 		}
+		if _, ok := stack.Deserialize.Get(boundReplies); !ok {
+			t.Errorf("the client of %s believes all replies", name)
+		}
 	}
 }

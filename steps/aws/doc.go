@@ -43,11 +43,15 @@
 //
 // What an error of EC2 means (may pass, not there yet, made before, no room,
 // refused, fails) is decided by one table, in errors.go, from its code, the call and the
-// age of the thing spoken of. Throttling, 5xx and broken connections are
-// retried within the call, at a pace that all callers of one account and region
-// share; what takes longer is retried by the engine. A call that was refused for
-// its credentials proves that nothing was made, unless an earlier attempt of it
-// had no answer.
+// age of the thing spoken of. Throttling, 5xx, broken connections and replies that
+// broke off or are not the service's own are retried within the call, at a pace
+// that all callers of one account and region share; what takes longer is retried
+// by the engine. A call that was refused for its credentials proves that nothing
+// was made, unless an earlier attempt of it had no answer.
+//
+// A reply is read whole, up to a bound, before anything of it is believed, and
+// one in which something has no id is none: see replies.go, through which every
+// client of EC2, of STS and of whatever gives credentials is made.
 //
 // Waits have no deadline. One poller for each account and region serves all of
 // them with one call a round: quickly at first, every 5 to 10 s later.

@@ -120,6 +120,12 @@ func apiError(err error) (code, message string) {
 	return "", ""
 }
 
+// isCall reports whether an error is one of a call, and not of a step itself.
+func isCall(err error) bool {
+	var e *smithy.OperationError
+	return errors.As(err, &e)
+}
+
 // judge looks an error up. Age is that of the youngest thing that the call spoke
 // of; one that cannot have been made by this run is old.
 func judge(call string, age time.Duration, err error) rule {
@@ -141,7 +147,8 @@ func transient(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool()
+	var garbled *smithy.DeserializationError // a number that is none, for one
+	return errors.As(err, &garbled) || retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool()
 }
 
 func throttled(err error) bool {
@@ -257,7 +264,7 @@ func innermost(err error) string {
 
 func clip(s string, n int) string {
 	if len(s) > n {
-		return s[:n] + "..."
+		return strings.ToValidUTF8(s[:n], "") + "..."
 	}
 	return s
 }

@@ -19,24 +19,6 @@ func whole() *EBS {
 	return b
 }
 
-// The answer to each creating call is lost once, after it had its effect: nothing
-// is made twice.
-func TestLostReplies(t *testing.T) {
-	for _, action := range []string{"ImportKeyPair", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances", "StopInstances",
-		"CreateImage", "CreateTags", "DeleteTags", "TerminateInstances", "DeleteKeyPair", "DeleteSecurityGroup"} {
-		t.Run(action, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, ec2local.Faults{})
-			w.front.lose = func(a string, n int) bool { return a == action && n == 1 }
-			w.build(&dag.MemStore{}, w.graph(whole()))
-			if w.front.count(action) < 2 {
-				t.Errorf("%s was called %d times: its answer was not lost", action, w.front.count(action))
-			}
-			w.only(1)
-		})
-	}
-}
-
 func TestBadWeather(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ec2local.Faults{Throttle: 0.2, Error: 0.05, Reset: 0.03, LostReply: 0.03, Lag: 500 * time.Millisecond, Seed: 7})

@@ -99,7 +99,12 @@ func TestCredentialsThatEnd(t *testing.T) {
 	const making = "CreateSecurityGroup"
 	for _, lost := range []bool{false, true} {
 		w := newWorld(t, ec2local.Faults{})
-		w.front.lose = func(action string, n int) bool { return lost && action == making && n == 1 }
+		w.front.cut = func(action string, n int) cut {
+			if lost && action == making && n == 1 {
+				return cuts["before the reply"]
+			}
+			return nil
+		}
 		var ended atomic.Bool
 		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action == making && n == 1 {

@@ -94,6 +94,10 @@ func (g SecurityGroup) Find(ctx context.Context, c *Cloud, t *dag.Task) (Securit
 // Undo deletes the group. While a network interface still uses it the error says
 // that this may pass.
 func (g SecurityGroup) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
+	g, err := known(ctx, c, t, g, g.ID)
+	if err != nil {
+		return err
+	}
 	at, err := c.at(ctx, g.Place)
 	if err != nil {
 		return err

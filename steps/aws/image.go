@@ -128,6 +128,10 @@ func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
 // Undo deregisters the image and deletes its snapshots. Those of an image that is
 // not finished may not be listed in it yet: they carry its token.
 func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
+	i, err := known(ctx, c, t, i, i.ID)
+	if err != nil {
+		return err
+	}
 	at, err := c.at(ctx, i.Place)
 	if err != nil {
 		return err

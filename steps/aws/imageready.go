@@ -62,10 +62,10 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (Artifact, er
 		}
 		return false, fmt.Errorf("cannot use %s: it is %s: %s", in.ID, i.State, why)
 	})
-	switch code, _ := apiError(err); {
+	switch {
 	case errors.Is(err, dag.ErrNotFound):
 		return Artifact{}, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
-	case code != "":
+	case isCall(err):
 		return Artifact{}, fault("wait for "+in.ID, "DescribeImages", old, err)
 	case err != nil:
 		return Artifact{}, err

@@ -100,6 +100,10 @@ func (k KeyPair) Find(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, erro
 
 // Undo deletes the key pair.
 func (k KeyPair) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
+	k, err := known(ctx, c, t, k, k.ID)
+	if err != nil {
+		return err
+	}
 	at, err := c.at(ctx, k.Place)
 	if err != nil {
 		return err

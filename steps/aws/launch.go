@@ -336,6 +336,10 @@ func (i Instance) Find(ctx context.Context, c *Cloud, t *dag.Task) (Instance, er
 // Undo terminates the instance and returns when it has ended, so that what it
 // used can go next.
 func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
+	i, err := known(ctx, c, t, i, i.ID)
+	if err != nil {
+		return err
+	}
 	at, err := c.at(ctx, i.Place)
 	if err != nil {
 		return err

@@ -47,6 +47,22 @@ func seal(t *testing.T, key *rsa.PublicKey, password string) string {
 	return base64.StdEncoding.EncodeToString(p)
 }
 
+// imported is the key of a call of ImportKeyPair.
+func imported(t *testing.T, form url.Values) *rsa.PublicKey {
+	line, err := base64.StdEncoding.DecodeString(form.Get("PublicKeyMaterial"))
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	pub, _, _, _, err := ssh.ParseAuthorizedKey(line)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	key, _ := pub.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey)
+	return key
+}
+
 func tell(w io.Writer, id, sealed string) {
 	fmt.Fprintf(w, `<GetPasswordDataResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><instanceId>%s</instanceId><timestamp>2026-01-02T03:04:05Z</timestamp><passwordData>`+"\r\n%s\r\n"+`</passwordData></GetPasswordDataResponse>`, id, sealed)
 }
@@ -63,17 +79,7 @@ func TestPasswordOfABuild(t *testing.T) {
 		defer mu.Unlock()
 		switch action {
 		case "ImportKeyPair":
-			line, err := base64.StdEncoding.DecodeString(form.Get("PublicKeyMaterial"))
-			if err != nil {
-				t.Error(err)
-				return false
-			}
-			pub, _, _, _, err := ssh.ParseAuthorizedKey(line)
-			if err != nil {
-				t.Error(err)
-				return false
-			}
-			key, _ = pub.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey)
+			key = imported(t, form)
 			return false
 		case "GetPasswordData":
 			switch {

@@ -79,7 +79,7 @@ func waitFault(id string, err error) error {
 	if errors.Is(err, dag.ErrNotFound) {
 		return fmt.Errorf("cannot wait for %s: it does not exist any more", id)
 	}
-	if code, _ := apiError(err); code != "" {
+	if isCall(err) {
 		return fault("wait for "+id, "DescribeInstances", old, err)
 	}
 	return err

@@ -41,8 +41,8 @@ type front struct {
 	calls map[string]int
 	// play may answer a call itself; it says so by returning true.
 	play func(w http.ResponseWriter, action string, n int, form url.Values) bool
-	// lose says whether the answer of the nth call of an action is lost on its way.
-	lose func(action string, n int) bool
+	// cut says what happens to the answer of the nth call of an action.
+	cut func(action string, n int) cut
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -55,15 +55,19 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.calls[action]++
 	n := f.calls[action]
-	play, lose := f.play, f.lose
+	play, cut := f.play, f.cut
 	f.mu.Unlock()
-	if play != nil && play(w, action, n, form) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if cut != nil && cut(action, n) != nil {
+		cut(action, n)(w, func(w http.ResponseWriter) {
+			if play == nil || !play(w, action, n, form) {
+				f.next.ServeHTTP(w, r)
+			}
+		})
 		return
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if lose != nil && lose(action, n) {
-		f.next.ServeHTTP(httptest.NewRecorder(), r)
-		panic(http.ErrAbortHandler)
+	if play != nil && play(w, action, n, form) {
+		return
 	}
 	f.next.ServeHTTP(w, r)
 }
@@ -305,3 +309,16 @@ func (reached) Kind() string { return comm.Connect{}.Kind() }
 func (s reached) Do(context.Context, *comm.Env, *dag.Task) (comm.Machine, error) {
 	return comm.Machine{Endpoint: s.To.Value()}, nil
 }
+
+// fail has the endpoint refuse every call of an action.
+func (w *world) fail(action string) {
+	w.front.play = func(rw http.ResponseWriter, a string, _ int, _ url.Values) bool {
+		if a == action {
+			refuse(rw, 400, "OutOfOrder", "The test says no.")
+		}
+		return a == action
+	}
+}
+
+// suspend keeps everything after a failure.
+func suspend(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }

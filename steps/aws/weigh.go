@@ -1,0 +1,117 @@
+package aws
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// What a reply may be made of: a struct of the SDK takes up to 700 bytes for an
+// element of 13, and each open element costs the decoder memory, too.
+const (
+	maxElements = 400_000
+	maxItems    = 40_000    // elements called item, which make an entry of a list
+	maxDepth    = 64        // elements open at once
+	maxMark     = 1024      // bytes of one tag with its attributes
+	maxText     = 256 << 10 // bytes between two tags: EC2 has nothing longer than 64 KiB of console in base64
+)
+
+var errBrokenOff = errors.New("broke off")
+
+// weigh looks through the marks of an XML document without decoding it, and says
+// what its root element is called, as far as it came. The error is errBrokenOff,
+// or tells what the document has too much of.
+func weigh(p []byte) (root string, err error) {
+	depth, elements, items := 0, 0, 0
+	for {
+		at := bytes.IndexByte(p, '<')
+		if at > maxText {
+			return root, fmt.Errorf("holds a text longer than %d KiB", maxText>>10)
+		}
+		if at < 0 {
+			break
+		}
+		mark := p[at:]
+		switch {
+		case bytes.HasPrefix(mark, []byte("<!--")):
+			p = after(mark, "-->")
+		case bytes.HasPrefix(mark, []byte("<![CDATA[")):
+			p = after(mark, "]]>")
+		case bytes.HasPrefix(mark, []byte("<?")):
+			p = after(mark, "?>")
+		case bytes.HasPrefix(mark, []byte("</")):
+			depth--
+			p = after(mark, ">")
+		default:
+			end := markEnd(mark)
+			if end < 0 && len(mark) > maxMark {
+				return root, fmt.Errorf("holds a tag longer than %d bytes", maxMark)
+			}
+			if end < 0 {
+				return root, errBrokenOff
+			}
+			name := markName(mark[1:end])
+			if depth == 0 && root != "" {
+				return root, errors.New("holds more than one document")
+			}
+			if depth == 0 {
+				root = name
+			}
+			if mark[end-1] != '/' {
+				depth++
+			}
+			if elements++; name == "item" {
+				items++
+			}
+			p = mark[end+1:]
+		}
+		switch {
+		case p == nil || depth < 0:
+			return root, errBrokenOff
+		case depth > maxDepth:
+			return root, fmt.Errorf("nests elements deeper than %d", maxDepth)
+		case elements > maxElements || items > maxItems:
+			return root, fmt.Errorf("lists more than %d elements", maxItems)
+		}
+	}
+	if depth != 0 || root == "" {
+		return root, errBrokenOff
+	}
+	return root, nil
+}
+
+// after is what follows the end of a mark; nil without one.
+func after(p []byte, end string) []byte {
+	_, rest, ok := bytes.Cut(p, []byte(end))
+	if !ok {
+		return nil
+	}
+	return rest
+}
+
+// markEnd is where the > of a start tag is, which a quoted one is not; -1 when
+// it is not within maxMark.
+func markEnd(p []byte) int {
+	quote := byte(0)
+	for i, c := range p[:min(len(p), maxMark)] {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '>':
+			return i
+		}
+	}
+	return -1
+}
+
+// markName is what a start tag is called, without its namespace.
+func markName(tag []byte) string {
+	if i := bytes.IndexAny(tag, " \t\r\n/"); i >= 0 {
+		tag = tag[:i]
+	}
+	return string(tag[bytes.IndexByte(tag, ':')+1:])
+}
