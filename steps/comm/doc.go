@@ -50,7 +50,11 @@
 // and a lost run is not started again.
 //
 // On the machine a run lives in /var/tmp/.imgf-<token>, else in the home
-// directory, else in /tmp. It needs Linux with /proc, a POSIX sh and the usual
+// directory, else in /tmp. Its script may be one that cleans these up: it may
+// delete, move, hide or give away all that lies there. What the runner
+// (sh/run.sh) has open is the run then, reached by /proc/<pid>/fd, and the runner
+// stays until somebody has taken the end of the script; only a reboot, or who kills
+// the runner as well, loses it. It needs Linux with /proc, a POSIX sh and the usual
 // small commands; GNU's and busybox's do. If setsid is missing the script is
 // still not hurt by the end of the connection. Where logind is told to kill
 // users' processes (KillUserProcesses=yes), log in as root.

@@ -43,7 +43,11 @@ func TestLost(t *testing.T) {
 				p, _ := os.FindProcess(pid)
 				p.Kill()
 			},
-			"directory removed": func(dir string) { os.RemoveAll(dir) },
+			"runner killed, directory removed": func(dir string) {
+				b, _ := os.ReadFile(dir + "/run")
+				exec.Command("kill", "-9", strings.Fields(string(b))[0]).Run()
+				os.RemoveAll(dir)
+			},
 		} {
 			count := filepath.Join(t.TempDir(), "count")
 			l := newLab(t, s.machine())
@@ -84,6 +88,9 @@ func TestRebooted(t *testing.T) {
 		j := l.job("echo one; exec sleep 10")
 		x, err := during(t, l, j, func(dir string) {
 			os.WriteFile(boot, []byte("bbbb\n"), 0o644)
+			for _, pid := range holders(j.Token) { // nothing outlives a reboot
+				exec.Command("kill", "-9", pid).Run()
+			}
 			f(dir)
 			l.env.drop(s.machine())
 		})

@@ -55,6 +55,8 @@ type Job struct {
 	Pty     bool   // run under a terminal
 	Become  string // command prefix that signals what the job started as another user
 
+	base string // where the run lives, for tests
+
 	// On Windows only. The command is for cmd.exe, and no value of these ever
 	// becomes part of a program's text or of a command line.
 	Ext     string            // of the script's name in the run directory, such as ".ps1"

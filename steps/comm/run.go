@@ -91,10 +91,14 @@ func (j Job) program(op string, off [2]int64) string {
 		}
 		return 0
 	}
+	base := j.base
+	if base == "" {
+		base = place.base
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "T=%s OP=%s OFFO=%d OFFE=%d BOOT=%s GRACE=%d LATE=%d BASE=%s BECOME=%s\n",
-		j.Token, op, off[0], off[1], quote(place.boot), graceSeconds, place.late, quote(place.base), quote(j.Become))
-	if op == "start" {
+		j.Token, op, off[0], off[1], quote(place.boot), graceSeconds, place.late, quote(base), quote(j.Become))
+	if op == "start" || op == "again" {
 		size := len(j.Script)
 		if j.Script == nil {
 			size = -1
@@ -161,7 +165,7 @@ func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*cha
 		return nil, err
 	}
 	go func() {
-		if _, err := io.WriteString(in, text); err == nil && op == "start" {
+		if _, err := io.WriteString(in, text); err == nil && (op == "start" || op == "again") {
 			in.Write(j.Script)
 		}
 	}()
@@ -212,13 +216,14 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
 	}
 	p := r.m.SSH.redialPatience()
-	heard, odd := time.Now(), 0
+	heard, odd, again := time.Now(), 0, r.t.Resumed
 	for n := 0; ; n++ {
 		l, err := r.link(ctx)
 		if err != nil {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
-		x, more, err := r.follow(ctx, l, j, jr)
+		x, more, err := r.follow(ctx, l, j, jr, again)
+		again = true
 		if err == nil {
 			return x, nil
 		}
@@ -256,11 +261,15 @@ func (r *remote) runError(ctx context.Context, jr *journal, err error) error {
 }
 
 // follow attaches to the run once, starting it when it has never begun, until
-// it ends or the channel does. More says that the machine was heard.
-func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal) (x Exit, more bool, err error) {
+// it ends or the channel does. Again says that somebody may have started it before;
+// more, that the machine was heard.
+func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again bool) (x Exit, more bool, err error) {
 	op := "start"
-	if jr.boot() != 0 {
+	switch {
+	case jr.boot() != 0:
 		op = "attach"
+	case again:
+		op = "again"
 	}
 	jr.rewind()
 	c, err := l.launch(ctx, j, op, jr.off)
@@ -344,9 +353,9 @@ func frame(f []string) (at, n int64, err error) {
 	return at, n, err
 }
 
-// parseExit reads "S code signal oom full cancelled rebooted".
+// parseExit reads "S code signal oom full rebooted".
 func parseExit(f []string) (x Exit, err error) {
-	var n [6]int
+	var n [5]int
 	if len(f) != 1+len(n) {
 		return x, fmt.Errorf("cannot understand the machine's answer %.200q", strings.Join(f, " "))
 	}
@@ -356,7 +365,7 @@ func parseExit(f []string) (x Exit, err error) {
 		}
 	}
 	x = Exit{Code: n[0], Signal: n[1], OOM: n[2] == 1, Truncated: n[3] == 1}
-	if n[5] == 1 { // a shutdown ends all processes by TERM, HUP or KILL
+	if n[4] == 1 { // a shutdown ends all processes by TERM, HUP or KILL
 		x.Rebooted = x.Code == 143 || x.Code == 129 || x.Code == 137
 	}
 	return x, nil
@@ -467,6 +476,9 @@ func (r *remote) once(ctx context.Context, j Job, op string, good func(answer st
 		}
 		if err != nil {
 			return fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
+		}
+		if where, ok := strings.CutPrefix(strings.TrimSpace(answer), "L stays "); ok {
+			return permanent{fmt.Errorf("it does not let go of %.200q", where)}
 		}
 		if !good(answer) {
 			return permanent{fmt.Errorf("the machine answers %.200q", strings.TrimSpace(answer))}

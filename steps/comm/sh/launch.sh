@@ -1,6 +1,6 @@
 # Runs on one exec channel: starts, follows, cancels or forgets a run. The caller
 # puts assignments before this text:
-#   T token, OP what to do, LS length of the script, P where it must lie, C the
+#   T token, OP what to do ("again" starts what may have been started before), LS length of the script, P where it must lie, C the
 #   command, X what stands for the script's path in it, KEEP, PTY, BECOME, BASE,
 #   BOOT the boot id's file, GRACE seconds between TERM and KILL, LATE seconds that
 #   a runner may take to begin, OFFO OFFE where the streams go on, R the runner.
@@ -13,24 +13,46 @@ say; say "IMGF1 $T ${b:-none}"             # whatever rc files print before this
 miss=; for t in dd mkdir rm chmod head stat mkfifo cat grep sleep; do command -v $t >/dev/null || miss="$miss $t"; done
 [ -z "$miss" ] || { say "L needs$miss"; exit 1; }
 
-# Where the run lives: a directory that survives a reboot, if there is one.
-D=; if [ -n "$BASE" ]; then set -- "$BASE"; else set -- /var/tmp "$HOME" /tmp; fi
-for d; do [ ! -d "$d/.imgf-$T" ] || { D=$d/.imgf-$T; break; }; done
-if [ -z "$D" ] && [ $OP = start ]; then
+# Where the run lives: a directory that survives a reboot, if there is one. Scripts
+# empty, move, hide and give away directories of temporary files; then what the
+# runner has open is the run: H is the runner's directory in /proc. It stays when the
+# command has ended and the directory's name does not lead to its files any more.
+holder() {
+  for H in $(grep -lszx -e "$T" /proc/[0-9]*/cmdline); do
+    H=${H%/cmdline}; [ -O "$H" ] && [ -f "$H/fd/3" ] && [ -d "$H/fd/8" ] && return
+  done; H=; return 1; }
+into() { D=$1/.imgf-$T; [ -d "$D" ] && [ -O "$D" ] || return; cd "$D" 2>/dev/null || { chmod 711 "$D" && cd "$D"; }; }
+H=; D=; if [ -n "$BASE" ]; then set -- "$BASE"; else set -- /var/tmp "$HOME" /tmp; fi
+for d; do into "$d" && break; D=; done
+if [ -z "$D" ] && [ $OP != start ] && holder; then cd "$H/cwd" 2>/dev/null
+elif [ -z "$D" ] && case $OP in start|again) ;; *) false;; esac; then
   for d; do
     case $d in *[!A-Za-z0-9/._-]*) continue;; /*) ;; *) continue;; esac   # templates put it in quotes or not
-    if mkdir -m 711 "$d/.imgf-$T" 2>/dev/null || [ -d "$d/.imgf-$T" ]; then D=$d/.imgf-$T; break; fi
+    mkdir -m 711 "$d/.imgf-$T" 2>/dev/null; into "$d" && break; D=
   done
   [ -n "$D" ] || { say "L nodir $*"; exit 1; }
+elif [ -z "$D" ]; then say "L gone"; exit 1
 fi
-[ -n "$D" ] && cd "$D" 2>/dev/null && [ -O . ] || { say "L gone"; exit 1; }
-forget() { cd /; rm -rf "$D"; say A; exit 0; }
+if [ -n "$H" ]; then exec 6<"$H/fd/8"; else exec 6<..; fi   # the directory that it was made in
+root() { if [ -n "$BECOME" ]; then eval "$BECOME"' "$@"'; else command -v sudo >/dev/null && sudo -n "$@"; fi; } </dev/null >/dev/null 2>&1
+forget() {
+  set -- "$D"
+  if ! { [ "$D" -ef . ] && [ -O . ] && [ -O st ]; }; then
+    w=$(pwd -P 2>/dev/null); case $w in */.imgf-$T) ;; *) w=; esac
+    set -- ${D:+"$D"} ${w:+"$w"} "/proc/self/fd/6/.imgf-$T"
+    while holder; do kill -s KILL "${H#/proc/}"; done
+  fi
+  cd /
+  rm -rf "$@" 2>/dev/null || { chmod -R u+rwX "$@" 2>/dev/null; rm -rf "$@" 2>/dev/null; } || root rm -rf "$@" || { say "L stays $*"; exit 1; }
+  say A; exit 0; }
 [ $OP != forget ] || forget
 
-K='kill -s $1 -- -$2; for p in $(grep -lsz "^IMGFLOW_RUN=$3\$" /proc/[0-9]*/environ); do p=${p#/proc/}; kill -s $1 ${p%/environ}; done'
+K='[ -z "$2" ] || kill -s $1 -- -$2; for p in $(grep -lsz "^IMGFLOW_RUN=$3\$" /proc/[0-9]*/environ); do p=${p#/proc/}; kill -s $1 ${p%/environ}; done'
 sig() { # the process group, then all that still carry the cookie; BECOME reaches what another user's processes are
   sh -c "$K" k "$1" "$m" "$T" 2>/dev/null; [ -z "$BECOME" ] || eval "$BECOME"' sh -c "$K" k "$1" "$m" "$T"' 2>/dev/null; }
-alive() { [ -r "/proc/$1/stat" ] && read -r z <"/proc/$1/stat" && z=${z##*) } && set -- "$2" $z && [ "$1" = "${21}" ]; } 2>/dev/null
+proc() { { read -r q <"/proc/$1/stat"; } 2>/dev/null && q=${q##*) }; }
+alive() { proc "$1" && set -- "$2" $q && [ "$1" = "${21}" ] && [ "$2" != Z ]; }
+over() { ! alive "$rp" "$rs" || [ -c "/proc/$rp/fd/6" ]; }
 claimed() { [ -d "claim.$b" ] || [ -e run ]; }   # one of an earlier boot that never began is nobody's any more
 isrun() { read -r rp rs rb z 2>/dev/null <run && [ "$z" = . ]; }
 pump() { # letter fd offset size: frames of what is new; sets at
@@ -43,28 +65,40 @@ pump() { # letter fd offset size: frames of what is new; sets at
 up() { read -r now z </proc/uptime; now=${now%%.*}; }
 await() { # until the runner has begun; else 1, and why
   up; began=$now beat=$now
-  until isrun; do
-    [ -d "claim.$b" ] || { rp=0 rs=0 rb=; return 0; } # it began before a reboot that has cost its record
+  until [ -n "$H" ] || isrun || holder; do
+    if ! [ -d "claim.$b" ]; then
+      [ -e run ] || { why=gone; return 1; }
+      rp=0 rs=0 rb=; return 0 # it began before a reboot that has cost its record
+    fi
     [ ! -s "fail.$b" ] || { read -r z <"fail.$b"; why="failed $z"; return 1; }
     up; [ $((now - began)) -lt "$LATE" ] || { why=late; return 1; }
     [ $((now - beat)) -lt 2 ] || { say P; beat=$now; } # the caller takes silence for a dead link
     nap .02
-  done; }
+  done
+  if [ -n "$H" ]; then rp=${H#/proc/} rb=$b; proc $rp && set -- $q && rs=${20}
+  elif [ "$rb" = "$b" ] && alive "$rp" "$rs"; then H=/proc/$rp; fi; }
 ackd() { while read -r a; do [ "$a" != "ack $T" ] || forget; done; exit 0; }
+grip() { # opens the streams and the state; what was taken from us is taken back
+  if [ -n "$H" ]; then set -- "$H/fd/4" "$H/fd/5" "$H/fd/3"; else set -- out err st; fi
+  { [ -r "$1" ] && [ -r "$3" ]; } || chmod u+rw "$@" 2>/dev/null || { root chown "$(id -u)" "$@" && chmod u+rw "$@"; }
+  z=; [ -r "$1" ] && [ -r "$2" ] && exec 3<"$1" 4<"$2" || return
+  [ ! -r "$3" ] || { exec 5<"$3"; read -r c s o f z <"$3"; }
+  return 0; }
 follow() {
-  claimed || { say "L gone"; ackd; }
+  [ -n "$H" ] || claimed || holder || { say "L gone"; ackd; }
   await || { say "L $why"; ackd; }
-  exec 3<out 4<err
+  grip || { H=; await && grip; } || { say "L gone"; ackd; }
   [ "$OFFO" = 0 ] || dd bs=1 skip=$OFFO count=0 <&3 2>/dev/null
   [ "$OFFE" = 0 ] || dd bs=1 skip=$OFFE count=0 <&4 2>/dev/null
   idle=0; quiet=0
   while :; do
-    why=; [ "$rb" = "$b" ] || why=rebooted
-    [ -n "$why" ] || [ $((idle % 8)) != 0 ] || alive "$rp" "$rs" || why=lost
-    z=; read -r c s o f k z 2>/dev/null <st          # after the liveness check, before the sizes
-    set -- $(stat -c %s out err 2>/dev/null); [ $# = 2 ] || { say "L gone"; exit 1; }
+    why=
+    if [ "$rb" != "$b" ]; then why=rebooted
+    elif [ "$z" != . ] && over; then read -r c s o f z <&5; why=lost; fi
+    end=$z                                            # before the sizes
+    set -- $(stat -L -c %s /proc/self/fd/3 /proc/self/fd/4 2>/dev/null); [ $# = 2 ] || { say "L gone"; exit 1; }
     pump O 3 "$OFFO" "$1"; OFFO=$at; pump E 4 "$OFFE" "$2"; OFFE=$at
-    if [ "$z" = . ]; then [ "$rb" = "$b" ] && z=0 || z=1; say "S $c $s $o $f $k $z"; ackd; fi
+    if [ "$end" = . ]; then [ "$rb" = "$b" ] && z=0 || z=1; say "S $c $s $o $f $z"; ackd; fi
     [ -z "$why" ] || { say "L $why"; ackd; }
     idle=$((idle + 1))
     if [ $idle -gt 120 ]; then n=.1; quiet=$((quiet + 10)); elif [ $idle -gt 40 ]; then n=.02; quiet=$((quiet + 2)); else n=.005; quiet=$((quiet + 1)); fi
@@ -75,17 +109,16 @@ follow() {
 case $OP in
 attach) follow;;
 cancel)
-  claimed || { say "C none"; exit 0; }
+  [ -n "$H" ] || claimed || holder || { say "C none"; exit 0; }
   await || case $why in late) say "L late"; exit 1;; *) say "C done"; exit 0;; esac
   [ "$rb" = "$b" ] || { say "C done"; exit 0; }       # its process ids are others' now
-  i=0; until read -r m z 2>/dev/null <main && [ "$z" = . ]; do
-    read -r c s o f k z 2>/dev/null <st; [ "$z" != . ] || { say "C done"; exit 0; }
+  m=; i=0
+  until over || { read -r m y 2>/dev/null <main && [ "$y" = . ]; } || [ ! -e run ]; do
     i=$((i + 1)); [ $i -lt 50 ] || { say "L lost"; exit 1; }; nap .02
   done
-  ended() { read -r c s o f k z 2>/dev/null <st; [ "$z" = . ] || [ ! -e run ]; }
-  ended || { : >cancelled; sig TERM; i=0; until ended || [ $i -ge $((GRACE * 20)) ]; do i=$((i + 1)); nap .05; done; }
-  sig KILL; say "C done";;
-start)
+  over || { sig TERM; i=0; until over || [ $i -ge $((GRACE * 20)) ]; do i=$((i + 1)); nap .05; done; sig KILL; }
+  say "C done";;
+start|again)
   if claimed; then [ "$LS" -le 0 ] || head -c "$LS" >/dev/null; follow; exit; fi
   [ "$PTY" != 1 ] || command -v script >/dev/null || say "W nopty"
   S=script.$$ Q=$P
@@ -108,5 +141,5 @@ start)
   if command -v setsid >/dev/null; then S=setsid; else S=; trap '' HUP; fi
   # A pipe, not "&": sh makes what it starts in the background deaf to INT. The
   # runner closes its end when it has begun, or found that another one has.
-  { $S sh ./run.$$ "$T" $$ "$P" "$KEEP" "$PTY" "$b" "$A" </dev/null 2>>log 5<&- | { read -r z; exec <&5 5<&-; follow; }; } 5<&0;;
+  { $S sh ./run.$$ "$T" $$ "$P" "$KEEP" "$PTY" "$b" "$A" </dev/null 2>>log 5<&- | { read -r z; [ -z "$z" ] || H=/proc/$z; exec <&5 5<&-; follow; }; } 5<&0;;
 esac
