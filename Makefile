@@ -15,6 +15,15 @@ check: ## formatting, vet, staticcheck
 test: ## every test, with the race detector
 	go test -race -timeout 30m ./...
 
+# One target after another, since each uses all processors. What it finds is kept
+# beside the target, in testdata/fuzz, and is a test from then on.
+FUZZTIME ?= 60s
+fuzz: ## every fuzz target for FUZZTIME; CI gives each a few seconds
+	@git grep -oE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' | sed 's,/[^/]*_test.go:func , ,' | while read -r dir target; do \
+		echo "$$dir $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x "./$$dir" || exit 1; \
+	done
+
 bench: ## what things cost
 	go test -run '^$$' -bench . -benchmem ./...
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -59,6 +60,8 @@ func unseal(s *ntlmssp.SecuritySession, body []byte) ([]byte, error) {
 	return plain, nil
 }
 
+var contentLength = regexp.MustCompile(`(?i)length=\s*([0-9]+)\s*$`)
+
 // splitSealed finds the length that the first part promises, and the second
 // part: the signature's length, the signature, the data.
 func splitSealed(body []byte) (size int, sealed []byte, err error) {
@@ -82,11 +85,11 @@ func splitSealed(body []byte) (size int, sealed []byte, err error) {
 			return 0, nil, bad
 		}
 		if strings.EqualFold(key, "OriginalContent") {
-			i := strings.LastIndex(strings.ToLower(value), "length=")
-			if i < 0 {
+			m := contentLength.FindStringSubmatch(value)
+			if m == nil {
 				return 0, nil, bad
 			}
-			if size, err = strconv.Atoi(strings.TrimSpace(value[i+len("length="):])); err != nil {
+			if size, err = strconv.Atoi(m[1]); err != nil {
 				return 0, nil, bad
 			}
 		}
