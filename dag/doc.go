@@ -27,8 +27,10 @@
 // be made again since a machine was changed by a step that is no longer wanted,
 // what is left of an earlier graph. Then ready steps run in parallel. A thing
 // that is not kept is released as soon as nothing that still has to run reads
-// it or a view of it, and nothing that stands on it is left. A failure skips its
-// dependents and leaves the rest running.
+// it or a view of it, and nothing that stands on it is left. A release that fails
+// is tried next to the steps; when they have all succeeded, it has a minute more,
+// and one that only takes its time has ten. A failure skips its dependents and
+// leaves the rest running.
 //
 // After any crash, at any instruction, Solve goes on where it was, and
 // [Engine.Destroy] removes all that was made: nothing is created without a

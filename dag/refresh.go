@@ -67,7 +67,7 @@ func reliedOn(g *Graph, need map[Key]bool, x Key) bool {
 func (e *Engine) check(ctx context.Context, g *Graph, n Node) error {
 	r, _ := e.rec(n.Key)
 	if r.Status == Undoing {
-		return e.undo(ctx, r)
+		return e.undo(ctx, r, nil)
 	}
 	if r.Status != Done {
 		_, err := e.adopt(ctx, g, n)

@@ -17,8 +17,9 @@ type Failure struct {
 	Err  error
 }
 
-// undo removes one thing and records that it and its views are gone.
-func (e *Engine) undo(ctx context.Context, r Record) error {
+// undo removes one thing, next to work that may be nil, and records that it and
+// its views are gone.
+func (e *Engine) undo(ctx context.Context, r Record, w *lastWork) error {
 	k, err := e.kind(r.Node)
 	if err != nil {
 		return err
@@ -35,19 +36,28 @@ func (e *Engine) undo(ctx context.Context, r Record) error {
 			return err
 		}
 	}
+	bounded, end := w.hurry(ctx, t, describe(r), began)
+	defer end()
 	for try := 1; ; try++ {
-		_, err = guarded(t, func() (json.RawMessage, error) { return nil, e.undoOnce(ctx, k, r, t) })
+		_, err = guarded(t, func() (json.RawMessage, error) { return nil, e.undoOnce(bounded, k, r, t) })
 		wait, ok := retryAfter(err, try)
-		if err == nil || !ok || ctx.Err() != nil || time.Since(began)+wait > undoPatience {
+		if err == nil || !ok || bounded.Err() != nil || w.enough(began, wait) {
 			break
 		}
 		t.Retrying(err, wait)
-		if sleep(ctx, wait) != nil {
-			break
+		if try == 1 {
+			w.tell(t, describe(r), began)
 		}
+		w.pause(bounded, wait)
 	}
 	if ctx.Err() != nil && err != nil {
 		return errSuspended
+	}
+	if hurried := context.Cause(bounded); err != nil && hurried != nil {
+		err = hurried
+		if last := t.trouble(); last != "" {
+			err = fmt.Errorf("%s (%w)", last, hurried)
+		}
 	}
 	if err != nil {
 		ev := t.event(Left)
@@ -63,10 +73,6 @@ func (e *Engine) undo(ctx context.Context, r Record) error {
 	t.emit(ev)
 	return nil
 }
-
-// undoPatience bounds the retries of one removal: a thing that is still in use
-// after that long needs a person.
-const undoPatience = 5 * time.Minute
 
 func (e *Engine) undoOnce(ctx context.Context, k Kind, r Record, t *Task) error {
 	out := r.Out
@@ -119,7 +125,7 @@ func (e *Engine) undoAll(ctx context.Context, things []Record) (left []Failure, 
 				mu.Unlock()
 			}
 			if err == nil {
-				err = e.undo(ctx, r)
+				err = e.undo(ctx, r, nil)
 			}
 			if err != nil {
 				mu.Lock()

@@ -76,16 +76,18 @@ const (
 
 // solver is one pass over a graph. Only the goroutine of solve touches it.
 type solver struct {
-	e      *Engine
-	g      *Graph
-	report *Report
-	state  map[Key]nodeState
-	held   map[Key]bool // failed or skipped, but everything stays
-	things []thing
-	ending map[Key]bool // releases that have begun
-	busy   int
-	fatal  error
-	ends   chan end
+	e       *Engine
+	g       *Graph
+	report  *Report
+	state   map[Key]nodeState
+	held    map[Key]bool // failed or skipped, but everything stays
+	things  []thing
+	ending  map[Key]bool // releases that have begun
+	busy    int
+	undoing int // of the busy ones
+	fatal   error
+	ends    chan end
+	last    *lastWork
 }
 
 // thing is a node whose output exists outside the process, with all that its
@@ -105,7 +107,7 @@ type end struct {
 }
 
 func newSolver(e *Engine, g *Graph, p *Plan, report *Report) *solver {
-	s := &solver{e: e, g: g, report: report, state: map[Key]nodeState{}, held: map[Key]bool{}, ending: map[Key]bool{}, ends: make(chan end)}
+	s := &solver{e: e, g: g, report: report, state: map[Key]nodeState{}, held: map[Key]bool{}, ending: map[Key]bool{}, ends: make(chan end), last: &lastWork{ended: make(chan struct{})}}
 	for k := range p.need {
 		s.state[k] = waiting
 	}
@@ -159,6 +161,9 @@ func (s *solver) solve(ctx context.Context) error {
 		if s.busy == 0 {
 			break
 		}
+		if s.busy == s.undoing {
+			s.last.end(len(s.report.Failed) == 0)
+		}
 		s.end(<-s.ends)
 	}
 	for _, st := range s.state {
@@ -189,7 +194,8 @@ func (s *solver) start(ctx context.Context) {
 		if r, ok := s.releasable(t); ok {
 			s.ending[t.node.Key] = true
 			s.busy++
-			go func() { s.ends <- end{node: t.node, err: s.e.undo(ctx, r), release: true} }()
+			s.undoing++
+			go func() { s.ends <- end{node: t.node, err: s.e.undo(ctx, r, s.last), release: true} }()
 		}
 	}
 }
@@ -282,6 +288,7 @@ func (s *solver) end(x end) {
 	case errors.As(x.err, &st):
 		s.fatal = x.err
 	case x.release:
+		s.undoing--
 		if x.err != nil && !errors.Is(x.err, errSuspended) {
 			r, _ := s.e.rec(x.node.Key)
 			s.report.Left = append(s.report.Left, Failure{x.node, describe(r), x.err})

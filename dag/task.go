@@ -21,6 +21,8 @@ type Task struct {
 	begun  time.Time
 	sink   Sink
 	secret func(name string) (string, error)
+
+	troubles
 }
 
 // Age is the time since the intent to make this was journaled: nothing of it
@@ -127,6 +129,7 @@ func (t *Task) Progress(done, total int64, unit string) {
 
 // Retrying tells that err may pass and that the step tries again after wait.
 func (t *Task) Retrying(err error, wait time.Duration) {
+	t.set(err)
 	e := t.event(Retrying)
 	e.Err, e.Wait = err.Error(), wait
 	t.emit(e)
