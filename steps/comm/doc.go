@@ -70,8 +70,9 @@
 // line. powershell.exe is started with ps/bootstrap.ps1, reads a script and its
 // data from its input line by line, and answers in lines.
 //
-// ps/launch.ps1 makes the directory %SystemRoot%\Temp\imgf-<token>, which only
-// administrators and the user can read, and lets WMI start the runner (ps/run.ps1),
+// ps/launch.ps1 makes the directory %ProgramData%\imgf-<token>, which only
+// administrators and the user can read and clean-up scripts do not empty (what is
+// needed there is held open, too, and so cannot be deleted), and lets WMI start the runner (ps/run.ps1),
 // outside of the session, whose end ends all its processes; an elevated run is
 // started by a scheduled task of the same name. A runner must open the file
 // "lock" for itself alone, which only one can, and holds it until it ends: so it is

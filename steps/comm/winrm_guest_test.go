@@ -112,7 +112,7 @@ func (g *guest) write(p, text string) {
 
 // left is what our work has left on the machine.
 func (g *guest) left() (names []string) {
-	for _, p := range []string{"Windows/Temp/imgf-*", "Users/Administrator/AppData/Local/Temp/*"} {
+	for _, p := range []string{"ProgramData/imgf-*", "Windows/Temp/imgf-*", "Users/Administrator/AppData/Local/Temp/*"} {
 		found, _ := filepath.Glob(g.path(p))
 		names = append(names, found...)
 	}

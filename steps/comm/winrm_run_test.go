@@ -367,7 +367,7 @@ func TestWindowsLost(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w := newWin(t, g.m)
 			j := w.ps("[IO.File]::AppendAllText('C:\\Windows\\Temp\\count', 'x')\n[Console]::Out.Write(\"one`ntwo\")\nStart-Sleep 2")
-			_, err := w.during(t, j, func() { time.Sleep(50 * time.Millisecond); f(g.path("Windows/Temp/imgf-" + j.Token)) })
+			_, err := w.during(t, j, func() { time.Sleep(50 * time.Millisecond); f(g.path("ProgramData/imgf-" + j.Token)) })
 			var lost *LostError
 			if !errors.As(err, &lost) {
 				t.Error(err)
@@ -397,7 +397,7 @@ func TestWindowsRecordHalfWritten(t *testing.T) {
 	j := w.ps("Write-Output one\nwhile (-not (Test-Path " + flag + ")) { Start-Sleep -Milliseconds 20 }\nWrite-Output two")
 	var wrote atomic.Bool
 	x, err := w.during(t, j, func() {
-		record := "Windows/Temp/imgf-" + j.Token + "/run"
+		record := "ProgramData/imgf-" + j.Token + "/run"
 		whole := g.read(record)
 		g.write(record, whole[:len(whole)/2])
 		conns := c.conns.Load()
@@ -441,7 +441,7 @@ func TestWindowsRebooted(t *testing.T) {
 			j := w.ps("Write-Output one\nStart-Sleep 30\nWrite-Output two")
 			x, err := w.during(t, j, func() {
 				g.restart()
-				f(g.path("Windows/Temp/imgf-" + j.Token))
+				f(g.path("ProgramData/imgf-" + j.Token))
 			})
 			if err != nil || !x.Rebooted {
 				t.Errorf("%+v %v", x, err)
@@ -594,7 +594,7 @@ func TestWindowsStarterDied(t *testing.T) {
 	g := newGuest(t)
 	w := newWin(t, g.m)
 	j := w.ps("Write-Output one")
-	dir := "Windows/Temp/imgf-" + j.Token
+	dir := "ProgramData/imgf-" + j.Token
 	if err := os.MkdirAll(g.path(dir+"/1234"), 0o700); err != nil {
 		t.Fatal(err)
 	}

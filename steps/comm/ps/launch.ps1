@@ -15,7 +15,7 @@ function take($line) {
 	if (-not $s.a) {
 		$s.a = ConvertFrom-Json (text $line)
 		$base = $s.a.base
-		if (-not $base) { $base = "$env:SystemRoot\Temp" }
+		if (-not $base) { $base = $env:ProgramData }   # not a directory that clean-up scripts empty
 		$s.dir = "$base\imgf-" + $s.a.token
 		switch ($s.a.op) {
 			'start' { prepare }

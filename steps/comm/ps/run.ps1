@@ -13,6 +13,15 @@ $job = ConvertFrom-Json ([IO.File]::ReadAllText("$own\job.json"))
 $more = @([IO.File]::ReadAllLines("$own\more") | ForEach-Object { [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($_)) })
 $path = $more[2]
 
+# What is open cannot be deleted, whatever the script cleans up.
+function keep($name, $text) {
+	$f = [IO.File]::Open("$dir\$name", 'Create', 'Write', 'Read')
+	$b = [Text.Encoding]::ASCII.GetBytes($text)
+	$f.Write($b, 0, $b.Length)
+	$f.Flush()
+	$f
+}
+
 # Exactly one runner passes. Others may look at the lock for a moment.
 $lock = $null
 for ($i = 0; $lock -eq $null -and $i -lt 50 -and -not [IO.File]::Exists("$dir\run"); $i++) {
@@ -31,7 +40,8 @@ try {
 		[void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
 		[IO.File]::Copy($more[1], $path, $true)
 	}
-	[IO.File]::WriteAllText("$dir\st", '-'.PadRight(4096))     # reserved now: a full disk cannot lose the status
+	$streams = @('out', 'err' | ForEach-Object { [IO.File]::Open("$own\$_", 'Open', 'Read', 'ReadWrite') })
+	$st = keep 'st' '-'.PadRight(4096)                        # reserved now: a full disk cannot lose the status
 	for ($i = 4; $i + 1 -lt $more.Count; $i += 2) { [Environment]::SetEnvironmentVariable($more[$i], $more[$i + 1]) }
 	[Environment]::SetEnvironmentVariable('PSExecutionPolicyPreference', $null)     # that is for our own scripts
 	foreach ($v in $job.env) { [Environment]::SetEnvironmentVariable($v[0], $v[1]) }
@@ -39,7 +49,7 @@ try {
 	if ($more.Count -gt 3) { $at = $more[3] }
 	if (-not $at -or -not [IO.Directory]::Exists($at)) { $at = $root }
 	[Console]::OutputEncoding = New-Object Text.UTF8Encoding $false   # also of what is started here
-	[IO.File]::WriteAllText("$dir\run", "$(up) $([DateTime]::UtcNow.Ticks) $([IO.Path]::GetFileName($own)) .")
+	$run = keep 'run' "$(up) $([DateTime]::UtcNow.Ticks) $([IO.Path]::GetFileName($own)) ."
 
 	# Not Start-Process: it lets go of the process, and with it of the exit code.
 	$start = New-Object Diagnostics.ProcessStartInfo
@@ -48,7 +58,7 @@ try {
 	$start.WorkingDirectory = $at
 	$start.UseShellExecute = $false
 	$p = [Diagnostics.Process]::Start($start)
-	[IO.File]::WriteAllText("$dir\main", "$($p.Id) $($p.StartTime.ToFileTimeUtc()) .")
+	$main = keep 'main' "$($p.Id) $($p.StartTime.ToFileTimeUtc()) ."
 	$p.WaitForExit()
 } catch {
 	$e = $_.Exception
@@ -65,13 +75,7 @@ try {
 	[IO.File]::WriteAllBytes("$dir\probe", (New-Object byte[] 65536))
 	[IO.File]::Delete("$dir\probe")
 } catch { $full = 1 }
-$size = @{}
-foreach ($f in 'out', 'err') {
-	$h = [IO.File]::Open("$own\$f", 'Open', 'Read', 'ReadWrite')
-	$size[$f] = $h.Length
-	$h.Close()
-}
-$b = [Text.Encoding]::ASCII.GetBytes("$($p.ExitCode) $full $($size['out']) $($size['err']) .".PadRight(256))
-$st = [IO.File]::Open("$dir\st", 'Open', 'Write', 'ReadWrite')
+$b = [Text.Encoding]::ASCII.GetBytes("$($p.ExitCode) $full $($streams[0].Length) $($streams[1].Length) .".PadRight(256))
+[void]$st.Seek(0, 'Begin')
 $st.Write($b, 0, $b.Length)
 $st.Close()
