@@ -521,7 +521,7 @@ func setVariable(c *Call) error {
 		if x := sc.vars[key]; x != nil && x.readOnly && !x.constant && c.On("Force") && x.live == nil {
 			x.readOnly = false
 		}
-		if err := s.assign(sc, key, n, v, nil); err != nil {
+		if _, err := s.assign(sc, key, n, v, nil); err != nil {
 			if s.passes(err) {
 				return err
 			}

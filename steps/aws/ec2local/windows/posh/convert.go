@@ -219,8 +219,7 @@ func toNumber(v any, want string) (any, error) {
 		if want == "System.Double" || want == "System.Single" || want == "System.Decimal" {
 			id = "InvalidCastFromStringToDoubleOrSingle"
 		}
-		return nil, &Error{ID: id, Message: fmt.Sprintf("Cannot convert value \"%s\" to type \"%s\". Error: \"Input string was not in a correct format.\"", x, want),
-			Category: "InvalidArgument", inner: dotnet("System.FormatException", "Input string was not in a correct format.")}
+		return nil, badCast(id, x, want, dotnet("System.FormatException", "Input string was not in a correct format."))
 	}
 	if isNumber(v) {
 		return v, nil
@@ -228,17 +227,27 @@ func toNumber(v any, want string) (any, error) {
 	return nil, castFault(v, want)
 }
 
+// badCast is the error of a value that cannot be converted, and why.
+func badCast(id, text, want string, why *Error) error {
+	return invalidCast(id, fmt.Sprintf("Cannot convert value \"%s\" to type \"%s\". Error: \"%s\"", text, want, why.Message), why)
+}
+
+// invalidCast is an error that also a catch clause of InvalidCastException takes,
+// and one of what lies behind it.
+func invalidCast(id, msg string, why *Error) error {
+	return &Error{ID: id, Category: "InvalidArgument", Message: msg,
+		inner: &Error{Exception: "System.Management.Automation.PSInvalidCastException", Message: msg, inner: why}}
+}
+
 func castFault(v any, want string) error {
-	return &Error{ID: "ConvertToFinalInvalidCastException", Category: "InvalidArgument",
-		Message: fmt.Sprintf("Cannot convert the \"%s\" value of type \"%s\" to type \"%s\".", toText(v), typeNameOf(v), want)}
+	return invalidCast("ConvertToFinalInvalidCastException", fmt.Sprintf("Cannot convert the \"%s\" value of type \"%s\" to type \"%s\".", toText(v), typeNameOf(v), want), nil)
 }
 
 func rangeFault(v any, t string) error {
 	kinds := map[string]string{"System.Byte": "an unsigned byte", "System.SByte": "a signed byte", "System.Int16": "an Int16", "System.UInt16": "a UInt16",
 		"System.Int32": "an Int32", "System.UInt32": "a UInt32", "System.Int64": "an Int64", "System.UInt64": "a UInt64", "System.Char": "a character", "System.Decimal": "a Decimal"}
 	msg := "Value was either too large or too small for " + kinds[t] + "."
-	return &Error{ID: "InvalidCastIConvertible", Category: "InvalidArgument", inner: dotnet("System.OverflowException", "%s", msg),
-		Message: fmt.Sprintf("Cannot convert value \"%s\" to type \"%s\". Error: \"%s\"", toText(v), t, msg)}
+	return badCast("InvalidCastIConvertible", toText(v), t, dotnet("System.OverflowException", "%s", msg))
 }
 
 // toInt makes an integer between two bounds.
@@ -464,8 +473,7 @@ func (s *shell) castEnum(v any, t *Type) (any, error) {
 				for _, e := range t.enum {
 					names = append(names, e.name)
 				}
-				return nil, &Error{ID: "InvalidCastFromStringToEnum", Category: "InvalidArgument",
-					Message: fmt.Sprintf("Cannot convert value \"%s\" to type \"%s\". It must be one of: %s", x, t.name, strings.Join(names, ","))}
+				return nil, invalidCast("InvalidCastFromStringToEnum", fmt.Sprintf("Cannot convert value \"%s\" to type \"%s\". It must be one of: %s", x, t.name, strings.Join(names, ",")), nil)
 			}
 		}
 		return enumVal{t, n}, nil

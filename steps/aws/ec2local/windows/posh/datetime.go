@@ -482,7 +482,7 @@ func init() {
 			case string:
 				t, err := s.parseTime(x)
 				if err != nil {
-					return nil, &Error{ID: "InvalidCastParseTargetInvocation", Category: "InvalidArgument", Message: "Cannot convert value \"" + x + "\" to type \"System.DateTime\". Error: \"" + err.Error() + "\"", inner: asError(err)}
+					return nil, badCast("InvalidCastParseTargetInvocation", x, "System.DateTime", asError(err))
 				}
 				return t, nil
 			case int64, int32:
@@ -590,7 +590,7 @@ func init() {
 			case string:
 				d, err := s.parseSpan(x)
 				if err != nil {
-					return nil, &Error{ID: "InvalidCastParseTargetInvocation", Category: "InvalidArgument", Message: "Cannot convert value \"" + x + "\" to type \"System.TimeSpan\". Error: \"" + err.Error() + "\"", inner: asError(err)}
+					return nil, badCast("InvalidCastParseTargetInvocation", x, "System.TimeSpan", asError(err))
 				}
 				return d, nil
 			case int32, int64:

@@ -337,7 +337,7 @@ func init() {
 			if u := units(t); len(u) == 1 {
 				return Char(u[0]), nil
 			}
-			return nil, &Error{ID: "InvalidCastIConvertible", Category: "InvalidArgument", Message: "Cannot convert value \"" + t + "\" to type \"System.Char\". Error: \"String must be exactly one character long.\""}
+			return nil, badCast("InvalidCastIConvertible", t, "System.Char", dotnet("System.FormatException", "String must be exactly one character long."))
 		}
 		n, err := toInt(v, "System.Char", 0, 65535)
 		return Char(n), err
@@ -355,7 +355,7 @@ func init() {
 	define(&Type{name: "System.Guid", cast: func(s *shell, v any) (any, error) {
 		g, err := parseGuid(s.text(v))
 		if err != nil {
-			return nil, &Error{ID: "InvalidCastParseTargetInvocation", Category: "InvalidArgument", Message: "Cannot convert value \"" + s.text(v) + "\" to type \"System.Guid\". Error: \"" + err.Error() + "\"", inner: asError(err)}
+			return nil, badCast("InvalidCastParseTargetInvocation", s.text(v), "System.Guid", asError(err))
 		}
 		return g, nil
 	}, ctor: func(s *shell, a []any) (any, error) {
@@ -470,7 +470,7 @@ func castVersion(s *shell, v any) (any, error) {
 	}
 	r, err := parseVersion(t)
 	if err != nil {
-		return nil, &Error{ID: "InvalidCastParseTargetInvocation", Category: "InvalidArgument", Message: "Cannot convert value \"" + t + "\" to type \"System.Version\". Error: \"" + err.Error() + "\"", inner: asError(err)}
+		return nil, badCast("InvalidCastParseTargetInvocation", t, "System.Version", asError(err))
 	}
 	return r, nil
 }

@@ -47,9 +47,11 @@ func defineConvert() {
 			}
 			v, err := s.castTo(a[0], allTypes[strings.ToLower(name)])
 			if err != nil && !s.passes(err) {
-				if e := asError(err); e.inner != nil {
-					return nil, e.inner
+				e := asError(err)
+				for e.inner != nil { // no conversion of the language
+					e = e.inner
 				}
+				return nil, e
 			}
 			return v, err
 		}

@@ -135,7 +135,8 @@ func (s *shell) removeVar(p string, sc *scope, force bool) error {
 }
 
 func (d variableDrive) SetItem(p string, v any) error {
-	return d.s.assign(d.s.scope, variableKey(p), p, v, nil)
+	_, err := d.s.assign(d.s.scope, variableKey(p), p, v, nil)
+	return err
 }
 
 func (d functionDrive) Stat(p string) (bool, bool, error) {

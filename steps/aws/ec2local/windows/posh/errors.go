@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -187,8 +188,15 @@ func (s *shell) record(err error, c *Call) *errorRecord {
 		typ = runtimeException
 	}
 	r := &errorRecord{exc: &exception{typ: typ, msg: e.Message}, id: e.ID, category: e.Category, target: e.Target, src: s.src, at: s.at, details: e.Details}
-	if e.inner != nil {
-		r.exc.inner = &exception{typ: e.inner.Exception, msg: e.inner.Message}
+	for x, in := r.exc, e.inner; in != nil; x, in = x.inner, in.inner {
+		x.inner = &exception{typ: in.Exception, msg: in.Message}
+	}
+	switch {
+	case e.Target == nil:
+	case typ == "System.Management.Automation.CommandNotFoundException":
+		r.exc.data = map[string]any{"commandname": e.Target}
+	case typ == "System.Management.Automation.ItemNotFoundException":
+		r.exc.data = map[string]any{"itemname": e.Target}
 	}
 	if c != nil {
 		r.command = c.def.Name
@@ -284,6 +292,34 @@ var exceptionParents = map[string]string{
 	"Microsoft.Management.Infrastructure.CimException":                     "System.Exception",
 	"System.ServiceProcess.TimeoutException":                               "System.SystemException",
 	"System.Security.Cryptography.CryptographicException":                  "System.SystemException",
+}
+
+// exceptionMembers are what exceptions have beside that which all have: it is
+// refused where it is not known.
+var exceptionMembers = map[string]string{
+	"System.Management.Automation.RuntimeException":          "WasThrownFromThrowStatement",
+	"System.Management.Automation.CommandNotFoundException":  "CommandName",
+	"System.Management.Automation.SessionStateException":     "ItemName SessionStateCategory",
+	"System.Management.Automation.ParameterBindingException": "ParameterName ParameterType TypeSpecified ErrorId Line Offset CommandInvocation",
+	"System.Management.Automation.ParseException":            "Errors",
+	"System.ArgumentException":                               "ParamName",
+	"System.ArgumentOutOfRangeException":                     "ActualValue",
+	"System.IO.FileNotFoundException":                        "FileName FusionLog",
+	"System.Net.WebException":                                "Response Status",
+	"System.ComponentModel.Win32Exception":                   "NativeErrorCode ErrorCode",
+	"Microsoft.PowerShell.Commands.ProcessCommandException":  "ProcessName",
+	"Microsoft.PowerShell.Commands.ServiceCommandException":  "ServiceName",
+	"Microsoft.Management.Infrastructure.CimException":       "NativeErrorCode StatusCode MessageId ErrorData ErrorSource ErrorType",
+}
+
+// hasMember tells whether an exception of that type has a member beside the usual.
+func hasMember(typ, name string) bool {
+	for kind, names := range exceptionMembers {
+		if isException(typ, kind) && slices.ContainsFunc(strings.Fields(names), func(n string) bool { return strings.EqualFold(n, name) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // isException tells whether a type is an exception of a kind.

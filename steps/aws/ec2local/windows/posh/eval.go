@@ -133,7 +133,7 @@ func (s *shell) exec1(st stmt, out *port) error {
 	case *pipeStmt:
 		return s.pipe(st, out)
 	case *assignStmt:
-		err := s.assignment(st)
+		_, err := s.assignment(st)
 		if err == nil {
 			s.ok = true
 		}
@@ -185,19 +185,36 @@ func (s *shell) define(st *funcStmt) error {
 
 // value is what a statement gives as a value: one object, or an array of all.
 func (s *shell) value(st stmt) (any, error) {
-	if p, ok := st.(*pipeStmt); ok && len(p.elems) == 1 && p.elems[0].e != nil && len(p.elems[0].redirs) == 0 {
-		s.at = p.span
-		v, err := s.eval(p.elems[0].e)
+	v, err := s.result(st)
+	if _, none := v.(void); none {
+		v = nil
+	}
+	return v, err
+}
+
+// result is value, where nothing at all is void: what a variable keeps of it goes
+// down a pipeline as no object, and $null as one.
+func (s *shell) result(st stmt) (any, error) {
+	if a, ok := st.(*assignStmt); ok {
+		v, err := s.assignment(a)
+		if err == nil {
+			s.ok = true
+		}
+		return v, err
+	}
+	if x := pureOf(st); x != nil {
+		s.at = st.where()
+		v, err := s.eval(x)
 		if err != nil {
 			return nil, err
 		}
 		s.ok = true
-		if _, none := v.(void); none {
-			return nil, nil
-		}
 		return v, nil
 	}
 	out, err := s.outputs(func(p *port) error { return s.exec1(st, p) })
+	if err == nil && len(out) == 0 {
+		return void{}, nil
+	}
 	return collect(out), err
 }
 
@@ -206,70 +223,6 @@ func (s *shell) outputs(f func(*port) error) ([]any, error) {
 	var out []any
 	err := f(&port{put: func(v any) error { out = append(out, v); return nil }})
 	return out, err
-}
-
-func (s *shell) assignment(st *assignStmt) error {
-	v, err := s.value(st.value)
-	if err != nil {
-		return err
-	}
-	if _, isPipe := st.value.(*pipeStmt); isPipe {
-		s.at = st.span
-	}
-	if st.op == "=" {
-		return s.assignTo(st.target, v)
-	}
-	old, err := s.eval(st.target)
-	if err != nil {
-		return err
-	}
-	if v, err = s.arith(st.op[:1], old, v); err != nil {
-		return err
-	}
-	return s.assignTo(st.target, v)
-}
-
-func (s *shell) assignTo(target expr, v any) error {
-	switch t := target.(type) {
-	case *varExpr:
-		return s.assignVar(t, v, nil)
-	case *castExpr:
-		x, ok := t.x.(*varExpr)
-		if !ok {
-			y, err := s.cast(v, t.typ)
-			if err != nil {
-				return err
-			}
-			return s.assignTo(t.x, y)
-		}
-		typ, err := s.resolve(t.typ)
-		if err != nil {
-			return err
-		}
-		return s.assignVar(x, v, typ)
-	case *memberExpr:
-		return s.assignMember(t, v)
-	case *indexExpr:
-		return s.assignIndex(t, v)
-	case *parenExpr:
-		return s.assignTo(t.body.(*pipeStmt).elems[0].e, v)
-	case *listExpr:
-		e := elements(v)
-		for i, x := range t.items {
-			var part any
-			switch {
-			case i < len(t.items)-1 && i < len(e):
-				part = e[i]
-			case i == len(t.items)-1 && i < len(e):
-				part = collect(append([]any(nil), e[i:]...))
-			}
-			if err := s.assignTo(x, part); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return s.refuse("an assignment to this")
 }
 
 // looped takes break and continue that are meant for a loop.
@@ -289,8 +242,8 @@ func looped(err error, label string) (stop bool, rest error) {
 }
 
 func (s *shell) loop(st *loopStmt, out *port) error {
-	if st.init != nil {
-		if err := s.exec1(st.init, out); err != nil {
+	if st.init != nil { // what it and the step write goes nowhere
+		if _, err := s.result(st.init); err != nil {
 			return err
 		}
 	}
@@ -311,7 +264,7 @@ func (s *shell) loop(st *loopStmt, out *port) error {
 			return err
 		}
 		if st.next != nil {
-			if err := s.exec1(st.next, out); err != nil {
+			if _, err := s.result(st.next); err != nil {
 				return err
 			}
 		}
@@ -319,14 +272,15 @@ func (s *shell) loop(st *loopStmt, out *port) error {
 }
 
 func (s *shell) foreach(st *foreachStmt, out *port) error {
-	v, err := s.value(st.in)
-	if err != nil {
+	v, err := s.result(st.in)
+	if _, none := v.(void); none || err != nil {
 		return err
 	}
 	same := unchanged(v)
-	each := elements(v)
-	for i := 0; i < len(each); i++ {
-		if err := s.assignVar(st.v, each[i], nil); err != nil {
+	each := newEnumerator(elements(v))
+	defer s.shadow("foreach", each)()
+	for each.move() {
+		if _, err := s.assignVar(st.v, each.cur, nil); err != nil {
 			return err
 		}
 		if err := s.step(); err != nil {
@@ -343,22 +297,19 @@ func (s *shell) foreach(st *foreachStmt, out *port) error {
 }
 
 func (s *shell) switchOn(st *switchStmt, out *port) error {
-	v, err := s.value(st.subj)
-	if err != nil {
+	v, err := s.result(st.subj)
+	if _, none := v.(void); none || err != nil {
 		return err
 	}
-	each := []any{v}
+	each := newEnumerator([]any{v})
 	if e, ok := list(v); ok {
-		each = e
+		each = newEnumerator(e)
 	}
-	old, had := s.scope.vars["_"]
-	defer func() {
-		if delete(s.scope.vars, "_"); had {
-			s.scope.vars["_"] = old
-		}
-	}()
-	for _, x := range each {
-		stop, err := looped(s.switchOne(st, x, out), st.label)
+	defer s.shadow("switch", each)()
+	defer s.shadow("_", nil)()
+	for each.move() {
+		s.scope.set("_", each.cur)
+		stop, err := looped(s.switchOne(st, out), st.label)
 		if stop {
 			return err
 		}
@@ -366,11 +317,10 @@ func (s *shell) switchOn(st *switchStmt, out *port) error {
 	return nil
 }
 
-func (s *shell) switchOne(st *switchStmt, x any, out *port) error {
+func (s *shell) switchOne(st *switchStmt, out *port) error {
 	hit := false
 	for _, c := range st.cases {
-		delete(s.scope.vars, "_")
-		s.scope.set("_", x)
+		x, _ := s.lookup("_") // a body may have changed it
 		ok, err := s.switchTest(st, c.test, x)
 		if err != nil {
 			return err
@@ -384,15 +334,26 @@ func (s *shell) switchOne(st *switchStmt, x any, out *port) error {
 		}
 	}
 	if !hit && st.hasDef {
-		delete(s.scope.vars, "_")
-		s.scope.set("_", x)
 		return s.run(st.def, out)
 	}
 	return nil
 }
 
+// shadow gives a variable of the scope another value until the function that it
+// returns is called.
+func (s *shell) shadow(key string, v any) func() {
+	vars := s.scope.vars
+	old, had := vars[key]
+	vars[key] = &variable{name: key, val: v}
+	return func() {
+		if delete(vars, key); had {
+			vars[key] = old
+		}
+	}
+}
+
 func (s *shell) switchTest(st *switchStmt, test expr, x any) (bool, error) {
-	t, err := s.eval(test)
+	t, err := s.plain(test)
 	if err != nil {
 		return false, err
 	}
@@ -415,7 +376,7 @@ func (s *shell) switchTest(st *switchStmt, test expr, x any) (bool, error) {
 func (s *shell) flow(st *flowStmt, out *port) error {
 	label := ""
 	if st.label != nil {
-		v, err := s.eval(st.label)
+		v, err := s.plain(st.label)
 		if err != nil {
 			return err
 		}
@@ -427,7 +388,15 @@ func (s *shell) flow(st *flowStmt, out *port) error {
 	case "continue":
 		return &continueErr{label}
 	case "return":
-		if st.value != nil {
+		if a, ok := st.value.(*assignStmt); ok { // whose value is returned, too
+			v, err := s.result(a)
+			if err == nil {
+				err = emit(v, out)
+			}
+			if err != nil {
+				return err
+			}
+		} else if st.value != nil {
 			if err := s.exec1(st.value, out); err != nil {
 				return err
 			}
@@ -537,18 +506,7 @@ func (s *shell) try(st *tryStmt, out *port) (err error) {
 }
 
 func (s *shell) catch(rec *errorRecord, body []stmt, out *port) error {
-	sc := s.scope
-	old, had := sc.vars["_"]
-	flag, hadFlag := sc.vars["\x00catch"]
-	sc.vars["_"] = &variable{name: "_", val: rec}
-	sc.vars["\x00catch"] = &variable{val: true}
-	defer func() {
-		if delete(sc.vars, "_"); had {
-			sc.vars["_"] = old
-		}
-		if delete(sc.vars, "\x00catch"); hadFlag {
-			sc.vars["\x00catch"] = flag
-		}
-	}()
+	defer s.shadow("_", rec)()
+	defer s.shadow("\x00catch", true)()
 	return s.run(body, out)
 }

@@ -29,16 +29,7 @@ func (s *shell) eval(e expr) (any, error) {
 	case *subExpr:
 		return s.block(e.body)
 	case *arrayExpr:
-		out, err := s.outputs(func(p *port) error { return s.run(e.body, p) })
-		if err != nil {
-			return nil, err
-		}
-		if len(out) == 1 && len(e.body) == 1 { // @( ) of one array is that array
-			if a, ok := out[0].(*Array); ok && a.of == nil {
-				return a, nil
-			}
-		}
-		return &Array{Elem: out}, nil
+		return s.array(e)
 	case *listExpr:
 		a := &Array{Elem: make([]any, len(e.items))}
 		for i, x := range e.items {
@@ -58,9 +49,39 @@ func (s *shell) eval(e expr) (any, error) {
 	case *typeExpr:
 		return s.resolve(e.typ)
 	case *stepExpr:
-		return s.increment(e)
+		return s.step1(e)
 	}
 	return nil, s.refuse("this expression")
+}
+
+// array is the value of @( ): what its statements write, or the elements of its
+// expression.
+func (s *shell) array(e *arrayExpr) (any, error) {
+	if len(e.body) == 1 {
+		if x := pureOf(e.body[0]); x != nil {
+			v, err := s.evalTop(x)
+			if _, none := v.(void); none || err != nil {
+				return &Array{}, err
+			}
+			if l, ok := list(v); ok {
+				return &Array{Elem: append([]any(nil), l...)}, nil
+			}
+			return &Array{Elem: []any{v}}, nil
+		}
+	}
+	out, err := s.outputs(func(p *port) error { return s.run(e.body, p) })
+	if err != nil {
+		return nil, err
+	}
+	return &Array{Elem: out}, nil
+}
+
+// pureOf is the expression that a statement is, or nil.
+func pureOf(st stmt) expr {
+	if p, ok := st.(*pipeStmt); ok && len(p.elems) == 1 && len(p.elems[0].redirs) == 0 {
+		return p.elems[0].e
+	}
+	return nil
 }
 
 // plain is eval with nothing instead of void.
@@ -98,6 +119,9 @@ func (s *shell) block(body []stmt) (any, error) {
 	}
 	defer s.leave()
 	out, err := s.outputs(func(p *port) error { return s.run(body, p) })
+	if err == nil && len(out) == 0 {
+		return void{}, nil
+	}
 	return collect(out), err
 }
 
@@ -107,52 +131,10 @@ func (s *shell) paren(e *parenExpr) (any, error) {
 		return nil, err
 	}
 	defer s.leave()
-	switch st := e.body.(type) {
-	case *assignStmt:
-		if err := s.assignment(st); err != nil {
-			return nil, err
-		}
-		return s.eval(st.target)
-	case *pipeStmt:
-		if len(st.elems) == 1 && st.elems[0].e != nil && len(st.elems[0].redirs) == 0 {
-			if i, ok := st.elems[0].e.(*stepExpr); ok {
-				return s.step1(i)
-			}
-			return s.plain(st.elems[0].e)
-		}
+	if x := pureOf(e.body); x != nil {
+		return s.eval(x)
 	}
-	return s.value(e.body)
-}
-
-func (s *shell) increment(e *stepExpr) (any, error) {
-	v, err := s.step1(e)
-	return v, err
-}
-
-// step1 does ++ and --, and gives the old value or the new one.
-func (s *shell) step1(e *stepExpr) (any, error) {
-	old, err := s.plain(e.x)
-	if err != nil {
-		return nil, err
-	}
-	if old == nil {
-		old = int32(0)
-	}
-	if !isNumber(old) {
-		return nil, &Error{ID: "OperatorRequiresNumber", Category: "InvalidOperation", Target: old,
-			Message: "The operator '" + map[int]string{1: "++", -1: "--"}[e.by] + "' works only on numbers. The operand is a '" + typeNameOf(old) + "'."}
-	}
-	v, err := s.arith("+", old, int32(e.by))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.assignTo(e.x, v); err != nil {
-		return nil, err
-	}
-	if e.prefix {
-		return v, nil
-	}
-	return old, nil
+	return s.result(e.body)
 }
 
 func (s *shell) hash(e *hashExpr) (any, error) {
@@ -642,83 +624,4 @@ func (s *shell) pick(x, i any) (v any, ok bool, err error) {
 		return nil, false, nil
 	}
 	return l[n], true, nil
-}
-
-func (s *shell) assignIndex(e *indexExpr, v any) error {
-	x, err := s.plain(e.x)
-	if err != nil {
-		return err
-	}
-	i, err := s.plain(e.i)
-	if err != nil {
-		return err
-	}
-	out := func() error {
-		return &Error{ID: "System.IndexOutOfRangeException", Exception: "System.IndexOutOfRangeException", Category: "OperationStopped", Message: "Index was outside the bounds of the array."}
-	}
-	switch a := x.(type) {
-	case *Hash:
-		if n, isInt := i.(int32); isInt && a.Ordered {
-			if _, there := a.Get(i); !there {
-				if k := a.Keys(); int(n) < len(k) && n >= 0 {
-					a.Set(k[n], v)
-					return nil
-				}
-				return out()
-			}
-		}
-		if i == nil {
-			return &Error{ID: "NullArrayIndex", Category: "InvalidOperation", Message: "Index operation failed; the array index evaluated to null."}
-		}
-		a.Set(i, v)
-		return nil
-	case *Array, *List, []byte:
-		n32, err := s.toInt32(i)
-		if err != nil {
-			return err
-		}
-		n := int(n32)
-		l := lengthOf(a)
-		if n < 0 {
-			n += l
-		}
-		if n < 0 || n >= l {
-			return out()
-		}
-		switch a := a.(type) {
-		case *Array:
-			if a.Type != "" {
-				if v, err = s.cast(v, &typeName{name: a.Type}); err != nil {
-					return err
-				}
-			}
-			a.Elem[n] = v
-		case *List:
-			a.Elem[n] = v
-		case []byte:
-			b, err := toInt(v, "System.Byte", 0, 255)
-			if err != nil {
-				return err
-			}
-			a[n] = byte(b)
-		}
-		return nil
-	case nil:
-		return &Error{ID: "NullArray", Category: "InvalidOperation", Message: "Cannot index into a null array."}
-	}
-	return &Error{ID: "CannotIndex", Category: "InvalidOperation", Message: "Unable to index into an object of type " + typeNameOf(x) + "."}
-}
-
-func lengthOf(v any) int {
-	switch v := v.(type) {
-	case *Array:
-		return len(v.Elem)
-	case *List:
-		return len(v.Elem)
-	case []byte:
-		return len(v)
-	case *Hash:
-		return v.Len()
-	}
-	return 1
 }

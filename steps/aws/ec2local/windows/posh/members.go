@@ -285,6 +285,9 @@ func (s *shell) commonGet(x any, k string) (any, bool, error) {
 		if y, ok := v.data[k]; ok {
 			return y, true, nil
 		}
+		if hasMember(v.typ, k) {
+			return nil, true, s.refuse("the property %s of %s", k, v.typ)
+		}
 	case *errorRecord:
 		return s.recordGet(v, k)
 	case *messageRecord:
@@ -295,6 +298,10 @@ func (s *shell) commonGet(x any, k string) (any, bool, error) {
 			return v.data, true, nil
 		case "tags":
 			return &Array{Elem: v.tags}, true, nil
+		}
+	case bool: // of a switch parameter, which is one here
+		if k == "ispresent" {
+			return v, true, nil
 		}
 	case *Type:
 		switch k {

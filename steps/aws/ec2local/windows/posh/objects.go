@@ -182,6 +182,16 @@ func newEnumerator(e []any) *enumerator { return &enumerator{elem: e} }
 
 func (e *enumerator) typeName() string { return "System.Collections.IEnumerator" }
 
+// move goes to the next element; there is none without.
+func (e *enumerator) move() bool {
+	if e.next >= len(e.elem) {
+		return false
+	}
+	e.cur = e.elem[e.next]
+	e.next++
+	return true
+}
+
 func (e *enumerator) rest() []any {
 	r := e.elem[e.next:]
 	e.next = len(e.elem)
@@ -189,9 +199,7 @@ func (e *enumerator) rest() []any {
 }
 
 func (e *enumerator) each(f func(any) error) error {
-	for e.next < len(e.elem) {
-		e.cur = e.elem[e.next]
-		e.next++
+	for e.move() {
 		if err := f(e.cur); err != nil {
 			return err
 		}

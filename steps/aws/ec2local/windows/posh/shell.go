@@ -253,6 +253,14 @@ func (v *variable) value() any {
 	if v.live != nil {
 		return v.live()
 	}
+	return plainOf(v.val)
+}
+
+// kept is value, but void where that is what was assigned.
+func (v *variable) kept() any {
+	if v.live != nil {
+		return v.live()
+	}
 	return v.val
 }
 
@@ -308,7 +316,7 @@ func (s *shell) readVar(e *varExpr) (any, error) {
 	switch e.drive {
 	case "":
 		if v := s.find(e.key); v != nil {
-			return v.value(), nil
+			return v.kept(), nil
 		}
 		return s.missing(e)
 	case "env":
@@ -322,7 +330,7 @@ func (s *shell) readVar(e *varExpr) (any, error) {
 	case "global", "script", "local", "private":
 		sc := s.scopeNamed(e.drive)
 		if v, ok := sc.vars[e.key]; ok {
-			return v.value(), nil
+			return v.kept(), nil
 		}
 		if e.drive == "local" || e.drive == "private" {
 			return nil, nil
@@ -427,78 +435,78 @@ func (s *shell) myInvocation(file string) any {
 	return o
 }
 
-// assignVar is $name = value.
-func (s *shell) assignVar(e *varExpr, v any, typ *Type) error {
+// assignVar is $name = value, and gives what the variable holds then.
+func (s *shell) assignVar(e *varExpr, v any, typ *Type) (any, error) {
 	sc := s.scope
 	switch e.drive {
 	case "", "local", "variable":
 	case "private":
-		return s.refuse("$private:")
+		return nil, s.refuse("$private:")
 	case "global", "script":
 		sc = s.scopeNamed(e.drive)
 	case "env":
-		s.env.Set(e.key, s.text(v))
-		return nil
+		s.env.Set(e.key, s.text(plainOf(v)))
+		return v, nil
 	case "function":
 		b, ok := v.(*Block)
 		if !ok {
-			return s.refuse("$function: with something that is not a script block")
+			return nil, s.refuse("$function: with something that is not a script block")
 		}
 		s.functions[foldKey(e.key)] = b
-		return nil
+		return v, nil
 	default:
-		return s.refuse("$%s:%s = …", e.drive, e.key)
+		return nil, s.refuse("$%s:%s = …", e.drive, e.key)
 	}
 	return s.assign(sc, e.key, e.name, v, typ)
 }
 
-func (s *shell) assign(sc *scope, key, name string, v any, typ *Type) error {
+func (s *shell) assign(sc *scope, key, name string, v any, typ *Type) (any, error) {
 	x, ok := sc.vars[key]
 	if !ok {
 		switch key {
 		case "true", "false", "pid", "shellid", "pshome", "host", "executioncontext", "psversiontable", "?", "error", "home":
 			x, ok = s.global.vars[key], true
 		case "null":
-			return nil
+			return v, nil
 		case "psdefaultparametervalues":
-			return s.refuse("$PSDefaultParameterValues")
+			return nil, s.refuse("$PSDefaultParameterValues")
 		case "outputencoding":
 			s.console.pipeOut = v
 		}
 	}
 	if ok && (x.readOnly || x.constant) {
-		return &Error{ID: "VariableNotWritable", Category: "WriteError", Target: name, Exception: "System.Management.Automation.SessionStateUnauthorizedAccessException",
+		return nil, &Error{ID: "VariableNotWritable", Category: "WriteError", Target: name, Exception: "System.Management.Automation.SessionStateUnauthorizedAccessException",
 			Message: "Cannot overwrite variable " + name + " because it is read-only or constant."}
 	}
 	if key == "null" {
-		return nil
+		return v, nil
 	}
 	if typ == nil && ok {
 		typ = x.typ
 	}
 	if typ != nil {
-		c, err := s.castTo(v, typ)
+		c, err := s.castTo(plainOf(v), typ)
 		if err != nil {
 			if s.passes(err) {
-				return err
+				return nil, err
 			}
 			e := asError(err)
-			return &Error{ID: "RuntimeException", Category: "MetadataError", Message: e.Message, Exception: "System.Management.Automation.ArgumentTransformationMetadataException", inner: e.inner}
+			return nil, &Error{ID: "RuntimeException", Category: "MetadataError", Message: e.Message, Exception: "System.Management.Automation.ArgumentTransformationMetadataException", inner: e.inner}
 		}
 		v = c
 	}
-	if err := s.checkPreference(key, v); err != nil {
-		return err
+	if err := s.checkPreference(key, plainOf(v)); err != nil {
+		return nil, err
 	}
 	if ok {
 		x.val, x.typ = v, typ
-		return nil
+		return v, nil
 	}
 	if i := strings.IndexByte(name, ':'); i >= 0 {
 		name = name[i+1:]
 	}
 	sc.vars[key] = &variable{name: name, val: v, typ: typ}
-	return nil
+	return v, nil
 }
 
 // checkPreference refuses preferences that nobody can answer here.

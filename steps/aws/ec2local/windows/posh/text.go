@@ -30,6 +30,8 @@ func (s *shell) text(v any) string {
 		return v
 	case *Array:
 		return textWith(v, s.ofs())
+	case *Type:
+		return v.literal()
 	}
 	return textWith(v, " ")
 }
@@ -271,10 +273,11 @@ func truth(v any) bool {
 	return true
 }
 
-// truth1 is the truth of an array's only element; a nested array counts as there.
+// truth1 is the truth of an array's only element; a nested array counts if it has
+// any.
 func truth1(v any) bool {
-	if _, ok := list(v); ok {
-		return true
+	if l, ok := list(v); ok {
+		return len(l) > 0
 	}
 	return truth(v)
 }

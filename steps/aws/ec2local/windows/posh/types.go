@@ -59,6 +59,24 @@ func (t *Type) typeName() string { return "System.RuntimeType" }
 func (t *Type) String() string   { return t.name }
 func (t *Type) short() string    { return t.name[strings.LastIndexAny(t.name, ".+")+1:] }
 
+// literal is the type as a script names it, and as it stands in a string: by its
+// short name where it has one.
+func (t *Type) literal() string {
+	if t.elem != nil {
+		return t.elem.literal() + "[]"
+	}
+	best := t.name
+	for short, full := range shortTypes {
+		switch {
+		case full != t.name, short == "object", short == "math", short == "convert", short == "environment", short == "exception", short == "ordered":
+			continue // they are short for the namespace's sake
+		case best == t.name, len(short) < len(best), len(short) == len(best) && short < best:
+			best = short
+		}
+	}
+	return best
+}
+
 const customObject = "System.Management.Automation.PSCustomObject"
 
 // shortTypes are the names that need no namespace.
