@@ -53,7 +53,7 @@ func (s *shell) change(target expr, f func(old any) (any, error)) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		old, err := s.getMember(x, s.text(name))
+		old, err := s.getNamed(x, name)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +61,7 @@ func (s *shell) change(target expr, f func(old any) (any, error)) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return v, s.setMember(x, s.text(name), v)
+		return v, s.setNamed(x, name, v)
 	}
 	old, err := s.plain(target)
 	if err != nil {

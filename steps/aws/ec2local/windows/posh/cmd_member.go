@@ -158,23 +158,3 @@ func newObject(c *Call) error {
 	}
 	return c.out.put(o)
 }
-
-// parseType reads a type's name as a type literal has it between its brackets.
-func parseType(name string) (t *typeName, err error) {
-	p := &parser{src: &source{text: []rune(name + "]")}}
-	p.t = p.src.text
-	defer func() {
-		if r := recover(); r != nil {
-			e, ok := r.(error)
-			if !ok {
-				panic(r)
-			}
-			err = e
-		}
-	}()
-	t = p.typeInside()
-	if !p.end() {
-		p.unexpected()
-	}
-	return t, nil
-}

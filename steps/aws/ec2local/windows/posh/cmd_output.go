@@ -194,6 +194,8 @@ func hostText(s *shell, v any, sep string) string {
 		return strings.Join(out, sep)
 	case literal:
 		return x.text
+	case *Type:
+		return x.name
 	default:
 		e, ok := list(v)
 		if !ok {

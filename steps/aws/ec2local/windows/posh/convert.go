@@ -291,8 +291,24 @@ func (s *shell) toInt32(v any) (int32, error) {
 	return int32(i), err
 }
 
+// withoutThousands drops the commas that .NET takes between the digits before a
+// number's point.
+func withoutThousands(text string) string {
+	whole, rest, point := strings.Cut(text, ".")
+	if !strings.Contains(whole, ",") || strings.HasPrefix(strings.TrimLeft(whole, "+- \t"), ",") {
+		return text
+	}
+	whole = strings.ReplaceAll(whole, ",", "")
+	if point {
+		return whole + "." + rest
+	}
+	return whole
+}
+
 func toFloat(v any, t string) (float64, error) {
 	if x, ok := v.(string); ok {
+		x = withoutThousands(x)
+		v = x
 		switch strings.TrimSpace(x) {
 		case "NaN":
 			return math.NaN(), nil
@@ -312,7 +328,7 @@ func toFloat(v any, t string) (float64, error) {
 
 func toDecimal(v any) (Decimal, error) {
 	if x, ok := v.(string); ok {
-		if d, err := parseDecimal(strings.TrimSpace(x)); err == nil {
+		if d, err := parseDecimal(strings.TrimSpace(withoutThousands(x))); err == nil {
 			return d, nil
 		}
 	}
@@ -361,6 +377,17 @@ func (s *shell) castTo(v any, t *Type) (any, error) {
 		return truth(v), nil
 	case "System.Management.Automation.SwitchParameter":
 		return truth(v), nil
+	case "System.Type":
+		if str, ok := v.(string); ok {
+			x, err := s.typeFromText(str)
+			if err != nil && !s.passes(err) {
+				err = badCast("ConvertToFinalInvalidCastException", str, t.name, asError(err))
+			}
+			if err != nil {
+				return nil, err
+			}
+			return x, nil
+		}
 	case "System.Object", "System.Management.Automation.PSObject", customObject:
 		return s.castObject(v, t)
 	}

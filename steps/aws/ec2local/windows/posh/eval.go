@@ -133,10 +133,7 @@ func (s *shell) exec1(st stmt, out *port) error {
 	case *pipeStmt:
 		return s.pipe(st, out)
 	case *assignStmt:
-		_, err := s.assignment(st)
-		if err == nil {
-			s.ok = true
-		}
+		_, err := s.assignment(st) // $? is that of the right side
 		return err
 	case *ifStmt:
 		for i, c := range st.conds {
@@ -196,11 +193,7 @@ func (s *shell) value(st stmt) (any, error) {
 // down a pipeline as no object, and $null as one.
 func (s *shell) result(st stmt) (any, error) {
 	if a, ok := st.(*assignStmt); ok {
-		v, err := s.assignment(a)
-		if err == nil {
-			s.ok = true
-		}
-		return v, err
+		return s.assignment(a)
 	}
 	if x := pureOf(st); x != nil {
 		s.at = st.where()

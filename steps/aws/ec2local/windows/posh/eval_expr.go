@@ -184,9 +184,6 @@ func (s *shell) castValue(e *castExpr) (any, error) {
 	if t.name == "System.Void" {
 		return void{}, nil
 	}
-	if t.name == "System.Collections.Specialized.OrderedDictionary" {
-		return nil, &Error{ID: "OrderedAttributeOnlyOnHashLiteralNode", Message: "The ordered attribute can be specified only on a hash literal node."}
-	}
 	return s.castTo(v, t)
 }
 
@@ -342,7 +339,7 @@ func (s *shell) typeArg(v any) (*Type, error) {
 	if t, ok := v.(*Type); ok {
 		return t, nil
 	}
-	return s.resolve(&typeName{name: s.text(v)})
+	return s.typeFromText(s.text(v))
 }
 
 // each applies an operator to a value, or to all elements of a collection.
@@ -454,6 +451,9 @@ func (s *shell) compare(e *binaryExpr, x, y any) (any, error) {
 	l, filter := list(x)
 	if !filter {
 		return s.test(e, x, y)
+	}
+	if e.op == "match" || e.op == "notmatch" { // of a collection $Matches tells nothing
+		defer s.shadow("matches", nil)()
 	}
 	out := &Array{}
 	for _, v := range l {

@@ -44,12 +44,12 @@ func (s *shell) member(e *memberExpr) (any, error) {
 	if t, ok := nv.(*Block); ok {
 		return nil, s.refuse("a member that is a script block: %s", t.text())
 	}
+	if !e.call && !e.static {
+		return s.getNamed(x, nv)
+	}
 	name := s.text(nv)
 	if !e.call {
-		if e.static {
-			return s.staticGet(x, name)
-		}
-		return s.getMember(x, name)
+		return s.staticGet(x, name)
 	}
 	args := make([]any, len(e.args))
 	for i, a := range e.args {
@@ -394,6 +394,25 @@ func (s *shell) recordGet(r *errorRecord, k string) (any, bool, error) {
 
 func shortName(t string) string { return t[strings.LastIndexAny(t, ".+")+1:] }
 
+// getNamed is getMember by a name that a script has computed: a hash table takes any
+// key there.
+func (s *shell) getNamed(x, name any) (any, error) {
+	if h, ok := x.(*Hash); ok {
+		if v, ok := h.Get(name); ok {
+			return v, nil
+		}
+	}
+	return s.getMember(x, s.text(name))
+}
+
+func (s *shell) setNamed(x, name, v any) error {
+	if h, ok := x.(*Hash); ok && name != nil {
+		h.Set(name, v)
+		return nil
+	}
+	return s.setMember(x, s.text(name), v)
+}
+
 // getMember is x.name: of a collection that has no such property it is the
 // property of all its elements.
 func (s *shell) getMember(x any, name string) (any, error) {
@@ -477,8 +496,7 @@ func (s *shell) assignMember(e *memberExpr, v any) error {
 	if err != nil {
 		return err
 	}
-	name := s.text(nv)
-	if e.static {
+	if name := s.text(nv); e.static {
 		x, err := s.plain(e.x)
 		if err != nil {
 			return err
@@ -496,7 +514,7 @@ func (s *shell) assignMember(e *memberExpr, v any) error {
 	if err != nil {
 		return err
 	}
-	return s.setMember(x, name, v)
+	return s.setNamed(x, nv, v)
 }
 
 func (s *shell) setMember(x any, name string, v any) error {

@@ -533,6 +533,8 @@ func (s *shell) formatValue(v any, spec string) (string, error) {
 		switch v.(type) {
 		case *Array, *List:
 			return typeNameOf(v), nil
+		case *Type: // .NET writes it, not PowerShell
+			return toText(v), nil
 		}
 		return s.text(v), nil
 	}

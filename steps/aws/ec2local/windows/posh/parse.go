@@ -21,9 +21,9 @@ func (p *parser) blockBody(braced bool) *blockAST {
 	p.enter()
 	defer p.leave()
 	b := &blockAST{span: span{p.i, p.i}, src: p.src, positive: true}
-	outer := p.block
-	p.block = b
-	defer func() { p.block = outer }()
+	outer, flow := p.block, p.flow
+	p.block, p.flow = b, nil
+	defer func() { p.block, p.flow = outer, flow }()
 	noSep := p.noSep
 	p.noSep = 0
 	defer func() { p.noSep = noSep }()
@@ -182,7 +182,13 @@ func (p *parser) statement() stmt {
 			s.label = &constExpr{v: l}
 		} else if c == '$' {
 			s.label = p.postfix()
+			return s // it is known when it runs
 		}
+		label := ""
+		if l, ok := s.label.(*constExpr); ok {
+			label = l.v.(string)
+		}
+		p.leaves(at, w, label)
 		return s
 	case "return", "throw", "exit":
 		p.i += len(w)
@@ -192,6 +198,9 @@ func (p *parser) statement() stmt {
 			s.value = p.pipeline()
 		}
 		s.to = p.i
+		if w == "return" {
+			p.leaves(at, w, "")
+		}
 		return s
 	case "try":
 		return p.tryStatement()
@@ -204,7 +213,7 @@ func (p *parser) statement() stmt {
 			s.typ = p.typeInside()
 			p.lines()
 		}
-		s.body = p.needBraces("MissingTrapStatement", "trap")
+		p.apart(func() { s.body = p.needBraces("MissingTrapStatement", "trap") })
 		s.to = p.i
 		return s
 	case "using":
@@ -295,14 +304,14 @@ func (p *parser) ifStatement() stmt {
 func (p *parser) whileStatement(at int, label string) stmt {
 	s := &loopStmt{span: span{at, at}, label: label}
 	s.cond = p.condition("while", "MissingOpenParenthesisAfterKeyword", "MissingExpressionAfterKeyword")
-	s.body = p.needBraces("MissingLoopStatement", "while")
+	s.body = p.loopBody(label, "MissingLoopStatement", "while")
 	s.to = p.i
 	return s
 }
 
 func (p *parser) doStatement(at int, label string) stmt {
 	s := &loopStmt{span: span{at, at}, label: label, after: true}
-	s.body = p.needBraces("MissingLoopStatement", "do")
+	s.body = p.loopBody(label, "MissingLoopStatement", "do")
 	p.lines()
 	switch {
 	case p.take("while"):
@@ -337,7 +346,7 @@ func (p *parser) forStatement(at int, label string) stmt {
 	}
 	s.init, s.cond, s.next = part(false), part(false), part(true)
 	p.closeParen("MissingEndParenthesisAfterStatement")
-	s.body = p.needBraces("MissingLoopStatement", "for")
+	s.body = p.loopBody(label, "MissingLoopStatement", "for")
 	s.to = p.i
 	return s
 }
@@ -368,7 +377,7 @@ func (p *parser) foreachStatement(at int, label string) stmt {
 	}
 	s.in = p.pipeline()
 	p.closeParen("MissingEndParenthesisAfterForeach")
-	s.body = p.needBraces("MissingForeachStatement", "foreach")
+	s.body = p.loopBody(label, "MissingForeachStatement", "foreach")
 	s.to = p.i
 	return s
 }
@@ -417,14 +426,17 @@ func (p *parser) switchStatement(at int, label string) stmt {
 		}
 		if p.keyword("default") {
 			p.i += len("default")
-			s.def, s.hasDef = p.needBraces("MissingSwitchStatementClause", "default"), true
+			if s.hasDef {
+				p.fail(p.i, "MultipleSwitchDefaultClauses", "'switch' has more than one default clause.")
+			}
+			s.def, s.hasDef = p.loopBody(label, "MissingSwitchStatementClause", "default"), true
 			continue
 		}
 		test := p.argument()
 		if test == nil {
 			p.unexpected()
 		}
-		s.cases = append(s.cases, switchCase{test, p.needBraces("MissingSwitchStatementClause", "the condition")})
+		s.cases = append(s.cases, switchCase{test, p.loopBody(label, "MissingSwitchStatementClause", "the condition")})
 	}
 }
 
@@ -454,13 +466,15 @@ func (p *parser) tryStatement() stmt {
 			s.catches = append(s.catches, c)
 			continue
 		case p.take("finally"):
-			s.finally, s.hasFin = p.needBraces("MissingFinallyStatementBlock", "finally"), true
+			s.finally = p.within(inFinally, func() []stmt { return p.needBraces("MissingFinallyStatementBlock", "finally") })
+			s.hasFin = true
 		default:
 			p.i = j
 		}
 		if s.catches == nil && !s.hasFin {
 			p.fail(p.i, "MissingCatchOrFinally", "'try' has neither 'catch' nor 'finally'.")
 		}
+		p.checkCatches(s.from, s.catches)
 		s.to = p.i
 		return s
 	}

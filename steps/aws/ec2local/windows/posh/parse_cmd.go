@@ -136,7 +136,7 @@ func (p *parser) startsExpression() bool {
 			p.i = at
 			return ok
 		}
-		return isBlank(d) || isDash(d) && p.peek(2) == '$' || d == '$' || d == '(' || d == '.' || isSingle(d) || isDouble(d) || d == '['
+		return isBlank(d) || isDash(d) && p.peek(2) == '$' || isSingle(d) || isDouble(d) || strings.ContainsRune("$(.[@!,{+", d)
 	}
 	return false
 }

@@ -235,7 +235,11 @@ func (p *parser) typeOrCast() expr {
 		return te
 	}
 	x := p.unary()
-	if h, ok := x.(*hashExpr); ok && strings.EqualFold(t.name, "ordered") && t.elem == nil {
+	if strings.EqualFold(t.name, "ordered") && t.elem == nil {
+		h, ok := x.(*hashExpr)
+		if !ok {
+			p.fail(at, "OrderedAttributeOnlyOnHashLiteralNode", "[ordered] can stand only before a hash literal.")
+		}
 		h.ordered = true
 		return h
 	}

@@ -125,6 +125,7 @@ func (p *parser) paramList() []*paramAST {
 			}
 		case p.peek(0) == ')':
 			p.i++
+			p.checkParams(out)
 			return out
 		default:
 			if p.end() {

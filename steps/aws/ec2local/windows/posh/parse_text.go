@@ -344,7 +344,7 @@ func (p *parser) number(negative bool) (v any, text string, ok bool) {
 	if j < len(p.t) {
 		switch c := p.t[j]; {
 		case endsWord(c), c == ']', c == '=', c == '+', c == '*', c == '/', c == '%', c == '!', c == '[', c == '#' && false, isDash(c):
-		case c == '.' && j+1 < len(p.t) && (p.t[j+1] == '.' || isWord(p.t[j+1]) && !isDigit(p.t[j+1])):
+		case c == '.' && j+1 < len(p.t) && (p.t[j+1] == '.' || (isReal || j-at > len(body)) && isWord(p.t[j+1]) && !isDigit(p.t[j+1])):
 		default:
 			return nil, "", false
 		}

@@ -16,6 +16,7 @@ type parser struct {
 	core  bool
 	noSep int // > 0 inside of a method call's arguments: a comma separates
 	block *blockAST
+	flow  []string // the loops and finally blocks around, from the outermost in this script block
 }
 
 // parseError is a script that is not PowerShell.
@@ -59,18 +60,34 @@ const maxDepth = 250 // nested constructs in a script
 
 // parse reads a whole script.
 func parse(text, file string, core bool) (b *blockAST, err error) {
+	return read(text, file, core, (*parser).script)
+}
+
+// parseType reads the name of a type, without its brackets.
+func parseType(text string) (*typeName, error) {
+	return read(text+"]", "", false, func(p *parser) *typeName {
+		t := p.typeInside()
+		if !p.end() {
+			p.unexpected()
+		}
+		return t
+	})
+}
+
+// read reads a text with a part of the parser, which tells its errors by a panic.
+func read[T any](text, file string, core bool, part func(*parser) T) (x T, err error) {
 	p := &parser{src: &source{file: file, text: []rune(text)}, core: core}
 	p.t = p.src.text
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
 		case *parseError, *outside:
-			b, err = nil, e.(error)
+			err = e.(error)
 		default:
 			panic(e)
 		}
 	}()
-	return p.script(), nil
+	return part(p), nil
 }
 
 func (p *parser) fail(at int, id, format string, args ...any) {

@@ -199,6 +199,15 @@ func (s *shell) resolve(t *typeName) (*Type, error) {
 	return nil, &Error{ID: "TypeNotFound", Message: fmt.Sprintf("Unable to find type [%s].", t.name), Category: "InvalidOperation", Target: t.name}
 }
 
+// typeFromText is the type that a text names, as it would stand in brackets.
+func (s *shell) typeFromText(text string) (t *Type, err error) {
+	name, err := parseType(text)
+	if err != nil {
+		return nil, &Error{ID: "TypeNotFound", Message: fmt.Sprintf("Unable to find type [%s].", text), Category: "InvalidOperation", Target: text}
+	}
+	return s.resolve(name)
+}
+
 func (s *shell) generic(t *typeName) (*Type, error) {
 	name := strings.ToLower(strings.TrimPrefix(strings.ToLower(t.name), "system."))
 	switch name {
