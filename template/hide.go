@@ -30,7 +30,7 @@ const afterName = "(?:(\\\\*[\"'`])\\s*)?([:=]\\s*)?(\\\\*[\"'`])?"
 func secretNames(sensitive []string) *regexp.Regexp {
 	names := []string{`[\w.-]*(?i:` + interp.SecretWords + `)[\w.-]*`}
 	for _, n := range sensitive {
-		names = append(names, `"`+regexp.QuoteMeta(n))
+		names = append(names, `"`+regexp.QuoteMeta(string([]rune(n)))) // each byte that is no UTF-8 is U+FFFD, which matches it
 	}
 	return regexp.MustCompile("(" + strings.Join(names, "|") + ")" + `\s*` + afterName)
 }

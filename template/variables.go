@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/imgflow/imgflow/internal/interp"
 )
@@ -57,6 +58,8 @@ type scope struct {
 
 	strict   bool // a warning is an error
 	warnings Errors
+	spent    int      // bytes of text that were made
+	full     bool     // that is more than there may be, which has been reported
 	absent   []string // variables that the text being evaluated uses and nothing defines
 
 	// What has been reported: declarations or files of variables that could not be read.
@@ -131,7 +134,11 @@ func newScope(t *Template, in Inputs) *scope {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Vars)) {
-		at := Pos{File: "-var " + name}
+		at := Pos{File: "-var " + strings.ToValidUTF8(name, "�")}
+		if !utf8.ValidString(name) {
+			s.errs.Add(at, "", "cannot set the variable: its name is not UTF-8")
+			continue
+		}
 		set(name, textValue(at, in.Vars[name]), at)
 	}
 	for _, n := range t.Sensitive {
@@ -176,14 +183,19 @@ func (s *scope) resolve(x *variable) {
 		return
 	}
 	x.source.secret = x.Sensitive || interp.SecretName(x.Name)
-	text, err := interp.Early(x.source.Text, &s.env)
-	if err == nil && x.Sensitive {
-		text, err = s.secret(text)
-	}
-	if err != nil {
-		s.report(x.source, "variables."+x.Name, err)
+	path := "variables." + x.Name
+	text, ok := s.early(x.source, path, &s.env)
+	if !ok {
 		x.state = bad
 		return
+	}
+	if x.Sensitive {
+		var err error
+		if text, err = s.secret(text); err != nil {
+			s.report(x.source, path, err)
+			x.state = bad
+			return
+		}
 	}
 	if x.Sensitive && text != "" {
 		s.env.Secrets[x.Name] = text
@@ -219,23 +231,43 @@ func (s *scope) user(name string) (string, error) {
 		i := slices.Index(s.inside, name)
 		return "", fmt.Errorf("the variable %s uses itself: %s", name, strings.Join(append(slices.Clone(s.inside[i:]), name), " → "))
 	}
+	if len(s.inside) > maxInside {
+		return "", fmt.Errorf("more than %d variables use one another in a row", maxInside)
+	}
 	s.resolve(x)
 	if x.state == bad {
 		return "", errReported
 	}
+	s.spent += len(x.Value)
 	return x.Value, nil
 }
 
 // early evaluates a text, and reports what is wrong with it. The path names it in messages.
 func (s *scope) early(v Value, path string, env *interp.Env) (text string, ok bool) {
 	s.absent = nil
+	if s.full {
+		return "", false
+	}
 	text, err := interp.Early(v.Text, env)
 	s.undeclared(v, path)
 	if err != nil {
 		s.report(v, path, err)
+		return "", false
 	}
-	return text, err == nil
+	if strings.Contains(v.Text, "{{") {
+		s.spent += len(text)
+	}
+	if s.full = s.spent > maxTexts; s.full {
+		s.errs.Add(v.Pos, "", "cannot evaluate %s: all texts together would be longer than %d MiB", path, maxTexts>>20)
+	}
+	return text, !s.full
 }
+
+// maxTexts bounds all texts that an evaluation makes, together, in bytes.
+const maxTexts = 256 << 20
+
+// maxInside bounds how many variables may use one another in a row.
+const maxInside = 1000
 
 // undeclared warns of the variables that the text just evaluated uses and nothing defines.
 func (s *scope) undeclared(v Value, path string) {
@@ -283,7 +315,7 @@ func (s *scope) report(v Value, path string, err error) {
 		}
 		at := v.At(f.Offset)
 		var u *undefined
-		if (v.secret || at.src != nil && at.src.hides(at.offset)) && !errors.As(f, &u) {
+		if (v.secret || at.src != nil && at.src.hides(at.offset)) && !errors.As(f, &u) && !f.Bare {
 			// What is wrong with the text may quote it.
 			s.errs.Add(at, "write {{`{{`}} for two braces that begin no action; the text may be secret, so nothing of it is shown",
 				"cannot evaluate %s: an action in it is wrong", path)

@@ -29,6 +29,8 @@
 // Every error is a [Faults]: all that is wrong in the string, each with the byte offset in
 // the string at which it stands, so that the caller can say line and column.
 //
+// What an evaluation makes is UTF-8, and no longer than [MaxText].
+//
 // # Functions
 //
 // Early: user, env (variables only), build_name, build_type, timestamp, isotime, strftime, uuid,

@@ -22,6 +22,20 @@ type Env struct {
 	Dir                  string                   // folder of the template
 	Cwd                  string                   // working directory
 	Secrets              map[string]string        // name of each marker → value; Early adds derived ones
+
+	made *evaluator // what evaluates with this Env, see evaluator
+}
+
+// evaluator returns what evaluates texts with e. It is made once, not for each text, and again for a copy of e.
+func (e *Env) evaluator() *evaluator {
+	if e.made == nil || e.made.env != e {
+		if e.Secrets == nil {
+			e.Secrets = map[string]string{}
+		}
+		funcs := e.funcs()
+		e.made = &evaluator{env: e, funcs: funcs, runner: newRunner(funcs)}
+	}
+	return e.made
 }
 
 // Early evaluates what env knows and leaves build-time actions in the text. The error is a Faults.
@@ -29,14 +43,14 @@ func Early(text string, env *Env) (string, error) {
 	if i := strings.IndexAny(text, MarkOpen+MarkClose); i >= 0 {
 		return "", Faults{{Offset: i, Text: "the private characters U+E000 and U+E001 are not allowed in a template"}}
 	}
+	if i := invalidUTF8(text); i >= 0 {
+		return "", Faults{{Offset: i, Text: errNotUTF8.Error(), Bare: true}}
+	}
 	if !strings.Contains(text, "{{") {
 		return text, nil
 	}
 	units, faults := scan(text)
-	if env.Secrets == nil {
-		env.Secrets = map[string]string{}
-	}
-	ev := evaluator{env: env, funcs: env.funcs()}
+	ev := *env.evaluator() // a copy: a text may need that of a variable evaluated before its own
 	var out builder
 	for i, u := range units {
 		if u.literal {
@@ -58,6 +72,10 @@ func Early(text string, env *Env) (string, error) {
 		if err := ev.unit(text, u, &out); err != nil {
 			faults = append(faults, ev.fault(u, err))
 		}
+		if out.full {
+			faults = append(faults, &Fault{Offset: u.start, Text: errTooLong.Error(), Bare: true})
+			break
+		}
 	}
 	if len(faults) > 0 {
 		slices.SortStableFunc(faults, func(a, b *Fault) int { return a.Offset - b.Offset })
@@ -65,15 +83,16 @@ func Early(text string, env *Env) (string, error) {
 	}
 	s := out.String()
 	if err := known(s, env.Secrets); err != nil {
-		return "", Faults{{Text: err.Error()}}
+		return "", Faults{(&evaluator{}).fault(unit{}, err)}
 	}
 	return s, nil
 }
 
 type evaluator struct {
-	env   *Env
-	funcs map[string]any
-	base  int // offset of the unit in the text
+	env    *Env
+	funcs  map[string]any
+	runner *template.Template // knows the functions
+	base   int                // offset of the unit in the text
 }
 
 func (ev *evaluator) unit(text string, u unit, out *builder) error {
@@ -93,7 +112,7 @@ func (ev *evaluator) unit(text string, u unit, out *builder) error {
 		return faults.err()
 	}
 	if !late(u.nodes) {
-		s, err := run(u.nodes, ev.funcs, nil)
+		s, err := run(u.nodes, ev.runner, nil)
 		if err != nil {
 			return err
 		}
@@ -208,6 +227,8 @@ func (ev *evaluator) fault(u unit, err error) *Fault {
 			}
 		})
 	}
+	var plain bare
+	f.Bare = errors.As(err, &plain)
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
 		f.Hint = h.Hint()
@@ -289,7 +310,7 @@ func (ev *evaluator) early(cmds []*parse.CommandNode) bool {
 // literal evaluates cmds and returns the value as a node.
 func (ev *evaluator) literal(cmds []*parse.CommandNode) (parse.Node, error) {
 	pipe := &parse.PipeNode{NodeType: parse.NodePipe, Cmds: cmds}
-	s, err := run(&parse.ListNode{NodeType: parse.NodeList, Nodes: []parse.Node{&parse.ActionNode{NodeType: parse.NodeAction, Pipe: pipe}}}, ev.funcs, nil)
+	s, err := run(&parse.ListNode{NodeType: parse.NodeList, Nodes: []parse.Node{&parse.ActionNode{NodeType: parse.NodeAction, Pipe: pipe}}}, ev.runner, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -312,20 +333,23 @@ type callError struct {
 func (c *callError) Error() string { return c.err.Error() }
 func (c *callError) Unwrap() error { return c.err }
 
+// newRunner returns a template that knows the functions, to run nodes with.
+func newRunner(funcs map[string]any) *template.Template {
+	return template.New("string").Option("missingkey=error").Funcs(funcs)
+}
+
 // run executes nodes. A failure inside a function comes back as a callError.
-func run(nodes *parse.ListNode, funcs map[string]any, data any) (string, error) {
-	fm := template.FuncMap{}
-	for name, fn := range funcs {
-		fm[name] = fn
-	}
-	t, err := template.New("string").Option("missingkey=error").Funcs(fm).
-		AddParseTree("string", &parse.Tree{Name: "string", Root: nodes})
+func run(nodes *parse.ListNode, runner *template.Template, data any) (string, error) {
+	t, err := runner.AddParseTree(runner.Name(), &parse.Tree{Name: runner.Name(), Root: nodes})
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
+	var b limited
 	if err := t.Execute(&b, data); err != nil {
 		return "", reason(err)
+	}
+	if invalidUTF8(b.String()) >= 0 && !strings.ContainsAny(b.String(), MarkOpen+MarkClose) { // else a marker was torn
+		return "", errNotUTF8
 	}
 	return b.String(), nil
 }
@@ -355,15 +379,28 @@ func reason(err error) error {
 // builder puts the result of Early together. Text that came out of an action must not be taken for
 // an action by the late pass, so braces in it are quoted.
 type builder struct {
-	b   strings.Builder
-	run strings.Builder // text since the last source
+	b    strings.Builder
+	run  strings.Builder // text since the last source
+	full bool            // there was more than a text may have, which is left out
 }
 
-func (b *builder) text(s string) { b.run.WriteString(s) }
+// fits says whether there is room for s.
+func (b *builder) fits(s string) bool {
+	b.full = b.full || b.b.Len()+b.run.Len()+len(s) > MaxText
+	return !b.full
+}
+
+func (b *builder) text(s string) {
+	if b.fits(s) {
+		b.run.WriteString(s)
+	}
+}
 
 func (b *builder) source(s string) {
-	b.flush(strings.HasPrefix(s, "{"))
-	b.b.WriteString(s)
+	if b.fits(s) {
+		b.flush(strings.HasPrefix(s, "{"))
+		b.b.WriteString(s)
+	}
 }
 
 func (b *builder) flush(brace bool) {

@@ -12,6 +12,7 @@ type Fault struct {
 	Text   string // why it cannot be evaluated, lowercase, without position
 	Hint   string // what to do, or empty
 	Err    error  // the error of Env.User behind it, if any
+	Bare   bool   // nothing of the string or of a value stands in Text
 }
 
 func (f *Fault) Error() string {

@@ -21,8 +21,8 @@ const PackerVersion = "1.16.0"
 var pure = map[string]any{
 	"upper":               func(s string) (string, error) { return strings.ToUpper(s), nil },
 	"lower":               func(s string) (string, error) { return strings.ToLower(s), nil },
-	"replace":             func(old, new string, n int, s string) (string, error) { return strings.Replace(s, old, new, n), nil },
-	"replace_all":         func(old, new, s string) (string, error) { return strings.ReplaceAll(s, old, new), nil },
+	"replace":             replace,
+	"replace_all":         func(old, new, s string) (string, error) { return replace(old, new, -1, s) },
 	"split":               split,
 	"clean_resource_name": func(s string) (string, error) { return cleanResourceName(s), nil },
 	"sed": func(...any) (string, error) {
@@ -31,7 +31,7 @@ var pure = map[string]any{
 	"html":     func(a ...any) (string, error) { return template.HTMLEscaper(a...), nil },
 	"js":       func(a ...any) (string, error) { return template.JSEscaper(a...), nil },
 	"urlquery": func(a ...any) (string, error) { return template.URLQueryEscaper(a...), nil },
-	"printf":   func(f string, a ...any) (string, error) { return fmt.Sprintf(f, a...), nil },
+	"printf":   printf,
 	"len":      length,
 	"eq": func(a any, more ...any) (bool, error) {
 		return slices.ContainsFunc(more, func(b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }), nil
@@ -41,6 +41,12 @@ var pure = map[string]any{
 
 // builtin are the functions that text/template brings itself and that are left as they are.
 var builtin = []string{"and", "or", "not", "lt", "le", "gt", "ge", "index", "slice", "print", "println"}
+
+// joining are functions that put their arguments together unchanged, so markers may pass through them.
+var joining = map[string]any{
+	"print":   func(a ...any) (string, error) { return fmt.Sprint(a...), nil },
+	"println": func(a ...any) (string, error) { return fmt.Sprintln(a...), nil },
+}
 
 // earlyOnly are the functions that only the early pass knows.
 var earlyOnly = []string{"user", "env", "build_name", "build_type", "timestamp", "isotime", "strftime", "uuid",
@@ -88,6 +94,9 @@ func (e *Env) funcs() map[string]any {
 	fs := map[string]any{}
 	for name, fn := range pure {
 		fs[name] = sealed(name, fn, e.Secrets)
+	}
+	for name, fn := range joining {
+		fs[name] = passing(fn)
 	}
 	fs["user"] = func(name string) (string, error) {
 		source, err := e.user(name)

@@ -38,6 +38,9 @@ func Late(text string, data map[string]any, build func(name string) (string, err
 	for name, fn := range pure {
 		funcs[name] = refusing(name, fn)
 	}
+	for name, fn := range joining {
+		funcs[name] = passing(fn)
+	}
 	funcs["build"] = func(name string) (string, error) {
 		if build == nil {
 			return "", fmt.Errorf("build values are not available here")
@@ -47,7 +50,7 @@ func Late(text string, data map[string]any, build func(name string) (string, err
 	if data == nil {
 		data = map[string]any{}
 	}
-	s, err := run(nodes, funcs, data)
+	s, err := run(nodes, newRunner(funcs), data)
 	if err != nil {
 		ev := evaluator{}
 		return "", Faults{ev.fault(unit{nodes: nodes}, err)}

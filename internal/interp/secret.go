@@ -32,12 +32,14 @@ func Mark(name string) string { return MarkOpen + name + MarkClose }
 func Marked(text string) bool { return strings.Contains(text, MarkOpen) }
 
 // Reveal replaces each marker in text by what lookup returns for its name.
-// It fails at the first error of lookup, or when a marker has no end.
+// It fails at the first error of lookup, when a marker has no end, and when the text would be longer than MaxText.
 func Reveal(text string, lookup func(name string) (string, error)) (string, error) {
-	var b strings.Builder
+	var b limited
 	for {
 		before, rest, found := strings.Cut(text, MarkOpen)
-		b.WriteString(before)
+		if _, err := b.WriteString(before); err != nil {
+			return "", err
+		}
 		if !found {
 			if strings.Contains(before, MarkClose) {
 				return "", errBroken
@@ -52,7 +54,9 @@ func Reveal(text string, lookup func(name string) (string, error)) (string, erro
 		if err != nil {
 			return "", err
 		}
-		b.WriteString(v)
+		if _, err := b.WriteString(v); err != nil {
+			return "", err
+		}
 		text = after
 	}
 }
@@ -86,6 +90,9 @@ func sealed(name string, fn any, secrets map[string]string) any {
 			})
 		}
 		derived := deriveName(name, args)
+		if len(derived) > maxName {
+			return func(string) (string, error) { return "", errDeep }, nil
+		}
 		return reveal, func(result string) string {
 			if result == "" {
 				return ""
@@ -105,6 +112,14 @@ func refusing(name string, fn any) any {
 			}
 			return s, nil
 		}, func(s string) string { return s }
+	})
+}
+
+// passing wraps fn so that markers pass through it.
+func passing(fn any) any {
+	same := func(s string) string { return s }
+	return wrap(fn, func([]any) (func(string) (string, error), func(string) string) {
+		return func(s string) (string, error) { return s, nil }, same
 	})
 }
 
@@ -137,8 +152,15 @@ func wrap(fn any, guard func(args []any) (arg func(string) (string, error), resu
 			values[i] = a.Interface()
 			marked = marked || strings.ContainsAny(fmt.Sprint(values[i]), MarkOpen+MarkClose)
 		}
+		if err := fits(values...); err != nil {
+			return fail(err)
+		}
 		if !marked {
-			return call(in)
+			out := call(in)
+			if err := fits(out[0].Interface()); err != nil {
+				return fail(err)
+			}
+			return out
 		}
 		arg, result := guard(values)
 		real := append([]reflect.Value{}, in...)
@@ -153,12 +175,16 @@ func wrap(fn any, guard func(args []any) (arg func(string) (string, error), resu
 			}
 			return real[i]
 		}
+		length := 0
 		for i, a := range args {
 			s, ok := a.Interface().(string)
 			if !ok {
 				continue
 			}
 			s, err := arg(s)
+			if length += len(s); err == nil && length > MaxText {
+				err = errTooLong
+			}
 			if err != nil {
 				return fail(err)
 			}
@@ -172,6 +198,9 @@ func wrap(fn any, guard func(args []any) (arg func(string) (string, error), resu
 		if err, _ := out[len(out)-1].Interface().(error); err != nil {
 			// The message could quote the value.
 			return fail(fmt.Errorf("the function fails on the sensitive value"))
+		}
+		if err := fits(out[0].Interface()); err != nil {
+			return fail(err)
 		}
 		if s, ok := out[0].Interface().(string); ok {
 			out[0] = reflect.ValueOf(result(s))
