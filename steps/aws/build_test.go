@@ -169,8 +169,12 @@ func TestSkipCreateAMILeavesNothing(t *testing.T) {
 func TestLateFailureOfTheImageCleansUp(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	b := template()
-	b.AMIDescription = "{{ .SourceAMITags.nothing | upper }}" // fails only when it is evaluated
-	b.Tags = map[string]string{"x": "{{ .NoSuchThing }}"}
+	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		if action == "CreateImage" {
+			refuse(rw, 400, "InvalidParameterValue", "Some rule that nobody knows.")
+		}
+		return action == "CreateImage"
+	}
 	r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
 	if err != nil {
 		t.Fatal(err)

@@ -11,17 +11,24 @@ import (
 )
 
 // faults gathers what is wrong with options.
-type faults []dag.Fault
+type faults struct {
+	list  []dag.Fault
+	final bool // nothing is left to be known of any text
+}
 
 func (f *faults) add(field, format string, a ...any) {
-	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
+	f.list = append(f.list, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
 }
 
 // idle tells of an option that has no effect: templates that hold one work, so it
 // is no reason to refuse them.
 func (f *faults) idle(field, why string) {
-	*f = append(*f, dag.Fault{Field: field, Text: why, Harmless: true})
+	f.list = append(f.list, dag.Fault{Field: field, Text: why, Harmless: true})
 }
+
+// unknown reports whether a text is not known yet: it holds a sensitive value or
+// waits for the source image.
+func (f *faults) unknown(text string) bool { return !f.final && unknown(text) }
 
 // oneOf refuses a text that is given and not among the allowed ones.
 func (f *faults) oneOf(field, value string, allowed ...string) {
@@ -41,14 +48,14 @@ func (f *faults) exclusive(field string, given bool, other string, otherGiven bo
 // calling anybody.
 func (b *EBS) Check() []dag.Fault {
 	var f faults
-	f = append(f, b.Access.faults()...)
+	f.list = append(f.list, b.Access.faults()...)
 	b.checkImage(&f)
 	b.checkSource(&f)
 	b.checkMachine(&f)
 	b.checkMappings(&f)
 	b.checkNetwork(&f)
 	b.checkReach(&f)
-	return f
+	return f.list
 }
 
 func (b *EBS) checkSource(f *faults) {
@@ -90,7 +97,7 @@ func (b *EBS) checkMachine(f *faults) {
 	if m := b.Metadata; m.HTTPEndpoint == "disabled" && (m.HTTPTokens != "" || m.HopLimit != 0) {
 		f.add("metadata_options.http_endpoint", "cannot be disabled where http_tokens or http_put_response_hop_limit is given")
 	}
-	f.oneOf("capacity_reservation_preference", b.CapacityPreference, "none", "open")
+	f.oneOf("capacity_reservation_preference", b.CapacityPreference, "none", "open", "capacity-reservations-only")
 	f.exclusive("capacity_reservation_id", b.CapacityID != "", "capacity_reservation_preference", b.CapacityPreference != "")
 	f.exclusive("capacity_reservation_group_arn", b.CapacityGroupARN != "", "capacity_reservation_preference", b.CapacityPreference != "")
 	f.exclusive("capacity_reservation_group_arn", b.CapacityGroupARN != "", "capacity_reservation_id", b.CapacityID != "")
@@ -177,7 +184,7 @@ func (b *EBS) checkReach(f *faults) {
 	}
 	switch b.protocol() {
 	case "ssh":
-		*f = append(*f, b.SSH.Check()...)
+		f.list = append(f.list, b.SSH.Check()...)
 		if b.KeyPairName != "" && b.SSH.PrivateKeyFile == "" && !b.SSH.AgentAuth {
 			f.add("ssh_keypair_name", "needs its private half: set ssh_private_key_file or ssh_agent_auth")
 		}
@@ -187,7 +194,7 @@ func (b *EBS) checkReach(f *faults) {
 }
 
 func (b *EBS) checkWinRM(f *faults) {
-	*f = append(*f, b.WinRM.Check()...)
+	f.list = append(f.list, b.WinRM.Check()...)
 	if b.Interface == "session_manager" {
 		f.add("ssh_interface", "session_manager needs the communicator ssh")
 	}

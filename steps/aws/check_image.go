@@ -10,9 +10,17 @@ import (
 
 // rule adds what a rule of EC2 says of a text, if it is known yet.
 func (f *faults) rule(field, text string, wrong func(string) string) {
-	if !unknown(text) {
+	if !f.unknown(text) {
 		f.wrong(field, wrong(text))
 	}
+}
+
+// least is rule for what only gets worse by words that are not known yet.
+func (f *faults) least(field, text string, wrong func(string) string) {
+	if !f.final {
+		text = literal(text)
+	}
+	f.wrong(field, wrong(text))
 }
 
 // given is rule for an option that may be left out.
@@ -41,7 +49,7 @@ func (b *EBS) checkImage(f *faults) {
 		f.add("ami_name", "must be set: the name of the image")
 	}
 	f.given("ami_name", b.AMIName, wrongName)
-	f.given("ami_description", b.AMIDescription, wrongDescription)
+	f.least("ami_description", b.AMIDescription, wrongDescription)
 	f.oneOf("ami_virtualization_type", b.VirtualizationType, "hvm", "paravirtual")
 	if b.VirtualizationType == "paravirtual" && b.needHVM() {
 		f.add("ami_virtualization_type", "must be hvm for ena_support and sriov_support")
@@ -53,10 +61,12 @@ func (b *EBS) checkImage(f *faults) {
 	}
 	b.Sharing.check(f)
 	b.checkEncryption(f)
-	if b.DeprecateAt != "" && !unknown(b.DeprecateAt) {
-		f.wrong("deprecate_at", wrongDeprecation(b.DeprecateAt, b.Sharing.public(), time.Now()))
-	}
+	f.deprecation(b.DeprecateAt, b.Sharing.public())
 	b.checkTags(f)
+}
+
+func (f *faults) deprecation(at string, public bool) {
+	f.given("deprecate_at", at, func(at string) string { return wrongDeprecation(at, public, time.Now()) })
 }
 
 func (b *EBS) checkCopies(f *faults) {
@@ -134,10 +144,10 @@ func (b *EBS) checkTags(f *faults) {
 		}
 		f.given(at+".name", t.Name, wrongTagKey)
 		f.given(at+".key", t.Key, wrongTagKey)
-		f.rule(at+".value", t.Value, wrongTagValue)
+		f.least(at+".value", t.Value, wrongTagValue)
 	}
 	if b.Metadata.Tags == "enabled" {
-		f.metadataTags(b)
+		f.metadataTags(b.RunTags, b.RunTag)
 	}
 	f.tooMany(option("run_tags", len(b.RunTags), "run_tag"), "the instance", merged(b.RunTags, b.RunTag))
 	f.tooMany(option("run_volume_tags", len(b.RunVolumeTags), "run_volume_tag"), "a volume", b.volumeTags())
@@ -162,7 +172,7 @@ func (f *faults) tags(field string, tags map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		at := field + "." + key
 		f.rule(at, key, wrongTagKey)
-		f.rule(at, tags[key], wrongTagValue)
+		f.least(at, tags[key], wrongTagValue)
 	}
 }
 
@@ -170,16 +180,16 @@ func (f *faults) tagBlocks(field string, list []KeyValue) {
 	for i, t := range list {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		f.rule(at+".key", t.Key, wrongTagKey)
-		f.rule(at+".value", t.Value, wrongTagValue)
+		f.least(at+".value", t.Value, wrongTagValue)
 	}
 }
 
 // metadataTags looks at the tags that the instance shows to what runs on it.
-func (f *faults) metadataTags(b *EBS) {
-	for _, key := range slices.Sorted(maps.Keys(b.RunTags)) {
+func (f *faults) metadataTags(tags map[string]string, blocks []KeyValue) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		f.rule("run_tags."+key, key, wrongMetadataTag)
 	}
-	for i, t := range b.RunTag {
+	for i, t := range blocks {
 		f.rule(fmt.Sprintf("run_tag[%d].key", i), t.Key, wrongMetadataTag)
 	}
 }
@@ -189,7 +199,7 @@ func (f *faults) metadataTags(b *EBS) {
 func (f *faults) tooMany(field, thing string, tags map[string]string) bool {
 	n := 0
 	for key := range tags {
-		if !unknown(key) {
+		if !f.unknown(key) {
 			n++
 		}
 	}

@@ -24,7 +24,7 @@ func (b *EBS) checkMappings(f *faults) {
 		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", amiMappings, i, field) }
 		n := slices.IndexFunc(b.LaunchMappings, func(l BlockDevice) bool { return l.DeviceName == d.DeviceName })
 		switch {
-		case !d.volume() || d.DeviceName == "" || unknown(d.DeviceName):
+		case !d.volume() || d.DeviceName == "" || f.unknown(d.DeviceName):
 		case n >= 0 && b.LaunchMappings[n].volume():
 			checkAttached(f, at, d, b.LaunchMappings[n], fmt.Sprintf("%s[%d]", launchMappings, n))
 		case d.VolumeSize == 0 && d.SnapshotID == "" && !rootName(d.DeviceName):
@@ -66,7 +66,7 @@ func checkDevices(f *faults, option string, list []BlockDevice) {
 		switch {
 		case d.DeviceName == "":
 			f.add(at("device_name"), "must be set")
-		case unknown(d.DeviceName):
+		case f.unknown(d.DeviceName):
 		case twice:
 			f.add(at("device_name"), "%s is given twice: it is in %s[%d], too", d.DeviceName, option, n)
 		case !deviceNames.MatchString(d.DeviceName):

@@ -15,6 +15,9 @@
 // A Windows build without winrm_password has a step password between wait and
 // connect.
 //
+// Where words of the template wait for the source image, or volumes are laid over
+// its own, a step values between source and launch looks at what they come to.
+//
 // Access asks EC2 whether it takes the credentials, so that bad ones are reported
 // once and before anything is made. The key pair goes right after the launch.
 // Regroup moves the instance into the default group of its VPC while it stops, so
@@ -34,6 +37,11 @@
 // task's token; where it does not, the token is the name (key pair, group), or
 // the name that the user chose is adopted if the thing carries the token (image).
 // So a reply that was lost costs nothing, in this process or the next.
+//
+// EC2 takes 50 tags of one thing, and all of them may be the user's. At the making
+// three of ours have their place in any case, those of the run, the token and the
+// lease; what of the user's then has no room waits until the image is ready, and
+// takes the place of ours. On what is temporary it is left out, with a warning.
 //
 // Find looks for a thing by its token in the place that the output names, or
 // after a crash in every place that [Cloud.Learn] was told of. It says that

@@ -69,6 +69,7 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 				NameCheck{Place: Place{b.place.Account, r}, Name: b.AMIName, Force: b.force(), Granted: granted(r)}))
 		}
 	}
+	launch.Values = b.values(g, bd)
 	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType,
 		GroupIDs: b.groupIDs(), KeyName: b.KeyPairName, Granted: here})
 	if b.temporaryKey() {

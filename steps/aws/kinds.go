@@ -8,6 +8,7 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[CheckAccess](c),
 		dag.Bind[Source](c),
 		dag.Bind[NameCheck](c),
+		dag.Bind[CheckValues](c),
 		dag.Bind[FindNetwork](c),
 		dag.Bind[ImportKey](c),
 		dag.Bind[Group](c),

@@ -31,8 +31,9 @@ type Launch struct {
 	HostKey  dag.Out[comm.Key]        `json:"host_key"` // the machine is to show, where it takes one
 
 	// What only has to come first.
-	Checked  []dag.Out[Namesakes] `json:"checked,omitempty" key:"-"`
-	Admitted dag.Out[Admitted]    `json:"admitted" key:"-"`
+	Checked  []dag.Out[Namesakes]   `json:"checked,omitempty" key:"-"`
+	Admitted dag.Out[Admitted]      `json:"admitted" key:"-"`
+	Values   dag.Out[CheckedValues] `json:"values" key:"-"`
 }
 
 // Instance is a launched machine.

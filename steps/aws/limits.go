@@ -22,11 +22,16 @@ const (
 	maxUserData    = 16 << 10 // bytes, before they are written as base64
 )
 
-// unknown reports whether a text is not final yet: it holds a sensitive value or
-// waits for the source image.
+// unknown reports whether a text of a template holds a sensitive value, or words
+// that wait for the source image.
 func unknown(text string) bool {
 	return strings.Contains(text, dag.MarkOpen) || strings.Contains(text, "{{")
 }
+
+var waiting = regexp.MustCompile("(?s){{.*?}}|" + dag.MarkOpen + ".*?" + dag.MarkClose)
+
+// literal is what a text holds in any case, whatever its unknown words come to.
+func literal(text string) string { return waiting.ReplaceAllString(text, "") }
 
 // shown is a text for a message, not longer than a line.
 func shown(text string) string {
@@ -51,7 +56,7 @@ func wrongName(name string) string {
 func wrongDescription(text string) string {
 	if i := strings.IndexFunc(text, notASCII); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(text[i:])
-		return fmt.Sprintf("EC2 takes ASCII characters only, and character %d is %q", utf8.RuneCountInString(text[:i])+1, r)
+		return fmt.Sprintf("EC2 takes ASCII characters only, and %q is none", r)
 	}
 	if len(text) > maxDescription {
 		return fmt.Sprintf("must have at most %d characters, and has %d", maxDescription, len(text))

@@ -31,6 +31,9 @@ func (s NameCheck) Title() string {
 
 // Do fails when the name is taken, unless the owner of the name has to give way.
 func (s NameCheck) Do(ctx context.Context, c *Cloud, t *dag.Task) (Namesakes, error) {
+	if why := wrongName(s.Name); why != "" { // a sensitive one, which nobody could read before
+		return Namesakes{}, fmt.Errorf("cannot use ami_name: %s", why)
+	}
 	at, err := c.at(ctx, s.Place)
 	if err != nil {
 		return Namesakes{}, err

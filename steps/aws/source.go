@@ -37,7 +37,15 @@ type SourceImage struct {
 	Details      string            `json:"details,omitempty"`  // such as Linux/UNIX
 	Architecture string            `json:"architecture,omitempty"`
 	Leaves       []string          `json:"leaves,omitempty"` // devices whose volumes would outlive the instance
+	Devices      []SourceDevice    `json:"devices,omitempty"`
 	Tags         map[string]string `json:"tags,omitempty"`
+}
+
+// SourceDevice is a volume that an instance of the image has.
+type SourceDevice struct {
+	Name      string `json:"name"`
+	Size      int    `json:"size,omitempty"` // GiB
+	Encrypted bool   `json:"encrypted,omitempty"`
 }
 
 func (Source) Kind() string    { return "aws.source" }
@@ -119,7 +127,18 @@ func (s Source) view(i types.Image) SourceImage {
 		Details: text(i.PlatformDetails), Architecture: string(i.Architecture),
 	}
 	for _, d := range i.BlockDeviceMappings {
-		if d.Ebs != nil && d.Ebs.DeleteOnTermination != nil && !*d.Ebs.DeleteOnTermination {
+		if d.Ebs == nil {
+			continue
+		}
+		volume := SourceDevice{Name: text(d.DeviceName)}
+		if d.Ebs.VolumeSize != nil {
+			volume.Size = int(*d.Ebs.VolumeSize)
+		}
+		if d.Ebs.Encrypted != nil {
+			volume.Encrypted = *d.Ebs.Encrypted
+		}
+		v.Devices = append(v.Devices, volume)
+		if d.Ebs.DeleteOnTermination != nil && !*d.Ebs.DeleteOnTermination {
 			v.Leaves = append(v.Leaves, text(d.DeviceName))
 		}
 	}

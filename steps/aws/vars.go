@@ -3,6 +3,7 @@ package aws
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/imgflow/imgflow/internal/interp"
 )
@@ -40,12 +41,15 @@ func (s SourceImage) late(option, text string) (string, error) {
 // lateTags evaluates keys and values of tags.
 func (s SourceImage) lateTags(option string, tags map[string]string) (map[string]string, error) {
 	out := make(map[string]string, len(tags))
-	for k, v := range tags {
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		key, err := s.late(option, k)
 		if err != nil {
 			return nil, err
 		}
-		if out[key], err = s.late(option, v); err != nil {
+		if _, twice := out[key]; twice {
+			return nil, fmt.Errorf("cannot use %s: two of its keys are %s", option, shown(key))
+		}
+		if out[key], err = s.late(option, tags[k]); err != nil {
 			return nil, err
 		}
 	}

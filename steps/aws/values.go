@@ -1,0 +1,186 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// CheckValues tells before the launch what EC2 would refuse after it, of what
+// nobody could know without the source image or a sensitive value.
+type CheckValues struct {
+	Source dag.Out[SourceImage] `json:"source"`
+
+	Description  string            `json:"description,omitempty" dag:"late"`
+	Tags         map[string]string `json:"tags,omitempty" dag:"late"`
+	SnapshotTags map[string]string `json:"snapshot_tags,omitempty" dag:"late"`
+	RunTags      map[string]string `json:"run_tags,omitempty" dag:"late"`
+	VolumeTags   map[string]string `json:"run_volume_tags,omitempty" dag:"late"`
+	OwnTagsOnly  bool              `json:"own_tags_only,omitempty"` // the image has none of RunTags
+	ShownTags    bool              `json:"shown_tags,omitempty"`    // the instance shows RunTags to what runs on it
+	Sharing
+	DeprecateAt    string        `json:"deprecate_at,omitempty"`
+	LaunchMappings []BlockDevice `json:"launch_mappings,omitempty"`
+	AMIMappings    []BlockDevice `json:"ami_mappings,omitempty"`
+}
+
+// CheckedValues says that nothing was found.
+type CheckedValues struct{}
+
+func (CheckValues) Kind() string  { return "aws.values" }
+func (CheckValues) Title() string { return "check what the image is to be" }
+
+// Do calls nobody.
+func (s CheckValues) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedValues, error) {
+	source := s.Source.Value()
+	f := faults{final: true}
+	description, err := source.late("ami_description", s.Description)
+	errs := []error{err}
+	f.least("ami_description", description, wrongDescription)
+	maps := []struct {
+		option string
+		tags   *map[string]string
+	}{{"run_tags", &s.RunTags}, {"run_volume_tags", &s.VolumeTags}, {"tags", &s.Tags}, {"snapshot_tags", &s.SnapshotTags}}
+	for _, m := range maps {
+		*m.tags, err = source.lateTags(m.option, *m.tags)
+		errs = append(errs, err)
+		f.tags(m.option, *m.tags)
+	}
+	s.count(&f)
+	s.Sharing.check(&f)
+	f.deprecation(s.DeprecateAt, s.Sharing.public())
+	s.devices(&f, source)
+	for _, fault := range f.list {
+		if !fault.Harmless { // else validate has said it
+			errs = append(errs, fmt.Errorf("cannot use %s", fault.Error()))
+		}
+	}
+	return CheckedValues{}, errors.Join(errs...)
+}
+
+func (s CheckValues) count(f *faults) {
+	if s.ShownTags {
+		f.metadataTags(s.RunTags, nil)
+	}
+	image := s.Tags
+	if !s.OwnTagsOnly {
+		image = over(s.RunTags, s.Tags)
+	}
+	f.tooMany("run_tags", "the instance", s.RunTags)
+	f.tooMany("run_volume_tags", "a volume", s.VolumeTags)
+	if !f.tooMany("tags", "the image", image) {
+		f.tooMany("snapshot_tags", "a snapshot", over(image, s.SnapshotTags))
+	}
+}
+
+// devices looks at the mappings beside the volumes that the source image brings.
+func (s CheckValues) devices(f *faults, source SourceImage) {
+	if len(source.Devices) == 0 {
+		return
+	}
+	var have []BlockDevice // of the instance
+	for _, d := range source.Devices {
+		v := BlockDevice{DeviceName: d.Name, VolumeSize: d.Size}
+		if d.Encrypted {
+			v.Encrypted = ptr(true)
+		}
+		have = append(have, v)
+	}
+	f.laidOver(launchMappings, s.LaunchMappings, have, source)
+	have = overlaid(have, s.LaunchMappings)
+	f.laidOver(amiMappings, s.AMIMappings, have, source)
+	for _, v := range have {
+		if v.Encrypted != nil && *v.Encrypted && s.Sharing.public() {
+			f.add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", v.DeviceName)
+		}
+	}
+}
+
+// overlaid are the volumes of an instance that is launched with the blocks.
+func overlaid(have, blocks []BlockDevice) []BlockDevice {
+	volumes := slices.Clone(have)
+	for _, d := range blocks {
+		n := slices.IndexFunc(volumes, func(v BlockDevice) bool { return v.DeviceName == d.DeviceName })
+		switch {
+		case n < 0 && d.volume():
+			volumes = append(volumes, d)
+		case n < 0:
+		case !d.volume():
+			volumes = slices.Delete(volumes, n, n+1)
+		default:
+			v := &volumes[n]
+			if d.VolumeSize > 0 {
+				v.VolumeSize = d.VolumeSize
+			}
+			if d.Encrypted != nil {
+				v.Encrypted = d.Encrypted
+			}
+		}
+	}
+	return volumes
+}
+
+// laidOver looks at each block of an option beside the volume of its name.
+func (f *faults) laidOver(option string, list, have []BlockDevice, source SourceImage) {
+	for _, d := range list {
+		at := func(field string) string { return fmt.Sprintf("%s of %s in %s", field, d.DeviceName, option) }
+		root := d.DeviceName == source.RootDevice
+		n := slices.IndexFunc(have, func(v BlockDevice) bool { return v.DeviceName == d.DeviceName })
+		switch {
+		case root && (d.NoDevice || !d.volume()):
+			f.add(at("device_name"), "it is the root device of the source image")
+			continue
+		case !d.volume():
+			continue
+		case n < 0 && d.VolumeSize == 0 && d.SnapshotID == "":
+			f.add(at("volume_size"), "must be set, or snapshot_id: %s has no volume %s", source.ID, d.DeviceName)
+			continue
+		case n < 0:
+			continue
+		case option == amiMappings || root:
+			checkAttached(f, at, d, have[n], source.ID)
+		case d.SnapshotID == "" && d.VolumeSize > 0 && d.VolumeSize < have[n].VolumeSize:
+			f.add(at("volume_size"), "must be at least the %d GiB that the volume has in %s", have[n].VolumeSize, source.ID)
+		}
+		if d.SnapshotID == "" && d.VolumeSize == 0 { // that of the source image, which validate did not know
+			d.VolumeSize = have[n].VolumeSize
+			checkSize(f, at, d)
+			checkIOPS(f, at, d)
+		}
+		if root && slices.Contains([]string{"st1", "sc1"}, d.VolumeType) {
+			f.add(at("volume_type"), "no machine starts from a volume of the type %s", d.VolumeType)
+		}
+	}
+}
+
+// values adds the step where there is something to look at.
+func (b *EBS) values(g *dag.Graph, bd dag.Build) dag.Out[CheckedValues] {
+	s := CheckValues{Source: b.parts.source, RunTags: merged(b.RunTags, b.RunTag), VolumeTags: b.volumeTags(), ShownTags: b.Metadata.Tags == "enabled",
+		LaunchMappings: b.LaunchMappings}
+	if !b.SkipCreateAMI {
+		s.Description, s.Tags, s.SnapshotTags = b.AMIDescription, merged(b.Tags, b.Tag), merged(b.SnapshotTags, b.SnapshotTag)
+		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = b.SkipRunTags, b.Sharing, b.DeprecateAt, b.AMIMappings
+	}
+	if !s.needed() {
+		return dag.Out[CheckedValues]{}
+	}
+	return dag.Add(g, bd, "values", s)
+}
+
+// needed reports whether something is to be found that validate cannot find.
+func (s CheckValues) needed() bool {
+	if len(s.LaunchMappings)+len(s.AMIMappings) > 0 || s.Sharing.public() {
+		return true
+	}
+	texts := slices.Concat([]string{s.Description, s.DeprecateAt}, s.Users, s.Groups, s.OrgARNs, s.OUARNs, s.ProductCodes, s.SnapshotUsers, s.SnapshotGroups)
+	for _, m := range []map[string]string{s.Tags, s.SnapshotTags, s.RunTags, s.VolumeTags} {
+		for k, v := range m {
+			texts = append(texts, k, v)
+		}
+	}
+	return unknown(strings.Join(texts, "\n"))
+}

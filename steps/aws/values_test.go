@@ -1,0 +1,104 @@
+package aws
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/aws/ec2local"
+)
+
+// What only the source image tells is looked at before the launch, all of it at once.
+func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
+	yes := true
+	for _, c := range []struct {
+		name  string
+		spoil func(*EBS)
+		want  []string
+	}{
+		{"words", func(b *EBS) {
+			b.AMIDescription = "made from {{ .SourceAMI }} {{ printf `–` }} today"
+			b.Tags = map[string]string{"{{ .SourceAMI }}": "1", "{{ build `SourceAMI` }}": "2"}
+			b.SnapshotTags = map[string]string{"base": strings.Repeat("{{ .SourceAMI }}", 13)}
+			b.RunTags = map[string]string{"aws:{{ .SourceAMI }}": "x"}
+		}, []string{"ami_description: EC2 takes ASCII", "two of its keys are \"ami-", "snapshot_tags.base: the value of a tag has at most 256 characters, and this one 273", "run_tags.aws:ami-"}},
+		{"braces", func(b *EBS) { // what looks like words when it is final
+			b.AMIDescription = `{{ "{{" }}` + strings.Repeat("x", 240) + "{{ .SourceAMI }}"
+		}, []string{"ami_description: must have at most 255 characters, and has 263"}},
+		{"no volume", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf"}, {DeviceName: "/dev/sda1", VolumeSize: 1}}
+			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/xvda"}}
+		}, []string{"volume_size of /dev/sdf in launch_block_device_mappings: must be set, or snapshot_id: ami-",
+			"volume_size of /dev/sda1 in launch_block_device_mappings: must be at least the 8 GiB",
+			"volume_size of /dev/xvda in ami_block_device_mappings: must be set"}},
+		{"root", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sda1", VirtualName: "ephemeral0"}}
+			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", NoDevice: true}}
+		}, []string{"device_name of /dev/sda1 in launch_block_device_mappings: it is the root device", "device_name of /dev/sda1 in ami_block_device_mappings: it is the root device"}},
+		{"snapshot", func(b *EBS) {
+			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", SnapshotID: "snap-0123456789abcdef0"}}
+		}, []string{"snapshot_id of /dev/sda1 in ami_block_device_mappings: cannot be given"}},
+		{"type", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "io1", IOPS: 500}}
+			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "st1", VolumeSize: 125}}
+		}, []string{"iops of /dev/sda1 in launch_block_device_mappings: must be at most 50 for each GiB of io1: 400 here",
+			"volume_type of /dev/sda1 in ami_block_device_mappings: no machine starts"}},
+		{"smaller", func(b *EBS) {
+			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "gp3"}}
+			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeSize: 7}}
+		}, []string{"volume_size of /dev/sda1 in ami_block_device_mappings: must be at least the 8 GiB"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, ec2local.Faults{})
+			b := template()
+			c.spoil(b)
+			r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
+			if err != nil || len(r.Failed) != 1 || r.Failed[0].Name != "values" {
+				t.Fatalf("%v, failed %v", err, r.Failed)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(r.Failed[0].Err.Error(), want) {
+					t.Errorf("no %q in:\n%v", want, r.Failed[0].Err)
+				}
+			}
+			if n := strings.Count(r.Failed[0].Err.Error(), "\n") + 1; n != len(c.want) {
+				t.Errorf("%d faults, want %d:\n%v", n, len(c.want), r.Failed[0].Err)
+			}
+			if n := w.front.count("RunInstances"); n > 0 {
+				t.Errorf("launched all the same")
+			}
+		})
+	}
+	// An encrypted source image, which the endpoint's catalogue does not have.
+	f := faults{final: true}
+	s := CheckValues{Sharing: Sharing{Groups: []string{"all"}}, LaunchMappings: []BlockDevice{{DeviceName: "/dev/sdb", NoDevice: true}, {DeviceName: "/dev/sdc", VolumeSize: 1, Encrypted: &yes}}}
+	s.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{"/dev/sda1", 8, true}, {"/dev/sdb", 8, true}}})
+	if len(f.list) != 2 || !strings.Contains(f.list[0].Text, "/dev/sda1") || !strings.Contains(f.list[1].Text, "/dev/sdc") {
+		t.Error(f.list)
+	}
+}
+
+// A sensitive value is known to no check of the template, and to no message.
+func TestSensitiveValuesAreCheckedBeforeTheLaunch(t *testing.T) {
+	b := template()
+	b.Users, b.AMIName = []string{dag.Mark("who")}, dag.Mark("name")
+	b.Tags = map[string]string{"x": dag.Mark("word")}
+	if fs := b.Check(); len(fs) > 0 {
+		t.Fatal(fs)
+	}
+	b.place = here
+	g := dag.NewGraph(func(string) string { return "digest" })
+	bd := dag.Build{Name: "b"}
+	b.Capture(g, bd, b.Machine(g, bd))
+	found := false
+	for _, n := range g.Nodes {
+		found = found || n.Name == "values"
+	}
+	if !found {
+		t.Error("nothing looks at it")
+	}
+	if _, err := (NameCheck{Place: here, Name: "ab"}).Do(t.Context(), NewCloud(CloudOptions{}), task("t")); err == nil || !strings.Contains(err.Error(), "3 to 128") {
+		t.Error(err)
+	}
+}
