@@ -54,8 +54,10 @@
 //
 // # Time and moods
 //
-// By default things take as long as they take. [Options].Latency plays the
-// durations of AWS, [Options].Faults what goes wrong there: see [ParseFaults].
+// By default things take as long as they take, and a call that begins something
+// is answered when it is done, or after ten seconds: its answer says pending, and
+// the next call finds it running. [Options].Latency plays the durations of AWS
+// instead, [Options].Faults what goes wrong there: see [ParseFaults].
 //
 // # Watching
 //

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
 )
@@ -21,6 +22,7 @@ type fakeHost struct {
 	removed  []string
 	next     int
 	bootErr  error
+	slow     time.Duration // what booting, stopping and freezing take
 }
 
 func newFakeHost() *fakeHost {
@@ -105,6 +107,7 @@ type fakeMachine struct {
 }
 
 func (m *fakeMachine) Boot(_ context.Context, exited func(guest.Exit)) error {
+	time.Sleep(m.h.slow)
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
 	if m.h.bootErr != nil {
@@ -116,6 +119,7 @@ func (m *fakeMachine) Boot(_ context.Context, exited func(guest.Exit)) error {
 }
 
 func (m *fakeMachine) Stop(context.Context) error {
+	time.Sleep(m.h.slow)
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
 	m.running = false
@@ -125,6 +129,7 @@ func (m *fakeMachine) Stop(context.Context) error {
 func (m *fakeMachine) Ports() map[string]int { return map[string]int{"ssh": 2222} }
 
 func (m *fakeMachine) Freeze(context.Context) ([]string, error) {
+	time.Sleep(m.h.slow)
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
 	m.h.next++

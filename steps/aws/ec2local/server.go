@@ -56,6 +56,8 @@ type Server struct {
 	now    func() time.Time
 	net    addresses
 
+	bulletin bulletin
+
 	logMu sync.Mutex
 	log   io.Writer
 
@@ -291,7 +293,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
-	result, what, err := s.perform(op, o, who, values)
+	result, what, err := s.perform(r.Context(), op, o, who, values)
 	note += what
 	if err != nil {
 		refuse(err)
@@ -326,16 +328,18 @@ const (
 	breath     = 3 * time.Millisecond
 )
 
-// perform runs an operation in a transaction of its own. A dry run is a real
-// one that is not committed.
-func (s *Server) perform(op operation, o *model.Operation, who caller, values model.Values) (result any, what string, err error) {
+// perform runs an operation in a transaction of its own, and waits for what it
+// began and takes no time. A dry run is a real one that is not committed.
+func (s *Server) perform(ctx context.Context, op operation, o *model.Operation, who caller, values model.Values) (result any, what string, err error) {
 	dry, _ := values["DryRun"].(bool)
 	delete(values, "DryRun")
 	do := s.view
 	if op.writes {
 		do = s.update
 	}
+	var begun []brief
 	err = do(func(t *txn) error {
+		defer func() { begun = t.begun }()
 		c := &call{txn: t, caller: who, action: o.Name, values: values}
 		result, err = op.run(c)
 		if err == nil && dry {
@@ -343,6 +347,9 @@ func (s *Server) perform(op operation, o *model.Operation, who caller, values mo
 		}
 		return err
 	})
+	if err == nil {
+		s.settle(ctx, begun)
+	}
 	if r, ok := result.(interface{ summary() string }); ok && err == nil {
 		what = " " + r.summary()
 	}

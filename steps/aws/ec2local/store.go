@@ -39,6 +39,8 @@ type txn struct {
 	now time.Time
 	// after runs once the change is on disk.
 	after []func()
+	// begun are the things that it has set passing.
+	begun []brief
 }
 
 // tables are all there are; they are made when the store is opened.
@@ -80,6 +82,9 @@ func all[T any, P recordOf[T]](t *txn, region string) []P {
 // put writes a thing, new or changed.
 func put(t *txn, r record) {
 	b := r.ident()
+	if p, ok := r.(brief); ok && p.passing(t.now) {
+		t.begun = append(t.begun, p)
+	}
 	t.write(r.table(), rowKey(b.Region, b.ID), r)
 }
 
@@ -132,6 +137,7 @@ func (s *Server) update(f func(*txn) error) error {
 	if err != nil {
 		return err
 	}
+	s.bulletin.tell()
 	for _, f := range t.after {
 		f()
 	}
