@@ -64,8 +64,10 @@ func credentialsOf(k Key) aws.CredentialsProvider {
 func readOnly(stack *middleware.Stack) error {
 	return stack.Build.Add(middleware.BuildMiddlewareFunc("read only", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (out middleware.BuildOutput, meta middleware.Metadata, err error) {
 		req := in.Request.(*smithyhttp.Request)
-		if in.Request, err = req.SetStream(struct{ io.ReadSeeker }{req.GetStream().(io.ReadSeeker)}); err != nil {
-			return out, meta, err
+		if body, ok := req.GetStream().(io.ReadSeeker); ok {
+			if in.Request, err = req.SetStream(struct{ io.ReadSeeker }{body}); err != nil {
+				return out, meta, err
+			}
 		}
 		return next.HandleBuild(ctx, in)
 	}), middleware.After)
