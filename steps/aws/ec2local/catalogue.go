@@ -17,6 +17,10 @@ const (
 	windowsTeam = "801119661308"
 )
 
+// canonicalIn is Canonical's account where it has another, as the Ubuntu on AWS
+// documentation has it.
+var canonicalIn = map[string]string{"aws-cn": "837727238323", "aws-us-gov": "513442679011"}
+
 // ownerAlias is what owners are called in requests, beside self.
 var ownerAlias = map[string]string{amazonLinux: "amazon", windowsTeam: "amazon"}
 
@@ -167,6 +171,9 @@ func (p product) image(region, date string) *image {
 		m.Mappings[0].IOPS, m.Mappings[0].Throughput = 3000, 125
 	}
 	if p.owner == canonical {
+		if o := canonicalIn[partitionOf(region).name]; o != "" {
+			m.Owner = o
+		}
 		m.Mappings = append(m.Mappings, mapping{Device: "/dev/sdb", Virtual: "ephemeral0"}, mapping{Device: "/dev/sdc", Virtual: "ephemeral1"})
 	}
 	return m

@@ -33,8 +33,9 @@
 // if it changes something but is no POST. With [Options].AnyKey the signature is
 // not verified; the rest holds.
 //
-// The region is that of the signature's scope. There is one account,
-// 123456789012. Every region has a default VPC with a subnet in each of three
+// The region is that of the signature's scope: any of AWS, of China and of the
+// US government, too, whose names differ as theirs do. There is one account,
+// 123456789012, in all of them, and every instance type is known. Every region has a default VPC with a subnet in each of three
 // zones, and the same catalogue of public images: Ubuntu, Debian, Amazon Linux,
 // Windows, several dates of each.
 //

@@ -110,7 +110,7 @@ func createSecurityGroup(c *call, q *createGroupRequest) (*createGroupResponse, 
 }
 
 func (g *group) arn() string {
-	return fmt.Sprintf("arn:aws:ec2:%s:%s:security-group/%s", g.Region, account, g.ID)
+	return arn("ec2", g.Region, "security-group/"+g.ID)
 }
 
 type describeGroupsRequest struct {

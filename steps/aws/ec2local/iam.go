@@ -25,8 +25,8 @@ var iamOperations = map[string]operation{
 	"RemoveRoleFromInstanceProfile": writes(removeRoleFromProfile),
 }
 
-// global is the region of what has none.
-const global = "aws"
+// home is the region of what has none: the name of the partition.
+func (c *call) home() string { return partitionOf(c.region).name }
 
 // Roles and profiles are stored by their names, which are unique.
 type role struct {
@@ -51,7 +51,7 @@ type profile struct {
 func (*profile) table() string { return "profile" }
 
 func (p *profile) arn() string {
-	return "arn:aws:iam::" + account + ":instance-profile" + p.Path + p.ID
+	return globalARN(p.Region, "iam", "instance-profile"+p.Path+p.ID)
 }
 
 // profileID is what EC2 shows of a profile; it outlives the profile.
@@ -64,7 +64,7 @@ func (c *call) profile(arn, name string) (string, error) {
 	if arn != "" && name != "" {
 		return "", fail("InvalidParameterCombination", "The parameter iamInstanceProfile.name may not be used in combination with iamInstanceProfile.arn")
 	}
-	for _, p := range all[profile](c.txn, global) {
+	for _, p := range all[profile](c.txn, c.home()) {
 		if (p.ID == name || p.arn() == arn) && p.seen(c.txn) {
 			return p.arn(), nil
 		}
@@ -77,7 +77,7 @@ func (c *call) profile(arn, name string) (string, error) {
 
 func iamBase(c *call, name string) base {
 	b := c.born(name)
-	b.Region, b.Visible = global, c.s.moods.visible("iam", c.now)
+	b.Region, b.Visible = c.home(), c.s.moods.visible("iam", c.now)
 	return b
 }
 
@@ -121,7 +121,7 @@ type roleItem struct {
 }
 
 func (c *call) iamTags(r record) *iamTags {
-	tags := c.tags(global, tagKey(r))
+	tags := c.tags(c.home(), tagKey(r))
 	if len(tags) == 0 {
 		return nil
 	}
@@ -137,7 +137,7 @@ func tagKey(r record) string { return r.table() + ":" + r.ident().ID }
 
 func (c *call) roleItem(r *role) roleItem {
 	return roleItem{
-		Path: r.Path, Name: r.ID, ID: r.Unique, ARN: "arn:aws:iam::" + account + ":role" + r.Path + r.ID, Created: iamStamp(r.base),
+		Path: r.Path, Name: r.ID, ID: r.Unique, ARN: globalARN(r.Region, "iam", "role"+r.Path+r.ID), Created: iamStamp(r.base),
 		Trust: url.QueryEscape(r.Trust), Description: r.Description, Duration: r.Duration, Tags: c.iamTags(r),
 	}
 }
@@ -160,7 +160,7 @@ type profileItemIAM struct {
 
 func (c *call) profileItem(p *profile) profileItemIAM {
 	i := profileItemIAM{Path: p.Path, Name: p.ID, ID: p.Unique, ARN: p.arn(), Created: iamStamp(p.base), Tags: c.iamTags(p)}
-	if r := get[role](c.txn, global, p.Role); r != nil {
+	if r := get[role](c.txn, c.home(), p.Role); r != nil {
 		x := c.roleItem(r)
 		x.Tags = nil
 		i.Roles.Items = append(i.Roles.Items, x)
@@ -169,14 +169,14 @@ func (c *call) profileItem(p *profile) profileItemIAM {
 }
 
 func (c *call) findRole(name string) (*role, error) {
-	if r := get[role](c.txn, global, name); r != nil && r.seen(c.txn) {
+	if r := get[role](c.txn, c.home(), name); r != nil && r.seen(c.txn) {
 		return r, nil
 	}
 	return nil, fail("NoSuchEntity", "The role with name %s cannot be found.", name)
 }
 
 func (c *call) findProfile(name string) (*profile, error) {
-	if p := get[profile](c.txn, global, name); p != nil && p.seen(c.txn) {
+	if p := get[profile](c.txn, c.home(), name); p != nil && p.seen(c.txn) {
 		return p, nil
 	}
 	return nil, fail("NoSuchEntity", "Instance Profile %s cannot be found.", name)
@@ -200,7 +200,7 @@ func createRole(c *call, q *createRoleRequest) (*roleResponse, error) {
 	if !json.Valid([]byte(q.AssumeRolePolicyDocument)) {
 		return nil, fail("MalformedPolicyDocument", "This policy contains invalid Json")
 	}
-	if get[role](c.txn, global, q.RoleName) != nil {
+	if get[role](c.txn, c.home(), q.RoleName) != nil {
 		return nil, fail("EntityAlreadyExists", "Role with name %s already exists.", q.RoleName)
 	}
 	r := &role{
@@ -211,7 +211,7 @@ func createRole(c *call, q *createRoleRequest) (*roleResponse, error) {
 		r.Duration = *q.MaxSessionDuration
 	}
 	put(c.txn, r)
-	if err := c.setTags(global, tagKey(r), q.Tags); err != nil {
+	if err := c.setTags(c.home(), tagKey(r), q.Tags); err != nil {
 		return nil, err
 	}
 	return &roleResponse{c.roleItem(r)}, nil
@@ -237,13 +237,13 @@ func deleteRole(c *call, q *roleNameRequest) (*nothing, error) {
 	if len(r.Policies) > 0 {
 		return nil, fail("DeleteConflict", "Cannot delete entity, must delete policies first.")
 	}
-	for _, p := range all[profile](c.txn, global) {
+	for _, p := range all[profile](c.txn, c.home()) {
 		if p.Role == r.ID {
 			return nil, fail("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.")
 		}
 	}
 	drop(c.txn, r)
-	c.remove("tags", rowKey(global, tagKey(r)))
+	c.remove("tags", rowKey(c.home(), tagKey(r)))
 	return &nothing{}, nil
 }
 
@@ -302,7 +302,7 @@ type listRolesResponse struct {
 }
 
 func listRoles(c *call, q *iamPage) (*listRolesResponse, error) {
-	rs := slices.DeleteFunc(all[role](c.txn, global), func(r *role) bool { return !strings.HasPrefix(r.Path, q.PathPrefix) || !r.seen(c.txn) })
+	rs := slices.DeleteFunc(all[role](c.txn, c.home()), func(r *role) bool { return !strings.HasPrefix(r.Path, q.PathPrefix) || !r.seen(c.txn) })
 	rs, next, err := iamCut(rs, *q)
 	if err != nil {
 		return nil, err
@@ -362,13 +362,13 @@ func createProfile(c *call, q *createProfileRequest) (*profileResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	if get[profile](c.txn, global, q.InstanceProfileName) != nil {
+	if get[profile](c.txn, c.home(), q.InstanceProfileName) != nil {
 		return nil, fail("EntityAlreadyExists", "Instance Profile %s already exists.", q.InstanceProfileName)
 	}
 	p := &profile{base: iamBase(c, q.InstanceProfileName), Path: path}
 	p.Unique = profileID(p.arn())
 	put(c.txn, p)
-	if err := c.setTags(global, tagKey(p), q.Tags); err != nil {
+	if err := c.setTags(c.home(), tagKey(p), q.Tags); err != nil {
 		return nil, err
 	}
 	return &profileResponse{c.profileItem(p)}, nil
@@ -393,7 +393,7 @@ func deleteProfile(c *call, q *profileNameRequest) (*nothing, error) {
 		return nil, fail("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.")
 	}
 	drop(c.txn, p)
-	c.remove("tags", rowKey(global, tagKey(p)))
+	c.remove("tags", rowKey(c.home(), tagKey(p)))
 	return &nothing{}, nil
 }
 
@@ -438,7 +438,7 @@ type listProfilesResponse struct {
 }
 
 func listProfiles(c *call, q *iamPage) (*listProfilesResponse, error) {
-	ps := slices.DeleteFunc(all[profile](c.txn, global), func(p *profile) bool { return !strings.HasPrefix(p.Path, q.PathPrefix) || !p.seen(c.txn) })
+	ps := slices.DeleteFunc(all[profile](c.txn, c.home()), func(p *profile) bool { return !strings.HasPrefix(p.Path, q.PathPrefix) || !p.seen(c.txn) })
 	ps, next, err := iamCut(ps, *q)
 	if err != nil {
 		return nil, err

@@ -287,7 +287,7 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 		}
 		return &imageIDResponse{ids[0]}, nil
 	}
-	if !knownRegion(q.SourceRegion) {
+	if !partitionOf(c.region).has(q.SourceRegion) {
 		return nil, invalid("Invalid source region: %s", q.SourceRegion)
 	}
 	there := *c
@@ -374,5 +374,5 @@ func (c *call) kmsKey(id string) string {
 	if !strings.HasPrefix(id, "alias/") {
 		id = "key/" + id
 	}
-	return "arn:aws:kms:" + c.region + ":" + account + ":" + id
+	return arn("kms", c.region, id)
 }

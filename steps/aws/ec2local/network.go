@@ -302,7 +302,7 @@ func (c *call) room(s *subnet) int {
 
 func (c *call) subnetItem(s *subnet) subnetItem {
 	return subnetItem{
-		ID: s.ID, ARN: fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", s.Region, account, s.ID), State: "available", Owner: account,
+		ID: s.ID, ARN: arn("ec2", s.Region, "subnet/"+s.ID), State: "available", Owner: account,
 		VPC: s.VPC, CIDR: s.CIDR, Available: c.room(s), Zone: s.Zone, ZoneID: s.ZoneID, Default: s.Default, PublicIP: s.PublicIP,
 		Tags: c.tagSet(s.ID),
 	}

@@ -1,15 +1,78 @@
 package ec2local
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// regions are those that are enabled in every account.
-var regions = []string{
-	"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-	"ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3",
-	"sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+// A partition is a part of AWS with accounts and names of its own.
+type partition struct {
+	name, suffix string   // of ARNs, of host names
+	regions      []string // that are enabled in every account
+	optIn        []string // that an account has to enable; here it has
 }
 
-func knownRegion(name string) bool { return slices.Contains(regions, name) }
+// partitions are those of botocore 1.43.11 (partitions.json); which regions need
+// to be enabled is told by the AWS documentation on regions.
+var partitions = []partition{
+	{"aws", "amazonaws.com", []string{
+		"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+		"ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3",
+		"sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+	}, []string{
+		"af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
+		"ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-1", "eu-south-2", "il-central-1",
+		"me-central-1", "me-south-1", "mx-central-1",
+	}},
+	{"aws-cn", "amazonaws.com.cn", []string{"cn-north-1", "cn-northwest-1"}, nil},
+	{"aws-us-gov", "amazonaws.com", []string{"us-gov-east-1", "us-gov-west-1"}, nil},
+	{"aws-eusc", "amazonaws.eu", []string{"eusc-de-east-1"}, nil},
+	{"aws-iso", "c2s.ic.gov", []string{"us-iso-east-1", "us-iso-west-1"}, nil},
+	{"aws-iso-b", "sc2s.sgov.gov", []string{"us-isob-east-1", "us-isob-west-1"}, nil},
+	{"aws-iso-e", "cloud.adc-e.uk", []string{"eu-isoe-west-1"}, nil},
+	{"aws-iso-f", "csp.hci.ic.gov", []string{"us-isof-east-1", "us-isof-south-1"}, nil},
+}
+
+func (p *partition) has(region string) bool {
+	return slices.Contains(p.regions, region) || slices.Contains(p.optIn, region)
+}
+
+// all are the regions in the order of their names.
+func (p *partition) all() []string {
+	list := slices.Concat(p.regions, p.optIn)
+	slices.Sort(list)
+	return list
+}
+
+// partitionOf is the partition of a region; nil of one that there is not.
+func partitionOf(region string) *partition {
+	for n := range partitions {
+		if partitions[n].has(region) {
+			return &partitions[n]
+		}
+	}
+	return nil
+}
+
+// regions are those of all partitions.
+var regions = func() (list []string) {
+	for _, p := range partitions {
+		list = append(list, p.all()...)
+	}
+	return list
+}()
+
+func knownRegion(name string) bool { return partitionOf(name) != nil }
+
+// arn is the name of something of a region.
+func arn(service, region, rest string) string {
+	return "arn:" + partitionOf(region).name + ":" + service + ":" + region + ":" + account + ":" + rest
+}
+
+// globalARN is the name of something of a whole partition.
+func globalARN(partition, service, rest string) string {
+	return "arn:" + partition + ":" + service + "::" + account + ":" + rest
+}
 
 // zoneLetters are the zones that a region has here.
 const zoneLetters = "abc"
@@ -26,14 +89,20 @@ func zones(region string) []*zone {
 	return z
 }
 
-// shortRegion is the form in zone ids: use1 for us-east-1.
+// shortRegion is the form in zone ids: use1 for us-east-1, usgw1 for
+// us-gov-west-1.
 func shortRegion(region string) string {
 	short := map[string]string{
-		"northeast": "ne", "southeast": "se", "central": "c", "south": "s", "north": "n", "east": "e", "west": "w",
+		"northeast": "ne", "northwest": "nw", "southeast": "se", "central": "c", "south": "s", "north": "n", "east": "e", "west": "w",
+		"gov": "g", "iso": "i", "isob": "ib", "isoe": "ie", "isof": "if",
 	}
-	area, rest := region[:2], region[3:]
-	name, n := rest[:len(rest)-2], rest[len(rest)-1:]
-	return area + short[name] + n
+	words := strings.Split(region, "-")
+	for i, w := range words {
+		if s, ok := short[w]; ok {
+			words[i] = s
+		}
+	}
+	return strings.Join(words, "")
 }
 
 type describeRegionsRequest struct {
@@ -60,14 +129,15 @@ var regionFilters = filters[regionItem]{
 
 func describeRegions(c *call, q *describeRegionsRequest) (*describeRegionsResponse, error) {
 	var list []*regionItem
+	p := partitionOf(c.region)
 	for _, name := range q.RegionNames {
-		if !knownRegion(name) {
+		if !p.has(name) {
 			return nil, invalid("Invalid region provided: %s", name)
 		}
 	}
-	for _, name := range regions {
+	for _, name := range p.all() {
 		if len(q.RegionNames) == 0 || slices.Contains(q.RegionNames, name) {
-			list = append(list, &regionItem{name, "ec2." + name + ".amazonaws.com", "opt-in-not-required"})
+			list = append(list, &regionItem{name, "ec2." + name + "." + p.suffix, p.optInStatus(name)})
 		}
 	}
 	list, err := regionFilters.plain().apply(c, q.Filters, list)
@@ -79,6 +149,13 @@ func describeRegions(c *call, q *describeRegionsRequest) (*describeRegionsRespon
 		r.Regions.Items = append(r.Regions.Items, *x)
 	}
 	return r, nil
+}
+
+func (p *partition) optInStatus(region string) string {
+	if slices.Contains(p.optIn, region) {
+		return "opted-in"
+	}
+	return "opt-in-not-required"
 }
 
 type describeZonesRequest struct {

@@ -7,19 +7,21 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/crypto/ssh"
 )
 
 func TestRegions(t *testing.T) {
 	b := newBench(t)
 	out := must1[*ec2.DescribeRegionsOutput](t)(b.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}))
-	if len(out.Regions) != 17 {
+	if len(out.Regions) != 34 {
 		t.Errorf("%d regions", len(out.Regions))
 	}
 	_, err := b.DescribeRegions(ctx, &ec2.DescribeRegionsInput{RegionNames: []string{"moon-1"}})
@@ -28,9 +30,43 @@ func TestRegions(t *testing.T) {
 	if len(z.AvailabilityZones) != 3 || *z.AvailabilityZones[0].ZoneId != "use1-az1" {
 		t.Errorf("%+v", z.AvailabilityZones)
 	}
-	for region, want := range map[string]string{"ap-northeast-1": "apne1", "eu-central-1": "euc1", "sa-east-1": "sae1", "ap-southeast-2": "apse2"} {
+	for region, want := range map[string]string{"ap-northeast-1": "apne1", "eu-central-1": "euc1", "sa-east-1": "sae1", "ap-southeast-2": "apse2", "us-gov-west-1": "usgw1", "cn-northwest-1": "cnnw1", "me-south-1": "mes1"} {
 		if got := shortRegion(region); got != want {
 			t.Errorf("%s is %s, want %s", region, got, want)
+		}
+	}
+	// Other parts of AWS have names and regions of their own.
+	for region, x := range map[string]struct {
+		regions                    int
+		arn, endpoint, from, owner string
+	}{
+		"me-south-1":    {34, "arn:aws:", "ec2.me-south-1.amazonaws.com", "cn-north-1", canonical},
+		"cn-north-1":    {2, "arn:aws-cn:", "ec2.cn-north-1.amazonaws.com.cn", "us-east-1", "837727238323"},
+		"us-gov-west-1": {2, "arn:aws-us-gov:", "ec2.us-gov-west-1.amazonaws.com", "us-west-1", "513442679011"},
+	} {
+		there := *b
+		there.Client = b.client(region)
+		out := must1[*ec2.DescribeRegionsOutput](t)(there.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}))
+		i := slices.IndexFunc(out.Regions, func(r types.Region) bool { return *r.RegionName == region })
+		if len(out.Regions) != x.regions || i < 0 || *out.Regions[i].Endpoint != x.endpoint {
+			t.Errorf("%s: %d regions, %d", region, len(out.Regions), i)
+		}
+		subnets := must1[*ec2.DescribeSubnetsOutput](t)(there.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{}))
+		if len(subnets.Subnets) != 3 || !strings.HasPrefix(*subnets.Subnets[0].SubnetArn, x.arn+"ec2:"+region+":"+account+":subnet/") {
+			t.Errorf("%s: %+v", region, subnets.Subnets)
+		}
+		m := there.source(xenial)
+		if *m.OwnerId != x.owner {
+			t.Errorf("%s: Ubuntu is of %s", region, *m.OwnerId)
+		}
+		if id := there.run(); there.until(id, "running").State.Name != "running" {
+			t.Errorf("%s: no instance", region)
+		}
+		_, err := there.CopyImage(ctx, &ec2.CopyImageInput{Name: aws.String("copied"), SourceImageId: m.ImageId, SourceRegion: &x.from})
+		wantCode(t, err, "InvalidParameterValue")
+		who := must1[*sts.GetCallerIdentityOutput](t)(sts.NewFromConfig(b.config(region)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}))
+		if !strings.HasPrefix(*who.Arn, x.arn+"iam::"+account+":user/") {
+			t.Errorf("%s: the caller is %s", region, *who.Arn)
 		}
 	}
 	a := must1[*ec2.DescribeAccountAttributesOutput](t)(b.DescribeAccountAttributes(ctx, &ec2.DescribeAccountAttributesInput{AttributeNames: []types.AccountAttributeName{"default-vpc"}}))
@@ -344,9 +380,30 @@ func TestTypes(t *testing.T) {
 		t.Errorf("%+v", out.InstanceTypes)
 	}
 	// Every type of the table is one that EC2 has: the comparison with the model looks.
-	must1[*ec2.DescribeInstanceTypesOutput](t)(b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{}))
-	_, err := b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{"x1.32xlarge"}})
-	wantCode(t, err, "InvalidInstanceType")
+	every := must1[*ec2.DescribeInstanceTypesOutput](t)(b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{})).InstanceTypes
+	if len(every) != 1212 {
+		t.Errorf("%d types", len(every))
+	}
+	for name, want := range map[string]string{
+		"c3.large": "2 3840 xen true false", "m3.2xlarge": "8 30720 xen true false", "c4.8xlarge": "36 61440 xen false true", "r3.xlarge": "4 31232 xen true false",
+		"i3.metal": "72 524288  false true", "m7i-flex.large": "2 8192 nitro false true", "c8g.medium": "1 2048 nitro false true", "x1e.32xlarge": "128 3997696 xen false true",
+		"g4dn.xlarge": "4 16384 nitro false true", "m5.metal": "96 393216  false true", "r7iz.metal-16xl": "64 524288  false true", "u-24tb1.112xlarge": "448 25165824 nitro false true",
+	} {
+		i := slices.IndexFunc(every, func(x types.InstanceTypeInfo) bool { return string(x.InstanceType) == name })
+		if i < 0 {
+			t.Errorf("there is no %s", name)
+			continue
+		}
+		x := every[i]
+		pv := slices.Contains(x.SupportedVirtualizationTypes, "paravirtual")
+		if got := fmt.Sprintf("%d %d %s %v %v", *x.VCpuInfo.DefaultVCpus, *x.MemoryInfo.SizeInMiB, x.Hypervisor, pv, *x.CurrentGeneration); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	_, err := b.RunInstances(ctx, &ec2.RunInstancesInput{ImageId: b.source(xenial).ImageId, InstanceType: "m1.small", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
+	wantCode(t, err, "InvalidParameterCombination")
+	_, err = b.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{"x9.32xlarge"}})
+	wantCode(t, err, "InvalidParameterValue")
 	off := must1[*ec2.DescribeInstanceTypeOfferingsOutput](t)(b.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{LocationType: "availability-zone", Filters: filterBy("instance-type", "t2.micro")}))
 	if len(off.InstanceTypeOfferings) != 3 {
 		t.Errorf("%+v", off.InstanceTypeOfferings)

@@ -146,7 +146,7 @@ func (c *call) ruleItem(g *group, r groupRule) ruleItem {
 	i := ruleItem{
 		ID: r.ID, Group: g.ID, Owner: account, Egress: r.Egress, Protocol: r.Protocol, From: r.From, To: r.To,
 		IPv4: r.IPv4, IPv6: r.IPv6, PrefixList: r.PrefixList, Description: r.Description, Tags: c.tagSet(r.ID),
-		ARN: "arn:aws:ec2:" + c.region + ":" + account + ":security-group-rule/" + r.ID,
+		ARN: arn("ec2", c.region, "security-group-rule/"+r.ID),
 	}
 	if r.Group != "" {
 		i.Reference = &groupReference{r.Group, account}

@@ -213,7 +213,9 @@ func (c *call) prototype(q *runRequest, m *image) (*instance, map[string][]tagRe
 		return nil, nil, invalid("Invalid value '%s' for InstanceType.", i.Type)
 	case !t.runs(m.Arch):
 		return nil, nil, invalid("The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.", strings.Join(t.archs(), ","), m.Arch)
-	case m.Virt == "paravirtual" && !t.xen:
+	case m.Virt == "hvm" && m.Platform != "windows" && t.has("pv"):
+		return nil, nil, fail("InvalidParameterCombination", "Non-Windows instances with a virtualization type of 'hvm' are currently not supported for this instance type : %s", i.Type)
+	case m.Virt == "paravirtual" && !slices.Contains(t.virt(), "paravirtual"):
 		return nil, nil, fail("InvalidParameterCombination", "Non-Windows instances with a virtualization type of 'paravirtual' are not supported on instance type %s.", i.Type)
 	case t.ena() == "required" && !m.ENA:
 		return nil, nil, fail("InvalidParameterCombination", "Enhanced networking with the Elastic Network Adapter (ENA) is required for the '%s' instance type. Ensure that you are using an AMI that is enabled for ENA.", i.Type)
@@ -281,7 +283,7 @@ func (c *call) options(i *instance, q *runRequest, t *instanceType) error {
 		i.Monitoring = q.Monitoring.Enabled
 	}
 	if q.EnclaveOptions != nil && q.EnclaveOptions.Enabled {
-		if t.burst || t.xen || t.cpus < 4 && t.arch == "x86_64" {
+		if t.has("burst") || t.has("xen") || t.cpus < 4 && t.arch == "x86_64" {
 			return fail("UnsupportedOperation", "The instance type %s does not support AWS Nitro Enclaves.", i.Type)
 		}
 		i.Enclave = true
@@ -313,14 +315,14 @@ func (c *call) options(i *instance, q *runRequest, t *instanceType) error {
 		}
 	}
 	if s := q.CreditSpecification; s != nil {
-		if !t.burst {
+		if !t.has("burst") {
 			return fail("InvalidParameterCombination", "The instance type %s does not take a credit specification.", i.Type)
 		}
 		if s.CpuCredits != "standard" && s.CpuCredits != "unlimited" {
 			return invalid("Value (%s) for parameter cpuCredits is invalid. It must be standard or unlimited.", s.CpuCredits)
 		}
 		i.Credits = s.CpuCredits
-	} else if t.burst {
+	} else if t.has("burst") {
 		i.Credits = "unlimited"
 		if strings.HasPrefix(i.Type, "t2.") {
 			i.Credits = "standard"

@@ -221,7 +221,7 @@ type copySnapshotResponse struct {
 func (r *copySnapshotResponse) summary() string { return r.ID }
 
 func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error) {
-	if !knownRegion(q.SourceRegion) {
+	if !partitionOf(c.region).has(q.SourceRegion) {
 		return nil, invalid("Invalid source region: %s", q.SourceRegion)
 	}
 	if q.DestinationRegion != "" && q.DestinationRegion != c.region {

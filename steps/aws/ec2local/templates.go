@@ -39,7 +39,7 @@ type templateItem struct {
 }
 
 func (c *call) templateItem(t *launchTemplate) templateItem {
-	return templateItem{t.ID, t.Name, stamp(t.Created), "arn:aws:iam::" + account + ":user/ec2local", 1, 1, c.tagSet(t.ID)}
+	return templateItem{t.ID, t.Name, stamp(t.Created), globalARN(c.home(), "iam", "user/ec2local"), 1, 1, c.tagSet(t.ID)}
 }
 
 type templateResponse struct {

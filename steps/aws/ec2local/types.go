@@ -1,130 +1,123 @@
 package ec2local
 
 import (
+	_ "embed"
 	"slices"
-	"sort"
+	"strconv"
 	"strings"
+	"sync"
 )
 
-// A family is a line of instance types: what they share, and what each has.
-type family struct {
-	arch  string // x86_64 or arm64
-	xen   bool
-	burst bool
-	i386  bool // also runs 32-bit images
-	sizes []size
-}
-
-type size struct {
-	name string
-	cpus int
-	mem  int // MiB
-}
-
-func ladder(perCPU int, names ...string) []size {
-	cpus := map[string]int{
-		"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "9xlarge": 36, "10xlarge": 40,
-		"12xlarge": 48, "16xlarge": 64, "18xlarge": 72, "24xlarge": 96, "48xlarge": 192,
-	}
-	var out []size
-	for _, n := range names {
-		out = append(out, size{n, cpus[n], cpus[n] * perCPU})
-	}
-	return out
-}
-
-var (
-	nano = []size{
-		{"nano", 2, 512}, {"micro", 2, 1024}, {"small", 2, 2048}, {"medium", 2, 4096}, {"large", 2, 8192}, {"xlarge", 4, 16384}, {"2xlarge", 8, 32768},
-	}
-	common = []string{"large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge"}
-)
-
-// families are the instance types that builds are run on; EC2 has more.
-var families = map[string]family{
-	"t1": {arch: "x86_64", xen: true, i386: true, sizes: []size{{"micro", 1, 627}}},
-	"t2": {arch: "x86_64", xen: true, burst: true, i386: true, sizes: []size{
-		{"nano", 1, 512}, {"micro", 1, 1024}, {"small", 1, 2048}, {"medium", 2, 4096}, {"large", 2, 8192}, {"xlarge", 4, 16384}, {"2xlarge", 8, 32768},
-	}},
-	"t3":  {arch: "x86_64", burst: true, sizes: nano},
-	"t3a": {arch: "x86_64", burst: true, sizes: nano},
-	"t4g": {arch: "arm64", burst: true, sizes: nano},
-	"m3":  {arch: "x86_64", xen: true, sizes: []size{{"medium", 1, 3840}, {"large", 2, 7680}, {"xlarge", 4, 15360}, {"2xlarge", 8, 30720}}},
-	"m4":  {arch: "x86_64", xen: true, sizes: ladder(4096, "large", "xlarge", "2xlarge", "4xlarge", "10xlarge", "16xlarge")},
-	"m5":  {arch: "x86_64", sizes: ladder(4096, common...)},
-	"m5a": {arch: "x86_64", sizes: ladder(4096, common...)},
-	"m6a": {arch: "x86_64", sizes: ladder(4096, common...)},
-	"m6i": {arch: "x86_64", sizes: ladder(4096, common...)},
-	"m6g": {arch: "arm64", sizes: ladder(4096, "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge")},
-	"m7a": {arch: "x86_64", sizes: ladder(4096, append([]string{"medium"}, common...)...)},
-	"m7i": {arch: "x86_64", sizes: ladder(4096, common...)},
-	"m7g": {arch: "arm64", sizes: ladder(4096, "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge")},
-	"c4":  {arch: "x86_64", xen: true, sizes: []size{{"large", 2, 3840}, {"xlarge", 4, 7680}, {"2xlarge", 8, 15360}, {"4xlarge", 16, 30720}, {"8xlarge", 36, 61440}}},
-	"c5":  {arch: "x86_64", sizes: ladder(2048, "large", "xlarge", "2xlarge", "4xlarge", "9xlarge", "12xlarge", "18xlarge", "24xlarge")},
-	"c5a": {arch: "x86_64", sizes: ladder(2048, common...)},
-	"c6i": {arch: "x86_64", sizes: ladder(2048, common...)},
-	"c6g": {arch: "arm64", sizes: ladder(2048, "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge")},
-	"c7i": {arch: "x86_64", sizes: ladder(2048, common...)},
-	"c7g": {arch: "arm64", sizes: ladder(2048, "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge")},
-	"r4":  {arch: "x86_64", xen: true, sizes: ladder(7808, "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "16xlarge")},
-	"r5":  {arch: "x86_64", sizes: ladder(8192, common...)},
-	"r6i": {arch: "x86_64", sizes: ladder(8192, common...)},
-	"r6g": {arch: "arm64", sizes: ladder(8192, "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge")},
-	"r7i": {arch: "x86_64", sizes: ladder(8192, common...)},
-}
+//go:embed types.txt
+var typesText string
 
 // An instanceType is one size of a family.
 type instanceType struct {
-	name string
-	family
-	size
+	name     string
+	arch     string   // x86_64, arm64, or one of them with _mac
+	features []string // as in types.txt
+	cpus     int
+	mem      int // MiB
+}
+
+func (t *instanceType) has(feature string) bool { return slices.Contains(t.features, feature) }
+
+func (t *instanceType) metal() bool {
+	_, size, _ := strings.Cut(t.name, ".")
+	return strings.HasPrefix(size, "metal")
+}
+
+// instanceTypes are all that there are, in the order of their names.
+var instanceTypes = sync.OnceValues(func() (list []*instanceType, named map[string]*instanceType) {
+	named = map[string]*instanceType{}
+	for line := range strings.Lines(typesText) {
+		f := strings.Fields(line)
+		if strings.HasPrefix(line, "#") || len(f) == 0 {
+			continue
+		}
+		perCPU, err := strconv.Atoi(f[3])
+		if err != nil {
+			panic("ec2local: types.txt: " + line)
+		}
+		for _, s := range f[4:] {
+			size, what, given := strings.Cut(s, "=")
+			t := &instanceType{name: f[0] + "." + size, arch: f[1], features: strings.Split(f[2], ","), cpus: cpusOf(size)}
+			if given {
+				cpus, mem, _ := strings.Cut(what, "/")
+				t.cpus, _ = strconv.Atoi(cpus)
+				t.mem, _ = strconv.Atoi(mem)
+			}
+			if t.mem == 0 {
+				t.mem = t.cpus * perCPU
+			}
+			if t.cpus == 0 || t.mem == 0 {
+				panic("ec2local: types.txt: " + t.name + " has neither processors nor memory")
+			}
+			list, named[t.name] = append(list, t), t
+		}
+	}
+	slices.SortFunc(list, func(a, b *instanceType) int { return strings.Compare(a.name, b.name) })
+	return list, named
+})
+
+// cpusOf is how many processors a size has unless its family says otherwise.
+func cpusOf(size string) int {
+	switch size {
+	case "medium":
+		return 1
+	case "large":
+		return 2
+	case "xlarge":
+		return 4
+	}
+	n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(size, "metal-"), "xlarge"), "xl"))
+	return 4 * n
 }
 
 func typeNamed(name string) *instanceType {
-	f, s, _ := strings.Cut(name, ".")
-	fam, ok := families[f]
-	if !ok {
-		return nil
-	}
-	for _, x := range fam.sizes {
-		if x.name == s {
-			return &instanceType{name, fam, x}
-		}
-	}
-	return nil
+	_, named := instanceTypes()
+	return named[name]
 }
 
 func allTypes() []*instanceType {
-	var out []*instanceType
-	for f, fam := range families {
-		for _, s := range fam.sizes {
-			out = append(out, &instanceType{f + "." + s.name, fam, s})
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
-	return out
+	list, _ := instanceTypes()
+	return slices.Clone(list)
 }
 
 // runs tells whether images of that architecture run on the type.
 func (t *instanceType) runs(arch string) bool { return slices.Contains(t.archs(), arch) }
 
 func (t *instanceType) archs() []string {
-	if t.i386 {
+	if t.has("i386") {
 		return []string{"i386", t.arch}
 	}
 	return []string{t.arch}
 }
 
+// hypervisor is empty for bare metal.
 func (t *instanceType) hypervisor() string {
-	if t.xen {
+	switch {
+	case t.metal():
+		return ""
+	case t.has("xen"):
 		return "xen"
 	}
 	return "nitro"
 }
 
+func (t *instanceType) virt() []string {
+	switch {
+	case t.has("pv"):
+		return []string{"paravirtual"}
+	case t.has("xen") && t.has("old"):
+		return []string{"hvm", "paravirtual"}
+	}
+	return []string{"hvm"}
+}
+
 // ena is how far a type needs enhanced networking.
 func (t *instanceType) ena() string {
-	if t.xen {
+	if t.has("xen") && !t.metal() {
 		return "unsupported"
 	}
 	return "required"
@@ -160,7 +153,7 @@ type typeItem struct {
 	Roots       set[string]     `xml:"supportedRootDeviceTypes"`
 	Virt        set[string]     `xml:"supportedVirtualizationTypes"`
 	Metal       bool            `xml:"bareMetal"`
-	Hypervisor  string          `xml:"hypervisor"`
+	Hypervisor  string          `xml:"hypervisor,omitempty"`
 	Processor   processorItem   `xml:"processorInfo"`
 	CPU         cpuItem         `xml:"vCpuInfo"`
 	Memory      memoryItem      `xml:"memoryInfo"`
@@ -177,17 +170,15 @@ func items(v ...string) set[string] { return set[string]{v} }
 
 func (t *instanceType) usage() []string { return []string{"on-demand", "spot"} }
 
-func (t *instanceType) current() bool {
-	return !slices.Contains([]string{"t1", "m3"}, strings.SplitN(t.name, ".", 2)[0])
-}
+func (t *instanceType) current() bool { return !t.has("old") }
 
 func (t *instanceType) item() typeItem {
 	i := typeItem{
-		Name: t.name, Current: t.current(), Free: t.free(), Usage: items(t.usage()...), Roots: items("ebs"), Virt: items("hvm"),
+		Name: t.name, Current: t.current(), Free: t.free(), Usage: items(t.usage()...), Roots: items("ebs"), Virt: items(t.virt()...), Metal: t.metal(),
 		Hypervisor: t.hypervisor(), Processor: processorItem{items(t.archs()...)}, CPU: cpuItem{t.cpus}, Memory: memoryItem{t.mem},
-		EBS: ebsInfoItem{"default", "supported", "required"}, Network: networkInfoItem{t.ena()}, Burstable: t.burst, Hosts: !t.burst, Recovery: true,
+		EBS: ebsInfoItem{"default", "supported", "required"}, Network: networkInfoItem{t.ena()}, Burstable: t.has("burst"), Hosts: !t.has("burst"), Recovery: true,
 	}
-	if t.xen {
+	if t.has("xen") && !t.metal() {
 		i.EBS.Optimized, i.EBS.NVMe = "unsupported", "unsupported"
 	}
 	return i
@@ -200,15 +191,15 @@ var typeFilters = filters[instanceType]{
 	"processor-info.supported-architecture": func(c *call, t *instanceType) []string { return t.archs() },
 	"current-generation":                    func(c *call, t *instanceType) []string { return yes(t.current()) },
 	"free-tier-eligible":                    func(c *call, t *instanceType) []string { return yes(t.free()) },
-	"burstable-performance-supported":       func(c *call, t *instanceType) []string { return yes(t.burst) },
+	"burstable-performance-supported":       func(c *call, t *instanceType) []string { return yes(t.has("burst")) },
 	"hypervisor":                            func(c *call, t *instanceType) []string { return one(t.hypervisor()) },
 	"memory-info.size-in-mib":               func(c *call, t *instanceType) []string { return number(int64(t.mem)) },
 	"vcpu-info.default-vcpus":               func(c *call, t *instanceType) []string { return number(int64(t.cpus)) },
 	"supported-usage-class":                 func(c *call, t *instanceType) []string { return t.usage() },
 	"supported-root-device-type":            func(c *call, t *instanceType) []string { return one("ebs") },
-	"supported-virtualization-type":         func(c *call, t *instanceType) []string { return one("hvm") },
+	"supported-virtualization-type":         func(c *call, t *instanceType) []string { return t.virt() },
 	"network-info.ena-support":              func(c *call, t *instanceType) []string { return one(t.ena()) },
-	"bare-metal":                            func(c *call, t *instanceType) []string { return yes(false) },
+	"bare-metal":                            func(c *call, t *instanceType) []string { return yes(t.metal()) },
 }
 
 type describeTypesRequest struct {
