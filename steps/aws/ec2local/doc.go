@@ -51,7 +51,9 @@
 // Everything is in one file of [Options].Dir. A call's effect is on disk before
 // its answer is sent, all of it or nothing; a dry run is a real run that is not
 // committed. After any end of the program, New boots the instances that were
-// running and goes on with what was under way.
+// running and goes on with what was under way. What builds leave behind that
+// nobody can ask for any more, terminated instances and client tokens, is
+// forgotten after a day, and New writes the file anew if most of it is empty.
 //
 // # Time and moods
 //

@@ -290,7 +290,7 @@ var creditFilters = filters[instance]{
 }
 
 func describeCredits(c *call, q *describeCreditsRequest) (*describeCreditsResponse, error) {
-	is, err := c.seenInstances(q.InstanceIds)
+	is, err := list[instance](c, q.InstanceIds)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,6 @@ type instance struct {
 	Reason   string    `json:"reason,omitempty"`
 	Reboot   bool      `json:"reboot,omitempty"`
 	Impaired bool      `json:"impaired,omitempty"` // the guest died and was not booted again
-	Hidden   bool      `json:"hidden,omitempty"`   // forgotten by describing calls
 
 	// What the guest is made of. Layers are those it stands on by now.
 	User          string        `json:"user,omitempty"`
@@ -101,26 +100,12 @@ func (*instance) refer() (string, string, string) {
 	return "i", "InvalidInstanceID", "instance ID"
 }
 
-// seenInstances leaves out those that terminated long ago.
-func (c *call) seenInstances(ids []string) ([]*instance, error) {
-	is, err := list[instance](c, ids)
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range is {
-		if i.Hidden && len(ids) > 0 {
-			return nil, fail("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", i.ID)
-		}
-	}
-	return slices.DeleteFunc(is, func(i *instance) bool { return i.Hidden }), nil
-}
-
 // ofState are the instances that a call changing states names.
 func (c *call) ofState(ids []string) ([]*instance, error) {
 	if len(ids) == 0 {
 		return nil, missing("InstanceId")
 	}
-	return c.seenInstances(ids)
+	return list[instance](c, ids)
 }
 
 type stateItem struct {
@@ -395,7 +380,7 @@ func describeInstances(c *call, q *describeInstancesRequest) (*describeInstances
 	if err := onePage(q.pageRequest, q.InstanceIds, "instancesSet"); err != nil {
 		return nil, err
 	}
-	is, err := c.seenInstances(q.InstanceIds)
+	is, err := list[instance](c, q.InstanceIds)
 	if err != nil {
 		return nil, err
 	}
@@ -473,7 +458,7 @@ func describeInstanceStatus(c *call, q *describeStatusRequest) (*describeStatusR
 	if err := onePage(q.pageRequest, q.InstanceIds, "instancesSet"); err != nil {
 		return nil, err
 	}
-	is, err := c.seenInstances(q.InstanceIds)
+	is, err := list[instance](c, q.InstanceIds)
 	if err != nil {
 		return nil, err
 	}

@@ -65,9 +65,7 @@ func (s *Server) Inventory() Inventory {
 			v.Items = append(v.Items, i)
 		}
 		for _, x := range all[instance](t, "") {
-			if !x.Hidden {
-				add(&x.base, "instance", "", x.State, false)
-			}
+			add(&x.base, "instance", "", x.State, false)
 		}
 		for _, x := range all[image](t, "") {
 			add(&x.base, "image", x.Name, x.State, false)

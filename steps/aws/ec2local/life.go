@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
@@ -24,6 +25,8 @@ type lives struct {
 	tick *time.Timer
 
 	ticking sync.Mutex // held by Server.tick
+
+	departed atomic.Int64
 }
 
 // A life drives one instance. Its goroutine alone touches machine and up.
@@ -59,9 +62,7 @@ func (s *Server) resume() error {
 		return err
 	}
 	for _, i := range is {
-		if !i.Hidden {
-			s.life.ring(i.Region, i.ID)
-		}
+		s.life.ring(i.Region, i.ID)
 	}
 	s.tick()
 	s.sweep()
@@ -167,7 +168,7 @@ func (x *life) step(ctx context.Context) (wait time.Duration, done bool, err err
 	if err != nil {
 		return 0, false, err
 	}
-	if i == nil || i.Hidden {
+	if i == nil {
 		return 0, true, nil
 	}
 	if froze, err := x.freeze(ctx, i); froze || err != nil {
@@ -214,10 +215,7 @@ func (x *life) step(ctx context.Context) (wait time.Duration, done bool, err err
 		if left > 0 {
 			return left, false, nil
 		}
-		return now, false, x.change(func(t *txn, i *instance) {
-			i.Hidden = true
-			t.remove("tags", rowKey(i.Region, i.ID))
-		})
+		return now, false, x.depart()
 	}
 	return never, false, nil
 }
@@ -228,6 +226,19 @@ func (x *life) load() (i *instance, err error) {
 		return nil
 	})
 	return i, err
+}
+
+// depart has the instance forgotten, and now and then what is older, too.
+func (x *life) depart() error {
+	return x.s.update(func(t *txn) error {
+		if i := get[instance](t, x.region, x.id); i != nil {
+			t.depart(i)
+		}
+		if x.s.life.departed.Add(1)%pruneEvery == 0 {
+			t.prune()
+		}
+		return nil
+	})
 }
 
 // change changes what is stored now, which may differ from what step saw.

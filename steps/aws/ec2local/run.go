@@ -81,7 +81,13 @@ func runInstances(c *call, q *runRequest) (*runResponse, error) {
 	var is []*instance
 	if ids != nil {
 		for _, id := range ids {
-			if i := get[instance](c.txn, c.region, id); i != nil {
+			i := get[instance](c.txn, c.region, id)
+			if i == nil {
+				if d := get[departed](c.txn, c.region, id); d != nil {
+					i = &d.instance
+				}
+			}
+			if i != nil {
 				is = append(is, i)
 			}
 		}

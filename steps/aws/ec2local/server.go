@@ -19,7 +19,6 @@ import (
 	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
 	"github.com/imgflow/imgflow/steps/aws/ec2local/model"
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Options are what an endpoint is made of.
@@ -86,13 +85,9 @@ func New(o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the EC2 endpoint's directory: %w", err)
 	}
-	path := filepath.Join(o.Dir, "ec2.db")
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("cannot open %s: another endpoint serves this directory", path)
-	}
+	db, err := openStore(filepath.Join(o.Dir, "ec2.db"))
 	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", path, err)
+		return nil, err
 	}
 	s := &Server{
 		dir: o.Dir, key: o.Key, anyKey: o.AnyKey, db: db, guests: o.Guests, takes: takes, moods: newMoods(o.Faults),
@@ -109,7 +104,11 @@ func New(o Options) (*Server, error) {
 				return err
 			}
 		}
-		return t.upgrade()
+		if err := t.upgrade(); err != nil {
+			return err
+		}
+		t.prune()
+		return nil
 	})
 	if err == nil {
 		err = s.update((*txn).furnish)

@@ -45,7 +45,7 @@ type txn struct {
 
 // tables are all there are; they are made when the store is opened.
 var tables = []string{
-	"fleet", "gateway", "group", "image", "instance", "interface", "key", "layer", "meta", "profile",
+	"fleet", "gateway", "gone", "group", "image", "instance", "interface", "key", "layer", "meta", "profile",
 	"role", "route", "snapshot", "subnet", "tags", "template", "token", "volume", "vpc",
 }
 

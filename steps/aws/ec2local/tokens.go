@@ -5,13 +5,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"time"
 )
 
 // A token is what a client token made: it is remembered, also after the thing
-// itself is gone.
+// itself is gone; see txn.prune.
 type token struct {
-	Params string   `json:"params"` // digest of the other parameters
-	IDs    []string `json:"ids"`
+	Params string    `json:"params"` // digest of the other parameters
+	IDs    []string  `json:"ids"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 // replay returns what a client token made before; nil if it is new. Equal
@@ -42,7 +44,7 @@ func (c *call) replay(client string) ([]string, error) {
 
 func (c *call) remember(client string, ids []string) {
 	if client != "" {
-		c.write("token", c.tokenKey(client), token{c.digest(), ids})
+		c.write("token", c.tokenKey(client), token{c.digest(), ids, c.now.UTC()})
 	}
 }
 
