@@ -27,6 +27,9 @@ func (s *session) drive(c *cli.Context, pol policy) error {
 	}
 	defer ls.Close()
 	ls.Say("Run %s: %s", s.run.ID(), strings.Join(s.buildNames(), ", ")) // before anybody is asked who may be slow to answer
+	if s.lease != nil && s.lease.Limits != "" {
+		ls.Plain("Note: %s", s.lease.Limits)
+	}
 	if err := s.recall(context.Background()); err != nil {
 		return err
 	}

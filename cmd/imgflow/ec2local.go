@@ -114,7 +114,7 @@ func serveEC2(c *cli.Context) (err error) {
 	go func() { ended <- web.Serve(l) }()
 	defer web.Close()
 	addr := l.Addr().String()
-	here := local.Server{PID: os.Getpid(), Addr: addr, Settings: set}
+	here := local.Server{PID: os.Getpid(), Addr: addr, Limits: srv.Limits, Settings: set}
 	if err := local.Announce(dir, here); err != nil {
 		return err
 	}

@@ -50,8 +50,9 @@ func (s Settings) differs(wish Settings) bool {
 
 // Server is where a server answers, as it tells in server.json.
 type Server struct {
-	PID  int    `json:"pid"`
-	Addr string `json:"addr"` // host:port
+	PID    int    `json:"pid"`
+	Addr   string `json:"addr"`             // host:port
+	Limits string `json:"limits,omitempty"` // what its guests cannot do, in a line
 	Settings
 }
 

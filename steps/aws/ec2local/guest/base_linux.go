@@ -30,7 +30,8 @@ const maxCopy = 64 << 20
 // planBase says what the base layer holds: it hides what other users of the
 // host may not read, replaces the accounts, and, in a user namespace, owns
 // every directory, because a directory of an unmapped owner is read-only there.
-func planBase(ps []piece, userns, sudoShim bool, put func(entry)) {
+func planBase(ps []piece, as ids, sudoShim bool, put func(entry)) {
+	userns := as != rootIDs
 	for _, d := range exposed {
 		if t, err := os.Readlink(d); err == nil {
 			put(entry{Piece: "/", Rel: d[1:], Kind: "link", Src: t})
@@ -96,6 +97,11 @@ func planBase(ps []piece, userns, sudoShim bool, put func(entry)) {
 	etc("hosts", 0o644, 0, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")
 	if b, err := os.ReadFile("/etc/resolv.conf"); err == nil && resolvTarget() == "" {
 		etc("resolv.conf", 0o644, 0, string(b))
+	}
+	if as == oneID && isDir("/etc/apt/apt.conf.d") {
+		// There is no other user that apt could become for its downloads, and
+		// none whom its logs could belong to.
+		etc("apt/apt.conf.d/00one-user", 0o644, 0, "APT::Sandbox::User \"root\";\n")
 	}
 	// What the host's administrator set up to run is not the guest's to run.
 	put(entry{Piece: "/etc", Rel: "systemd/system", Kind: "opaque", Mode: 0o755})

@@ -13,14 +13,16 @@
 // How much works depends on who runs the server:
 //
 //   - root (with CAP_SYS_ADMIN): everything. It is no security boundary: uid 0 of
-//     the guest is uid 0 of the host, with fewer capabilities, and neither
-//     seccomp nor cgroups hold it. Do not run code in it that you would not run
-//     as root.
+//     the guest is uid 0 of the host, with fewer capabilities. Do not run code in
+//     it that you would not run as root.
 //   - a user with a range in /etc/subuid and /etc/subgid, and newuidmap: packages
 //     that the host does not have can be installed; packages that it has cannot
 //     be upgraded, since their files belong to nobody in the guest.
 //   - any other user whose kernel allows user namespaces: one user id. Plain
-//     scripts work, package managers and su do not.
+//     scripts work, and apt for packages without users of their own; su does not.
+//
+// What of the host's /proc, devices, keyrings, traffic, memory and processes is
+// out of reach, and what is not, is in docs/local.md.
 //
 // A process guest (any Unix) is a scratch directory and an SSH server whose
 // commands run as you, on this machine. HOME and the directory in which
@@ -37,8 +39,7 @@
 // # What a sandbox guest shares with the host
 //
 // The kernel and the network: a server in a guest listens on the host's ports,
-// and two guests cannot both have port 6379. Limits on memory and processes are
-// the host's. /sys is empty. What an image holds is the difference to the host it
+// and two guests cannot both have port 6379. /sys is empty. What an image holds is the difference to the host it
 // was made on: over a host whose packages have changed since, its package
 // database is out of date.
 //

@@ -150,6 +150,8 @@ func (m *sandboxMachine) spawn(ctx context.Context, st state, hostname string) (
 		return nil, adviseClone(err)
 	}
 	theirs.Close()
+	limits := newCgroup(m.id)
+	go func() { <-done; limits.remove() }()
 	go func() { io.Copy(m.console, out); out.Close() }() // until the last process of the guest is gone
 	r := &running{conn: conn, done: done, cmd: cmd, exit: Crash, pumped: make(chan struct{}), procs: map[uint64]*guestProcess{},
 		keys: map[uint64]chan reply{}, setups: make(chan reply, 1)}
@@ -158,8 +160,12 @@ func (m *sandboxMachine) spawn(ctx context.Context, st state, hostname string) (
 	if b.ResolvAt = resolvTarget(); b.ResolvAt != "" {
 		b.Resolv, _ = os.ReadFile(b.ResolvAt)
 	}
+	// The limits come before anything runs that they are for.
+	err = limits.add(cmd.Process.Pid)
 	// The pid is noted before the mounts are made: see waitGone.
-	err = writeFileAtomic(m.h.s.guest(m.id, "pid"), []byte(startTime(cmd.Process.Pid)))
+	if err == nil {
+		err = writeFileAtomic(m.h.s.guest(m.id, "pid"), []byte(startTime(cmd.Process.Pid)))
+	}
 	if err == nil {
 		err = send(conn, b)
 	}

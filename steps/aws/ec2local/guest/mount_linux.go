@@ -36,6 +36,10 @@ func guestInit([]string) error {
 			unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0)
 		}
 	}
+	if err := confineCalls(); err != nil {
+		send(conn, reply{Op: "fail", Err: err.Error()})
+		return err
+	}
 	f, err := conn.File()
 	if err != nil {
 		return err
@@ -47,12 +51,13 @@ func guestInit([]string) error {
 	return unix.Exec(guestExe, []string{rolePrefix + "pid1"}, env)
 }
 
-// keepCap is what a container engine leaves by default: enough for apt,
-// daemons that change user, and chown; nothing that reaches out of the guest.
+// keepCap is what a container engine leaves by default, enough for apt, daemons
+// that change user, and chown, but without CAP_NET_RAW: the network is the host's,
+// and a raw socket would see its traffic.
 var keepCap = map[int]bool{
 	unix.CAP_CHOWN: true, unix.CAP_DAC_OVERRIDE: true, unix.CAP_FOWNER: true, unix.CAP_FSETID: true,
 	unix.CAP_KILL: true, unix.CAP_SETGID: true, unix.CAP_SETUID: true, unix.CAP_SETPCAP: true,
-	unix.CAP_NET_BIND_SERVICE: true, unix.CAP_NET_RAW: true, unix.CAP_SYS_CHROOT: true,
+	unix.CAP_NET_BIND_SERVICE: true, unix.CAP_SYS_CHROOT: true,
 	unix.CAP_AUDIT_WRITE: true, unix.CAP_SETFCAP: true,
 }
 
@@ -118,6 +123,9 @@ func mounts(b *bootMessage) (err error) {
 	}
 	nsd := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
 	mount("proc", "/proc", "proc", nsd|unix.MS_NOEXEC, "")
+	if err == nil {
+		err = confineProc(at("/proc"))
+	}
 	mount("tmpfs", "/dev", "tmpfs", unix.MS_NOSUID, "mode=755,size=64k")
 	for _, d := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
 		file("/dev/"+d, nil, 0o666)
@@ -131,13 +139,13 @@ func mounts(b *bootMessage) (err error) {
 		pts += ",gid=5" // EINVAL when gid 5 is not mapped
 	}
 	mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, pts)
-	mount("tmpfs", "/dev/shm", "tmpfs", nsd, "mode=1777")
+	mount("tmpfs", "/dev/shm", "tmpfs", nsd, "mode=1777,size=25%")
 	for l, t := range map[string]string{"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0",
 		"stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"} {
 		step(&err, "link", os.Symlink(t, at("/dev/"+l)))
 	}
 	mount("tmpfs", "/tmp", "tmpfs", nsd, "mode=1777")
-	mount("tmpfs", "/run", "tmpfs", nsd, "mode=755")
+	mount("tmpfs", "/run", "tmpfs", nsd, "mode=755,size=10%")
 	file(guestExe, nil, 0o555)
 	exe, e := os.Readlink("/proc/self/exe") // the link itself leads into the parent's mount namespace: EINVAL
 	step(&err, "program", e)

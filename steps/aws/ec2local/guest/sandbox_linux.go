@@ -155,12 +155,14 @@ type sandbox struct {
 	baseErr error
 }
 
-func newSandbox(dir string) (Host, error) {
+func newSandbox(dir string) (Host, error) { return newSandboxAs(dir, detectIDs()) }
+
+func newSandboxAs(dir string, as ids) (Host, error) {
 	s, err := openStore(dir)
 	if err != nil {
 		return nil, err
 	}
-	h := &sandbox{ids: detectIDs(), base: make(chan struct{})}
+	h := &sandbox{ids: as, base: make(chan struct{})}
 	h.shelf = newShelf(s, func(id string, r *record) *sandboxMachine {
 		return &sandboxMachine{h: h, id: id, rec: r, console: &console{path: s.guest(id, "console.log")}}
 	})
@@ -181,9 +183,21 @@ func (h *sandbox) limits() string {
 	case rootIDs:
 		return "guests share this host's kernel, network and, as root, its user ids: no boundary against hostile code"
 	case subIDs:
-		return "guests run in a user namespace: packages that this host does not have can be installed, those that it has cannot be upgraded"
+		return "guests run in a user namespace: packages that this host has cannot be upgraded in them; run imgflow as root for that"
 	}
-	return "guests have one user id (no newuidmap, or no range in /etc/subuid and /etc/subgid): plain scripts work, package managers do not"
+	return "guests have one user id: programs that change to another, as most servers and su do, fail in them; mend it with `" + moreIDs() + "`"
+}
+
+// moreIDs is the command that gives guests of an ordinary user more user ids.
+func moreIDs() string {
+	if _, err := exec.LookPath("newuidmap"); err != nil {
+		return "sudo apt-get install uidmap"
+	}
+	name := "$USER"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + name
 }
 
 const baseLayer = "base"
@@ -209,7 +223,7 @@ func (h *sandbox) buildBase() error {
 	r, w := io.Pipe()
 	go func() {
 		enc := json.NewEncoder(w)
-		planBase(h.pieces, h.ids != rootIDs, shim, func(e entry) { enc.Encode(e) })
+		planBase(h.pieces, h.ids, shim, func(e entry) { enc.Encode(e) })
 		w.Close()
 	}()
 	if err := h.ids.helper(r, nil, "base", made); err != nil {
@@ -239,7 +253,7 @@ func (h *sandbox) fingerprint(shim bool) []byte {
 			times[p] = fmt.Sprint(st.ModTime().UnixNano(), " ", st.Size())
 		}
 	}
-	b, _ := json.Marshal(map[string]any{"format": 1, "ids": h.ids, "pieces": h.pieces, "sudo": shim, "times": times})
+	b, _ := json.Marshal(map[string]any{"format": 2, "ids": h.ids, "pieces": h.pieces, "sudo": shim, "times": times})
 	return b
 }
 
