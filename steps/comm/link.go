@@ -1,6 +1,7 @@
 package comm
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -121,6 +122,15 @@ func (c *quietConn) Write(b []byte) (int, error) {
 	}
 	return c.Conn.Write(b)
 }
+
+// bufferedConn reads as much as there is. The library would ask for 4 KiB and then
+// for the rest of each packet.
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c bufferedConn) Read(b []byte) (int, error) { return c.r.Read(b) }
 
 func (c *quietConn) quiet() time.Duration {
 	return time.Since(time.Unix(0, c.heard.Load()))
@@ -278,7 +288,7 @@ func (e *Env) handshake(ctx context.Context, t *dag.Task, connect func(context.C
 	}
 	tc.SetDeadline(time.Now().Add(handshakeTimeout))
 	stop := context.AfterFunc(ctx, func() { tc.Close() })
-	c, chans, reqs, err := ssh.NewClientConn(l.conn, addr, conf)
+	c, chans, reqs, err := ssh.NewClientConn(bufferedConn{l.conn, bufio.NewReaderSize(l.conn, 4*block)}, addr, conf)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}

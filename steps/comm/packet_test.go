@@ -1,7 +1,9 @@
 package comm
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -57,15 +59,52 @@ func TestPacketsAreFull(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			writes, bytes := c.writes.Load(), c.bytes.Load()
+			writes, n := c.writes.Load(), c.bytes.Load()
 			if err := l.remote.UploadDir(t.Context(), t.TempDir(), src); err != nil {
 				t.Fatal(err)
 			}
 			// The library writes a packet in two or three pieces.
-			writes, bytes = c.writes.Load()-writes, c.bytes.Load()-bytes
-			if packets := bytes/block + 10; writes > 3*packets {
-				t.Errorf("%d bytes went in %d writes, %d each", bytes, writes, bytes/writes)
+			writes, n = c.writes.Load()-writes, c.bytes.Load()-n
+			if packets := n/block + 10; writes > 3*packets {
+				t.Errorf("%d bytes went in %d writes, %d each", n, writes, n/writes)
 			}
 		})
+	}
+}
+
+// So is each message of SFTP, which is answered.
+func TestMessagesAreWide(t *testing.T) {
+	t.Parallel()
+	s := sshd(t, "dash")
+	l := newLab(t, s.machine())
+	c := l.counted(t, s.machine())
+	file, body := t.TempDir()+"/f", random(16<<20)
+	const blocks = 16 << 20 / block
+	for _, tt := range []struct {
+		what string
+		most int64 // writes of ours: the library writes a packet in two pieces
+		f    func() error
+	}{
+		{"up", blocks * 5 / 2, func() error {
+			return l.remote.Upload(t.Context(), file, bytes.NewReader(body), int64(len(body)), 0o644)
+		}},
+		{"down", blocks, func() error {
+			var got bytes.Buffer
+			if err := l.remote.Download(t.Context(), file, &got); err != nil {
+				return err
+			}
+			if !bytes.Equal(got.Bytes(), body) {
+				return errors.New("it is not what was sent")
+			}
+			return nil
+		}},
+	} {
+		before := c.writes.Load()
+		if err := tt.f(); err != nil {
+			t.Fatal(tt.what, err)
+		}
+		if n := c.writes.Load() - before; n > tt.most {
+			t.Errorf("%s: %d writes for %d blocks", tt.what, n, blocks)
+		}
 	}
 }
