@@ -47,7 +47,7 @@ func newWorld(o worldOptions) *world {
 		machines: comm.NewEnv(o.Vault),
 		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, AccessKey: o.Key.ID, SecretKey: o.Key.Secret, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Settle: o.Settle}),
 	}
-	w.machines.Console = w.cloud.Console
+	w.machines.Console, w.machines.Fate = w.cloud.Console, w.cloud.Fate
 	return w
 }
 

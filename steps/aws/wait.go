@@ -181,6 +181,32 @@ func (c *Cloud) Console(ctx context.Context, e comm.Endpoint) string {
 	return at.consoleTail(ctx, e.Thing)
 }
 
+// Fate is what has become of an instance that [Wait] told of. One that EC2 does not
+// show any more was terminated an hour ago or earlier.
+func (c *Cloud) Fate(ctx context.Context, e comm.Endpoint) comm.Fate {
+	at, err := c.at(ctx, placeOf(e.Place))
+	if err != nil {
+		return comm.Fate{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*at.settle+time.Second)
+	defer cancel()
+	i, err := at.instances.wait(ctx, nil, e.Thing, func(types.Instance) (bool, error) { return true, nil })
+	switch {
+	case errors.Is(err, dag.ErrNotFound):
+		return comm.Fate{State: comm.Terminated, Why: "EC2 does not know it any more"}
+	case err != nil || i.State == nil:
+		return comm.Fate{}
+	}
+	f := comm.Fate{Why: strings.TrimPrefix(reason(i), ": ")}
+	switch i.State.Name {
+	case types.InstanceStateNameStopped:
+		f.State = comm.Stopped
+	case types.InstanceStateNameTerminated, types.InstanceStateNameShuttingDown:
+		f.State = comm.Terminated
+	}
+	return f
+}
+
 // parseConsole takes the first block of host keys, as cloud-init prints them; a later one may come from
 // whatever runs on the machine.
 func parseConsole(console string) (keys []string) {

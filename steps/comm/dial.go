@@ -60,7 +60,7 @@ func hopeless(err error) bool {
 	var p permanent
 	var k *HostKeyError
 	var a *ssh.AlgorithmNegotiationError
-	return errors.As(err, &p) || errors.As(err, &k) || errors.As(err, &a)
+	return errors.As(err, &p) || errors.As(err, &k) || errors.As(err, &a) || errors.As(err, new(*DownError))
 }
 
 // dialUntil dials until the machine answers. It begins with short waits, and
@@ -68,6 +68,7 @@ func hopeless(err error) bool {
 // step further, and the next one is near.
 func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience) (*link, error) {
 	begun, wait, refusals, last := time.Now(), time.Duration(0), 0, ""
+	asked := e.inquiry(m, p.first)
 	for {
 		l, err := e.dial(ctx, t, m)
 		if err == nil {
@@ -75,6 +76,9 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if down := asked.down(ctx); down != nil {
+			err = down
 		}
 		why := explain(err, m.SSH)
 		if hopeless(err) {

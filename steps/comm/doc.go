@@ -12,6 +12,10 @@
 // attempts grows from a quarter of a second to five seconds, beginning anew
 // whenever the failure changes.
 //
+// While a machine cannot be reached Env.Fate is asked every few seconds what has
+// become of it. One that is stopped or terminated is not waited for: the error holds
+// a [DownError]. One that was never reached is asked about after 20 s.
+//
 // Host keys are always verified. One that nobody knows beforehand is pinned on
 // first use, with a warning, and is part of the Machine from then on. The SSH
 // agent is never forwarded.

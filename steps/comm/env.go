@@ -19,6 +19,10 @@ type Env struct {
 	// or "". It is for the errors of machines that cannot be reached; nil is no
 	// console.
 	Console func(context.Context, Endpoint) string
+	// Fate tells what has become of a machine that cannot be reached. It is asked
+	// every few seconds for as long as that lasts, and must be quick; nil knows
+	// nothing.
+	Fate func(context.Context, Endpoint) Fate
 
 	vault Vault
 

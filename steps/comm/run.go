@@ -254,6 +254,8 @@ func (r *remote) runError(ctx context.Context, jr *journal, err error) error {
 		return ctx.Err()
 	case errors.As(err, &lost):
 		return err
+	case jr.boot() != 0 && errors.As(err, new(*DownError)):
+		return fmt.Errorf("cannot follow the run: %w", err)
 	case jr.boot() != 0:
 		return fmt.Errorf("cannot follow the run on %s: %w; if that machine is still there the script goes on, and resuming follows it", r.m.label(), err)
 	}

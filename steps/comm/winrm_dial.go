@@ -41,10 +41,11 @@ type effort struct {
 	odd     int
 	wait    time.Duration
 	last    string
+	asked   *inquiry
 }
 
 func (r *winremote) effort(first bool) *effort {
-	p := &effort{t: r.t, m: r.m, total: r.m.WinRM.Timeout, first: first, begun: time.Now()}
+	p := &effort{t: r.t, m: r.m, total: r.m.WinRM.Timeout, first: first, begun: time.Now(), asked: r.env.inquiry(r.m, first)}
 	if p.total == 0 {
 		p.total = winrmTimeout
 	}
@@ -61,6 +62,11 @@ func (p *effort) heard() {
 func (p *effort) again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if !errors.As(err, new(permanent)) {
+		if down := p.asked.down(ctx); down != nil {
+			return down
+		}
 	}
 	var auth *wsman.AuthError
 	var cert *wsman.CertificateError

@@ -167,6 +167,8 @@ func (r *winremote) runError(ctx context.Context, jr *journal, err error) error 
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case jr.boot() != 0 && errors.As(err, new(*DownError)):
+		return fmt.Errorf("cannot follow the run on %s: %w", r.m.label(), err)
 	case jr.boot() != 0:
 		return fmt.Errorf("cannot follow the run on %s: %w; if that machine is still there the script goes on, and resuming follows it", r.m.label(), err)
 	}

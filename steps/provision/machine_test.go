@@ -263,6 +263,13 @@ func (r *fakeRemote) Exec(context.Context, string, io.Reader) ([]byte, comm.Exit
 
 func (r *fakeRemote) Stat(context.Context, string) (fs.FileInfo, error) { return nil, fs.ErrNotExist }
 
+// is is a run on a machine that is down.
+func is(state string) func(context.Context, comm.Job) (comm.Exit, error) {
+	return func(context.Context, comm.Job) (comm.Exit, error) {
+		return comm.Exit{}, fmt.Errorf("cannot follow the run: %w", &comm.DownError{Fate: comm.Fate{State: state, Why: "by itself"}})
+	}
+}
+
 func exits(code int) func(context.Context, comm.Job) (comm.Exit, error) {
 	return func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Code: code}, nil }
 }

@@ -122,7 +122,7 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 	}
 	x, err := start(ctx, r, v.t, job, s.StartRetryTimeout)
 	var lost *comm.LostError
-	gone := false
+	gone, stopped := false, false
 	switch {
 	case ctx.Err() != nil && timedOut(ctx):
 		err = stop(ctx, r, job, which(script))
@@ -132,6 +132,10 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 		gone, err = true, nil
 	case errors.As(err, &lost):
 		err = fmt.Errorf("cannot tell how %s ended: %w; set expect_disconnect if it is meant to stop its own connection", which(script), lost)
+	case comm.HasStopped(err) && s.disconnects():
+		gone, stopped, err = true, true, nil
+	case comm.HasStopped(err):
+		err = fmt.Errorf("cannot tell how %s ended: %w; set expect_disconnect if it is meant to stop the machine", which(script), err)
 	}
 	if err != nil {
 		s.dropVars(ctx, r, v.t, varFile)
@@ -142,10 +146,14 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 		return fmt.Errorf("the machine rebooted while %s ran: set expect_disconnect if it is meant to", which(script))
 	}
 	ok := gone || x.Rebooted || s.accepts(x.Code)
-	if s.disconnects() && ok {
-		if err := awaitReboot(ctx, r, v.t, x.Rebooted, before); err != nil {
+	if s.disconnects() && ok && !stopped {
+		err := awaitReboot(ctx, r, v.t, x.Rebooted, before)
+		if stopped = comm.HasStopped(err); err != nil && !stopped {
 			return err
 		}
+	}
+	if stopped {
+		halted(v.t, job.Token, gone)
 	}
 	s.dropVars(ctx, r, v.t, varFile)
 	if x.Truncated {
@@ -155,6 +163,16 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 		return nil
 	}
 	return exitError(x, script)
+}
+
+// halted tells of a machine that its script has stopped, as it was meant to. The
+// files of a run that nobody has seen end are still on its disk.
+func halted(t *dag.Task, token string, gone bool) {
+	t.Say("the machine has stopped")
+	if gone {
+		t.Warn("the script has stopped the machine before the files of its run could be removed: the image holds them, in a directory imgf-%s; "+
+			"let the script end before the machine stops (`shutdown -h +1`, `shutdown /s /t 10`), or leave stopping it to imgflow", token)
+	}
 }
 
 const pauseRestart = 2 * time.Second

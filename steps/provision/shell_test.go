@@ -240,6 +240,10 @@ func TestShellReboot(t *testing.T) {
 		{"nothing happens", exits(0), true, nil, []string{"boot1", "boot1"}, "", false},
 		{"fails", exits(4), true, nil, []string{"boot1", "boot1"}, "status 4", false},
 		{"lost", loses, true, nil, []string{"boot1", "boot1"}, "", false},
+		{"stops", is(comm.Stopped), true, nil, []string{"boot1"}, "", false},
+		{"stops, by Packer's number", is(comm.Stopped), false, []int{0, lostCode}, []string{"boot1"}, "", false},
+		{"stops, not expected", is(comm.Stopped), false, nil, nil, "it is stopped (by itself); set expect_disconnect if it is meant to stop the machine", false},
+		{"is terminated", is(comm.Terminated), true, nil, []string{"boot1"}, "it is terminated (by itself)", false},
 		{"lost, not expected", loses, false, nil, nil, "gone", false},
 		{"memory", func(context.Context, comm.Job) (comm.Exit, error) {
 			return comm.Exit{Code: 137, Signal: 9, OOM: true}, nil

@@ -95,6 +95,11 @@ func (s winScripts) one(ctx context.Context, job winJob, script source) error {
 		return ctx.Err() // the script goes on, and its files are needed
 	case errors.As(err, &lost) && s.restarts():
 		gone, err = true, nil
+	case comm.HasStopped(err) && s.restarts():
+		halted(s.v.t, job.Token, true)
+		gone, err = true, nil
+	case comm.HasStopped(err):
+		err = fmt.Errorf("cannot tell how %s ended: %w; accept 2300218 in valid_exit_codes if it is meant to stop the machine", which(script), err)
 	case errors.As(err, &lost):
 		err = fmt.Errorf("cannot tell how %s ended: %w; %s", which(script), lost, restartAdvice)
 	case err == nil && x.Rebooted && !s.restarts():

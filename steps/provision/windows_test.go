@@ -151,6 +151,9 @@ func TestWindowsExits(t *testing.T) {
 		{"a wanted restart, by the number of WinRM", []int{0, 16001}, rebooted, nil},
 		{"lost", nil, lost, []string{"cannot tell how the inline script ended", "gone"}},
 		{"wanted to be lost", []int{0, lostCode}, lost, nil},
+		{"stops", []int{0, lostCode}, is(comm.Stopped), nil},
+		{"stops, not expected", nil, is(comm.Stopped), []string{"it is stopped (by itself)", "accept 2300218"}},
+		{"is terminated", []int{0, lostCode}, is(comm.Terminated), []string{"it is terminated (by itself)"}},
 	} {
 		s := PowerShell{Scripts: inline("x")}
 		s.ValidExitCodes = c.codes
