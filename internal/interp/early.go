@@ -33,7 +33,7 @@ func (e *Env) evaluator() *evaluator {
 			e.Secrets = map[string]string{}
 		}
 		funcs := e.funcs()
-		e.made = &evaluator{env: e, funcs: funcs, runner: newRunner(funcs)}
+		e.made = &evaluator{env: e, funcs: funcs, runner: newRunner(funcs, "error")}
 	}
 	return e.made
 }
@@ -333,9 +333,10 @@ type callError struct {
 func (c *callError) Error() string { return c.err.Error() }
 func (c *callError) Unwrap() error { return c.err }
 
-// newRunner returns a template that knows the functions, to run nodes with.
-func newRunner(funcs map[string]any) *template.Template {
-	return template.New("string").Option("missingkey=error").Funcs(funcs)
+// newRunner returns a template that knows the functions, to run nodes with. Missing is what a key that a map does not
+// have comes to; see the options of package text/template.
+func newRunner(funcs map[string]any, missing string) *template.Template {
+	return template.New("string").Option("missingkey=" + missing).Funcs(funcs)
 }
 
 // run executes nodes. A failure inside a function comes back as a callError.
@@ -372,6 +373,9 @@ func reason(err error) error {
 	}
 	if _, after, ok := strings.Cut(text, ">: "); ok {
 		text = after
+	}
+	if strings.HasPrefix(text, "invalid value; expected") {
+		text = "the key is not there, and a function needs its value"
 	}
 	return errors.New(text)
 }

@@ -218,7 +218,7 @@ func TestEarlyReportsAllFaults(t *testing.T) {
 }
 
 func TestLate(t *testing.T) {
-	data := map[string]any{"Path": "/tmp/s.sh", "Vars": "A='1' ", "SourceAMITags": map[string]string{"Name": "base"}}
+	data := map[string]any{"Path": "/tmp/s.sh", "Vars": "A='1' ", "SourceAMITags": map[string]string{"Name": "base"}, "None": map[string]string(nil)}
 	build := func(name string) (string, error) {
 		if name == "ID" {
 			return "i-1", nil
@@ -229,7 +229,12 @@ func TestLate(t *testing.T) {
 		{"chmod +x {{.Path}}; {{.Vars}} {{.Path}}", "chmod +x /tmp/s.sh; A='1'  /tmp/s.sh", ""},
 		{"{{ build `ID` | upper }}", "I-1", ""},
 		{"{{ .SourceAMITags.Name }}", "base", ""},
-		{"{{ .SourceAMITags.Nome }}", "", `no entry for key "Nome"`},
+		{"{{ .SourceAMITags.Nome }}|{{ .None.Name }}", "<no value>|<no value>", ""}, // as in Packer
+		{"{{ if .SourceAMITags.Nome }}yes{{ else }}no{{ end }}", "no", ""},
+		{"{{ index .SourceAMITags `Nome` }}", "", ""},
+		{"{{ .SourceAMITags.Nome | upper }}", "", "the key is not there, and a function needs its value"},
+		{"{{ upper .SourceAMITags.Nome | lower }}", "", "the key is not there, and a function needs its value"},
+		{"{{ .SourceAMITags.Name.First }}", "", "can't evaluate field First in type string"},
 		{`{{"{{"}}.State}}`, "{{.State}}", ""},
 		{"{{ .Paht }}", "", "there is no .Paht here (did you mean .Path?)"},
 		{"{{ build `Id` }}", "", "there is no build value Id"},
@@ -256,7 +261,7 @@ func TestPlainAndWaits(t *testing.T) {
 		t.Errorf("Plain: %v", err)
 	}
 	waits, err := interp.Waits("{{if .A.B}}{{build `C`}}{{end}}{{.}}{{$.D}}")
-	if got := fmt.Sprint(waits); err != nil || got != "[{{ .A }} {{ build `C` }} {{ . }} {{ .D }}]" {
+	if got := fmt.Sprint(waits); err != nil || got != "[{{ .A.B }} {{ build `C` }} {{ . }} {{ .D }}]" {
 		t.Errorf("Waits = %s, %v", got, err)
 	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Late evaluates the actions that Early left: fields from data ({{ .SourceAMI }} is data["SourceAMI"]), and
-// build through the function given; either may be nil. Markers pass through it. The error is a Faults.
+// build through the function given; either may be nil. Markers pass through it. A key that a map in data does not have
+// comes to <no value>, as in Packer. The error is a Faults.
 func Late(text string, data map[string]any, build func(name string) (string, error)) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
@@ -50,7 +51,7 @@ func Late(text string, data map[string]any, build func(name string) (string, err
 	if data == nil {
 		data = map[string]any{}
 	}
-	s, err := run(nodes, newRunner(funcs), data)
+	s, err := run(nodes, newRunner(funcs, "default"), data)
 	if err != nil {
 		ev := evaluator{}
 		return "", Faults{ev.fault(unit{nodes: nodes}, err)}
@@ -108,6 +109,7 @@ func nameless(n parse.Node, base int) Faults {
 type Pending struct {
 	Offset int    // in bytes, from the start of the text
 	Field  string // SourceAMI for {{ .SourceAMI }}; "." for {{ . }}
+	Part   string // .Name for {{ .SourceAMITags.Name }}, or empty
 	Build  string // ID for {{ build `ID` }}; empty if the name is computed
 }
 
@@ -116,9 +118,16 @@ func (p Pending) String() string {
 	case p.Field == ".":
 		return "{{ . }}"
 	case p.Field != "":
-		return "{{ ." + p.Field + " }}"
+		return "{{ ." + p.Field + p.Part + " }}"
 	}
 	return "{{ build `" + p.Build + "` }}"
+}
+
+func part(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "." + strings.Join(names, ".")
 }
 
 // Waits lists the build-time values that a text out of Early still needs. The error is a Faults.
@@ -134,10 +143,10 @@ func Waits(text string) ([]Pending, error) {
 	inspect(nodes, func(n parse.Node) {
 		switch n := n.(type) {
 		case *parse.FieldNode:
-			list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[0]})
+			list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[0], Part: part(n.Ident[1:])})
 		case *parse.VariableNode:
 			if n.Ident[0] == "$" && len(n.Ident) > 1 { // $.A is .A
-				list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[1]})
+				list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[1], Part: part(n.Ident[2:])})
 			}
 		case *parse.DotNode:
 			list = append(list, Pending{Offset: int(n.Position()), Field: "."})

@@ -25,6 +25,12 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 		{"braces", func(b *EBS) { // what looks like words when it is final
 			b.AMIDescription = `{{ "{{" }}` + strings.Repeat("x", 240) + "{{ .SourceAMI }}"
 		}, []string{"ami_description: must have at most 255 characters, and has 263"}},
+		{"no such tag", func(b *EBS) {
+			b.Tags = map[string]string{"a": "{{ .SourceAMITags.Nope | upper }}"}
+			b.SnapshotTags = map[string]string{"{{ .SourceAMITags.One }}": "1", "{{ .SourceAMITags.Two }}": "2"}
+			b.RunTags = map[string]string{"b": "{{ split .SourceAMIName `-` 99 }}"}
+		}, []string{"cannot evaluate tags: the key is not there, and a function needs its value", "snapshot_tags: two of its keys are \"<no value>\"",
+			"cannot evaluate run_tags: split has no piece 99"}},
 		{"no volume", func(b *EBS) {
 			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf"}, {DeviceName: "/dev/sda1", VolumeSize: 1}}
 			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/xvda"}}
@@ -76,6 +82,21 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 	s.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{"/dev/sda1", 8, true}, {"/dev/sdb", 8, true}}})
 	if len(f.list) != 2 || !strings.Contains(f.list[0].Text, "/dev/sda1") || !strings.Contains(f.list[1].Text, "/dev/sdc") {
 		t.Error(f.list)
+	}
+}
+
+// A tag that the source image does not have comes to what Packer writes for it, and fails nothing.
+func TestTagThatTheSourceDoesNotHave(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	b := template()
+	b.Tags = map[string]string{"base": "{{ .SourceAMITags.Nope }}", "release": "{{ index .SourceAMITags `Nope` }}"}
+	b.RunTags = map[string]string{"team": "of {{ .SourceAMITags.Team }}"}
+	b.AMIDescription = "from {{ .SourceAMITags.Nope }}"
+	w.build(&dag.MemStore{}, w.graph(b))
+	image := w.describeImage(w.inventory().images[0])
+	tags := tagMap(image.Tags)
+	if tags["base"] != "<no value>" || tags["release"] != "" || tags["team"] != "of <no value>" || text(image.Description) != "from <no value>" {
+		t.Errorf("tags %q, description %q", tags, text(image.Description))
 	}
 }
 

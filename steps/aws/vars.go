@@ -38,7 +38,8 @@ func (s SourceImage) late(option, text string) (string, error) {
 	return out, nil
 }
 
-// lateTags evaluates keys and values of tags.
+// lateTags evaluates keys and values of tags. Keys that become one are an error:
+// nobody can say whose value it has.
 func (s SourceImage) lateTags(option string, tags map[string]string) (map[string]string, error) {
 	out := make(map[string]string, len(tags))
 	for _, k := range slices.Sorted(maps.Keys(tags)) {

@@ -386,6 +386,8 @@ func (o option) knows(w interp.Pending) (hint string, ok bool) {
 	name, known := w.Field, fields
 	show := func(name string) string { return interp.Pending{Field: name}.String() }
 	switch {
+	case w.Part != "" && w.Field != "SourceAMITags":
+		return fmt.Sprintf("{{ .%s }} is a text and has no parts", w.Field), false
 	case w.Field != "":
 		// Templates of old write {{ .WinRMPassword }} for a value of the build.
 		ok = o.fields == nil || slices.Contains(fields, w.Field) || slices.Contains(o.fields, "build") && slices.Contains(values, w.Field)
