@@ -6,8 +6,8 @@
 // # What runs
 //
 // The switches /a /c /d /e:on /f /q /r /s /t /v, and the rule of the quotes
-// behind /c. Command lines of up to 8,191 characters. Batch files (.bat, .cmd),
-// read once when they start.
+// behind /c. Command lines of up to 8,191 characters. Batch files (.bat, .cmd):
+// one that is deleted ends where its next line would be read, as cmd's do.
 //
 // Percent expansion with both of its rules, for lines and for batch files: %NAME%,
 // %NAME:~1,2%, %NAME:a=b%, %%, %1 to %9, %*, %~dpnxf1 and the letters s (where no
@@ -40,6 +40,7 @@
 // # Differences
 //
 // Text is UTF-8, as in code page 65001. Commands that are shown because echo is
-// on look like cmd's except for blanks in compound ones. A batch file that
-// deletes itself runs on to its end. dir says that 20 GiB are free.
+// on look like cmd's except for blanks in compound ones. A batch file may change
+// behind the line that runs; changed before it, it is refused. dir says that
+// 20 GiB are free.
 package batch

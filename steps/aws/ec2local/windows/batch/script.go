@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/posh"
@@ -13,8 +15,11 @@ import (
 type script struct {
 	path   string
 	lines  []string
-	next   int // the line to read
-	at     int // the line that runs, from 1
+	seen   posh.FileInfo // the file as it was when they were read
+	tail   bool          // its last line has no end: cmd sees that none follows
+	ended  bool          // by a goto that names no label
+	next   int           // the line to read
+	at     int           // the line that runs, from 1
 	args   []string
 	all    string // %*
 	locals []local
@@ -33,6 +38,9 @@ const maxLocals = 32
 // line is the next line, expanded.
 func (s *shell) nextLine() (string, int, bool, error) {
 	b := s.batch
+	if err := s.reread(b); err != nil {
+		return "", 0, false, err
+	}
 	if b.next >= len(b.lines) {
 		return "", 0, false, nil
 	}
@@ -59,33 +67,61 @@ func (b *script) arg(k int) string {
 	return ""
 }
 
-// load reads a batch file.
-func (s *shell) load(path string) ([]string, error) {
+// errGone is that a batch file was deleted, or renamed, while it runs: cmd opens it
+// for each line.
+var errGone = errors.New("The batch file cannot be found.")
+
+// reread looks whether the file is still as it was. Lines behind the current one may
+// change.
+func (s *shell) reread(b *script) error {
+	if b.tail && b.next >= len(b.lines) {
+		return nil
+	}
+	st, err := s.machine.Stat(b.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errGone
+	case err != nil || st.Size == b.seen.Size && st.Written.Equal(b.seen.Written):
+		return err
+	}
+	lines, tail, err := s.load(b.path)
+	if err != nil {
+		return err
+	}
+	if len(lines) < b.next || !slices.Equal(lines[:b.next], b.lines[:b.next]) {
+		return s.refuse("%s: it changes the lines before the one that runs", quoted(b.path))
+	}
+	b.lines, b.tail, b.seen = lines, tail, st
+	return nil
+}
+
+// load reads a batch file; tail is that its last line has no end.
+func (s *shell) load(path string) (lines []string, tail bool, err error) {
 	f, err := s.machine.Open(path, readShared)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(f)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	text := string(data)
 	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") || strings.ContainsRune(text, 0) {
-		return nil, &refusal{quoted(path) + ": it is not text in one byte or UTF-8 characters (UTF-16?)", "line 1"}
+		return nil, false, &refusal{quoted(path) + ": it is not text in one byte or UTF-8 characters (UTF-16?)", "line 1"}
 	}
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "\x1a", "\n")
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), nil
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), !strings.HasSuffix(text, "\n"), nil
 }
 
 // runScript runs a batch file and returns what || looks at: the code of its last
 // command, or without one ERRORLEVEL.
 func (s *shell) runScript(path, name, args string) (int, error) {
-	lines, err := s.load(path)
+	b, err := s.newScript(path, name, args)
 	if err != nil {
 		return s.notLoaded(path, err)
 	}
-	return s.enter(newScript(path, name, args, lines))
+	return s.enter(b)
 }
 
 func (s *shell) notLoaded(path string, err error) (int, error) {
@@ -97,9 +133,21 @@ func (s *shell) notLoaded(path string, err error) (int, error) {
 	return 1, nil
 }
 
-func newScript(path, name, args string, lines []string) *script {
-	all := strings.TrimLeft(args, delimiters)
-	return &script{path: path, lines: lines, all: all, args: append([]string{name}, words(args)...)}
+func (s *shell) newScript(path, name, args string) (*script, error) {
+	st, err := s.machine.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	lines, tail, err := s.load(path)
+	if err != nil {
+		return nil, err
+	}
+	return (&script{path: path, lines: lines, tail: tail, seen: st}).with(name, args), nil
+}
+
+// with is the same file from its top, with other arguments.
+func (b *script) with(name, args string) *script {
+	return &script{path: b.path, lines: b.lines, tail: b.tail, seen: b.seen, all: strings.TrimLeft(args, delimiters), args: append([]string{name}, words(args)...)}
 }
 
 // enter runs a script from its next line to its end.
@@ -120,12 +168,16 @@ func (s *shell) enter(b *script) (int, error) {
 		if err := s.ctx.Err(); err != nil {
 			return 1, err
 		}
-		if s.batch.next >= len(s.batch.lines) {
-			break
+		if s.batch.ended {
+			return code, nil
 		}
+		before := s.batch.next
 		p := &parser{s: s, source: batchSource{s}}
 		n, err := p.next()
 		if err == nil && n == nil {
+			if s.batch.next == before {
+				break
+			}
 			continue
 		}
 		if err == nil {
@@ -152,13 +204,17 @@ func (s *shell) enter(b *script) (int, error) {
 		case errors.As(err, &back):
 			return back.code, nil
 		case errors.As(err, &chain):
-			lines, err := s.load(chain.path)
+			b, err := s.newScript(chain.path, chain.name, chain.args)
 			if err != nil {
 				return s.notLoaded(chain.path, err)
 			}
 			s.unwind(0)
-			s.batch, code = newScript(chain.path, chain.name, chain.args, lines), 0
+			s.batch, code = b, 0
 			continue
+		case err == errGone:
+			s.complain("%v", err)
+			s.level = 1
+			return 1, nil
 		case errors.As(err, &syntax):
 			s.complain("%v", fmt.Errorf("%w\n(line %d of %s)", err, s.batch.at, s.batch.path))
 			s.level = 255
@@ -217,7 +273,10 @@ func (s *shell) unwind(n int) {
 	}
 	l := s.batch.locals[n]
 	s.batch.locals = s.batch.locals[:n]
-	s.env, s.dir, s.delayed = l.env, l.dir, l.delayed
+	s.env, s.delayed = l.env, l.delayed
+	if l.dir != s.dir {
+		_ = s.goInto(l.dir) // where that is gone, it stays
+	}
 }
 
 func call(s *shell, args string) (int, error) {
@@ -272,7 +331,7 @@ func (s *shell) callLabel(text string) (int, error) {
 		s.level = 1
 		return 1, nil
 	}
-	b := newScript(s.batch.path, text[:k], text[k:], s.batch.lines)
+	b := s.batch.with(text[:k], text[k:])
 	if strings.EqualFold(label, "eof") {
 		return 0, nil
 	}
@@ -299,9 +358,10 @@ func gotoLabel(s *shell, args string) (int, error) {
 		s.level = 1
 		return 1, nil
 	case text == "":
+		// What stands behind it on its line still runs, outside of the batch file.
 		s.complain("No batch label specified to GOTO command.")
-		s.level = 1
-		return 1, &returning{1}
+		s.level, s.batch.ended = 1, true
+		return 1, nil
 	case eof && strings.EqualFold(text, "eof"):
 		return 0, &returning{s.level}
 	}

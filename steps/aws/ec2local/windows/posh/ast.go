@@ -36,7 +36,8 @@ type blockAST struct {
 	named    bool // begin, process or end are written
 	hasProc  bool
 	isFilter bool
-	input    bool // $input stands in it
+	input    bool          // $input stands in it
+	requires []requirement // of a whole script
 }
 
 type paramAST struct {

@@ -11,7 +11,7 @@
 // and their scopes, drives such as $env:, arrays, hashtables, [ordered] and
 // [pscustomobject], all operators, redirections, if, switch, loops, functions and
 // script blocks with param, begin, process and end, splatting, try, trap, throw,
-// $?, $LASTEXITCODE and the preference variables, pipelines of cmdlets, functions
+// #Requires of script files, $?, $LASTEXITCODE and the preference variables, pipelines of cmdlets, functions
 // and native programs, whose arguments are passed as 5.1 passes them.
 //
 // Cmdlets: those for items, content, paths, objects, JSON and CSV, archives and
@@ -33,7 +33,10 @@
 //
 // testdata/powershell.json holds scripts with the output of a genuine engine (6.2
 // on Linux). Every script that is accepted must give that output; the test prints
-// the share. Where Windows PowerShell 5.1 is known to differ, the package does as
+// the share. testdata/language.txt has small scripts with what they print by the
+// language's published rules. A generator makes programs over the grammar, whose
+// output a model written apart from the evaluator foretells; POSH_SEED and
+// POSH_PROGRAMS make it go on elsewhere and longer. Where Windows PowerShell 5.1 is known to differ, the package does as
 // 5.1: encodings of files and streams, line ends, paths. That part rests on
 // documentation alone.
 package posh

@@ -284,6 +284,7 @@ var exceptionParents = map[string]string{
 	"System.Management.Automation.SessionStateException":                   "System.Management.Automation.RuntimeException",
 	"System.Management.Automation.SessionStateUnauthorizedAccessException": "System.Management.Automation.SessionStateException",
 	"System.Management.Automation.ItemNotFoundException":                   "System.Management.Automation.SessionStateException",
+	"System.Management.Automation.ScriptRequiresException":                 "System.Management.Automation.RuntimeException",
 	"System.Management.Automation.DriveNotFoundException":                  "System.Management.Automation.SessionStateException",
 	"System.Management.Automation.ApplicationFailedException":              "System.Management.Automation.RuntimeException",
 	"Microsoft.PowerShell.Commands.WriteErrorException":                    "System.SystemException",

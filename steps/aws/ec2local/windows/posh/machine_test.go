@@ -21,6 +21,7 @@ type testMachine struct {
 	mu   sync.Mutex
 	open map[string][]Open
 	envs map[string]*Env
+	user bool // no administrator
 }
 
 func newTestMachine(root string) *testMachine {
@@ -250,7 +251,7 @@ func (m *testMachine) Processes() []ProcessInfo {
 }
 func (m *testMachine) Kill(pid int) error { return fs.ErrNotExist }
 func (m *testMachine) System() System {
-	return System{Computer: "TEST", User: "Administrator", Domain: "TEST", Admin: true, Version: "10.0.14393.0", Root: `C:\Windows`, Booted: time.Unix(1e9, 0)}
+	return System{Computer: "TEST", User: "Administrator", Domain: "TEST", Admin: !m.user, Version: "10.0.14393.0", Root: `C:\Windows`, Booted: time.Unix(1e9, 0)}
 }
 func (m *testMachine) Environ(target string) (*Env, error) {
 	if e, ok := m.envs[target]; ok {

@@ -187,6 +187,9 @@ func (s *shell) mainFile(r request) int {
 	}
 	b, err := s.loadScript(path)
 	if err != nil {
+		if e := (*Error)(nil); errors.As(err, &e) {
+			err = s.asThrown(err)
+		}
 		s.host.fatal(err)
 		return 1
 	}
@@ -269,6 +272,9 @@ func (s *shell) loadScript(path string) (*Block, error) {
 	e, rest := detect(data, def)
 	ast, err := parse(e.decode(rest), path, s.core)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.require(ast.requires, s.leaf(path)); err != nil {
 		return nil, err
 	}
 	return &Block{ast: ast}, nil

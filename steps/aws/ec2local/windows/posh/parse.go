@@ -12,6 +12,7 @@ func (p *parser) script() *blockAST {
 	if !p.end() {
 		p.unexpected()
 	}
+	b.requires = p.requirements()
 	return b
 }
 

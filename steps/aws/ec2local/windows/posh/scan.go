@@ -17,6 +17,8 @@ type parser struct {
 	noSep int // > 0 inside of a method call's arguments: a comma separates
 	block *blockAST
 	flow  []string // the loops and finally blocks around, from the outermost in this script block
+
+	requires map[int]int // #Requires statements: where what they say begins and ends
 }
 
 // parseError is a script that is not PowerShell.
@@ -152,9 +154,11 @@ func (p *parser) blanks() {
 		case c == '`' && isBlank(p.peek(1)):
 			p.i += 2
 		case c == '#':
+			from := p.i
 			for !p.end() && !isNewline(p.peek(0)) {
 				p.i++
 			}
+			p.noteRequires(from, p.i)
 		case c == '<' && p.peek(1) == '#':
 			p.blockComment()
 		default:
