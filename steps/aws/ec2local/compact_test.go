@@ -32,8 +32,7 @@ func (b *bench) size() (bytes int64, rows map[string]int) {
 // TestTheStoreForgetsBuilds leaves of builds that have ended, and of which nothing
 // is left, nothing for ever.
 func TestTheStoreForgetsBuilds(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Guests = nil })
-	b.server.takes.forget = 0
+	b := newBench(t, func(o *Options) { o.Guests, o.Latency = nil, "aws/1000000000" }) // all at once, forgetting too
 	_, before := b.size()
 	launch := func(token string) string {
 		return b.run(func(in *ec2.RunInstancesInput) {
@@ -58,7 +57,6 @@ func TestTheStoreForgetsBuilds(t *testing.T) {
 		b.opts.Now = func() time.Time { return time.Now().Add(d) }
 		b.opts.Key, b.opts.AnyKey = Key{}, true // its clients have another clock
 		b.start()
-		b.server.takes.forget = 0
 	}
 	ahead(23 * time.Hour)
 	if again := launch("first"); again != first {

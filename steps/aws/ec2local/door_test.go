@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,9 +209,9 @@ func TestPublishedSignatures(t *testing.T) {
 
 // TestSession calls as a role that was taken, also at the next server.
 func TestSession(t *testing.T) {
-	b := newBench(t)
-	ahead := func(d time.Duration) { b.server.now = func() time.Time { return time.Now().Add(d) } }
-	ahead(-10 * time.Minute)
+	var ahead atomic.Int64 // of the clients' clock
+	b := newBench(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	ahead.Store(int64(-10 * time.Minute))
 	_, text := b.raw("sts", "2011-06-15", "Action", "AssumeRole", "RoleArn", "arn:aws:iam::111122223333:role/ci/builder", "RoleSessionName", "job", "DurationSeconds", "900")
 	field := func(name string) string {
 		m := regexp.MustCompile("<" + name + ">([^<]+)<").FindStringSubmatch(text)
@@ -241,7 +242,7 @@ func TestSession(t *testing.T) {
 			t.Errorf("%s: %q, want %q", x.name, got, x.want)
 		}
 	}
-	ahead(6 * time.Minute) // 16 after it was taken
+	ahead.Store(int64(6 * time.Minute)) // 16 after it was taken
 	if got := look(id, secret, token); got != "RequestExpired" {
 		t.Errorf("after its time: %q", got)
 	}
