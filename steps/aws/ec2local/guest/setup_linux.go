@@ -83,30 +83,6 @@ func (s *setup) names() error {
 	return err
 }
 
-// release makes /etc/os-release say what the image is, and what it is not.
-func (s *setup) release() error {
-	r := s.Release
-	if r.ID == "" {
-		return nil
-	}
-	host := map[string]string{}
-	b, _ := os.ReadFile("/usr/lib/os-release")
-	for _, l := range strings.Split(string(b), "\n") {
-		if k, v, ok := strings.Cut(l, "="); ok {
-			host[k] = strings.Trim(v, `"`)
-		}
-	}
-	name, _, _ := strings.Cut(r.Name, " "+r.Version)
-	like := map[string]string{"ubuntu": "debian", "amzn": "fedora", "centos": "rhel fedora", "rhel": "fedora"}[r.ID]
-	text := fmt.Sprintf("NAME=%q\nVERSION_ID=%q\nPRETTY_NAME=%q\nID=%s\n", name, r.Version, r.Name, r.ID)
-	if like != "" {
-		text += fmt.Sprintf("ID_LIKE=%q\n", like)
-	}
-	text += fmt.Sprintf("VARIANT=%q\nVARIANT_ID=ec2local\n", "embedded EC2 on "+host["PRETTY_NAME"])
-	os.Remove("/etc/os-release") // a link into /usr
-	return os.WriteFile("/etc/os-release", []byte(text), 0o644)
-}
-
 // account makes the image's login user, unless the image has it, and lets the
 // key in.
 func (s *setup) account() error {
