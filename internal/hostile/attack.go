@@ -19,7 +19,8 @@ type Attack struct {
 	EC2     func(honest http.Handler) http.Handler
 
 	// Provisioners are those of the template that runs into it, in JSON; Builder
-	// are more settings of its builder, each `"name": value,`.
+	// are settings of its builder, each `"name": value,`, in place of a timeout of a
+	// minute.
 	Provisioners string
 	Builder      string
 	// Before makes what has to lie in the directory of the template; a file

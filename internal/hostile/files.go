@@ -17,6 +17,7 @@ import (
 type Files struct {
 	Stat func(path string) (fs.FileInfo, error)
 	List func(path string) []fs.FileInfo
+	Each func(n int64) fs.FileInfo // the nth of a listing without an end, in place of List
 	Link func(path string) string
 	Open func(path string) io.ReaderAt
 }
@@ -63,7 +64,10 @@ func (f *Files) Filecmd(*sftp.Request) error { return nil }
 func (f *Files) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	switch r.Method {
 	case "List":
-		if f.List == nil {
+		switch {
+		case f.Each != nil:
+			return without(f.Each), nil
+		case f.List == nil:
 			return infos(nil), nil
 		}
 		return infos(f.List(r.Filepath)), nil
@@ -105,6 +109,16 @@ func (l infos) ListAt(to []os.FileInfo, at int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// without is a listing without an end.
+type without func(n int64) fs.FileInfo
+
+func (w without) ListAt(to []os.FileInfo, at int64) (int, error) {
+	for i := range to {
+		to[i] = w(at + int64(i))
+	}
+	return len(to), nil
 }
 
 // endless is a text without an end, of its pattern again and again.

@@ -21,20 +21,21 @@ import (
 // answers as an honest machine would that has little to tell.
 type Linux struct {
 	// RC is what is printed before anything that a program prints, as rc files do.
-	RC func(w io.Writer)
+	RC func(out, errs io.Writer)
 	// Glob is what a wildcard matches.
 	Glob []string
 	// Archive answers for each directory that is fetched: a tar stream that is not
 	// compressed.
 	Archive func(dir string, w *tar.Writer)
-	// Program answers any other program, such as a command of Exec.
-	Program func(text string, out, errs io.Writer) (status int)
+	// Program answers any program but that of a script, before the fields below do;
+	// with false it leaves it to them.
+	Program func(text string, out, errs io.Writer) (status int, answered bool)
 	// Run follows a script in the frames of imgflow; see run.
 	Run func(r *Run)
 	// Files are what SFTP shows; nil: every path is a short file.
 	Files *Files
-	// Subsystem takes the place of SFTP.
-	Subsystem func(rw io.ReadWriter)
+	// NoSFTP refuses SFTP, so that all goes by programs.
+	NoSFTP bool
 	// NoTar has no tar, so that directories are fetched by SFTP.
 	NoTar bool
 }
@@ -134,14 +135,10 @@ func (x *Linux) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
 				ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(x.exec(p.Text, ch))}))
 				ch.Close()
 			}()
-		case r.Type == "subsystem":
+		case r.Type == "subsystem" && !x.NoSFTP:
 			r.Reply(true, nil)
 			go func() {
 				defer ch.Close()
-				if x.Subsystem != nil {
-					x.Subsystem(ch)
-					return
-				}
 				x.Files.serve(ch)
 			}()
 		default:
@@ -171,7 +168,7 @@ func (x *Linux) exec(command string, ch ssh.Channel) (status int) {
 		return 127
 	}
 	if x.RC != nil {
-		x.RC(ch)
+		x.RC(ch, ch.Stderr())
 	}
 	text := string(b)
 	if strings.HasPrefix(text, "T=") {
@@ -181,6 +178,11 @@ func (x *Linux) exec(command string, ch ssh.Channel) (status int) {
 		return 0
 	}
 	io.WriteString(ch, begin)
+	if x.Program != nil {
+		if status, ok := x.Program(text, ch, ch.Stderr()); ok {
+			return status
+		}
+	}
 	switch {
 	case strings.Contains(text, "\nfor f in "):
 		for _, name := range x.Glob {
@@ -198,9 +200,6 @@ func (x *Linux) exec(command string, ch ssh.Channel) (status int) {
 		}
 		w.Close()
 		return 0
-	}
-	if x.Program != nil {
-		return x.Program(text, ch, ch.Stderr())
 	}
 	return 0
 }
@@ -221,10 +220,16 @@ type Run struct {
 // Write sends what is no frame, or the bytes of one.
 func (r *Run) Write(p []byte) (int, error) { return r.ch.Write(p) }
 
-// Frame announces bytes of standard output.
-func (r *Run) Frame(at, n int64) error {
-	_, err := fmt.Fprintf(r.ch, "O %d %d\n", at, n)
-	return err
+// Stderr is the other stream of the session.
+func (r *Run) Stderr() io.Writer { return r.ch.Stderr() }
+
+// End says that the script ended well, after so many bytes of standard output, and
+// waits until that is acknowledged.
+func (r *Run) End(printed int64) {
+	end := "\x01\nEND" + r.Token + "\n"
+	fmt.Fprintf(r.ch, "O %d %d\n%sE 0 %d\n%sS 0 0 0 0 0\n", printed, len(end), end, len(end), end)
+	io.Copy(readUntil{"ack " + r.Token + "\n"}, r.ch)
+	io.WriteString(r.ch, "A\n")
 }
 
 // serve follows a script that prints nothing and ends well, unless told otherwise.
@@ -234,19 +239,13 @@ func (r *Run) serve(run func(*Run)) {
 		run(r)
 		return
 	}
-	end := "\x01\nEND" + r.Token + "\n"
-	fmt.Fprintf(r.ch, "O 0 %d\n%sE 0 %d\n%sS 0 0 0 0 0 0\n", len(end), end, len(end), end)
-	io.Copy(readUntil{r.ch, "ack " + r.Token + "\n"}, r.ch)
-	io.WriteString(r.ch, "A\n")
+	r.End(0)
 }
 
 var errHeard = errors.New("heard")
 
 // readUntil is a writer that ends when it has been told a text.
-type readUntil struct {
-	ch   ssh.Channel
-	text string
-}
+type readUntil struct{ text string }
 
 func (u readUntil) Write(p []byte) (int, error) {
 	if strings.HasSuffix(string(p), u.text) {

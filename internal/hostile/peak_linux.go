@@ -9,8 +9,9 @@ import (
 
 // watchPeak follows the most memory that a process has had at once, by what the
 // kernel tells of it every few milliseconds: the figure that its end leaves
-// counts the memory of whoever started it, too.
-func watchPeak(pid int) (peak func() int64) {
+// counts the memory of whoever started it, too. One that takes four times what it
+// may is killed, before the computer suffers.
+func watchPeak(p *os.Process) (peak func() int64) {
 	var most int64
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -22,7 +23,9 @@ func watchPeak(pid int) (peak func() int64) {
 			case <-stop:
 				return
 			case <-tick.C:
-				most = max(most, highWater(pid))
+				if most = max(most, highWater(p.Pid)); most > 4*MaxMemory {
+					p.Kill()
+				}
 			}
 		}
 	}()

@@ -2,5 +2,7 @@
 
 package hostile
 
+import "os"
+
 // watchPeak is for systems that do not tell.
-func watchPeak(int) (peak func() int64) { return func() int64 { return 0 } }
+func watchPeak(*os.Process) (peak func() int64) { return func() int64 { return 0 } }

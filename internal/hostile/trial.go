@@ -83,10 +83,15 @@ func (t *Trial) Close() error {
 func (t *Trial) Template() string { return filepath.Join(t.dir, "work", "template.json") }
 
 func (a Attack) template() string {
-	way := `"ssh_username": "ubuntu", "ssh_timeout": "1m", "source_ami_filter": {"filters": {"name": "ubuntu/images/*22.04*"}, "owners": ["099720109477"], "most_recent": true}`
+	way := `"ssh_username": "ubuntu", "source_ami_filter": {"filters": {"name": "ubuntu/images/*22.04*"}, "owners": ["099720109477"], "most_recent": true}`
+	patience := `"ssh_timeout": "1m",`
 	if a.Windows != nil {
-		way = `"communicator": "winrm", "winrm_username": "` + windowsUser + `", "winrm_password": "` + windowsPassword + `", "winrm_timeout": "1m",
+		way = `"communicator": "winrm", "winrm_username": "` + windowsUser + `", "winrm_password": "` + windowsPassword + `",
     "source_ami_filter": {"filters": {"name": "Windows_Server-2022-English-Full-Base-*"}, "owners": ["amazon"], "most_recent": true}`
+		patience = `"winrm_timeout": "1m",`
+	}
+	if a.Builder != "" {
+		patience = a.Builder
 	}
 	provisioners := a.Provisioners
 	if provisioners == "" {
@@ -94,7 +99,7 @@ func (a Attack) template() string {
 	}
 	return `{
   "builders": [{
-    "type": "amazon-ebs", "region": "us-east-1", "instance_type": "t3.micro", "ami_name": "hostile", ` + a.Builder + `
+    "type": "amazon-ebs", "region": "us-east-1", "instance_type": "t3.micro", "ami_name": "hostile", ` + patience + `
     ` + way + `
   }],
   "provisioners": ` + provisioners + `
@@ -129,7 +134,7 @@ func (t *Trial) Run(ctx context.Context, imgflow string) (Outcome, error) {
 	if err := cmd.Start(); err != nil {
 		return Outcome{}, fmt.Errorf("cannot start %s: %w", imgflow, err)
 	}
-	peak := watchPeak(cmd.Process.Pid)
+	peak := watchPeak(cmd.Process)
 	err := cmd.Wait()
 	o := Outcome{Code: cmd.ProcessState.ExitCode(), Output: out.String(), Peak: peak(), Took: time.Since(begun)}
 	if ctx.Err() != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/wsman"
@@ -21,6 +22,13 @@ import (
 // Windows, but behind it nothing runs. A field that is nil answers as an honest
 // machine would.
 type Windows struct {
+	// Profile is what is printed before anything that a program prints.
+	Profile func(out io.Writer)
+	// Answer answers a script of imgflow, whose text it is given, before the fields
+	// below do; with false it leaves it to them.
+	Answer func(script string, out io.Writer) bool
+	// Command answers what is no script of imgflow.
+	Command func(line string, out io.Writer) (code int)
 	// Glob is what a wildcard matches.
 	Glob []string
 	// Stat is what lies at a path, in the JSON of imgflow's script; nil: a file,
@@ -28,11 +36,11 @@ type Windows struct {
 	Stat func(path string) string
 	// Fetch answers for a file, or the zip archive of a directory.
 	Fetch func(path string, dir bool) []byte
-	// Program answers any command, in place of all the above.
-	Program func(p wsman.Program) (code int)
 	// Reply takes the place of the whole service; it is false when it leaves a
 	// request to it.
 	Reply func(w http.ResponseWriter, r *http.Request) bool
+
+	restarted atomic.Bool
 }
 
 // windowsUser and windowsPassword let a build in.
@@ -72,11 +80,12 @@ func (x *Windows) Start(_ context.Context, p wsman.Program) (wsman.Process, erro
 	w := &windowsProcess{ended: make(chan struct{}), killed: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
-		if x.Program != nil {
-			w.code = x.Program(p)
-			return
+		switch {
+		case strings.Contains(p.Line, "-EncodedCommand"):
+			x.script(p.Stdin, p.Stdout)
+		case x.Command != nil:
+			w.code = x.Command(p.Line, p.Stdout)
 		}
-		x.program(p)
 	}()
 	return w, nil
 }
@@ -103,42 +112,71 @@ func (w *windowsProcess) Kill() {
 	}
 }
 
-// program takes imgflow's scripts line by line, and answers each for what it asks.
-func (x *Windows) program(p wsman.Program) {
-	in := bufio.NewReaderSize(p.Stdin, 1<<20)
-	line := func() []byte {
+// script takes a script of imgflow line by line, and answers it for what it asks.
+func (x *Windows) script(stdin io.Reader, out io.Writer) {
+	if x.Profile != nil {
+		x.Profile(out)
+	}
+	in := bufio.NewReaderSize(stdin, 1<<20)
+	line := func() string {
 		l, err := in.ReadString('\n')
 		b, derr := base64.StdEncoding.DecodeString(strings.TrimSpace(l))
 		if err != nil || derr != nil {
-			return nil
+			return ""
 		}
-		return b
+		return string(b)
 	}
-	script := string(line())
-	io.WriteString(p.Stdout, "IMGF1\n")
+	text := line()
+	io.WriteString(out, "IMGF1\n")
+	called := strings.Contains(text, "$s.script")
+	if called { // of a caller, before its arguments
+		text = line()
+	}
 	var a struct {
-		Path, Pattern string
-		Dir           bool
+		Path, Pattern, Op string
+		Dir               bool
 	}
+	json.Unmarshal([]byte(line()), &a)
 	switch {
-	case strings.Contains(script, "$s.script"): // of a caller: its text, then its arguments
-		line()
-		json.Unmarshal(line(), &a)
-		fmt.Fprintf(p.Stdout, "R %s\n", base64.StdEncoding.EncodeToString([]byte(x.call(a.Pattern, a.Path))))
-	case strings.Contains(script, "N isfile"):
-		json.Unmarshal(line(), &a)
+	case x.Answer != nil && x.Answer(text, out):
+	case called:
+		fmt.Fprintf(out, "R %s\n", base64.StdEncoding.EncodeToString([]byte(x.call(text, a.Pattern, a.Path))))
+	case strings.Contains(text, "N isfile"):
 		b := []byte(shortFile)
 		if x.Fetch != nil {
 			b = x.Fetch(a.Path, a.Dir)
 		}
-		x.fetch(p.Stdout, b)
-		in.ReadString('\n') // ack
-		io.WriteString(p.Stdout, "A\n")
+		x.fetch(out, b)
+		acked(in, out)
+	case a.Op == "start" || a.Op == "attach": // a run, which ends well and may restart the machine
+		x.restarted.Store(true)
+		io.WriteString(out, "B 1000 0 1000\nS 0 0\n")
+		acked(in, out)
+	case a.Op != "":
+		io.WriteString(out, "A\n")
 	}
 }
 
-func (x *Windows) call(pattern, path string) string {
+// acked waits until imgflow has got all.
+func acked(in *bufio.Reader, out io.Writer) {
+	for {
+		switch l, err := in.ReadString('\n'); {
+		case err != nil:
+			return
+		case strings.TrimSpace(l) == "ack":
+			io.WriteString(out, "A\n")
+			return
+		}
+	}
+}
+
+func (x *Windows) call(script, pattern, path string) string {
 	switch {
+	case strings.HasSuffix(strings.TrimSpace(script), "up"): // how long the machine is
+		if x.restarted.Load() {
+			return "1000"
+		}
+		return "1000000000"
 	case pattern != "":
 		b, _ := json.Marshal(x.Glob)
 		return string(b)
@@ -146,10 +184,8 @@ func (x *Windows) call(pattern, path string) string {
 		return x.Stat(path)
 	case strings.HasSuffix(path, "dir"):
 		return `{"dir":true}`
-	case path != "":
-		return fmt.Sprintf(`{"file":true,"readonly":false,"size":%d,"ticks":630822816000000000}`, len(shortFile))
 	}
-	return "true"
+	return fmt.Sprintf(`{"file":true,"readonly":false,"size":%d,"ticks":630822816000000000}`, len(shortFile))
 }
 
 // fetch sends bytes as imgflow's script for files does.

@@ -11,6 +11,7 @@ import (
 const (
 	maxFrame  = 64 << 10 // a line of our scripts on Linux
 	maxNoise  = 1 << 20  // what comes before our script's own words: rc files, a message of the day
+	maxErrors = 64 << 20 // what our scripts and their commands write of errors, of which the end is kept
 	maxOutput = 4 << 20  // a command's whole output, or a line of our scripts on Windows
 )
 
@@ -23,6 +24,11 @@ func noisy(text string) error {
 // talkative is a command with more output than can be kept.
 func talkative() error {
 	return permanent{fmt.Errorf("the machine answers with more than %d MiB", maxOutput>>20)}
+}
+
+// complaining is a command that writes errors without an end.
+func complaining() error {
+	return permanent{fmt.Errorf("the machine writes more than %d MiB of errors", maxErrors>>20)}
 }
 
 // clipped is the end of a text, short enough for an error.

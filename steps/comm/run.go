@@ -120,6 +120,24 @@ type channel struct {
 	stop func()
 }
 
+// garbled is an answer that makes no sense. Others may follow it that do, but not
+// for ever.
+type garbled string
+
+func (g garbled) Error() string {
+	return fmt.Sprintf("cannot understand the machine's answer %.200q", string(g))
+}
+
+const maxGarbled = 6
+
+// dropped is what the end of a channel means that was not announced.
+func (c *channel) dropped() error {
+	if c.errs.flooded() {
+		return complaining()
+	}
+	return fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
+}
+
 // strange is a machine that answers something else than the launcher.
 type strange struct{ text string }
 
@@ -155,6 +173,7 @@ func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*cha
 		far.CloseWithError(err) // nil is the end of the stream
 	}()
 	let := func() { far.CloseWithError(errDropped); release() }
+	c.errs.over = let
 	unhook := context.AfterFunc(ctx, let)
 	silence := time.AfterFunc(frameTimeout, let)
 	c.stop = func() { silence.Stop(); unhook(); let() }
@@ -183,8 +202,11 @@ func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*cha
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			c.stop()
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				return nil, ctx.Err()
+			case c.errs.flooded():
+				return nil, complaining()
 			}
 			return nil, &strange{strings.TrimSpace(noise.String() + "\n" + c.errs.String())}
 		}
@@ -216,7 +238,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
 	}
 	p := r.m.SSH.redialPatience()
-	heard, odd, again := time.Now(), 0, r.t.Resumed
+	heard, odd, senseless, again := time.Now(), 0, 0, r.t.Resumed
 	for n := 0; ; n++ {
 		l, err := r.link(ctx)
 		if err != nil {
@@ -231,12 +253,15 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 		if ctx.Err() != nil || errors.As(err, &lost) || errors.As(err, new(permanent)) {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
+		if errors.As(err, new(garbled)) {
+			senseless++
+		}
 		if more {
 			heard, n, odd = time.Now(), 0, 0
 		} else if !l.broke() {
 			odd++
 		}
-		if odd >= 6 || time.Since(heard) > p.total {
+		if odd >= 6 || senseless >= maxGarbled || time.Since(heard) > p.total {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
 		r.t.Detail("connection to %s lost, going on with a new one", r.m.label())
@@ -279,18 +304,18 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 		return x, false, err
 	}
 	defer c.stop()
-	pos, buf := jr.off, make([]byte, 64<<10)
+	pos, buf, warned := jr.off, make([]byte, 64<<10), false
 	for {
 		line, err := frameLine(c.out)
 		if errors.As(err, new(permanent)) {
 			return x, more, err
 		}
 		if err != nil {
-			return x, more, fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
+			return x, more, c.dropped()
 		}
 		f := strings.Fields(line)
 		if len(f) == 0 {
-			return x, more, fmt.Errorf("cannot understand the machine's answer %.200q", line)
+			return x, more, garbled(line)
 		}
 		if f[0] == "P" {
 			continue // the run has not begun so far
@@ -304,12 +329,16 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 		switch f[0] {
 		case "H":
 		case "W":
+			if warned {
+				return x, more, garbled(line)
+			}
+			warned = true
 			r.t.Warn("%s has no command `script`: running without a terminal although ssh_pty is set", r.m.label())
 		case "O", "E":
 			i := strings.Index("OE", f[0])
 			at, n, err := frame(f)
 			if err != nil || at != pos[i] {
-				return x, more, fmt.Errorf("cannot understand the machine's answer %.200q at %d", line, pos[i])
+				return x, more, garbled(line)
 			}
 			for n > 0 {
 				k, err := c.out.Read(buf[:min(n, int64(len(buf)))])
@@ -340,7 +369,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 			c.ack(j.Token)
 			return x, more, err
 		default:
-			return x, more, fmt.Errorf("cannot understand the machine's answer %.200q", line)
+			return x, more, garbled(line)
 		}
 	}
 }
@@ -359,11 +388,11 @@ func frame(f []string) (at, n int64, err error) {
 func parseExit(f []string) (x Exit, err error) {
 	var n [5]int
 	if len(f) != 1+len(n) {
-		return x, fmt.Errorf("cannot understand the machine's answer %.200q", strings.Join(f, " "))
+		return x, garbled(strings.Join(f, " "))
 	}
 	for i := range n {
 		if n[i], err = strconv.Atoi(f[i+1]); err != nil {
-			return x, fmt.Errorf("cannot understand the machine's answer %.200q", strings.Join(f, " "))
+			return x, garbled(strings.Join(f, " "))
 		}
 	}
 	x = Exit{Code: n[0], Signal: n[1], OOM: n[2] == 1, Truncated: n[3] == 1}
@@ -426,7 +455,7 @@ func (r *remote) lost(c *channel, jr *journal, why []string) (Exit, error) {
 	case "failed":
 		return Exit{}, permanent{fmt.Errorf("the script cannot be put in its place: %s", strings.TrimPrefix(text, "failed "))}
 	}
-	return Exit{}, fmt.Errorf("cannot understand the machine's answer %.200q", text)
+	return Exit{}, garbled(text)
 }
 
 // forget removes what a finished run may have left on the machine.
@@ -477,7 +506,7 @@ func (r *remote) once(ctx context.Context, j Job, op string, good func(answer st
 			return err
 		}
 		if err != nil {
-			return fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
+			return c.dropped()
 		}
 		if where, ok := strings.CutPrefix(strings.TrimSpace(answer), "L stays "); ok {
 			return permanent{fmt.Errorf("it does not let go of %.200q", where)}

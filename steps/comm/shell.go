@@ -43,8 +43,10 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 // tail keeps the last bytes that were written to it.
 type tail struct {
-	mu sync.Mutex
-	b  []byte
+	mu    sync.Mutex
+	b     []byte
+	heard int64
+	over  func() // called when more has come than is borne; nil: any amount is
 }
 
 const tailSize = 4 << 10
@@ -52,11 +54,22 @@ const tailSize = 4 << 10
 func (w *tail) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.heard += int64(len(p)); w.over != nil && w.heard > maxErrors {
+		w.over()
+		return 0, errQuota
+	}
 	w.b = append(w.b, p...)
 	if len(w.b) > 2*tailSize {
 		w.b = append(w.b[:0], w.b[len(w.b)-tailSize:]...)
 	}
 	return len(p), nil
+}
+
+// flooded tells whether more has come than is borne.
+func (w *tail) flooded() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.over != nil && w.heard > maxErrors
 }
 
 func (w *tail) String() string {
@@ -146,9 +159,17 @@ func (o *outlet) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil {
 		o.w = nil
-		o.failed <- err
+		o.fail(err)
 	}
 	return n, err
+}
+
+// fail tells of the first failure.
+func (o *outlet) fail(err error) {
+	select {
+	case o.failed <- err:
+	default:
+	}
 }
 
 // shut returns when nobody writes any more.
@@ -195,10 +216,10 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 		return err
 	}
 	defer release()
-	var errs tail
 	out := &marked{w: stdout}
 	to, from := &outlet{w: out, failed: make(chan error, 1)}, &inlet{r: stdin}
 	defer from.shut.Store(true)
+	errs := tail{over: func() { to.fail(complaining()) }}
 	s.Stdout, s.Stderr = to, &errs
 	text = "printf '" + strings.ReplaceAll(mark, "\n", `\n`) + "'\n" + text
 	in, err := s.StdinPipe()

@@ -70,7 +70,10 @@ func damaged(err error) error { return fmt.Errorf("the machine's archive is dama
 func (u *unpacker) stream(r io.Reader) error {
 	br := bufio.NewReaderSize(r, maxFrame)
 	line, err := br.ReadSlice('\n')
-	if err != nil {
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return damaged(errors.New("it begins with a line without an end"))
+	case err != nil:
 		return errDropped
 	}
 	var src io.Reader = br

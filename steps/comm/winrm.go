@@ -193,10 +193,6 @@ func (r *winremote) attempt(ctx context.Context, f func(ctx context.Context, c *
 	}
 }
 
-// maxAnswer bounds what a machine can make us keep, in bytes. The longest line of
-// our scripts is what a caller's script printed.
-const maxAnswer = 64 << 20
-
 // talk is one of our scripts on the machine: lines in, lines out.
 type talk struct {
 	cmd   *wsman.Command
@@ -217,7 +213,7 @@ func converse(ctx context.Context, c *wsman.Client, script string, lines ...stri
 		k.close()
 		return nil, err
 	}
-	for {
+	for heard := 0; ; {
 		l, err := k.line(ctx)
 		if err != nil {
 			k.close()
@@ -227,6 +223,10 @@ func converse(ctx context.Context, c *wsman.Client, script string, lines ...stri
 			return k, nil
 		}
 		k.noise.Write([]byte(l + "\n"))
+		if heard += len(l) + 1; heard > maxNoise {
+			k.close()
+			return nil, noisy(k.noise.String())
+		}
 	}
 }
 
@@ -264,9 +264,10 @@ func (k *talk) line(ctx context.Context) (string, error) {
 	}
 }
 
-// hear keeps what a script printed, but no line without an end.
+// hear keeps what a script printed, but no line without an end: the longest line of
+// our scripts is what a caller's script printed.
 func (k *talk) hear(b []byte) error {
-	if len(k.buf) > maxAnswer {
+	if len(k.buf) > maxOutput {
 		return permanent{fmt.Errorf("the machine answers %.200q, and without an end", k.buf)}
 	}
 	k.buf = append(k.buf, b...)
@@ -369,7 +370,9 @@ func (r *winremote) Exec(ctx context.Context, command string, stdin io.Reader) (
 			if err != nil {
 				return err
 			}
-			out = append(out, o.Stdout...)
+			if out = append(out, o.Stdout...); len(out) > maxOutput {
+				return talkative()
+			}
 			if o.Done {
 				exit = Exit{Code: o.Code}
 				return nil

@@ -148,13 +148,18 @@ func (r *winremote) Run(ctx context.Context, j Job) (Exit, error) {
 		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
 	}
 	p := r.effort(false)
-	for {
+	for senseless := 0; ; {
 		x, err := r.follow(ctx, j, jr, p.heard)
 		if err == nil {
 			return x, nil
 		}
 		if errors.As(err, new(*LostError)) {
 			return Exit{}, err
+		}
+		if errors.As(err, new(garbled)) {
+			if senseless++; senseless >= maxGarbled {
+				return Exit{}, r.runError(ctx, jr, err)
+			}
 		}
 		if err := p.again(ctx, err); err != nil {
 			return Exit{}, r.runError(ctx, jr, err)
@@ -207,7 +212,7 @@ func (r *winremote) follow(ctx context.Context, j Job, jr *journal, heard func()
 		if len(f) == 0 {
 			continue
 		}
-		strange := fmt.Errorf("cannot understand the machine's answer %.200q", l)
+		strange := garbled(l)
 		switch f[0] {
 		case "B":
 			n, err := numbers(f[1:], 3)
@@ -337,7 +342,7 @@ func lostWindows(jr *journal, why []string, rebooted bool) (Exit, error) {
 			return Exit{}, permanent{errors.New(oneLine(string(b)))}
 		}
 	}
-	return Exit{}, fmt.Errorf("cannot understand the machine's answer %q", strings.TrimSpace(strings.Join(why, " ")))
+	return Exit{}, garbled(strings.TrimSpace(strings.Join(why, " ")))
 }
 
 // end keeps the exit, and only then lets the machine forget the run.

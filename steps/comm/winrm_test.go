@@ -59,7 +59,7 @@ func TestWinRMEndlessLine(t *testing.T) {
 	k, part := &talk{}, bytes.Repeat([]byte("x"), 1<<20)
 	var err error
 	for n := 0; err == nil; n++ {
-		if n > 2*maxAnswer/len(part) {
+		if n > 2*maxOutput/len(part) {
 			t.Fatalf("%d bytes are kept", len(k.buf))
 		}
 		err = k.hear(part)

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	maxReply = 4 << 20 // eight times what we tell the machine to send at most
+	maxReply = 1 << 20 // twice what we tell the machine to send at most
 	maxIdle  = 16
 
 	// A connection that was not used for so long is made anew. Windows closes

@@ -203,7 +203,7 @@ func TestGarbage(t *testing.T) {
 		"no SOAP envelope that can be read": soapType + "|garbage",
 		"that can be read":                  soapType + "|<a></a>",
 		"what it is called":                 soapType + `|<s:Envelope xmlns:s="x"><s:Body/></s:Envelope>`,
-		"more than 4 MiB":                   soapType + "|" + strings.Repeat("x", maxReply+1),
+		"more than 1 MiB":                   soapType + "|" + strings.Repeat("x", maxReply+1),
 		"the machine does not say why":      soapType + `|<Envelope><Body><Fault></Fault></Body></Envelope>`,
 		"a quota of *** *** (QuotaLimit 2150859173)": soapType + `|<Envelope><Body><Fault><Code><Value>s:Receiver</Value><Subcode><Value>w:QuotaLimit</Value></Subcode></Code>` +
 			`<Reason><Text>outer</Text></Reason><Detail><WSManFault Code="2150859173"><Message>a  quota of ` + "pw\n pw" + `</Message></WSManFault></Detail></Fault></Body></Envelope>`,

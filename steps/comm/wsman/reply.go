@@ -1,6 +1,7 @@
 package wsman
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -69,9 +70,43 @@ type fault struct {
 	} `xml:"Detail>WSManFault"`
 }
 
+// What an answer is made of. One of Windows has 12 levels and some hundred elements;
+// each costs more memory than it has bytes.
+const (
+	maxLevels   = 64
+	maxElements = 10_000
+)
+
+var errElements = errors.New("it has too many elements")
+
+// sober reads XML up to a number of elements and levels.
+type sober struct {
+	d           *xml.Decoder
+	level, seen int
+}
+
+func (s *sober) Token() (xml.Token, error) {
+	t, err := s.d.RawToken()
+	switch t.(type) {
+	case xml.StartElement:
+		s.level++
+		s.seen++
+	case xml.EndElement:
+		s.level--
+	}
+	if s.level > maxLevels || s.seen > maxElements {
+		return nil, errElements
+	}
+	return t, err
+}
+
 func parse(body []byte) (*reply, error) {
 	var r reply
-	if err := xml.Unmarshal(body, &r); err != nil {
+	err := xml.NewTokenDecoder(&sober{d: xml.NewDecoder(bytes.NewReader(body))}).Decode(&r)
+	if errors.Is(err, errElements) {
+		return nil, err
+	}
+	if err != nil {
 		return nil, errors.New("it is no SOAP envelope that can be read")
 	}
 	return &r, nil

@@ -2,6 +2,7 @@ package wsman
 
 import (
 	"encoding/base64"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -71,6 +72,23 @@ func TestShellName(t *testing.T) {
 		}
 		if id, err := r.id("x", r.shell()); id != "A-1" || err != nil {
 			t.Errorf("%q, %v", id, err)
+		}
+	}
+}
+
+// Elements cost more than they have bytes: an answer may have some, not a million.
+func TestReplyElements(t *testing.T) {
+	for name, text := range map[string]string{
+		"nested":    "<Envelope><Body>" + strings.Repeat("<a>", maxReply/3),
+		"in a row":  "<Envelope><Body>" + strings.Repeat("<a/>", maxReply/4),
+		"in faults": "<Envelope><Body><Fault><Reason>" + strings.Repeat("<Text/>", maxReply/7),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := parse([]byte(text))
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; err != errElements || used > 8*maxReply {
+			t.Errorf("%s: %v, and %d bytes", name, err, used)
 		}
 	}
 }
