@@ -116,6 +116,17 @@ func (a Access) faults() (fs []dag.Fault) {
 	if a.MaxRetries < 0 {
 		fs = append(fs, dag.Fault{Field: "max_retries", Text: "cannot be negative"})
 	}
+	add := func(field, why string) {
+		if why != "" {
+			fs = append(fs, dag.Fault{Field: field, Text: why})
+		}
+	}
+	if r := a.AssumeRole; r.RoleARN != "" && !unknown(r.RoleARN) {
+		add("assume_role.role_arn", wrongARN(r.RoleARN))
+	}
+	if n := a.AssumeRole.DurationSeconds; n != 0 && (n < 900 || n > 43200) {
+		add("assume_role.duration_seconds", "must be from 900 to 43200")
+	}
 	if a.CustomEndpointEC2 != "" {
 		if u, err := url.Parse(a.CustomEndpointEC2); err != nil || u.Scheme == "" || u.Host == "" {
 			fs = append(fs, dag.Fault{Field: "custom_endpoint_ec2", Text: "is not a URL such as https://ec2.example.com"})

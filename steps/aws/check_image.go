@@ -107,11 +107,12 @@ func (s Sharing) public() bool { return slices.Contains(s.Groups, "all") }
 
 // checkEncryption refuses to share what EC2 shares with nobody.
 func (b *EBS) checkEncryption(f *faults) {
+	shared := len(b.Sharing.launchers())+len(b.Sharing.readers()) > 0
 	for i, d := range b.LaunchMappings {
 		at := fmt.Sprintf("launch_block_device_mappings[%d]", i)
 		private := d.KMSKeyID == awsKey || strings.HasSuffix(d.KMSKeyID, ":"+awsKey)
 		switch {
-		case private && !(len(b.Sharing.launchers()) == 0 && len(b.Sharing.readers()) == 0):
+		case private && shared:
 			f.add(at+".kms_key_id", "what is encrypted with AWS's own key cannot be shared: name a key of yours")
 		case d.Encrypted == nil || !*d.Encrypted:
 		case b.Sharing.public():

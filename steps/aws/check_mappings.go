@@ -20,12 +20,18 @@ var (
 func (b *EBS) checkMappings(f *faults) {
 	checkDevices(f, launchMappings, b.LaunchMappings)
 	checkDevices(f, amiMappings, b.AMIMappings)
+	launched := map[string]int{} // volumes of the launch, by device
+	for i, d := range b.LaunchMappings {
+		if d.volume() {
+			launched[d.DeviceName] = i
+		}
+	}
 	for i, d := range b.AMIMappings {
 		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", amiMappings, i, field) }
-		n := slices.IndexFunc(b.LaunchMappings, func(l BlockDevice) bool { return l.DeviceName == d.DeviceName })
+		n, there := launched[d.DeviceName]
 		switch {
 		case !d.volume() || d.DeviceName == "" || f.unknown(d.DeviceName):
-		case n >= 0 && b.LaunchMappings[n].volume():
+		case there:
 			checkAttached(f, at, d, b.LaunchMappings[n], fmt.Sprintf("%s[%d]", launchMappings, n))
 		case d.VolumeSize == 0 && d.SnapshotID == "" && !rootName(d.DeviceName):
 			f.add(at("volume_size"), "must be set, or snapshot_id: no volume of the instance is known to be %s", d.DeviceName)

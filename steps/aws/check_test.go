@@ -13,7 +13,7 @@ import (
 )
 
 func TestCheckFindsEveryFault(t *testing.T) {
-	no := false
+	no, yes := false, true
 	for _, c := range []struct {
 		field string
 		spoil func(*EBS)
@@ -25,6 +25,27 @@ func TestCheckFindsEveryFault(t *testing.T) {
 		{"secret_key", func(b *EBS) { b.SecretKey = "x" }},
 		{"access_key", func(b *EBS) { b.AccessKey = "x" }},
 		{"token", func(b *EBS) { b.Token = "x" }},
+		{"assume_role.role_arn", func(b *EBS) { b.AssumeRole.RoleARN = "builder" }},
+		{"assume_role.duration_seconds", func(b *EBS) { b.AssumeRole.DurationSeconds = 60 }},
+		{"availability_zone", func(b *EBS) { b.AvailabilityZone = "us-west-2a" }},
+		{"region", func(b *EBS) { b.Access.Region = "us-east" }},
+		{"ami_regions[0]", func(b *EBS) { b.AMIRegions = []string{"us-west2"} }},
+		{"ami_groups", func(b *EBS) {
+			b.Groups, b.LaunchMappings = []string{"all"}, []BlockDevice{{DeviceName: "/dev/sda1", Encrypted: &yes}}
+		}},
+		{"snapshot_groups", func(b *EBS) {
+			b.SnapshotGroups, b.LaunchMappings = []string{"all"}, []BlockDevice{{DeviceName: "/dev/sda1", Encrypted: &yes}}
+		}},
+		{"launch_block_device_mappings[0].kms_key_id", func(b *EBS) {
+			b.Users, b.LaunchMappings = []string{"210987654321"}, []BlockDevice{{DeviceName: "/dev/sda1", Encrypted: &yes, KMSKeyID: "alias/aws/ebs"}}
+		}},
+		{"ami_block_device_mappings[0].encrypted", func(b *EBS) { attached(b).Encrypted, b.LaunchMappings[0].Encrypted = &no, &yes }},
+		{"license_specifications[0].license_configuration_request.license_configuration_arn", func(b *EBS) { b.Licenses = []License{{LicenseRequest{"x"}}} }},
+		{"capacity_reservation_id", func(b *EBS) { b.CapacityID = "mine" }},
+		{"placement.host_id", func(b *EBS) { b.Placement.HostID = "mine" }},
+		{"max_lifetime", func(b *EBS) { b.MaxLifetime, b.UserData = time.Hour, "#cloud-config" }},
+		{"user_data", func(b *EBS) { b.MaxLifetime, b.UserData = time.Hour, "#!"+strings.Repeat("x", 12300) }},
+		{"user_data_file", func(b *EBS) { b.UserDataFile.Path = t.TempDir() }},
 		{"custom_endpoint_ec2", func(b *EBS) { b.CustomEndpointEC2 = "example.com" }},
 		{"source_ami", func(b *EBS) { b.SourceOptions = SourceOptions{} }},
 		{"source_ami_filter.owners", func(b *EBS) { b.Filter.Owners = nil }},

@@ -44,6 +44,7 @@ type parts struct {
 	source    dag.Out[SourceImage]
 	key       dag.Out[comm.Key]
 	instance  dag.Out[Instance]
+	values    dag.Out[CheckedValues]
 	temporary bool // a group is to be left
 }
 
@@ -69,7 +70,8 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 				NameCheck{Place: Place{b.place.Account, r}, Name: b.AMIName, Force: b.force(), Granted: granted(r)}))
 		}
 	}
-	launch.Values = b.values(g, bd)
+	p.values = b.values(g, bd)
+	launch.Values = p.values
 	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: b.place, NetworkOptions: b.NetworkOptions, InstanceType: b.InstanceType,
 		GroupIDs: b.groupIDs(), KeyName: b.KeyPairName, Granted: here})
 	if b.temporaryKey() {
@@ -112,7 +114,7 @@ func (b *EBS) Capture(g *dag.Graph, bd dag.Build, m dag.Out[comm.Machine]) {
 		return
 	}
 	image := CreateImage{Source: p.source, Name: b.AMIName, Description: b.AMIDescription, Tags: b.imageTags(),
-		SnapshotTags: merged(b.SnapshotTags, b.SnapshotTag), Mappings: b.AMIMappings}
+		SnapshotTags: merged(b.SnapshotTags, b.SnapshotTag), Mappings: b.AMIMappings, Values: p.values}
 	if p.temporary {
 		image.Settled = dag.Add(g, bd, "regroup", Regroup{Instance: p.instance, After: m})
 	}

@@ -24,8 +24,9 @@ type CreateImage struct {
 	Mappings     []BlockDevice        `json:"mappings,omitempty"`
 
 	// What only has to come first.
-	Settled dag.Out[Regrouped]    `json:"settled" key:"-"`
-	Free    dag.Out[Deregistered] `json:"free" key:"-"`
+	Settled dag.Out[Regrouped]     `json:"settled" key:"-"`
+	Free    dag.Out[Deregistered]  `json:"free" key:"-"`
+	Values  dag.Out[CheckedValues] `json:"values" key:"-"` // of an edited template, after the launch
 }
 
 // Image is an image that is being made or has been.

@@ -1,9 +1,11 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,11 +43,11 @@ func (s CheckValues) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedValu
 	description, err := source.late("ami_description", s.Description)
 	errs := []error{err}
 	f.least("ami_description", description, wrongDescription)
-	maps := []struct {
+	tags := []struct {
 		option string
 		tags   *map[string]string
 	}{{"run_tags", &s.RunTags}, {"run_volume_tags", &s.VolumeTags}, {"tags", &s.Tags}, {"snapshot_tags", &s.SnapshotTags}}
-	for _, m := range maps {
+	for _, m := range tags {
 		*m.tags, err = source.lateTags(m.option, *m.tags)
 		errs = append(errs, err)
 		f.tags(m.option, *m.tags)
@@ -82,72 +84,66 @@ func (s CheckValues) devices(f *faults, source SourceImage) {
 	if len(source.Devices) == 0 {
 		return
 	}
-	var have []BlockDevice // of the instance
+	have := map[string]BlockDevice{} // volumes by device
 	for _, d := range source.Devices {
 		v := BlockDevice{DeviceName: d.Name, VolumeSize: d.Size}
 		if d.Encrypted {
 			v.Encrypted = ptr(true)
 		}
-		have = append(have, v)
+		have[d.Name] = v
 	}
 	f.laidOver(launchMappings, s.LaunchMappings, have, source)
-	have = overlaid(have, s.LaunchMappings)
+	overlay(have, s.LaunchMappings)
 	f.laidOver(amiMappings, s.AMIMappings, have, source)
-	for _, v := range have {
-		if v.Encrypted != nil && *v.Encrypted && s.Sharing.public() {
-			f.add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", v.DeviceName)
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if v := have[name]; v.Encrypted != nil && *v.Encrypted && s.Sharing.public() {
+			f.add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", name)
 		}
 	}
 }
 
-// overlaid are the volumes of an instance that is launched with the blocks.
-func overlaid(have, blocks []BlockDevice) []BlockDevice {
-	volumes := slices.Clone(have)
+// overlay makes the volumes of an image those of an instance that is launched from
+// it with the blocks.
+func overlay(have map[string]BlockDevice, blocks []BlockDevice) {
 	for _, d := range blocks {
-		n := slices.IndexFunc(volumes, func(v BlockDevice) bool { return v.DeviceName == d.DeviceName })
+		v, there := have[d.DeviceName]
 		switch {
-		case n < 0 && d.volume():
-			volumes = append(volumes, d)
-		case n < 0:
 		case !d.volume():
-			volumes = slices.Delete(volumes, n, n+1)
-		default:
-			v := &volumes[n]
-			if d.VolumeSize > 0 {
-				v.VolumeSize = d.VolumeSize
-			}
-			if d.Encrypted != nil {
-				v.Encrypted = d.Encrypted
-			}
+			delete(have, d.DeviceName)
+			continue
+		case !there:
+			v = d
 		}
+		v.VolumeSize = cmp.Or(d.VolumeSize, v.VolumeSize)
+		v.Encrypted = cmp.Or(d.Encrypted, v.Encrypted)
+		have[d.DeviceName] = v
 	}
-	return volumes
 }
 
 // laidOver looks at each block of an option beside the volume of its name.
-func (f *faults) laidOver(option string, list, have []BlockDevice, source SourceImage) {
+func (f *faults) laidOver(option string, list []BlockDevice, have map[string]BlockDevice, source SourceImage) {
 	for _, d := range list {
 		at := func(field string) string { return fmt.Sprintf("%s of %s in %s", field, d.DeviceName, option) }
 		root := d.DeviceName == source.RootDevice
-		n := slices.IndexFunc(have, func(v BlockDevice) bool { return v.DeviceName == d.DeviceName })
+		v, there := have[d.DeviceName]
 		switch {
 		case root && (d.NoDevice || !d.volume()):
 			f.add(at("device_name"), "it is the root device of the source image")
 			continue
 		case !d.volume():
 			continue
-		case n < 0 && d.VolumeSize == 0 && d.SnapshotID == "":
+		case !there && d.VolumeSize == 0 && d.SnapshotID == "":
 			f.add(at("volume_size"), "must be set, or snapshot_id: %s has no volume %s", source.ID, d.DeviceName)
 			continue
-		case n < 0:
+		case !there:
 			continue
 		case option == amiMappings || root:
-			checkAttached(f, at, d, have[n], source.ID)
-		case d.SnapshotID == "" && d.VolumeSize > 0 && d.VolumeSize < have[n].VolumeSize:
-			f.add(at("volume_size"), "must be at least the %d GiB that the volume has in %s", have[n].VolumeSize, source.ID)
+			checkAttached(f, at, d, v, source.ID)
+		case d.SnapshotID == "" && d.VolumeSize > 0 && d.VolumeSize < v.VolumeSize:
+			f.add(at("volume_size"), "must be at least the %d GiB that the volume has in %s", v.VolumeSize, source.ID)
 		}
 		if d.SnapshotID == "" && d.VolumeSize == 0 { // that of the source image, which validate did not know
-			d.VolumeSize = have[n].VolumeSize
+			d.VolumeSize = v.VolumeSize
 			checkSize(f, at, d)
 			checkIOPS(f, at, d)
 		}

@@ -1,6 +1,9 @@
 package aws
 
 import (
+	"context"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -121,5 +124,46 @@ func TestSensitiveValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 	}
 	if _, err := (NameCheck{Place: here, Name: "ab"}).Do(t.Context(), NewCloud(CloudOptions{}), task("t")); err == nil || !strings.Contains(err.Error(), "3 to 128") {
 		t.Error(err)
+	}
+}
+
+// Other words of the image are looked at again, and the machine stays.
+func TestEditedWordsKeepTheMachine(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	refused := true
+	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		if action == "CreateImage" && refused {
+			refuse(rw, 400, "InvalidParameterValue", "Some rule that nobody knows.")
+			return true
+		}
+		return false
+	}
+	store := &dag.MemStore{}
+	solve := func(description string) *dag.Report {
+		b := template()
+		b.AMIDescription = description
+		e, err := dag.New(dag.Options{Run: "r1", Store: store, Kinds: w.kinds(), Sink: &events{}, OnFailure: func(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := e.Solve(t.Context(), w.graph(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := solve("first {{ .SourceAMI }}"); len(r.Failed) != 1 || r.Failed[0].Name != "image" {
+		t.Fatal(r.Failed)
+	}
+	refused = false
+	if r := solve("too long {{ .SourceAMI }}" + strings.Repeat("x", 240)); len(r.Failed) != 1 || r.Failed[0].Name != "values" {
+		t.Fatal(r.Failed)
+	}
+	if r := solve("second {{ .SourceAMI }}"); len(r.Failed) != 0 {
+		t.Fatal(r.Failed)
+	}
+	w.only(1)
+	if n := w.front.count("RunInstances"); n != 1 {
+		t.Errorf("launched %d times", n)
 	}
 }
