@@ -18,6 +18,10 @@ type Fault struct {
 	// Harmless is set for what only has no effect: a word to the user, and no
 	// reason to refuse.
 	Harmless bool
+
+	// Doubtful is set for what is allowed and hardly meant: a word to the user, told
+	// as it is, and no reason to refuse. It is harmless, too.
+	Doubtful bool
 }
 
 func (f Fault) Error() string {

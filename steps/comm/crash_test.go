@@ -231,7 +231,7 @@ func TestStartedTwice(t *testing.T) {
 							return
 						}
 						if strings.HasPrefix(line, "S ") {
-							if line != "S 3 0 0 0 0\n" {
+							if line != "S 3 0 0 0 0 0\n" {
 								t.Error(line)
 							}
 							return

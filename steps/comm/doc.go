@@ -58,7 +58,8 @@
 // delete, move, hide or give away all that lies there. What the runner
 // (sh/run.sh) has open is the run then, reached by /proc/<pid>/fd, and the runner
 // stays until somebody has taken the end of the script; only a reboot, or who kills
-// the runner as well, loses it. It needs Linux with /proc, a POSIX sh and the usual
+// the runner as well, loses it. A command that ends with 0 and has never read the
+// script (Exit.Unread) is known by the script's time of access, where there is one. It needs Linux with /proc, a POSIX sh and the usual
 // small commands; GNU's and busybox's do. If setsid is missing the script is
 // still not hurt by the end of the connection. Where logind is told to kill
 // users' processes (KillUserProcesses=yes), log in as root.

@@ -123,6 +123,7 @@ const (
 	flagTruncated
 	flagRebooted
 	flagWide
+	flagUnread
 )
 
 // finish keeps the job's end; when it returns, the machine may forget the run.
@@ -134,7 +135,7 @@ func (j *journal) finish(x Exit) error {
 	for _, f := range []struct {
 		set bool
 		bit int64
-	}{{x.OOM, flagOOM}, {x.Truncated, flagTruncated}, {x.Rebooted, flagRebooted}} {
+	}{{x.OOM, flagOOM}, {x.Truncated, flagTruncated}, {x.Rebooted, flagRebooted}, {x.Unread, flagUnread}} {
 		if f.set {
 			n |= f.bit
 		}
@@ -160,6 +161,7 @@ func (j *journal) finished() (Exit, bool) {
 		OOM:       n&flagOOM != 0,
 		Truncated: n&flagTruncated != 0,
 		Rebooted:  n&flagRebooted != 0,
+		Unread:    n&flagUnread != 0,
 	}
 	if n&flagWide != 0 {
 		x.Code, x.Signal = int(int32(uint32(n))), 0

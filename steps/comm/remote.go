@@ -89,6 +89,7 @@ type Exit struct {
 	Signal    int  // the signal that ended it, 0 for none
 	OOM       bool // the kernel killed something for want of memory meanwhile
 	Truncated bool // the machine's disk was full and output was lost
+	Unread    bool // the command ended well without having read the script, where the machine's file system tells
 	Rebooted  bool // the machine rebooted while it ran; Code means nothing
 }
 

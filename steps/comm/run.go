@@ -384,9 +384,9 @@ func frame(f []string) (at, n int64, err error) {
 	return at, n, err
 }
 
-// parseExit reads "S code signal oom full rebooted".
+// parseExit reads "S code signal oom full unread rebooted".
 func parseExit(f []string) (x Exit, err error) {
-	var n [5]int
+	var n [6]int
 	if len(f) != 1+len(n) {
 		return x, garbled(strings.Join(f, " "))
 	}
@@ -395,8 +395,8 @@ func parseExit(f []string) (x Exit, err error) {
 			return x, garbled(strings.Join(f, " "))
 		}
 	}
-	x = Exit{Code: n[0], Signal: n[1], OOM: n[2] == 1, Truncated: n[3] == 1}
-	if n[4] == 1 { // a shutdown ends all processes by TERM, HUP or KILL
+	x = Exit{Code: n[0], Signal: n[1], OOM: n[2] == 1, Truncated: n[3] == 1, Unread: n[4] == 1}
+	if n[5] == 1 { // a shutdown ends all processes by TERM, HUP or KILL
 		x.Rebooted = x.Code == 143 || x.Code == 129 || x.Code == 137
 	}
 	return x, nil

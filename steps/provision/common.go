@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -91,6 +93,20 @@ func (f *faults) lacks(why string, options ...string) {
 // is no reason to refuse them.
 func (f *faults) idle(field, format string, a ...any) {
 	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...), Harmless: true})
+}
+
+// doubt tells of what is allowed and hardly meant.
+func (f *faults) doubt(field, format string, a ...any) {
+	*f = append(*f, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...), Harmless: true, Doubtful: true})
+}
+
+// runs tells of a command of the user's own that does not run the script. Where
+// are the paths, as far as they are known, by which it may name the script itself.
+func (f *faults) runs(option, command, field string, where ...string) {
+	named := func(path string) bool { return path != "" && strings.Contains(command, path) }
+	if command != "" && !uses(command, field) && !slices.ContainsFunc(where, named) {
+		f.doubt(option, "it has no {{.%s}}, so the script never runs", field)
+	}
 }
 
 func (f *faults) notNegative(field string, d time.Duration) {

@@ -65,6 +65,11 @@ func (s *PowerShell) Check() []dag.Fault {
 	if own == "" {
 		checkEnd(&f, "remote_path", s.RemotePath, ".ps1")
 	}
+	if s.ElevatedUser != "" {
+		f.runs("elevated_execute_command", s.ElevatedExecuteCommand, "Path", s.RemotePath)
+	} else {
+		f.runs("execute_command", s.ExecuteCommand, "Path", s.RemotePath)
+	}
 	checkEnd(&f, "remote_env_var_path", s.RemoteEnvVarPath, ".ps1")
 	if s.ElevatedPassword != "" && s.ElevatedUser == "" {
 		f.add("elevated_user", "it must be given when elevated_password is")

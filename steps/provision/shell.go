@@ -44,6 +44,14 @@ func (s *Shell) Check() []dag.Fault {
 	s.Scripts.check(&f)
 	s.Scripts.checkCodes(&f)
 	checkFormat(&f, "env_var_format", s.EnvVarFormat)
+	f.runs("execute_command", s.ExecuteCommand, "Path", s.RemotePath, s.RemoteFile)
+	field := "Vars"
+	if s.UseEnvVarFile {
+		field = "EnvVarFile"
+	}
+	if s.ExecuteCommand != "" && !uses(s.ExecuteCommand, field) && len(s.EnvironmentVars)+len(s.Env) > 0 {
+		f.doubt("execute_command", "it has no {{.%s}}, so the script does not get its environment variables", field)
+	}
 	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
 	f.notNegative("pause_after", s.PauseAfter)
 	if s.RemoteFile != "" && strings.Contains(s.RemoteFile, "/") {
@@ -158,6 +166,9 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 	s.dropVars(ctx, r, v.t, varFile)
 	if x.Truncated {
 		v.t.Warn("the disk of the machine is full: some output of %s was lost", which(script))
+	}
+	if x.Unread && s.ExecuteCommand != "" {
+		return fmt.Errorf("%s never ran: execute_command ended well without reading it; look at its quotes (sh -c takes one word), and that it has {{.Path}}", which(script))
 	}
 	if ok {
 		return nil

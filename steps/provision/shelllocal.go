@@ -54,6 +54,9 @@ func (s *ShellLocal) Check() []dag.Fault {
 	s.asScripts().check(&f)
 	s.checkCodes(&f)
 	checkFormat(&f, "env_var_format", s.EnvVarFormat)
+	if command := strings.Join(s.ExecuteCommand, " "); !uses(command, "Command") {
+		f.runs("execute_command", command, "Script")
+	}
 	for i, name := range s.OnlyOn {
 		if !slices.Contains(systems, name) {
 			f.add(fmt.Sprintf("only_on[%d]", i), "%q is not known: it is one of %s", name, strings.Join(systems, ", "))

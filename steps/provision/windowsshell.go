@@ -42,6 +42,7 @@ func (s *WindowsShell) Check() []dag.Fault {
 	} else if s.EnvVarFormat != "" && !uses(s.ExecuteCommand, "Vars") {
 		f.idle("env_var_format", "the command is your own and has no {{.Vars}}; the environment is set anyway")
 	}
+	f.runs("execute_command", s.ExecuteCommand, "Path", s.RemotePath)
 	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
 	return f
 }

@@ -23,7 +23,8 @@ type Options struct {
 	// ev.Secrets is known.
 	Digest func(name string) string
 
-	// Warn is told of every option that has no effect, in the order of their places.
+	// Warn is told of every option that has no effect or is hardly meant, in the order
+	// of their places.
 	Warn func(template.Error)
 }
 
@@ -266,6 +267,10 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 		place, ok := find(v, f.Field)
 		if !ok && place == v.Pos {
 			place = at
+		}
+		if f.Doubtful {
+			c.warnings.Add(place, "", "%s: %s", name, f.Text)
+			continue
 		}
 		if f.Harmless {
 			c.warnings.Add(place, "", "%s has no effect: %s", name, f.Text)

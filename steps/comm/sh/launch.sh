@@ -82,7 +82,7 @@ grip() { # opens the streams and the state; what was taken from us is taken back
   if [ -n "$H" ]; then set -- "$H/fd/4" "$H/fd/5" "$H/fd/3"; else set -- out err st; fi
   { [ -r "$1" ] && [ -r "$3" ]; } || chmod u+rw "$@" 2>/dev/null || { root chown "$(id -u)" "$@" && chmod u+rw "$@"; }
   z=; [ -r "$1" ] && [ -r "$2" ] && exec 3<"$1" 4<"$2" || return
-  [ ! -r "$3" ] || { exec 5<"$3"; read -r c s o f z <"$3"; }
+  [ ! -r "$3" ] || { exec 5<"$3"; read -r c s o f u z <"$3"; }
   return 0; }
 follow() {
   [ -n "$H" ] || claimed || holder || { say "L gone"; ackd; }
@@ -94,11 +94,11 @@ follow() {
   while :; do
     why=
     if [ "$rb" != "$b" ]; then why=rebooted
-    elif [ "$z" != . ] && over; then read -r c s o f z <&5; why=lost; fi
+    elif [ "$z" != . ] && over; then read -r c s o f u z <&5; why=lost; fi
     end=$z                                            # before the sizes
     set -- $(stat -L -c %s /proc/self/fd/3 /proc/self/fd/4 2>/dev/null); [ $# = 2 ] || { say "L gone"; exit 1; }
     pump O 3 "$OFFO" "$1"; OFFO=$at; pump E 4 "$OFFE" "$2"; OFFE=$at
-    if [ "$end" = . ]; then [ "$rb" = "$b" ] && z=0 || z=1; say "S $c $s $o $f $z"; ackd; fi
+    if [ "$end" = . ]; then [ "$rb" = "$b" ] && z=0 || z=1; say "S $c $s $o $f $u $z"; ackd; fi
     [ -z "$why" ] || { say "L $why"; ackd; }
     idle=$((idle + 1))
     if [ $idle -gt 120 ]; then n=.1; quiet=$((quiet + 10)); elif [ $idle -gt 40 ]; then n=.02; quiet=$((quiet + 2)); else n=.005; quiet=$((quiet + 1)); fi

@@ -38,6 +38,8 @@ read -r z </proc/$$/stat; z=${z##*) }; set -- $z
 printf '%s\n' "$$ ${20} $B ." >run
 echo $$ >&8; exec 8<..                                             # tells the starter
 if command -v setsid >/dev/null; then S=setsid; else S=; fi
+# Whether the command has read the script shows by the time of its last access.
+Q=${P:-${A:-script.$U}}; touch -c -a -d @1 "$Q" 2>/dev/null
 if [ "$PTY" = 1 ] && command -v script >/dev/null && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
   { IFS= read -r z; printf '%s; exec script -qefc "exec sh %s/tty" /dev/null\n' "$z" "$PWD"; cat >tty; } <"cmd.$U" >cmd.tty
   U=tty; export TERM="${TERM:-xterm}"
@@ -51,6 +53,9 @@ if [ $rc = 137 ]; then # a count of the whole machine, so only probably this run
   set -- $(grep '^oom_kill ' /proc/vmstat); read -r z k0 <oom || k0=$2
   [ "${2:-0}" = "${k0:-0}" ] || oom=1
 fi
+untouched() { [ "$(stat -c %X "$Q" 2>/dev/null)" = 1 ]; }
+unread=0 # known only where a look of ours does change that time
+if [ $rc = 0 ] && untouched && head -c 1 "$Q" >/dev/null && ! untouched; then unread=1; fi
 [ -z "$P" ] || [ "$KEEP" = 1 ] || rm -f "$P"
 [ -z "$A" ] || rm -f "$A"
 # A mark behind all that the command wrote. Its readers end now, unless a daemon
@@ -74,6 +79,6 @@ done
 [ $n = 2 ] || [ $full = 1 ] || kill $co $ce 2>/dev/null              # leftover daemons write to a drain from now on
 # Where the name does not lead here any more, this goes on to hold the files.
 [ "$D/st" -ef /proc/$$/fd/3 ] && [ -O "$D/st" ] && [ -O "$D" ] && hold= || hold=1
-printf '%s\n' "$rc $sig $oom $full ." >&3
+printf '%s\n' "$rc $sig $oom $full $unread ." >&3
 exec 6</dev/null                                                   # says that it is over
 [ -z "$hold" ] || while read -r z <&9; do :; done
