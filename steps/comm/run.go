@@ -103,9 +103,14 @@ func (j Job) program(op string, off [2]int64) string {
 		if j.Script == nil {
 			size = -1
 		}
-		mark := "imgflow:path:" + j.Token
-		fmt.Fprintf(&b, "LS=%d P=%s X=%s KEEP=%d PTY=%d\nC=%s\nR=%s\n", size, quote(j.Path), quote(mark), flag(j.Keep), flag(j.Pty),
-			quote(strings.ReplaceAll(j.Command, "{{.Path}}", mark)), quote(runText))
+		// The path is known there only. To look for its place there would take a shell
+		// time that grows with the square of the command, which holds the environment.
+		parts := strings.Split(j.Command, "{{.Path}}")
+		for i, p := range parts {
+			parts[i] = quote(p)
+		}
+		fmt.Fprintf(&b, "LS=%d P=%s KEEP=%d PTY=%d\ncmd() { printf %%s %s; }\nR=%s\n", size, quote(j.Path), flag(j.Keep), flag(j.Pty),
+			strings.Join(parts, ` "$Q" `), quote(runText))
 	}
 	b.WriteString(launchText)
 	return b.String()

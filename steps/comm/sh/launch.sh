@@ -1,7 +1,7 @@
 # Runs on one exec channel: starts, follows, cancels or forgets a run. The caller
 # puts assignments before this text:
-#   T token, OP what to do ("again" starts what may have been started before), LS length of the script, P where it must lie, C the
-#   command, X what stands for the script's path in it, KEEP, PTY, BECOME, BASE,
+#   T token, OP what to do ("again" starts what may have been started before), LS length of the script, P where it must lie, KEEP,
+#   PTY, BECOME, BASE, cmd a function that prints the command, with Q as the script's path,
 #   BOOT the boot id's file, GRACE seconds between TERM and KILL, LATE seconds that
 #   a runner may take to begin, OFFO OFFE where the streams go on, R the runner.
 M=$(umask); umask 077; A=
@@ -135,9 +135,8 @@ start|again)
       fi
     fi
   fi
-  c=; while :; do case $C in *"$X"*) c=$c${C%%"$X"*}$Q; C=${C#*"$X"};; *) break;; esac; done
   # The first line leaves the run directory for the streams, as a login would find things.
-  printf 'echo $$ . >main; exec >o 2>e; umask %s; cd "$HOME" 2>/dev/null || cd /\n%s%s\n' "$M" "$c" "$C" >cmd.$$ && printf %s "$R" >run.$$ || { say "L upload no space"; exit 1; }
+  { printf 'echo $$ . >main; exec >o 2>e; umask %s; cd "$HOME" 2>/dev/null || cd /\n' "$M" && cmd && echo; } >cmd.$$ && printf %s "$R" >run.$$ || { say "L upload no space"; exit 1; }
   if command -v setsid >/dev/null; then S=setsid; else S=; trap '' HUP; fi
   # A pipe, not "&": sh makes what it starts in the background deaf to INT. The
   # runner closes its end when it has begun, or found that another one has.
