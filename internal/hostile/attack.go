@@ -33,7 +33,7 @@ type Attack struct {
 
 // Attacks are all that there are.
 func Attacks() []Attack {
-	return slices.Concat(pathAttacks(), floodAttacks())
+	return slices.Concat(pathAttacks(), floodAttacks(), ec2Attacks())
 }
 
 // Find is the attack of a name.

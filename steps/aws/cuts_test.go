@@ -89,7 +89,7 @@ var cuts = map[string]cut{
 	},
 	"without what it is about": func(w http.ResponseWriter, serve func(http.ResponseWriter)) {
 		_, body := answered(serve)
-		root, _ := weigh(body)
+		root, _, _ := weigh(body)
 		whole := "<" + root + `><requestId>r</requestId></` + root + ">"
 		if strings.HasPrefix(root, "Describe") { // nothing is a good answer to these
 			whole = whole[:len(whole)/2]
@@ -106,7 +106,7 @@ var cuts = map[string]cut{
 	},
 	"a number that is none": func(w http.ResponseWriter, serve func(http.ResponseWriter)) {
 		_, body := answered(serve)
-		root, _ := weigh(body)
+		root, _, _ := weigh(body)
 		odd := "<" + root + "><instancesSet><item><amiLaunchIndex>one</amiLaunchIndex></item></instancesSet></" + root + ">"
 		if root != "RunInstancesResponse" {
 			odd = "<" + root + ">&nosuch;</" + root + ">"

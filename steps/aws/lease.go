@@ -88,6 +88,7 @@ type labels struct {
 // tagsOf lists resources of every type by their tags alone.
 func (s *site) tagsOf(ctx context.Context, fs ...types.Filter) (map[string]*labels, error) {
 	all := map[string]*labels{}
+	ctx = ofPages(ctx, 128<<20, 250_000)
 	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{Filters: fs})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -96,6 +97,9 @@ func (s *site) tagsOf(ctx context.Context, fs ...types.Filter) (map[string]*labe
 		}
 		for _, t := range page.Tags {
 			id := text(t.ResourceId)
+			if max(len(id), len(text(t.Key)), len(text(t.Value))) > 256 {
+				continue // EC2 has none of that length
+			}
 			if all[id] == nil {
 				all[id] = &labels{kind: t.ResourceType, tags: map[string]string{}}
 			}

@@ -178,6 +178,7 @@ func (s *site) listInstances(ctx context.Context, ids []string) (map[string]type
 }
 
 func (s *site) describeInstances(ctx context.Context, filters ...types.Filter) (all []types.Instance, err error) {
+	ctx = ofPages(ctx, 32<<20, 20_000)
 	pages := ec2.NewDescribeInstancesPaginator(s.api, &ec2.DescribeInstancesInput{Filters: filters})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -24,6 +25,7 @@ import (
 const (
 	maxReply   = 16 << 20  // bytes: some 6,000 images
 	maxRefusal = 64 << 10  // bytes of a reply that is an error
+	maxOther   = 1 << 20   // bytes of one that is neither EC2's nor STS's
 	maxHeaders = 256 << 10 // bytes
 )
 
@@ -58,46 +60,56 @@ func readReply(ctx context.Context, in middleware.DeserializeInput, next middlew
 	if err != nil || !ok {
 		return out, meta, err
 	}
-	call, good := awsmiddle.GetOperationName(ctx), r.StatusCode/100 == 2
+	call, good := cmp.Or(awsmiddle.GetOperationName(ctx), "the request for credentials"), r.StatusCode/100 == 2
+	speaksXML := slices.Contains([]string{ec2.ServiceID, "STS"}, awsmiddle.GetServiceID(ctx))
 	limit := maxRefusal
-	if good {
+	switch {
+	case good && speaksXML:
 		limit = maxReply
+	case good:
+		limit = maxOther
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	body, err := readBody(ctx, r.Body, limit+1, func(begun []byte) bool { return speaksXML && hopeless(begun) })
 	r.Body.Close() // at once: what is left of it is not wanted
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	long := len(body) > limit
-	speaksXML := slices.Contains([]string{ec2.ServiceID, "STS"}, awsmiddle.GetServiceID(ctx))
 	switch {
 	case ctx.Err() != nil:
 		return out, meta, &smithy.CanceledError{Err: ctx.Err()}
 	case long && good:
-		return out, meta, &replyError{fmt.Sprintf("the reply to %s is longer than %d MiB", call, maxReply>>20), false}
+		return out, meta, &replyError{fmt.Sprintf("the reply to %s is longer than %d MiB", call, limit>>20), false}
 	case err != nil || !long && speaksXML && torn(body):
 		return out, meta, &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", call, len(body)), true}
 	case good && speaksXML:
-		return out, meta, checkXML(call, r.Response, body)
+		return out, meta, checkXML(ctx, call, r.Response, body)
 	case speaksXML && (long || !isRefusal(body)):
 		return out, meta, strange(r.Response, "AWS's", body)
 	}
 	return out, meta, nil
 }
 
+// hopeless reports whether no end would make a reply of a body that begins so.
+func hopeless(begun []byte) bool {
+	_, _, err := weigh(begun)
+	return err != nil && !errors.Is(err, errBrokenOff)
+}
+
 // torn reports whether a body is the beginning of a reply of EC2's or STS's.
 func torn(body []byte) bool {
-	root, err := weigh(body)
+	root, _, err := weigh(body)
 	return errors.Is(err, errBrokenOff) && strings.HasSuffix(root, "Response")
 }
 
 // checkXML looks whether a body is a reply to the call.
-func checkXML(call string, r *http.Response, body []byte) error {
-	switch root, err := weigh(body); {
+func checkXML(ctx context.Context, call string, r *http.Response, body []byte) error {
+	switch root, items, err := weigh(body); {
 	case root != call+"Response":
 		return strange(r, "a "+call+"Response", body)
 	case err != nil:
 		return &replyError{fmt.Sprintf("the reply to %s %v", call, err), false}
+	default:
+		return listed(ctx).take(call, len(body), items)
 	}
-	return nil
 }
 
 // isRefusal reports whether a body has an error code of EC2's or STS's kind.
@@ -106,7 +118,7 @@ func isRefusal(body []byte) bool {
 		EC2 string `xml:"Errors>Error>Code"`
 		STS string `xml:"Error>Code"`
 	}
-	if _, err := weigh(body); err != nil {
+	if _, _, err := weigh(body); err != nil {
 		return false
 	}
 	return xml.Unmarshal(body, &r) == nil && r.EC2+r.STS != ""
@@ -115,10 +127,13 @@ func isRefusal(body []byte) bool {
 // strange tells a reply of somebody else's by its status and its first words.
 func strange(r *http.Response, whose string, body []byte) error {
 	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", r.StatusCode, http.StatusText(r.StatusCode))) + ", with "
-	if words := words(body); words != "" {
-		text += fmt.Sprintf("a body that is not %s: %q", whose, words)
-	} else {
+	if len(bytes.TrimSpace(body)) == 0 {
 		text += "an empty body"
+	} else {
+		text += "a body that is not " + whose
+	}
+	if words := words(body); words != "" {
+		text += fmt.Sprintf(": %q", words)
 	}
 	passes := r.StatusCode/100 == 2 || r.StatusCode >= 500 || r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusRequestTimeout
 	return &replyError{text, passes}
@@ -139,7 +154,12 @@ func words(page []byte) string {
 // nobody could find or remove it. Whoever calls again gets the same thing by its
 // client token, or hears that its name is taken and looks for it.
 func wholeReply(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	out, meta, err := next.HandleDeserialize(ctx, in)
+	turn := &turn{}
+	defer turn.end()
+	out, meta, err := next.HandleDeserialize(context.WithValue(ctx, turnKey{}, turn), in)
+	if r, ok := out.RawResponse.(*smithyhttp.Response); ok {
+		r.Body = http.NoBody // it has been decoded
+	}
 	if err == nil {
 		if what := nameless(out.Result); what != "" {
 			err = &replyError{fmt.Sprintf("the reply to %s names no %s", awsmiddle.GetOperationName(ctx), what), true}

@@ -33,8 +33,8 @@ func TestReplies(t *testing.T) {
 		{"a long word", 200, whole + strings.Repeat("x", maxText+1) + "</imagesSet></DescribeImagesResponse>", "the reply to DescribeImages holds a text longer than 256 KiB", 1},
 		{"a long tag", 200, whole + "<item " + strings.Repeat("a='' ", 1000) + "/></imagesSet></DescribeImagesResponse>", "the reply to DescribeImages holds a tag longer than 1024 bytes", 1},
 		{"a deep one", 200, whole + strings.Repeat("<item>", 1000) + strings.Repeat("</item>", 1000) + "</imagesSet></DescribeImagesResponse>", "the reply to DescribeImages nests elements deeper than 64", 1},
-		{"a long list", 200, whole + strings.Repeat("<item/>", maxItems+1) + "</imagesSet></DescribeImagesResponse>", "the reply to DescribeImages lists more than 40000 elements", 1},
-		{"a long one", 200, whole + strings.Repeat("<a></a>", maxReply/7+1) + "</imagesSet></DescribeImagesResponse>", "the reply to DescribeImages is longer than 16 MiB", 1},
+		{"a long list", 200, whole + strings.Repeat("<item/>", maxItems+1) + "</imagesSet></DescribeImagesResponse>", "the reply to DescribeImages lists more than 25000 items", 1},
+		{"a long one", 200, whole + strings.Repeat("<a>"+strings.Repeat("x", 100_000)+"</a>", maxReply/100_000+1) + "</imagesSet></DescribeImagesResponse>", "the reply to DescribeImages is longer than 16 MiB", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, ec2local.Faults{})

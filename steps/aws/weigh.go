@@ -10,7 +10,7 @@ import (
 // element of 13, and each open element costs the decoder memory, too.
 const (
 	maxElements = 400_000
-	maxItems    = 40_000    // elements called item, which make an entry of a list
+	maxItems    = 25_000    // elements called item, which make an entry of a list
 	maxDepth    = 64        // elements open at once
 	maxMark     = 1024      // bytes of one tag with its attributes
 	maxText     = 256 << 10 // bytes between two tags: EC2 has nothing longer than 64 KiB of console in base64
@@ -19,14 +19,14 @@ const (
 var errBrokenOff = errors.New("broke off")
 
 // weigh looks through the marks of an XML document without decoding it, and says
-// what its root element is called, as far as it came. The error is errBrokenOff,
-// or tells what the document has too much of.
-func weigh(p []byte) (root string, err error) {
-	depth, elements, items := 0, 0, 0
+// what its root element is called and how many items it has, as far as it came. The
+// error is errBrokenOff, or tells what the document has too much of.
+func weigh(p []byte) (root string, items int, err error) {
+	depth, elements := 0, 0
 	for {
 		at := bytes.IndexByte(p, '<')
-		if at > maxText {
-			return root, fmt.Errorf("holds a text longer than %d KiB", maxText>>10)
+		if at > maxText || at < 0 && len(p) > maxText {
+			return root, items, fmt.Errorf("holds a text longer than %d KiB", maxText>>10)
 		}
 		if at < 0 {
 			break
@@ -44,40 +44,40 @@ func weigh(p []byte) (root string, err error) {
 			p = after(mark, ">")
 		default:
 			end := markEnd(mark)
+			if root == "" {
+				root = markName(mark[1:min(len(mark), maxMark)])
+			} else if depth == 0 {
+				return root, items, errors.New("holds more than one document")
+			}
 			if end < 0 && len(mark) > maxMark {
-				return root, fmt.Errorf("holds a tag longer than %d bytes", maxMark)
+				return root, items, fmt.Errorf("holds a tag longer than %d bytes", maxMark)
 			}
 			if end < 0 {
-				return root, errBrokenOff
-			}
-			name := markName(mark[1:end])
-			if depth == 0 && root != "" {
-				return root, errors.New("holds more than one document")
-			}
-			if depth == 0 {
-				root = name
+				return root, items, errBrokenOff
 			}
 			if mark[end-1] != '/' {
 				depth++
 			}
-			if elements++; name == "item" {
+			if elements++; markName(mark[1:end]) == "item" {
 				items++
 			}
 			p = mark[end+1:]
 		}
 		switch {
 		case p == nil || depth < 0:
-			return root, errBrokenOff
+			return root, items, errBrokenOff
 		case depth > maxDepth:
-			return root, fmt.Errorf("nests elements deeper than %d", maxDepth)
-		case elements > maxElements || items > maxItems:
-			return root, fmt.Errorf("lists more than %d elements", maxItems)
+			return root, items, fmt.Errorf("nests elements deeper than %d", maxDepth)
+		case elements > maxElements:
+			return root, items, fmt.Errorf("has more than %d elements", maxElements)
+		case items > maxItems:
+			return root, items, fmt.Errorf("lists more than %d items", maxItems)
 		}
 	}
 	if depth != 0 || root == "" {
-		return root, errBrokenOff
+		return root, items, errBrokenOff
 	}
-	return root, nil
+	return root, items, nil
 }
 
 // after is what follows the end of a mark; nil without one.
@@ -110,7 +110,7 @@ func markEnd(p []byte) int {
 
 // markName is what a start tag is called, without its namespace.
 func markName(tag []byte) string {
-	if i := bytes.IndexAny(tag, " \t\r\n/"); i >= 0 {
+	if i := bytes.IndexAny(tag, " \t\r\n/>"); i >= 0 {
 		tag = tag[:i]
 	}
 	return string(tag[bytes.IndexByte(tag, ':')+1:])

@@ -117,7 +117,7 @@ func take(s Server, k Key, sign Signer) (*Lease, error) {
 	client := &http.Client{Transport: &http.Transport{
 		Proxy:                 nil, // never through a proxy: the server is on this machine
 		DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-		ResponseHeaderTimeout: 5 * time.Second,
+		ResponseHeaderTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}}
 	res, err := client.Do(req)
 	if err == nil {
