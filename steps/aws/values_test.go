@@ -79,10 +79,21 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 			}
 		})
 	}
+	// The endpoint is as strict where nobody looks.
+	s := newStage(t)
+	for _, d := range []BlockDevice{{DeviceName: "/dev/sda1", NoDevice: true}, {DeviceName: "/dev/sda1", VirtualName: "ephemeral0"}, {DeviceName: "/dev/sda1", VolumeSize: 7},
+		{DeviceName: "/dev/sda1", VolumeType: "st1", VolumeSize: 125}, {DeviceName: "/dev/xvda"}, {DeviceName: "/dev/sda1", SnapshotID: "snap-0123456789abcdef0"}} {
+		b := template()
+		b.AMIMappings = []BlockDevice{d}
+		err := s.create(b)
+		if code, _ := apiError(err); code == "" || strings.HasSuffix(code, ".Duplicate") {
+			t.Errorf("%+v: the endpoint says %v", d, err)
+		}
+	}
 	// An encrypted source image, which the endpoint's catalogue does not have.
 	f := faults{final: true}
-	s := CheckValues{Sharing: Sharing{Groups: []string{"all"}}, LaunchMappings: []BlockDevice{{DeviceName: "/dev/sdb", NoDevice: true}, {DeviceName: "/dev/sdc", VolumeSize: 1, Encrypted: &yes}}}
-	s.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{"/dev/sda1", 8, true}, {"/dev/sdb", 8, true}}})
+	v := CheckValues{Sharing: Sharing{Groups: []string{"all"}}, LaunchMappings: []BlockDevice{{DeviceName: "/dev/sdb", NoDevice: true}, {DeviceName: "/dev/sdc", VolumeSize: 1, Encrypted: &yes}}}
+	v.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{"/dev/sda1", 8, true}, {"/dev/sdb", 8, true}}})
 	if len(f.list) != 2 || !strings.Contains(f.list[0].Text, "/dev/sda1") || !strings.Contains(f.list[1].Text, "/dev/sdc") {
 		t.Error(f.list)
 	}

@@ -55,6 +55,9 @@ func (c *call) deviceMappings(have []mapping, asked []mappingRequest, root strin
 		}
 		m := &out[i]
 		if a.VirtualName != "" {
+			if a.DeviceName == root {
+				return nil, fail("InvalidBlockDeviceMapping", "The root device %s cannot be an instance store.", root)
+			}
 			if !virtualName.MatchString(a.VirtualName) || a.Ebs != nil {
 				return nil, fail("InvalidBlockDeviceMapping", "The virtual name '%s' is not valid for device %s.", a.VirtualName, a.DeviceName)
 			}
@@ -101,6 +104,9 @@ func (c *call) ebs(m *mapping, e *ebsRequest, root bool) error {
 	}
 	if e.VolumeType != "" && e.VolumeType != m.Type {
 		m.Type, m.IOPS, m.Throughput = e.VolumeType, 0, 0
+	}
+	if root && (m.Type == "st1" || m.Type == "sc1") {
+		return fail("InvalidBlockDeviceMapping", "The volume type %s is not supported for root devices.", m.Type)
 	}
 	if e.Iops != nil {
 		m.IOPS = *e.Iops
