@@ -40,6 +40,8 @@ type CloudOptions struct {
 	// Settle is how long EC2 may take to show what was made; 0 is 8 s. What was
 	// not seen for that long does not exist.
 	Settle time.Duration
+	// Now is this computer's clock; nil is time.Now.
+	Now func() time.Time
 }
 
 // Place is where something is: who owns it and in which region. Account is a
@@ -75,6 +77,9 @@ func NewCloud(o CloudOptions) *Cloud {
 	}
 	if o.Settle == 0 {
 		o.Settle = 8 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Secret == nil {
 		o.Secret = func(name string) (string, error) { return "", fmt.Errorf("the value of %s is not known", name) }
@@ -146,6 +151,7 @@ type site struct {
 	api       API
 	loopback  bool // the endpoint is on this machine
 	settle    time.Duration
+	clock     *clock
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
 }
@@ -177,7 +183,9 @@ func (c *Cloud) at(ctx context.Context, p Place) (*site, error) {
 		}
 		client = a.client(cfg, p.Region, pace)
 	}
-	s := &site{Place: p, api: client, settle: c.o.Settle}
+	clock := &clock{own: c.o.Now}
+	client = ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, clock.learn) })
+	s := &site{Place: p, api: client, settle: c.o.Settle, clock: clock}
 	if e := client.Options().BaseEndpoint; e != nil {
 		s.loopback = isLoopback(*e)
 	}

@@ -21,7 +21,7 @@ func (c *Cloud) KeepLease(ctx context.Context, run string) {
 		c.mu.Unlock()
 		for _, p := range known {
 			if s, err := c.at(ctx, p); err == nil {
-				s.renew(ctx, run, c.expires(time.Now()))
+				s.renewBy(ctx, run, c.expires)
 			}
 		}
 		pause(ctx, c.o.Lease/12)
@@ -31,6 +31,12 @@ func (c *Cloud) KeepLease(ctx context.Context, run string) {
 // renew moves the end of the lease of a run's things. One call names many; what
 // has just gone must not cost the others their lease, so then each has its own.
 func (s *site) renew(ctx context.Context, run, expires string) error {
+	return s.renewBy(ctx, run, func(time.Time) string { return expires })
+}
+
+// renewBy makes the end of the lease from the time of the cloud, which it knows
+// once the cloud has answered.
+func (s *site) renewBy(ctx context.Context, run string, end func(now time.Time) string) error {
 	tags, err := s.tagsOf(ctx, filter("key", TagRun), filter("value", run))
 	if err != nil {
 		return err
@@ -57,7 +63,7 @@ func (s *site) renew(ctx context.Context, run, expires string) error {
 	}
 	ids = append(ids, unfinished...)
 	slices.Sort(ids)
-	m := map[string]string{TagExpires: expires}
+	m := map[string]string{TagExpires: end(s.clock.now())}
 	for batch := range slices.Chunk(ids, 500) {
 		if s.setTags(ctx, m, batch...) == nil {
 			continue

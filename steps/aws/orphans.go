@@ -117,22 +117,22 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 		run := l.tags[TagRun]
 		o := Orphan{Place: s.Place, Type: string(l.kind), ID: id, Run: run, Build: l.tags[TagBuild],
 			Expires: ends[run], Artifact: l.tags[TagArtifact] != "", Token: l.tags[TagToken]}
-		if !driven[run] && c.orphaned(o, h) {
+		if !driven[run] && c.orphaned(o, h, s.clock.now()) {
 			found = append(found, o)
 		}
 	}
 	return s.present(ctx, found)
 }
 
-// orphaned decides by the lease of the run.
-func (c *Cloud) orphaned(o Orphan, h Hunt) bool {
+// orphaned decides by the lease of the run, at a time of the cloud.
+func (c *Cloud) orphaned(o Orphan, h Hunt, now time.Time) bool {
 	if o.Artifact && !h.Artifacts {
 		return false
 	}
-	if h.OlderThan != nil && time.Since(o.Expires.Add(-c.o.Lease-time.Minute)) >= *h.OlderThan {
+	if h.OlderThan != nil && now.Sub(o.Expires.Add(-c.o.Lease-time.Minute)) >= *h.OlderThan {
 		return true
 	}
-	return time.Now().After(o.Expires)
+	return now.After(o.Expires)
 }
 
 // present drops what tags still show though it is gone, and the volumes that go
