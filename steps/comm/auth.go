@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"golang.org/x/crypto/ssh"
@@ -23,6 +24,9 @@ type login struct {
 	certFile string
 	agent    bool
 }
+
+// agentTimeout is what an agent may take for one login; it may ask its user.
+var agentTimeout = handshakeTimeout
 
 func (s SSH) login() login {
 	return login{s.Username, s.Password, s.KeyName, s.PrivateKeyFile, s.CertificateFile, s.AgentAuth}
@@ -65,6 +69,7 @@ func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), e
 			return nil, done, fmt.Errorf("cannot reach the SSH agent: %w", err)
 		}
 		done = func() { c.Close() }
+		c.SetDeadline(time.Now().Add(agentTimeout)) // one that hangs must not hold everything up
 		s, err := agent.NewClient(c).Signers()
 		if err != nil {
 			done()

@@ -1,6 +1,7 @@
 package comm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 	begun, wait, refusals, last := time.Now(), time.Duration(0), 0, ""
 	asked := e.inquiry(m, p.first)
 	for {
-		l, err := e.dial(ctx, t, m)
+		l, err, cut := e.dialWithin(ctx, t, m, begun, p.total)
 		if err == nil {
 			return l, nil
 		}
@@ -81,6 +82,9 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 			err = down
 		}
 		why := explain(err, m.SSH)
+		if cut {
+			why = cmp.Or(last, "no answer") // what it was about when our time was up
+		}
 		if hopeless(err) {
 			return nil, fmt.Errorf("cannot connect to %s: %w", m.label(), reason{why, err})
 		}
@@ -104,6 +108,19 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 			return nil, err
 		}
 	}
+}
+
+// dialWithin makes one attempt that takes no longer than what is left of the time, or
+// a second; cut says that it was ended for that.
+func (e *Env) dialWithin(ctx context.Context, t *dag.Task, m Machine, begun time.Time, total time.Duration) (l *link, err error, cut bool) {
+	if total <= 0 {
+		l, err = e.dial(ctx, t, m)
+		return l, err, false
+	}
+	within, cancel := context.WithTimeout(ctx, max(time.Second, total-time.Since(begun)))
+	defer cancel()
+	l, err = e.dial(within, t, m)
+	return l, err, err != nil && within.Err() != nil && !hopeless(err)
 }
 
 // reason is an error told in the user's words.

@@ -7,7 +7,8 @@
 // [Connect] waits until a machine lets us in and returns a [Machine], which is
 // plain data. Env.Remote makes a [Remote] of it. Env keeps one live connection
 // for each machine and dials again when it dropped; a peer that stays silent
-// for three keep-alive intervals counts as dropped. While a machine boots, only
+// for three keep-alive intervals counts as dropped. ssh_timeout and winrm_timeout end
+// an attempt that is under way, too: at a silent server, bastion, proxy or agent. While a machine boots, only
 // refused logins count against ssh_handshake_attempts, and the wait between two
 // attempts grows from a quarter of a second to five seconds, beginning anew
 // whenever the failure changes.

@@ -59,7 +59,7 @@ func (e *Env) inquiry(m Machine, first bool) *inquiry {
 
 // down is the error of a machine that is known not to answer any more, or nil.
 func (q *inquiry) down(ctx context.Context) error {
-	if q.env.Fate == nil || q.m.Thing == "" || time.Now().Before(q.next) {
+	if q == nil || q.env.Fate == nil || q.m.Thing == "" || time.Now().Before(q.next) {
 		return nil
 	}
 	f := q.env.Fate(ctx, q.m.Endpoint)

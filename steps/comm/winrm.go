@@ -137,6 +137,9 @@ func (r *winremote) client() (*wsman.Client, error) {
 	o := wsman.Options{
 		Host: r.m.Host, Port: r.m.Port, TLS: s.UseSSL, NTLM: s.UseNTLM, NoProxy: s.NoProxy, User: s.Username,
 	}
+	if s.Timeout > 0 {
+		o.Timeout = min(s.Timeout, winrmRequest)
+	}
 	var err error
 	if o.Password, err = r.t.Reveal(s.Password); err != nil {
 		return nil, permanent{err}

@@ -15,6 +15,7 @@ import (
 
 const (
 	winrmTimeout = 30 * time.Minute
+	winrmRequest = 30 * time.Second // what one request may take, beyond the time that the machine itself may
 
 	// Logins that a machine may refuse: its user data may yet set the password.
 	// Windows that was set up since October 2022 locks an account, Administrator's
