@@ -87,6 +87,8 @@ func (l *link) session(ctx context.Context) (s *ssh.Session, release func(), err
 			return nil, nil, o.err
 		}
 		return o.s, sync.OnceFunc(func() { o.s.Close(); free() }), nil
+	case <-l.done: // one that is asked for while the connection ends may never be answered
+		return nil, nil, errors.New("the connection is lost")
 	case <-ctx.Done():
 		go func() {
 			if o := <-c; o.err == nil {
