@@ -102,8 +102,14 @@
 // replace their destination at once when they are complete; a destination that
 // is a link, a device or somebody else's is written in place. Directories go as
 // one tar stream, compressed when it pays; machines without tar get them file
-// by file. Package tree says what becomes of symbolic links. What a machine sends
-// is unpacked below the wanted directory and nowhere else.
+// by file. Package tree says what becomes of symbolic links on their way there.
+//
+// A machine is not trusted with what it sends. A directory is unpacked below an
+// os.Root and nowhere else; names that lead out are refused, and so are those that
+// are longer than 4,096 bytes or deeper than 256 directories. A symbolic link is made
+// only if it stays inside, whatever else is made later: it goes up first and then
+// only down, or is made to. Others, devices, pipes and sparse files are left out with
+// a warning. What is kept in memory has a bound; see limit.go.
 //
 // To Windows both go as a zip archive, in parts of 270,000 bytes. It is checked by
 // its digest when it is complete; of one that broke, the rest is sent; a file that is
