@@ -35,9 +35,7 @@ func (s *shell) evalArgs(cmd *cmdAST) ([]actual, error) {
 				})
 				continue
 			}
-			for _, x := range elements(v) {
-				out = append(out, actual{value: x})
-			}
+			out = append(out, s.splatted(v)...)
 		case a.raw:
 			out = append(out, actual{raw: true, text: a.text, value: a.value.(*constExpr).v})
 		case a.param != "":
@@ -72,6 +70,31 @@ func (s *shell) evalArgs(cmd *cmdAST) ([]actual, error) {
 		}
 	}
 	return out, nil
+}
+
+// splatted are the elements of an array as arguments; what came to $args as a
+// parameter is one again.
+func (s *shell) splatted(v any) (out []actual) {
+	var params map[int]string
+	if a, ok := v.(*Array); ok {
+		params = a.params
+	}
+	e := elements(v)
+	for i := 0; i < len(e); i++ {
+		name, isParam := params[i]
+		if !isParam {
+			out = append(out, actual{value: e[i]})
+			continue
+		}
+		x := actual{name: name, text: s.text(e[i])}
+		if strings.HasSuffix(x.text, ":") && i+1 < len(e) {
+			i++
+			x.value, x.has = e[i], true
+			x.text += s.text(e[i])
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 func (s *shell) argValue(e expr) (any, error) {
@@ -143,6 +166,7 @@ type binding struct {
 	values map[string]any
 	blocks map[*formal]*Block // give the values anew for each object of the pipeline
 	rest   []any
+	params map[int]string // of rest: what came as a parameter
 	prefs  callPrefs
 }
 
@@ -248,10 +272,18 @@ func (b *binding) bind(args []actual) error {
 		}
 		if f == nil && common == "" {
 			if b.loose { // with its value, if it has one, it is none of the parameters'
-				b.rest = append(b.rest, a.text)
-				if i+1 < len(args) && args[i+1].name == "" && !args[i+1].dash && !a.has {
+				if b.params == nil {
+					b.params = map[int]string{}
+				}
+				b.params[len(b.rest)] = a.name
+				switch {
+				case a.has:
+					b.rest = append(b.rest, "-"+a.name+":", bare(a.value))
+				case i+1 < len(args) && args[i+1].name == "" && !args[i+1].dash:
 					i++
-					b.rest = append(b.rest, bare(args[i].value))
+					b.rest = append(b.rest, a.text, bare(args[i].value))
+				default:
+					b.rest = append(b.rest, a.text)
 				}
 				continue
 			}
@@ -405,8 +437,10 @@ func (b *binding) convert(f *formal, v any) (any, error) {
 	if f.typ != nil {
 		cmdlet := b.suffix != "" && strings.Contains(b.suffix, ".")
 		var err error
-		if _, isList := list(v); isList && cmdlet && (f.typ.name == "System.String" || f.typ.name == "System.Int32") {
+		if _, isList := list(v); isList && (cmdlet || b.common && f.typ.name == "System.String") && (f.typ.name == "System.String" || f.typ.name == "System.Int32") {
 			err = castFault(v, f.typ.name)
+		} else if _, isBool := bare(v).(bool); f.typ.name == "System.Boolean" && !isBool && !isNumber(bare(v)) {
+			err = fault("", "Cannot convert value \"%s\" to type \"System.Boolean\". Boolean parameters accept only Boolean values and numbers, such as $True, $False, 1 or 0.", typeNameOf(bare(v)))
 		} else if f.isOn {
 			if _, text := v.(string); text {
 				err = castFault(v, f.typ.name)

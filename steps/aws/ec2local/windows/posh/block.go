@@ -110,7 +110,7 @@ func (t *blockStage) begin() error {
 	}
 	if len(t.b.ast.params) == 0 || t.bind.loose {
 		if !t.dot || len(t.args) > 0 {
-			t.sc.vars["args"] = &variable{name: "args", val: &Array{Elem: t.bind.rest}}
+			t.sc.vars["args"] = &variable{name: "args", val: &Array{Elem: t.bind.rest, params: t.bind.params}}
 		}
 	}
 	p := t.bind.prefs

@@ -17,6 +17,8 @@ type Array struct {
 	Elem []any
 	Type string // of the elements, as in a type literal; "" is object
 	of   *Hash  // whose keys or values these are: no real array
+
+	params map[int]string // of $args: the elements that were parameters, by their names
 }
 
 // NewArray makes an Object[].
