@@ -80,6 +80,7 @@ type bench struct {
 	opts   Options
 	server *Server
 	http   *httptest.Server
+	clock  *testClock // of a slow one
 	*ec2.Client
 }
 
@@ -98,6 +99,30 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	b.start()
 	t.Cleanup(b.stop)
 	return b
+}
+
+// newSlowBench is one where things take the time that they take at AWS. It passes
+// while the test waits for a state, and at no other time.
+func newSlowBench(t *testing.T) *bench {
+	clock := newTestClock()
+	b := newBench(t, func(o *Options) {
+		o.Latency, o.Now = "aws", clock.now
+		o.Key, o.AnyKey = Key{}, true // its clients have another clock
+	})
+	b.clock = clock
+	return b
+}
+
+// pass lets some of a slow bench's time pass.
+func (b *bench) pass(id string) {
+	if b.clock == nil {
+		return
+	}
+	b.clock.add(5 * time.Second)
+	if strings.HasPrefix(id, "i-") {
+		b.server.life.ring("us-east-1", id)
+	}
+	b.server.tick()
 }
 
 func (b *bench) start() {
@@ -211,6 +236,7 @@ func (b *bench) until(id string, state types.InstanceStateName) types.Instance {
 	b.t.Helper()
 	var i types.Instance
 	eventually(b.t, id+" "+string(state), func() bool {
+		b.pass(id)
 		i = b.instance(id)
 		return i.State.Name == state
 	})
@@ -221,6 +247,7 @@ func (b *bench) imageUntil(id string, state types.ImageState) types.Image {
 	b.t.Helper()
 	var m types.Image
 	eventually(b.t, id+" "+string(state), func() bool {
+		b.pass(id)
 		out, err := b.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}})
 		if err != nil {
 			b.t.Fatal(err)

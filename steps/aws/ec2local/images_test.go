@@ -287,7 +287,7 @@ func TestRegister(t *testing.T) {
 
 // TestImageStates asks for images of instances that cannot be imaged.
 func TestImageStates(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Latency = "aws/50" })
+	b := newSlowBench(t)
 	id := b.run()
 	_, err := b.CreateImage(ctx, &ec2.CreateImageInput{InstanceId: &id, Name: aws.String("early")})
 	wantCode(t, err, "IncorrectInstanceState")

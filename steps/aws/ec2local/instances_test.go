@@ -49,7 +49,7 @@ func TestClientToken(t *testing.T) {
 }
 
 func TestStates(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Latency = "aws/60" })
+	b := newSlowBench(t)
 	id := b.run()
 	ids := []string{id}
 	stop := func() error {
