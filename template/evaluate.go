@@ -63,11 +63,12 @@ func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 		s.errs.Add(at, "", "cannot build: the template has no builders")
 	}
 	t.checkNames(s, names, in)
+	chosen := t.choose()
 	for i, b := range t.Builders {
 		if names[i] == "" || len(in.Only) > 0 && !slices.Contains(in.Only, names[i]) || slices.Contains(in.Except, names[i]) {
 			continue
 		}
-		ev.Builds = append(ev.Builds, t.build(s, b, names[i], in.Except))
+		ev.Builds = append(ev.Builds, t.build(s, b, names[i], in.Except, chosen))
 	}
 	if len(ev.Builds) == 0 && len(s.errs) == 0 && !t.lostBuilders {
 		s.errs.Add(Pos{File: "command line"}, "the builds are "+strings.Join(names, ", "), "cannot build: -only and -except leave no build")
@@ -79,6 +80,7 @@ func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 // names evaluates the names of the builds. A name that is wrong is empty.
 func (t *Template) names(s *scope) []string {
 	names := make([]string, len(t.Builders))
+	taken := map[string]bool{}
 	for i, b := range t.Builders {
 		name, at := b.Type, b.Pos
 		if b.Name.Kind == String {
@@ -103,11 +105,11 @@ func (t *Template) names(s *scope) []string {
 			s.errs.Add(at, "", "cannot use a sensitive variable in the name of a build")
 			continue
 		}
-		if slices.Contains(names[:i], name) {
+		if taken[name] {
 			s.errs.Add(at, `give each builder a "name" of its own`, "cannot build: two builds are called %q", name)
 			continue
 		}
-		names[i] = name
+		names[i], taken[name] = name, true
 	}
 	return names
 }
@@ -117,14 +119,24 @@ func (t *Template) checkNames(s *scope, names []string, in Inputs) {
 	if t.lostBuilders || slices.Contains(names, "") {
 		return // what is wrong has been reported
 	}
+	there := map[string]bool{}
+	for _, name := range names {
+		there[name] = true
+	}
+	all := strings.Join(names[:min(len(names), 20)], ", ")
+	if len(names) > 20 {
+		all += fmt.Sprintf(" and %d more", len(names)-20)
+	}
+	hints := 0
 	check := func(at Pos, name, what string, others ...string) {
-		known := append(slices.Clone(names), others...)
-		if slices.Contains(known, name) {
+		if there[name] || slices.Contains(others, name) {
 			return
 		}
-		hint := "the builds are " + strings.Join(names, ", ")
-		if near := interp.Nearest(name, known); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
+		hint := "the builds are " + all
+		if hints++; hints <= shown { // no more are printed
+			if near := interp.Nearest(name, append(slices.Clone(names), others...)); near != "" {
+				hint = fmt.Sprintf("did you mean %q?", near)
+			}
 		}
 		s.errs.Add(at, hint, "cannot use %s: there is no build called %q", what, name)
 	}
@@ -164,18 +176,52 @@ func (p PostProcessor) name() string {
 	return p.Type
 }
 
-func (t *Template) build(s *scope, b Block, name string, except []string) Build {
+// choice says which of many parts each build has, without asking each part.
+type choice struct {
+	all   []int            // parts of all builds but some
+	named map[string][]int // parts that name the build among the only ones
+	but   map[string][]int // parts that name the build among those excepted
+
+	override []map[string]Value // of each part: build → options
+}
+
+// choose makes the choice of the provisioners.
+func (t *Template) choose() choice {
+	c := choice{named: map[string][]int{}, but: map[string][]int{}}
+	for i, p := range t.Provisioners {
+		if len(p.Only) == 0 {
+			c.all = append(c.all, i)
+		}
+		for _, n := range p.Only {
+			c.named[n.Text] = append(c.named[n.Text], i)
+		}
+		for _, n := range p.Except {
+			c.but[n.Text] = append(c.but[n.Text], i)
+		}
+		c.override = append(c.override, p.overrides())
+	}
+	return c
+}
+
+// of returns the parts of a build, in their order.
+func (c choice) of(build string) []int {
+	parts := slices.Concat(c.all, c.named[build])
+	slices.Sort(parts)
+	parts = slices.Compact(parts)
+	but := c.but[build]
+	return slices.DeleteFunc(parts, func(i int) bool { _, found := slices.BinarySearch(but, i); return found })
+}
+
+func (t *Template) build(s *scope, b Block, name string, except []string, chosen choice) Build {
 	env := s.env
 	env.Getenv, env.BuildName, env.BuildType = nil, name, b.Type
 	e := evaluator{scope: s, env: &env}
 	out := Build{Name: name, Type: b.Type, Pos: b.Pos, Options: e.value(b.Options, name)}
-	for _, p := range t.Provisioners {
-		if applies(p.Only, p.Except, name) {
-			out.Provisioners = append(out.Provisioners, e.provisioner(p, name))
-		}
+	for _, i := range chosen.of(name) {
+		out.Provisioners = append(out.Provisioners, e.provisioner(t.Provisioners[i], chosen.override[i][name]))
 	}
 	if p := t.ErrorCleanup; p != nil && applies(p.Only, p.Except, name) {
-		part := e.provisioner(*p, name)
+		part := e.provisioner(*p, p.overrides()[name])
 		out.ErrorCleanup = &part
 	}
 	for _, seq := range t.PostProcessors {
@@ -208,19 +254,26 @@ type evaluator struct {
 	env   *interp.Env
 }
 
-func (e *evaluator) provisioner(p Provisioner, build string) Part {
-	options := p.Options
+// overrides are the options that builds have of their own.
+func (p Provisioner) overrides() map[string]Value {
+	m := make(map[string]Value, len(p.Override))
 	for _, f := range p.Override {
-		if f.Name != build {
-			continue
-		}
+		m[f.Name] = f.Value
+	}
+	return m
+}
+
+// provisioner evaluates a provisioner with the options that a build has of its own, if any.
+func (e *evaluator) provisioner(p Provisioner, own Value) Part {
+	options := p.Options
+	if len(own.Fields) > 0 {
 		options.Fields = slices.Clone(options.Fields)
-		for _, o := range f.Value.Fields {
-			if i := slices.IndexFunc(options.Fields, func(x Field) bool { return x.Name == o.Name }); i >= 0 {
-				options.Fields[i] = o
-			} else {
-				options.Fields = append(options.Fields, o)
-			}
+	}
+	for _, o := range own.Fields {
+		if i := slices.IndexFunc(options.Fields, func(x Field) bool { return x.Name == o.Name }); i >= 0 {
+			options.Fields[i] = o
+		} else {
+			options.Fields = append(options.Fields, o)
 		}
 	}
 	return Part{Type: p.Type, Pos: p.Pos, Options: e.value(options, p.Type)}

@@ -69,17 +69,25 @@ next:
 }
 
 // At returns the place of a byte of the text as the file has it, where escapes may take more room.
-func (v Value) At(offset int) Pos {
+func (v Value) At(offset int) Pos { return v.places()(offset) }
+
+// places returns what At does, for many bytes: one behind the last one asked for is found from there.
+func (v Value) places() func(offset int) Pos {
 	if v.literal == nil || v.Pos.src == nil {
-		return v.Pos
+		return func(int) Pos { return v.Pos }
 	}
-	i := 1
-	for n := 0; n < offset && i < len(v.literal)-1; {
-		r, size := unescape(v.literal[i:])
-		n += utf8.RuneLen(r)
-		i += size
+	i, n := 1, 0 // a byte of the literal, and of the text
+	return func(offset int) Pos {
+		if offset < n {
+			i, n = 1, 0
+		}
+		for n < offset && i < len(v.literal)-1 {
+			r, size := unescape(v.literal[i:])
+			n += utf8.RuneLen(r)
+			i += size
+		}
+		return v.Pos.src.pos(v.start + i)
 	}
-	return v.Pos.src.pos(v.start + i)
 }
 
 // textValue makes a text that has no place in a file.

@@ -58,6 +58,7 @@ type scope struct {
 
 	strict   bool // a warning is an error
 	warnings Errors
+	compared int      // how many names near has looked for
 	spent    int      // bytes of text that were made
 	full     bool     // that is more than there may be, which has been reported
 	absent   []string // variables that the text being evaluated uses and nothing defines
@@ -274,19 +275,23 @@ func (s *scope) undeclared(v Value, path string) {
 	if len(s.absent) == 0 || s.lostFiles {
 		return
 	}
-	uses := interp.Uses(v.Text)
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(s.absent))) {
-		places := []Pos{}
-		for _, u := range uses {
-			if u.Name == name {
-				places = append(places, v.At(u.Offset))
-			}
+	absent, told := map[string]bool{}, map[string]bool{}
+	for _, name := range s.absent {
+		absent[name] = true
+	}
+	tell := func(name string, at Pos) {
+		told[name] = true
+		s.warn(at, s.near(name), "%s uses the variable %q, which is not declared: it is empty text there", path, name)
+	}
+	place := v.places()
+	for _, u := range interp.Uses(v.Text) {
+		if absent[u.Name] {
+			tell(u.Name, place(u.Offset))
 		}
-		if len(places) == 0 {
-			places = append(places, v.Pos) // its name is computed
-		}
-		for _, at := range places {
-			s.warn(at, s.near(name), "%s uses the variable %q, which is not declared: it is empty text there", path, name)
+	}
+	for _, name := range s.absent {
+		if !told[name] {
+			tell(name, v.Pos) // it is computed, and stands nowhere
 		}
 	}
 }
@@ -300,7 +305,12 @@ func (s *scope) warn(at Pos, hint, format string, args ...any) {
 	to.Add(at, hint, format, args...)
 }
 
+// near says what to do about a variable that nothing declares. Of very many only the first are compared with all that
+// there are.
 func (s *scope) near(name string) string {
+	if s.compared++; s.compared > shown {
+		return fmt.Sprintf("add %q to the variables section", name)
+	}
 	if near := interp.Nearest(name, s.order); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
@@ -309,11 +319,12 @@ func (s *scope) near(name string) string {
 
 // report turns the faults of a text into errors with places.
 func (s *scope) report(v Value, path string, err error) {
+	place := v.places()
 	for _, f := range interp.AsFaults(err) {
 		if errors.Is(f, errReported) {
 			continue
 		}
-		at := v.At(f.Offset)
+		at := place(f.Offset)
 		var u *undefined
 		if (v.secret || at.src != nil && at.src.hides(at.offset)) && !errors.As(f, &u) && !f.Bare {
 			// What is wrong with the text may quote it.

@@ -37,6 +37,7 @@ type session struct {
 	ev    *template.Evaluated
 	graph *dag.Graph
 
+	notes    template.Errors // what load has found that is known and cannot run
 	warnings template.Errors // what load has found that is not wrong, but may not be meant
 }
 
@@ -161,11 +162,13 @@ func (s *session) load(forRun bool, salt func() ([]byte, error)) error {
 	}
 	errs = append(errs, more...)
 	var saltErr error
+	s.notes = nil
 	warnings := ev.Warnings
 	files := &compile.Files{Cwd: s.req.Cwd, Dir: s.req.dir()}
 	g, cerrs := compile.Compile(ev, s.world.catalog(s.req.Force, files), compile.Options{
 		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
-		Warn: func(w template.Error) { warnings = append(warnings, w) },
+		Later: func(l template.Error) { s.notes = append(s.notes, l) },
+		Warn:  func(w template.Error) { warnings = append(warnings, w) },
 		Digest: func(name string) string {
 			if len(errs) > 0 || s.req.Strict && len(warnings) > 0 {
 				return "" // there will be no run

@@ -26,6 +26,9 @@ type Options struct {
 	// Warn is told of every option that has no effect or is hardly meant, in the order
 	// of their places.
 	Warn func(template.Error)
+
+	// Later is told, without ForRun and if nothing is wrong, of all that is known and cannot run.
+	Later func(template.Error)
 }
 
 // Compile checks every build and, for a run, returns their graph. It adds sealed options to ev.Secrets. All
@@ -48,6 +51,11 @@ func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template
 		return nil, p.errs.Sorted()
 	}
 	if !o.ForRun {
+		if o.Later != nil {
+			for _, l := range p.laters.Sorted() {
+				o.Later(l)
+			}
+		}
 		return nil, nil
 	}
 	g := dag.NewGraph(o.Digest)
@@ -88,6 +96,7 @@ type compiler struct {
 	files    *Files
 	errs     template.Errors
 	warnings template.Errors
+	laters   template.Errors   // what cannot run, if that is no error
 	claimed  map[string]string // key of a claim → the build that makes it
 }
 
@@ -101,6 +110,9 @@ func (c *compiler) build(b template.Build) plan {
 		pl.builder = maker()
 		d := c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
 		c.claim(pl.builder, d, b)
+		if !c.opts.ForRun {
+			c.supported(pl.builder, b.Type, b.Pos)
+		}
 	}
 	over := communicator(b.Options)
 	count := map[string]int{}
@@ -162,8 +174,19 @@ func (c *compiler) reach(part template.Part, build, over string) {
 
 // later refuses what is known but cannot run.
 func (c *compiler) later(at template.Pos, what, why string) {
+	to := &c.laters
 	if c.opts.ForRun {
-		c.errs.Add(at, "", "cannot run %s: %s", what, why)
+		to = &c.errs
+	}
+	to.Add(at, "", "cannot run %s: %s", what, why)
+}
+
+// supported asks a builder or provisioner whether it can run.
+func (c *compiler) supported(x any, what string, at template.Pos) {
+	if s, ok := x.(Supporter); ok {
+		if err := s.Supported(); err != nil {
+			c.later(at, what, err.Error())
+		}
 	}
 }
 
@@ -237,7 +260,7 @@ func (c *compiler) claim(x Builder, d *decoder, b template.Build) {
 		switch {
 		case d.reported(cl.Field):
 		case taken && other != b.Name:
-			place, _ := find(b.Options, cl.Field)
+			place, _ := new(finder).find(b.Options, cl.Field)
 			d.mark(cl.Field)
 			c.errs.Add(place, "put {{build_name}} into the name", "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
 		case !taken:
@@ -255,6 +278,7 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 	}
 	d.into(v, x)
 	c.errs = append(c.errs, d.errs...)
+	var places finder
 	for _, f := range x.Check() {
 		if d.reported(f.Field) || slices.ContainsFunc(f.Among, d.reported) {
 			continue // a consequence of what is reported already
@@ -264,7 +288,7 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 			c.errs.Add(at, "", "cannot use %s: %s", what, f.Text)
 			continue
 		}
-		place, ok := find(v, f.Field)
+		place, ok := places.find(v, f.Field)
 		if !ok && place == v.Pos {
 			place = at
 		}
@@ -278,10 +302,8 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 		}
 		c.errs.Add(place, "", "cannot use %s: %s", name, f.Text)
 	}
-	if s, ok := x.(Supporter); ok && c.opts.ForRun {
-		if err := s.Supported(); err != nil {
-			c.errs.Add(at, "", "cannot run %s: %v", what, err)
-		}
+	if _, isBuilder := x.(Builder); c.opts.ForRun || !isBuilder { // else what a builder claims is looked at first
+		c.supported(x, what, at)
 	}
 	return d
 }
@@ -292,35 +314,4 @@ func clipped(path string) string {
 		return string(r[:80]) + "..."
 	}
 	return path
-}
-
-// find returns the place of the value at a path such as a[0].b below v. If it is not there, the place is that of
-// the last part of the path that is, and ok is false.
-func find(v template.Value, path string) (at template.Pos, ok bool) {
-	if path == "" {
-		return v.Pos, true
-	}
-	path = strings.TrimPrefix(path, ".")
-	if rest, isIndex := strings.CutPrefix(path, "["); isIndex {
-		var i int
-		if _, err := fmt.Sscanf(rest, "%d]", &i); err != nil || i < 0 {
-			return v.Pos, false
-		}
-		_, rest, _ = strings.Cut(rest, "]")
-		if v.Kind != template.List { // one element without its list
-			return find(v, rest)
-		}
-		if i >= len(v.List) {
-			return v.Pos, false
-		}
-		return find(v.List[i], rest)
-	}
-	// A key of a map may hold dots: the longest one that fits.
-	for end := len(path); end > 0; {
-		if x, ok := v.Get(path[:end]); ok {
-			return find(x, path[end:])
-		}
-		end = strings.LastIndexAny(path[:end], ".[")
-	}
-	return v.Pos, false
 }
