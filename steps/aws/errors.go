@@ -74,7 +74,6 @@ var rules = []rule{
 	{"InvalidKeyPair.NotFound", "", 0, absent, "the key pair does not exist in this region"},
 	{"InvalidAMIID.NotFound", "", 0, absent, "look whether the image exists in this region and whether you may use it"},
 	{"InvalidSnapshot.NotFound", "", 0, absent, ""},
-	{"InvalidParameterValue", "RunInstances", 0, fails, "if it speaks of an instance profile, look whether iam_instance_profile exists"},
 
 	// States that change by themselves.
 	{"IncorrectInstanceState", "", 0, passes, ""},
@@ -174,6 +173,9 @@ func fault(doing, call string, age time.Duration, err error) error {
 	text.Code, text.Message = apiError(err)
 	if strings.Contains(text.Message, "valid region") {
 		text.Advice = "look at region: the endpoint that was called belongs to another one"
+	}
+	if call == "RunInstances" && strings.Contains(strings.ToLower(text.Message), "iaminstanceprofile") {
+		text.Advice = "look whether iam_instance_profile exists"
 	}
 	switch r.is {
 	case passes:

@@ -61,7 +61,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"VcpuLimitExceeded", "You have requested more vCPU capacity than your limit.", "ask AWS for a higher limit"},
 		{"UnauthorizedOperation", "You are not authorized.", "the permission ec2:RunInstances"},
 		{"AuthFailure", "AWS was not able to validate the provided access credentials", "look at the credentials"},
-		{"InvalidParameterValue", "Value (nobody) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", "iam_instance_profile"},
+		{"InvalidParameterValue", "Value (nobody) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", "Profile name (look whether iam_instance_profile exists)"},
+		{"InvalidParameterValue", "Invalid value 'x' for hostId.", "Invalid value 'x' for hostId"},
 	} {
 		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action == "RunInstances" {
@@ -79,6 +80,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 		if got := r.Failed[0].Err.Error(); !strings.HasPrefix(got, "cannot launch t2.micro: "+c.code) || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s", c.code, got)
+		} else if strings.Contains(got, "profile") && !strings.Contains(strings.ToLower(c.message), "profile") {
+			t.Errorf("%s: %s speaks of a profile where there is none", c.code, got)
 		}
 		w.only(0)
 	}
