@@ -233,7 +233,7 @@ func TestRuns(t *testing.T) {
 	b := create(t, h)
 	err := b.SetSummary(func(s *Summary) {
 		s.Status = Done
-		s.Builds = []BuildSummary{{Name: "web", Type: "amazon-ebs", Status: Done, Artifacts: []Artifact{{"us-east-1", "ami-1", "web 1"}}}}
+		s.Builds = []BuildSummary{{Name: "web", Type: "amazon-ebs", Status: Done, Artifacts: []Artifact{{Region: "us-east-1", ID: "ami-1", Name: "web 1"}}}}
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -64,6 +64,15 @@ type Artifact struct {
 	Region string `json:"region"`
 	ID     string `json:"id"`
 	Name   string `json:"name,omitempty"`
+	Volume bool   `json:"volume,omitempty"` // kept beside the image
+}
+
+// Text is the artifact in a line.
+func (a Artifact) Text() string {
+	if a.Volume {
+		return a.Region + ": " + a.ID + " (a volume that is kept)"
+	}
+	return a.Region + ": " + a.ID
 }
 
 const summaryFile = "run.json"

@@ -128,7 +128,7 @@ func (s *session) sayEnd(ls *render.Lines, res *drive.Result, took time.Duration
 	for _, b := range made {
 		ls.Item("%s: %s", b.Name, b.Artifacts[0].Name)
 		for _, a := range b.Artifacts {
-			ls.Plain("%s: %s", a.Region, a.ID)
+			ls.Plain("%s", a.Text())
 		}
 	}
 }

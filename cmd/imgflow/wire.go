@@ -152,8 +152,18 @@ func (e *entry[T, P]) Supported() error {
 	return nil
 }
 
-// artifacts are the finished images that a record stands for.
-func artifacts(r dag.Record) []state.Artifact {
+// artifacts are the finished images, or the volumes kept beside one, that a record stands for.
+func artifacts(r dag.Record) (found []state.Artifact) {
+	if r.Kind == (aws.KeepVolumes{}).Kind() && r.Status == dag.Done {
+		var v aws.KeptVolumes
+		if json.Unmarshal(r.Out, &v) != nil {
+			return nil
+		}
+		for _, id := range v.IDs {
+			found = append(found, state.Artifact{Region: v.Region, ID: id, Volume: true})
+		}
+		return found
+	}
 	if r.Kind != (aws.ImageReady{}).Kind() || r.Status != dag.Done {
 		return nil
 	}

@@ -45,6 +45,7 @@ type parts struct {
 	key       dag.Out[comm.Key]
 	instance  dag.Out[Instance]
 	values    dag.Out[CheckedValues]
+	volumes   dag.Out[Volumes]
 	temporary bool // a group is to be left
 }
 
@@ -90,6 +91,9 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 	p.instance = dag.Add(g, bd, "launch", launch)
 	endpoint := dag.Add(g, bd, "wait", Wait{Instance: p.instance.Take(), Source: p.source, HostKey: launch.HostKey,
 		Communicator: b.protocol(), TLS: b.winrm() && b.UseSSL, Interface: b.Interface, User: b.user()})
+	if b.keepsVolumes() {
+		p.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: p.instance, Running: endpoint})
+	}
 	connect := comm.Connect{To: endpoint.Take(), SSH: b.SSH, Key: p.key, Pause: b.ReachOptions.Pause}
 	if b.winrm() {
 		connect.SSH, connect.Key, connect.WinRM = comm.SSH{}, dag.Out[comm.Key]{}, b.WinRM
@@ -111,6 +115,7 @@ func (b *EBS) Capture(g *dag.Graph, bd dag.Build, m dag.Out[comm.Machine]) {
 	stopped := dag.Add(g, bd, "stop", Stop{Instance: p.instance, After: m.Take(), Itself: b.DisableStop})
 	if b.SkipCreateAMI {
 		dag.Goal(g, stopped)
+		b.keep(g, bd, KeepVolumes{Volumes: p.volumes, Stopped: stopped})
 		return
 	}
 	image := CreateImage{Source: p.source, Name: b.AMIName, Description: b.AMIDescription, Tags: b.imageTags(),
@@ -132,6 +137,7 @@ func (b *EBS) Capture(g *dag.Graph, bd dag.Build, m dag.Out[comm.Machine]) {
 	made := dag.Add(g, bd, "image", image)
 	ready := dag.Add(g, bd, "image-ready", b.ready(made))
 	dag.Keep(g, made, ready)
+	b.keep(g, bd, KeepVolumes{Volumes: p.volumes, Image: ready})
 	b.finish(g, bd, b.place.Region, ready)
 	for _, r := range b.copyRegions() {
 		made := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{b.place.Account, r}, Of: ready, Source: p.source, Description: b.AMIDescription,
@@ -150,6 +156,18 @@ func (b *EBS) ready(made dag.Out[Image]) ImageReady {
 		s.Tags, s.SnapshotTags, s.Source = tags, of, b.parts.source
 	}
 	return s
+}
+
+// keep makes volumes that outlive the instance results of a good build.
+func (b *EBS) keep(g *dag.Graph, bd dag.Build, s KeepVolumes) {
+	if s.Volumes.Set() {
+		dag.Keep(g, s.Volumes, dag.Add(g, bd, "keep-volumes", s))
+	}
+}
+
+// keepsVolumes reports whether the template has volumes outlive the instance.
+func (b *EBS) keepsVolumes() bool {
+	return slices.ContainsFunc(b.LaunchMappings, func(d BlockDevice) bool { return d.DeleteOnTermination != nil && !*d.DeleteOnTermination })
 }
 
 // finish adds what is done to a finished image, each a goal of its own: a late

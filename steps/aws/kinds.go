@@ -16,6 +16,8 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Launch](c),
 		dag.Bind[Wait](c),
 		dag.Bind[Password](c),
+		dag.Bind[FindVolumes](c),
+		dag.Bind[KeepVolumes](c),
 		dag.Bind[Stop](c),
 		dag.Bind[Regroup](c),
 		dag.Bind[Enhance](c),

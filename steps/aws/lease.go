@@ -45,7 +45,7 @@ func (s *site) renewBy(ctx context.Context, run string, end func(now time.Time) 
 	for id, l := range tags {
 		switch l.kind {
 		case types.ResourceTypeNetworkInterface: // goes with its instance
-		case types.ResourceTypeImage, types.ResourceTypeSnapshot:
+		case types.ResourceTypeImage, types.ResourceTypeSnapshot, types.ResourceTypeVolume:
 			results = append(results, id)
 		default:
 			ids = append(ids, id)

@@ -102,7 +102,9 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 			}
 		}
 	}
-	maps.DeleteFunc(all, func(_ string, l *labels) bool { return l.tags[TagRun] == "" || !slices.Contains(removal, l.kind) })
+	maps.DeleteFunc(all, func(_ string, l *labels) bool {
+		return l.tags[TagRun] == "" || l.kind == types.ResourceTypeVolume && l.tags[TagArtifact] != "" || !slices.Contains(removal, l.kind)
+	})
 	ends := map[string]time.Time{}
 	for _, l := range all {
 		at, err := time.Parse(time.RFC3339, l.tags[TagExpires])

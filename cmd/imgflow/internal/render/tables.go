@@ -126,7 +126,7 @@ func Run(w io.Writer, s state.Summary, now time.Time) {
 		for _, b := range s.Builds {
 			rows = append(rows, []string{b.Name, b.Type, b.Status, oneLine(b.Err, 160)})
 			for _, a := range b.Artifacts {
-				rows = append(rows, []string{"", a.Region + ": " + a.ID, a.Name, ""})
+				rows = append(rows, []string{"", a.Text(), a.Name, ""})
 			}
 		}
 		table(w, "  ", rows)
