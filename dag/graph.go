@@ -72,7 +72,7 @@ func Add[E, T any](g *Graph, b Build, name string, s Step[E, T]) Out[T] {
 		}
 	})
 	if t, ok := any(s).(titled); ok {
-		n.Title = t.Title()
+		n.Title = expandMarks(t.Title(), func(string) string { return "<sensitive>" })
 	}
 	var out T
 	_, n.Thing = any(out).(Thing[E, T])

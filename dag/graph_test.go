@@ -251,3 +251,20 @@ func FuzzExpandMarks(f *testing.F) {
 		}
 	})
 }
+
+type marked struct {
+	Name string `json:"name"`
+}
+
+func (marked) Kind() string                                        { return "marked" }
+func (m marked) Title() string                                     { return "make " + m.Name }
+func (marked) Do(context.Context, struct{}, *Task) (string, error) { return "", nil }
+
+// A title is for people, who have no use for marks.
+func TestTitlesShowNoMarks(t *testing.T) {
+	g := NewGraph(func(string) string { return "digest" })
+	Add(g, Build{Name: "b"}, "m", marked{Name: "web-" + Mark("stage") + "-1"})
+	if err := g.Err(); err != nil || g.Nodes[0].Title != "make web-<sensitive>-1" {
+		t.Errorf("%v, %+v", err, g.Nodes)
+	}
+}

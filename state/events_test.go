@@ -237,7 +237,9 @@ func TestSecretsStaySealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	salt, _ := r.Salt()
-	r.Put(rec(1))
+	failed := rec(1)
+	failed.Err = "bad key AAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz"
+	r.Put(failed)
 	emit(t, r, said("the key is "+key), dag.Event{Type: dag.Failed, Err: "bad key AAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz"}, said("--BEGIN ok"))
 	r.SetSummary(func(s *Summary) { s.Err = key })
 	r.Close()

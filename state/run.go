@@ -189,6 +189,7 @@ func (r *Run) All() ([]dag.Record, error) {
 func (r *Run) Put(rs ...dag.Record) error {
 	puts := make([]put, len(rs))
 	for i, rec := range rs {
+		rec.Err = r.red.Redact(rec.Err) // whoever refuses a value may repeat it
 		p, err := json.Marshal(rec)
 		if err != nil {
 			return fmt.Errorf("cannot store %s: %w", rec.Name, err)

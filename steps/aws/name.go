@@ -26,7 +26,7 @@ type Namesakes struct {
 
 func (NameCheck) Kind() string { return "aws.name" }
 func (s NameCheck) Title() string {
-	return fmt.Sprintf("check that the name %q is free in %s", s.Name, s.Region)
+	return fmt.Sprintf(`check that the name "%s" is free in %s`, s.Name, s.Region) // not quoted: it may hold a mark
 }
 
 // Do fails when the name is taken, unless the owner of the name has to give way.
