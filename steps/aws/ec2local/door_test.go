@@ -207,6 +207,22 @@ func TestPublishedSignatures(t *testing.T) {
 	}
 }
 
+// TestTimely: the day of the scope is that of the stamp.
+func TestTimely(t *testing.T) {
+	at := time.Date(2015, 8, 30, 23, 59, 0, 0, time.UTC)
+	for _, x := range []struct {
+		date, stamp string
+		want        bool
+	}{
+		{"20150830", "20150830T235900Z", true}, {"20150831", "20150831T000100Z", true},
+		{"20150831", "20150830T235900Z", false}, {"20150829", "20150830T235900Z", false}, {"20150830", "", false}, {"20150830", "2015-08-30T23:59:00Z", false},
+	} {
+		if got := (&signature{date: x.date, stamp: x.stamp, lives: clockSkew}).timely(at); got != x.want {
+			t.Errorf("%s, %s: %v", x.date, x.stamp, got)
+		}
+	}
+}
+
 // TestSession calls as a role that was taken, also at the next server.
 func TestSession(t *testing.T) {
 	var ahead atomic.Int64 // of the clients' clock
