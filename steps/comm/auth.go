@@ -23,26 +23,52 @@ type login struct {
 	keyFile  string
 	certFile string
 	agent    bool
+	options  string // how the names of its options begin
 }
 
 // agentTimeout is what an agent may take for one login; it may ask its user.
 var agentTimeout = handshakeTimeout
 
 func (s SSH) login() login {
-	return login{s.Username, s.Password, s.KeyName, s.PrivateKeyFile, s.CertificateFile, s.AgentAuth}
+	return login{s.Username, s.Password, s.KeyName, s.PrivateKeyFile, s.CertificateFile, s.AgentAuth, "ssh_"}
 }
 
 func (s SSH) bastionLogin() login {
-	l := login{s.BastionUsername, s.BastionPassword, "", s.BastionPrivateKeyFile, s.BastionCertificateFile, s.BastionAgentAuth}
+	l := login{s.BastionUsername, s.BastionPassword, "", s.BastionPrivateKeyFile, s.BastionCertificateFile, s.BastionAgentAuth, "ssh_bastion_"}
 	if l.keyFile == "" {
 		l.keyFile = s.PrivateKeyFile
 	}
 	return l
 }
 
+// shownKeys counts the keys of an agent that were shown to a server.
+type shownKeys struct {
+	skip int // those that other connections have shown
+	last int // the number of the last one that this connection has shown
+}
+
+// agentKey notes that it is shown.
+type agentKey struct {
+	ssh.AlgorithmSigner
+	shown func()
+}
+
+func (k agentKey) PublicKey() ssh.PublicKey { k.shown(); return k.AlgorithmSigner.PublicKey() }
+
+// rest are the agent's keys that have not been shown yet.
+func (o *shownKeys) rest(keys []ssh.Signer) (rest []ssh.Signer) {
+	o.last = min(o.skip, len(keys))
+	for i := o.last; i < len(keys); i++ {
+		if k, ok := keys[i].(ssh.AlgorithmSigner); ok { // agents' keys are
+			rest = append(rest, agentKey{k, func() { o.last = max(o.last, i+1) }})
+		}
+	}
+	return rest
+}
+
 // methods returns the ways to authenticate, keys before passwords, and what to
 // close when the handshake is over. Its errors do not pass by waiting.
-func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), err error) {
+func (e *Env) methods(t *dag.Task, l login, o *shownKeys) (ms []ssh.AuthMethod, done func(), err error) {
 	done = func() {}
 	var signers []ssh.Signer
 	if l.keyName != "" {
@@ -53,7 +79,7 @@ func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), e
 		signers = append(signers, s)
 	}
 	if l.keyFile != "" {
-		s, err := fileSigner(l.keyFile, l.certFile)
+		s, err := fileSigner(l.keyFile, l.certFile, l.options)
 		if err != nil {
 			return nil, done, err
 		}
@@ -62,7 +88,7 @@ func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), e
 	if l.agent {
 		sock := os.Getenv("SSH_AUTH_SOCK")
 		if sock == "" {
-			return nil, done, errors.New("ssh_agent_auth is set, but no agent is running: SSH_AUTH_SOCK is empty")
+			return nil, done, errors.New(l.options + "agent_auth is set, but no agent is running: SSH_AUTH_SOCK is empty")
 		}
 		c, err := net.Dial("unix", sock)
 		if err != nil {
@@ -75,7 +101,7 @@ func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), e
 			done()
 			return nil, func() {}, fmt.Errorf("cannot read the keys of the SSH agent: %w", err)
 		}
-		signers = append(signers, s...)
+		signers = append(signers, o.rest(s)...)
 	}
 	if len(signers) > 0 {
 		ms = append(ms, ssh.PublicKeys(signers...))
@@ -90,7 +116,7 @@ func (e *Env) methods(t *dag.Task, l login) (ms []ssh.AuthMethod, done func(), e
 	}
 	if len(ms) == 0 {
 		done()
-		return nil, func() {}, errors.New("there is nothing to log in with: set ssh_private_key_file, ssh_password or ssh_agent_auth")
+		return nil, func() {}, fmt.Errorf("there is nothing to log in with: set %[1]sprivate_key_file, %[1]spassword or %[1]sagent_auth", l.options)
 	}
 	return ms, done, nil
 }
@@ -131,7 +157,7 @@ const maxKeyFile = 1 << 20
 
 // fileSigner reads a private key and its certificate. With a certificate both
 // are offered, the certificate first.
-func fileSigner(keyFile, certFile string) ([]ssh.Signer, error) {
+func fileSigner(keyFile, certFile, options string) ([]ssh.Signer, error) {
 	b, err := dag.ReadFile(home(keyFile), maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the private key: %w", err)
@@ -140,7 +166,7 @@ func fileSigner(keyFile, certFile string) ([]ssh.Signer, error) {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, fmt.Errorf("cannot use the private key %s: it has a passphrase; add it to an SSH agent and set ssh_agent_auth", keyFile)
+		return nil, fmt.Errorf("cannot use the private key %s: it has a passphrase; add it to an SSH agent and set %sagent_auth", keyFile, options)
 	case err != nil:
 		return nil, fmt.Errorf("cannot use the private key %s: %s", keyFile, strings.TrimPrefix(err.Error(), "ssh: "))
 	}

@@ -37,7 +37,7 @@ func (s SSH) Check() []dag.Fault {
 		if strings.Contains(key+cert, dag.MarkOpen) {
 			return
 		}
-		if _, err := fileSigner(key, cert); err != nil {
+		if _, err := fileSigner(key, cert, prefix); err != nil {
 			field := prefix + "private_key_file"
 			if strings.Contains(err.Error(), "certificate") {
 				field = prefix + "certificate_file"

@@ -313,23 +313,21 @@ func TestGenerateKey(t *testing.T) {
 	}
 }
 
-func TestAgent(t *testing.T) {
-	s := sshd(t, "dash")
-	b, _ := os.ReadFile(s.key)
-	raw, err := ssh.ParseRawPrivateKey(b)
-	if err != nil {
-		t.Fatal(err)
-	}
+// runAgent runs an SSH agent that has the keys.
+func runAgent(t *testing.T, keys ...any) {
+	t.Helper()
 	ring := agent.NewKeyring()
-	if err := ring.Add(agent.AddedKey{PrivateKey: raw}); err != nil {
-		t.Fatal(err)
+	for _, k := range keys {
+		if err := ring.Add(agent.AddedKey{PrivateKey: k}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	sock := filepath.Join(t.TempDir(), "agent")
 	n, err := net.Listen("unix", sock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close()
+	t.Cleanup(func() { n.Close() })
 	go func() {
 		for {
 			c, err := n.Accept()
@@ -340,6 +338,78 @@ func TestAgent(t *testing.T) {
 		}
 	}()
 	t.Setenv("SSH_AUTH_SOCK", sock)
+}
+
+// A server hangs up after six wrong keys, or as many as it is told; the right one
+// may be any.
+func TestAgentWithManyKeys(t *testing.T) {
+	for _, settings := range [][]string{nil, {"MaxAuthTries 2"}} {
+		s := sshd(t, "dash", settings...)
+		right, err := os.ReadFile(s.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := ssh.ParseRawPrivateKey(right)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []any
+		for range 13 {
+			_, k, err := ed25519.GenerateKey(rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, &k)
+		}
+		m := s.machine()
+		m.SSH.PrivateKeyFile, m.SSH.AgentAuth, m.SSH.HandshakeAttempts = "", true, 1
+		runAgent(t, append(keys, raw)...)
+		if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err != nil {
+			t.Errorf("%v: %v", settings, err)
+		}
+		runAgent(t, keys...)
+		if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err == nil || !strings.Contains(err.Error(), "does not let") || !strings.Contains(err.Error(), "ssh_agent_auth") {
+			t.Errorf("%v: with wrong keys only: %v", settings, err)
+		}
+	}
+}
+
+// What is wrong with the login to a bastion is told with the bastion's options.
+func TestBastionHints(t *testing.T) {
+	s := sshd(t, "dash")
+	_, wrong, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runAgent(t, &wrong)
+	m := s.machine()
+	m.SSH.HandshakeAttempts = 1
+	m.SSH.BastionHost, m.SSH.BastionPort, m.SSH.BastionUsername, m.SSH.BastionAgentAuth = "127.0.0.1", s.port, "somebody", true
+	m.SSH.PrivateKeyFile, m.SSH.AgentAuth = "", true
+	check := func(words ...string) {
+		t.Helper()
+		_, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint)
+		for _, w := range words {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%v, want %s", err, w)
+			}
+		}
+	}
+	check("does not let somebody in", "ssh_bastion_username", "ssh_bastion_private_key_file")
+	t.Setenv("SSH_AUTH_SOCK", "")
+	check("ssh_bastion_agent_auth is set")
+	m.SSH.BastionAgentAuth = false
+	check("set ssh_bastion_private_key_file, ssh_bastion_password or ssh_bastion_agent_auth")
+}
+
+func TestAgent(t *testing.T) {
+	s := sshd(t, "dash")
+	b, _ := os.ReadFile(s.key)
+	raw, err := ssh.ParseRawPrivateKey(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runAgent(t, raw)
 	m := s.machine()
 	m.SSH.PrivateKeyFile, m.SSH.AgentAuth = "", true
 	if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err != nil {
@@ -356,7 +426,7 @@ func TestCertificate(t *testing.T) {
 	dir := t.TempDir()
 	ca, _ := newPrivateKey("ed25519", 0, "ca")
 	os.WriteFile(dir+"/ca", ca, 0o600)
-	signer, err := fileSigner(dir+"/ca", "")
+	signer, err := fileSigner(dir+"/ca", "", "ssh_")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +434,7 @@ func TestCertificate(t *testing.T) {
 	s := sshd(t, "dash", "TrustedUserCAKeys "+dir+"/ca.pub")
 	key, _ := newPrivateKey("ed25519", 0, "me")
 	os.WriteFile(dir+"/key", key, 0o600)
-	mine, _ := fileSigner(dir+"/key", "")
+	mine, _ := fileSigner(dir+"/key", "", "ssh_")
 	cert := &ssh.Certificate{Key: mine[0].PublicKey(), CertType: ssh.UserCert, ValidPrincipals: []string{user()}, ValidBefore: ssh.CertTimeInfinity}
 	if err := cert.SignCert(rand.Reader, signer[0]); err != nil {
 		t.Fatal(err)

@@ -52,10 +52,18 @@ type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// refused reports whether a server has answered and did not let us in.
+// refused reports whether a server, or the bastion, has answered and did not let us
+// in.
 //
 // The library gives this error no type.
-func refused(err error) bool { return strings.Contains(err.Error(), "unable to authenticate") }
+func refused(err error) bool {
+	var b *bastionError
+	if errors.As(err, &b) {
+		err = b.err
+	}
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "unable to authenticate") || strings.Contains(text, "too many authentication failures")
+}
 
 func hopeless(err error) bool {
 	var p permanent
@@ -81,7 +89,7 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 		if down := asked.down(ctx); down != nil {
 			err = down
 		}
-		why := explain(err, m.SSH)
+		why := explain(err, m.SSH.login())
 		if cut {
 			why = cmp.Or(last, "no answer") // what it was about when our time was up
 		}
@@ -133,7 +141,7 @@ func (r reason) Error() string { return r.text }
 func (r reason) Unwrap() error { return r.err }
 
 // explain says in the user's words what a failed attempt means.
-func explain(err error, s SSH) string {
+func explain(err error, who login) string {
 	var dns *net.DNSError
 	var ne net.Error
 	var k *HostKeyError
@@ -151,7 +159,7 @@ func explain(err error, s SSH) string {
 		return "the server and imgflow have no algorithm in common: " + strings.TrimPrefix(a.Error(), "ssh: ") +
 			"; see ssh_ciphers and ssh_key_exchange_algorithms"
 	case refused(err):
-		return fmt.Sprintf("the server does not let %s in: check the user name and the key or password", s.Username)
+		return fmt.Sprintf("the server does not let %s in: check %[2]susername and the key or password (%[2]sprivate_key_file, %[2]spassword, %[2]sagent_auth)", who.user, who.options)
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " cannot be resolved"
 	case errors.Is(err, syscall.ECONNREFUSED):

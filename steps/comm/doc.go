@@ -17,6 +17,9 @@
 // become of it. One that is stopped or terminated is not waited for: the error holds
 // a [DownError]. One that was never reached is asked about after 20 s.
 //
+// An agent may hold more keys than a server bears on one connection (OpenSSH 6): the
+// others are shown on the next ones, which is one attempt.
+//
 // Host keys are always verified. One that nobody knows beforehand is pinned on
 // first use, with a warning, and is part of the Machine from then on. The SSH
 // agent is never forwarded.

@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -221,7 +224,7 @@ func (e *Env) bastion(ctx context.Context, t *dag.Task, m Machine) (*link, error
 	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	l, err := e.handshake(ctx, t, d.DialContext, b.address(), s.bastionLogin(), keys, s)
 	if err != nil {
-		return nil, &bastionError{s.BastionHost, s.BastionUsername, err}
+		return nil, &bastionError{s.BastionHost, s.bastionLogin(), err}
 	}
 	if len(keys) == 0 {
 		t.Warn("the host key of the bastion %s is not known; trusting %s from now on", s.BastionHost, fingerprint(l.hostKey))
@@ -232,12 +235,13 @@ func (e *Env) bastion(ctx context.Context, t *dag.Task, m Machine) (*link, error
 
 // bastionError is a failure on the way, not at the machine.
 type bastionError struct {
-	host, user string
-	err        error
+	host string
+	who  login
+	err  error
 }
 
 func (e *bastionError) Error() string {
-	return "the bastion " + e.host + " cannot be reached: " + explain(e.err, SSH{Username: e.user})
+	return "the bastion " + e.host + " cannot be reached: " + explain(e.err, e.who)
 }
 func (e *bastionError) Unwrap() error { return e.err }
 
@@ -262,6 +266,23 @@ func socks(t *dag.Task, s SSH) (proxy.ContextDialer, error) {
 }
 
 func (e *Env) handshake(ctx context.Context, t *dag.Task, connect func(context.Context, string, string) (net.Conn, error), addr string, who login, known []string, s SSH) (*link, error) {
+	// A server bears a few wrong keys on a connection (OpenSSH 6) and then hangs up.
+	// The agent's other keys are shown on the next ones.
+	for o := (&shownKeys{}); ; o.skip = o.last {
+		l, err := e.greet(ctx, t, connect, addr, who, o, known, s)
+		if err == nil || ctx.Err() != nil || o.last == o.skip || !hungUp(err) {
+			return l, err
+		}
+	}
+}
+
+// hungUp reports whether the server has ended the connection.
+func hungUp(err error) bool {
+	return strings.Contains(err.Error(), "ssh: disconnect") || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// greet makes one connection.
+func (e *Env) greet(ctx context.Context, t *dag.Task, connect func(context.Context, string, string) (net.Conn, error), addr string, who login, o *shownKeys, known []string, s SSH) (*link, error) {
 	l := &link{done: make(chan struct{}), slots: make(chan struct{}, maxSessions)}
 	check, algos, err := verifier(addr, known, &l.hostKey)
 	if err != nil {
@@ -272,7 +293,7 @@ func (e *Env) handshake(ctx context.Context, t *dag.Task, connect func(context.C
 		return nil, err
 	}
 	// Keys and agent are only asked for when somebody answers.
-	auth, authDone, err := e.methods(t, who)
+	auth, authDone, err := e.methods(t, who, o)
 	if err != nil {
 		tc.Close()
 		return nil, permanent{err}

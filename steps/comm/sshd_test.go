@@ -128,7 +128,7 @@ func (s *server) start(bin, shell string, settings []string) (err error) {
 		if err := os.WriteFile(filepath.Join(s.dir, name), b, 0o600); err != nil {
 			return err
 		}
-		sig, err := fileSigner(filepath.Join(s.dir, name), "")
+		sig, err := fileSigner(filepath.Join(s.dir, name), "", "ssh_")
 		if err != nil {
 			return err
 		}
