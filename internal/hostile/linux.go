@@ -172,7 +172,7 @@ func (x *Linux) exec(command string, ch ssh.Channel) (status int) {
 	}
 	text := string(b)
 	if strings.HasPrefix(text, "T=") {
-		r := &Run{ch: ch}
+		r := &Run{ch: ch, numbers: strings.Count(ending.FindString(text), "$")}
 		fmt.Sscanf(text, "T=%s OP=%s", &r.Token, &r.Op)
 		r.serve(x.Run)
 		return 0
@@ -215,7 +215,11 @@ func dirOf(text string) string {
 type Run struct {
 	Token, Op string
 	ch        ssh.Channel
+	numbers   int // that the end of a script is told by
 }
+
+// ending is how the program that follows a script says that it has ended.
+var ending = regexp.MustCompile(`say "S( \$\w+)+"`)
 
 // Write sends what is no frame, or the bytes of one.
 func (r *Run) Write(p []byte) (int, error) { return r.ch.Write(p) }
@@ -227,7 +231,7 @@ func (r *Run) Stderr() io.Writer { return r.ch.Stderr() }
 // waits until that is acknowledged.
 func (r *Run) End(printed int64) {
 	end := "\x01\nEND" + r.Token + "\n"
-	fmt.Fprintf(r.ch, "O %d %d\n%sE 0 %d\n%sS 0 0 0 0 0\n", printed, len(end), end, len(end), end)
+	fmt.Fprintf(r.ch, "O %d %d\n%sE 0 %d\n%sS%s\n", printed, len(end), end, len(end), end, strings.Repeat(" 0", r.numbers))
 	io.Copy(readUntil{"ack " + r.Token + "\n"}, r.ch)
 	io.WriteString(r.ch, "A\n")
 }
