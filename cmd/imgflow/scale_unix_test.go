@@ -3,6 +3,7 @@
 package main
 
 import (
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -17,23 +18,42 @@ func spent(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// Eight times as much of anything takes about eight times as long.
+// Eight times as much of anything takes about eight times as long: 64 times where something is searched for.
 func TestValidationIsLinear(t *testing.T) {
 	for name := range shapes {
+		n := 500
+		if name == "builders" {
+			n = 1000
+		}
 		t.Run(name, func(t *testing.T) {
 			took := func(n int) time.Duration {
 				src, begun := shaped(name, n), spent(t)
 				validateText(t, src)
 				return spent(t) - begun
 			}
-			one, eight := took(1000), took(8000)
+			one, eight := took(n), took(8*n)
 			for try := 0; try < 4 && eight > 10*one; try++ { // a busy machine spends more
-				one, eight = max(one, took(1000)), min(eight, took(8000))
+				one, eight = max(one, took(n)), min(eight, took(8*n))
 			}
-			t.Logf("1,000: %s, 8,000: %s", one, eight)
+			t.Logf("%d: %s, %d: %s", n, one, 8*n, eight)
 			if eight > 12*one {
-				t.Errorf("8,000 take %s, which is %.1f times what 1,000 take", eight, float64(eight)/float64(one))
+				t.Errorf("%d take %s, which is %.1f times what %d take", 8*n, eight, float64(eight)/float64(one), n)
 			}
 		})
 	}
+}
+
+// Ten thousand builders fit into 2 GB, with room to spare.
+func TestMemoryOfManyBuilders(t *testing.T) {
+	src := shaped("builders", 10_000)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if text := validateText(t, src); text != "" {
+		t.Fatal(text)
+	}
+	runtime.ReadMemStats(&after) // what was taken from the system is not given back in this count
+	if after.Sys > before.Sys+1<<30 {
+		t.Errorf("%d MiB more", (after.Sys-before.Sys)>>20)
+	}
+	t.Logf("%d MiB more, %d MiB in all", (after.Sys-before.Sys)>>20, after.Sys>>20)
 }
