@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/aws/ec2local"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -245,5 +246,33 @@ func TestAddress(t *testing.T) {
 	i.PublicIpAddress = nil
 	if address(i, "", 1) != "" || address(i, "", 3) != "10.0.0.1" {
 		t.Error("the private address is for who has no public one")
+	}
+}
+
+// How the host key comes to be known is the template's to say.
+func TestHostKeyFrom(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	key := dag.Lit(comm.Key{Public: "ssh-ed25519 AAAA", Secret: "hk"})
+	canonical := SourceImage{Owner: "099720109477"}
+	for _, c := range []struct {
+		from   string
+		key    dag.Out[comm.Key]
+		source SourceImage
+		want   string // the key, or of the error
+	}{
+		{"", key, canonical, "ssh-ed25519 AAAA"},
+		{"preset", key, canonical, "ssh-ed25519 AAAA"},
+		{"preset", key, SourceImage{Owner: "self"}, "set ssh_host_key to console or first-use"},
+		{"first-use", dag.Out[comm.Key]{}, canonical, ""},
+		{"", key, SourceImage{Owner: "self"}, ""},
+	} {
+		keys, err := Wait{Source: dag.Lit(c.source), HostKey: c.key, KeyFrom: c.from}.keys(t.Context(), w.site(), nil, "i-0123456789abcdef0")
+		got := strings.Join(keys, " ")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want && (err == nil || !strings.Contains(got, c.want)) {
+			t.Errorf("%q of %s: %q, want %q", c.from, c.source.Owner, got, c.want)
+		}
 	}
 }

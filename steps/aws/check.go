@@ -185,6 +185,9 @@ func (b *EBS) checkReach(f *faults) {
 	switch b.protocol() {
 	case "ssh":
 		f.list = append(f.list, b.SSH.Check()...)
+		if b.HostKey == "preset" && b.hasUserData() {
+			f.add("ssh_host_key", "preset puts the key into user data, and the template has user data of its own: use console or first-use, or leave one of them out")
+		}
 		if b.KeyPairName != "" && b.SSH.PrivateKeyFile == "" && !b.SSH.AgentAuth {
 			f.add("ssh_keypair_name", "needs its private half: set ssh_private_key_file or ssh_agent_auth")
 		}

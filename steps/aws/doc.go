@@ -100,7 +100,9 @@
 // Images of Canonical, Debian and Amazon Linux get a host key in user data, so
 // that the machine is known before it boots, unless the template has user data
 // of its own. Otherwise the keys are read off the console if they are there
-// already, and else pinned at first sight, with a warning.
+// already, and else pinned at first sight, with a warning. ssh_host_key decides it:
+// preset is the first of these or an error, console waits up to 10 minutes for the
+// keys on the console, first-use pins.
 //
 // # The password of Windows
 //

@@ -85,12 +85,12 @@ func (b *EBS) Machine(g *dag.Graph, bd dag.Build) dag.Out[comm.Machine] {
 		launch.Admitted = dag.Add(g, bd, "admit", b.admit(group, launch.Network))
 		p.temporary = true
 	}
-	if b.protocol() == "ssh" && b.UserData == "" && b.UserDataFile.Path == "" {
+	if b.protocol() == "ssh" && !b.hasUserData() && (b.HostKey == "" || b.HostKey == "preset") {
 		launch.HostKey = dag.Add(g, bd, "host-key", comm.GenerateHostKey{Scope: bd.Name})
 	}
 	p.instance = dag.Add(g, bd, "launch", launch)
 	endpoint := dag.Add(g, bd, "wait", Wait{Instance: p.instance.Take(), Source: p.source, HostKey: launch.HostKey,
-		Communicator: b.protocol(), TLS: b.winrm() && b.UseSSL, Interface: b.Interface, User: b.user()})
+		KeyFrom: b.HostKey, Communicator: b.protocol(), TLS: b.winrm() && b.UseSSL, Interface: b.Interface, User: b.user()})
 	if b.keepsVolumes() {
 		p.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: p.instance, Running: endpoint})
 	}
@@ -218,6 +218,8 @@ func (b *EBS) protocol() string {
 }
 
 func (b *EBS) winrm() bool { return b.protocol() == "winrm" }
+
+func (b *EBS) hasUserData() bool { return b.UserData != "" || b.UserDataFile.Path != "" }
 
 // askPassword reports whether the password is the one that the machine makes.
 func (b *EBS) askPassword() bool { return b.winrm() && b.WinRM.Password == "" }

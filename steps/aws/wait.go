@@ -21,6 +21,7 @@ type Wait struct {
 	Instance     dag.Take[Instance]   `json:"instance"`
 	Source       dag.Out[SourceImage] `json:"source"`
 	HostKey      dag.Out[comm.Key]    `json:"host_key"`           // that the machine was given
+	KeyFrom      string               `json:"key_from,omitempty"` // preset, console or first-use; "": the best that there is
 	Communicator string               `json:"protocol,omitempty"` // ssh, winrm or none
 	TLS          bool                 `json:"tls,omitempty"`      // winrm over HTTPS
 	Interface    string               `json:"interface,omitempty"`
@@ -57,9 +58,8 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 	source := s.Source.Value()
 	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Vars: source.vars()}
 	if e.Protocol == "ssh" {
-		e.HostKeys = hostKeys(source, s.HostKey)
-		if len(e.HostKeys) == 0 {
-			e.HostKeys = parseConsole(at.console(ctx, in.ID))
+		if e.HostKeys, err = s.keys(ctx, at, t, in.ID); err != nil {
+			return comm.Endpoint{}, err
 		}
 	}
 	e.Vars["ID"] = in.ID
@@ -73,6 +73,41 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 	}
 	return e, nil
 }
+
+// keys are the host keys that the machine must show; none where the first that it
+// shows is to be trusted.
+func (s Wait) keys(ctx context.Context, at *site, t *dag.Task, id string) ([]string, error) {
+	preset := hostKeys(s.Source.Value(), s.HostKey)
+	switch {
+	case s.KeyFrom == "first-use" || len(preset) > 0:
+		return preset, nil
+	case s.KeyFrom == "preset":
+		return nil, fmt.Errorf("cannot give %s its host key: only images of Canonical, Debian and Amazon Linux are known to take one from user data; set ssh_host_key to console or first-use", id)
+	}
+	for began, told := time.Now(), false; ; {
+		keys := parseConsole(at.console(ctx, id))
+		if len(keys) > 0 || s.KeyFrom == "" {
+			return keys, nil
+		}
+		if time.Since(began) > consoleTime {
+			return nil, fmt.Errorf("cannot learn the host keys of %s: it has not printed them on its console in %s; set ssh_host_key to first-use to trust what it shows", id, consoleTime)
+		}
+		if !told {
+			t.Say("waiting until the console of %s shows its host keys", id)
+			told = true
+		}
+		if err := pause(ctx, consolePause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// How long EC2 may take to show what was printed on the console of a machine that
+// boots, and between two looks.
+const (
+	consoleTime  = 10 * time.Minute
+	consolePause = 5 * time.Second
+)
 
 // waitFault words the end of a wait that came to nothing.
 func waitFault(id string, err error) error {

@@ -68,6 +68,9 @@ func (s SSH) Check() []dag.Fault {
 	if m := s.FileTransferMethod; m != "" && m != "scp" && m != "sftp" {
 		add("ssh_file_transfer_method", "%q is not known; use scp or sftp", m)
 	}
+	if k := s.HostKey; k != "" && k != "preset" && k != "console" && k != "first-use" {
+		add("ssh_host_key", "%q is not known; use preset, console or first-use", k)
+	}
 	if s.BastionHost != "" {
 		if s.BastionUsername == "" {
 			add("ssh_bastion_username", "must be set when ssh_bastion_host is")

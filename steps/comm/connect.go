@@ -53,7 +53,7 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	for {
 		l, err := e.link(ctx, t, m, p)
 		if err != nil {
-			return Machine{}, e.withConsole(ctx, m, err)
+			return Machine{}, e.withConsole(ctx, m, firstKey(err, m))
 		}
 		if len(m.HostKeys) == 0 {
 			m.HostKeys = []string{l.hostKey}
@@ -77,6 +77,16 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	}
 	t.Say("connected")
 	return m, nil
+}
+
+// firstKey says what to do about a machine that never showed the key that it was
+// given: images exist that keep, or make, their own whatever user data says.
+func firstKey(err error, m Machine) error {
+	if !errors.As(err, new(*HostKeyError)) || len(m.Endpoint.HostKeys) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; if its image does not take the key that user data gives it, set \"ssh_host_key\": \"console\" (the keys that it prints while it boots count) "+
+		"or \"first-use\" (the first that it shows counts), or give it user_data of your own", err)
 }
 
 // withConsole adds what the machine says itself: its user data may have failed.

@@ -73,7 +73,7 @@ func TestHostKeyMismatch(t *testing.T) {
 	l := newLab(t, m)
 	_, err := connect(t, l, Connect{SSH: m.SSH}, m.Endpoint)
 	var k *HostKeyError
-	if !errors.As(err, &k) || !strings.Contains(err.Error(), "something else answers") {
+	if !errors.As(err, &k) || !strings.Contains(err.Error(), "something else answers") || !strings.Contains(err.Error(), `set "ssh_host_key": "console"`) {
 		t.Fatal(err)
 	}
 	if n := way.conns.Load(); n != 1 {

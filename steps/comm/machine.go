@@ -47,6 +47,7 @@ type SSH struct {
 	KeyExchanges           []string      `json:"ssh_key_exchange_algorithms,omitempty"`
 	FileTransferMethod     string        `json:"ssh_file_transfer_method,omitempty"` // scp and sftp both mean the best that the machine has
 	ClearAuthorizedKeys    bool          `json:"ssh_clear_authorized_keys,omitempty"`
+	HostKey                string        `json:"ssh_host_key,omitempty"` // how the machine's host key comes to be known: preset, console or first-use; "": the best that there is
 
 	BastionHost            string     `json:"ssh_bastion_host,omitempty"`
 	BastionPort            int        `json:"ssh_bastion_port,omitempty"`
