@@ -19,7 +19,7 @@ miss=; for t in dd mkdir rm chmod head stat mkfifo cat grep sleep; do command -v
 # command has ended and the directory's name does not lead to its files any more.
 holder() {
   for H in $(grep -lszx -e "$T" /proc/[0-9]*/cmdline); do
-    H=${H%/cmdline}; [ -O "$H" ] && [ -f "$H/fd/3" ] && [ -d "$H/fd/8" ] && return
+    H=${H%/cmdline}; [ -O "$H" ] && [ -f "$H/fd/3" ] && [ -d "$H/fd/8" ] && grep -qszx -e "$b" "$H/cmdline" && return
   done; H=; return 1; }
 into() { D=$1/.imgf-$T; [ -d "$D" ] && [ -O "$D" ] || return; cd "$D" 2>/dev/null || { chmod 711 "$D" && cd "$D"; }; }
 H=; D=; if [ -n "$BASE" ]; then set -- "$BASE"; else set -- /var/tmp "$HOME" /tmp; fi
