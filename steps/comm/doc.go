@@ -104,8 +104,10 @@
 // Single files go over SFTP, or over a plain channel to servers without it, and
 // replace their destination at once when they are complete; a destination that
 // is a link, a device or somebody else's is written in place. Directories go as
-// one tar stream, compressed when it pays; machines without tar get them file
-// by file. Package tree says what becomes of symbolic links on their way there.
+// one tar stream, compressed by gzip if the first 256 KiB of it shrink by a quarter:
+// photographs, packages and archives do not. Level 1 compresses source code to 32 %,
+// at 105 MB/s; the default level to 28 %, at 40 MB/s, which most networks outrun.
+// Machines without tar get directories file by file. Package tree says what becomes of symbolic links on their way there.
 //
 // A machine is not trusted with what it sends. A directory is unpacked below an
 // os.Root and nowhere else; names that lead out are refused, and so are those that

@@ -10,17 +10,20 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
 	"github.com/pkg/sftp"
 )
 
-// tarScript packs the tree. The pipe would swallow tar's own status.
+// tarScript packs the tree. A first tar is ended when enough has come to see whether
+// compressing pays. The second's pipe would swallow its status.
 const tarScript = `case $d in -*) d=./$d;; esac
 command -v tar >/dev/null || exit 101
-command -v gzip >/dev/null && z=1 || z=0
 cd -- "$d" || exit 1
+z=0
+if command -v gzip >/dev/null && [ "$(tar -c -f - . | head -c "$sample" | gzip -1c | wc -c)" -lt "$most" ]; then z=1; fi 2>/dev/null
 echo $z
 [ $z = 1 ] || exec tar -c -f - .
 exec 4>&1
@@ -64,7 +67,7 @@ func (r *remote) fetchTar(ctx context.Context, l *link, src string, to *os.Root,
 		pr.CloseWithError(err) // a local failure ends the transfer
 		unpacked <- err
 	}()
-	err := l.script(ctx, assign("d", src)+tarScript, nil, pw)
+	err := l.script(ctx, assign("d", src, "sample", strconv.Itoa(sampleSize), "most", strconv.Itoa(sampleMost))+tarScript, nil, pw)
 	pw.Close()
 	uerr := <-unpacked
 	var ee *exitError

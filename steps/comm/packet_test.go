@@ -11,10 +11,16 @@ import (
 	"testing"
 )
 
-// countingConn counts what is written to it.
+// countingConn counts what is written to it and read from it.
 type countingConn struct {
 	net.Conn
-	writes, bytes atomic.Int64
+	writes, bytes, read atomic.Int64
+}
+
+func (c *countingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read.Add(int64(n))
+	return n, err
 }
 
 func (c *countingConn) Write(b []byte) (int, error) {
@@ -107,4 +113,55 @@ func TestMessagesAreWide(t *testing.T) {
 			t.Errorf("%s: %d writes for %d blocks", tt.what, n, blocks)
 		}
 	}
+}
+
+// A tree is compressed where that pays, and only there, both ways. The header of
+// each file lets even random ones shrink a little.
+func TestCompressionWhereItPays(t *testing.T) {
+	t.Parallel()
+	const files, size = 500, 2048
+	check := func(t *testing.T, s *server) {
+		for _, kind := range []struct {
+			name        string
+			fill        func(int) []byte
+			least, most int64 // bytes on the wire
+		}{
+			{"random", random, files * (size + 512), files * (size + 512) * 11 / 10},
+			{"text", prose, 0, files * size / 2},
+		} {
+			l := newLab(t, s.machine())
+			c := l.counted(t, s.machine())
+			src, up, down, body := t.TempDir(), t.TempDir(), t.TempDir(), kind.fill(files*size)
+			for i := range files {
+				if err := os.WriteFile(fmt.Sprintf("%s/%d", src, i), body[i*size:][:size], 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, way := range []struct {
+				name string
+				n    *atomic.Int64
+				f    func() error
+			}{
+				{"up", &c.bytes, func() error { return l.remote.UploadDir(t.Context(), up, src) }},
+				{"down", &c.read, func() error { return downloadDir(t.Context(), l.remote, up, down) }},
+			} {
+				before := way.n.Load()
+				if err := way.f(); err != nil {
+					t.Fatal(kind.name, way.name, err)
+				}
+				if n := way.n.Load() - before; n < kind.least || n > kind.most {
+					t.Errorf("%s, %s: %d bytes, want %d to %d", kind.name, way.name, n, kind.least, kind.most)
+				}
+			}
+			if describe(t, down) != describe(t, src) {
+				t.Errorf("%s: what came back is not what was sent", kind.name)
+			}
+		}
+	}
+	eachShell(t, check)
+	// The tar that is ended early may not be ended by a signal.
+	t.Run("SIGPIPE ignored", func(t *testing.T) {
+		t.Parallel()
+		check(t, sshd(t, "dash", `ForceCommand trap "" PIPE; eval "$SSH_ORIGINAL_COMMAND"`))
+	})
 }

@@ -155,7 +155,7 @@ func relative(p string) string {
 
 // meter reports progress a few times a second.
 type meter struct {
-	t           *dag.Task
+	t           *dag.Task  // nil: to nobody
 	mu          sync.Mutex // what a script has not read may still be on its way when it has ended
 	done, total int64
 	next        time.Time
@@ -165,7 +165,7 @@ func (m *meter) add(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.done += int64(n)
-	if now := time.Now(); now.After(m.next) {
+	if now := time.Now(); m.t != nil && now.After(m.next) {
 		m.next = now.Add(200 * time.Millisecond)
 		m.t.Progress(m.done, max(m.total, 0), "bytes")
 	}

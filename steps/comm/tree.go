@@ -2,6 +2,7 @@ package comm
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -18,6 +19,14 @@ import (
 
 // smallTree is the size up to which a tree is not worth compressing, in bytes.
 const smallTree = 32 << 10
+
+// A larger one is compressed if that makes what its stream begins with smaller by a
+// quarter, in bytes. Compressing takes longer than a fast network, and what shrinks
+// by less has been compressed before.
+const (
+	sampleSize = 256 << 10
+	sampleMost = sampleSize / 4 * 3
+)
 
 // mostNotes is how much is told of what a tree holds and cannot be sent.
 const mostNotes = 20
@@ -56,7 +65,7 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 		return err
 	}
 	zip := "0"
-	if total > smallTree {
+	if total > smallTree && pays(src) {
 		zip = "1"
 	}
 	for {
@@ -65,7 +74,7 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 			m := &meter{t: r.t, total: total}
 			packed := make(chan error, 1)
 			go func() {
-				err := pack(pw, src, zip == "1", m)
+				err := send(pw, src, zip == "1", m)
 				packed <- err
 				pw.CloseWithError(err)
 			}()
@@ -114,13 +123,30 @@ func survey(t *dag.Task, w tree.Walk, src string) (total int64, err error) {
 	return total, err
 }
 
-// pack writes what the directory holds as a tar stream.
-func pack(w io.Writer, src string, zip bool, m *meter) error {
-	var zw *gzip.Writer
-	if zip {
-		zw, _ = gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is a good one
-		w = zw
+// send writes what the directory holds as untarScript takes it.
+func send(w io.Writer, src string, zip bool, m *meter) error {
+	if !zip {
+		return pack(w, src, m)
 	}
+	zw, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is a good one
+	if err := pack(zw, src, m); err != nil {
+		return err
+	}
+	return zw.Close()
+}
+
+// pays tells whether the stream of pack is worth compressing, by what it begins
+// with. What cannot be read is told when it is sent.
+func pays(src string) bool {
+	var b bytes.Buffer
+	zw, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	pack(&capped{zw, sampleSize}, src, &meter{})
+	zw.Close()
+	return b.Len() < sampleMost
+}
+
+// pack writes what the directory holds as a tar stream.
+func pack(w io.Writer, src string, m *meter) error {
 	tw := tar.NewWriter(w)
 	err := tree.Walk{}.Each(src, func(e tree.Entry) error {
 		h, err := tar.FileInfoHeader(e.Info, e.Link)
@@ -152,9 +178,6 @@ func pack(w io.Writer, src string, zip bool, m *meter) error {
 	})
 	if err == nil {
 		err = tw.Close()
-	}
-	if err == nil && zw != nil {
-		err = zw.Close()
 	}
 	return err
 }
