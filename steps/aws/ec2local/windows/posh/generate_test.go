@@ -260,7 +260,7 @@ func program(seed int64) (script string, want []string, err error) {
 			want = append(want, n+"=")
 			continue
 		}
-		kind := map[bool]string{true: "Object[]"}[len(mElements(v)) != 1]
+		kind := "Object[]"
 		switch v.(type) {
 		case bool:
 			kind = "Boolean"
@@ -270,8 +270,6 @@ func program(seed int64) (script string, want []string, err error) {
 			kind = "Double"
 		case string:
 			kind = "String"
-		default:
-			kind = "Object[]"
 		}
 		want = append(want, n+"="+kind+":"+mText(v))
 	}
