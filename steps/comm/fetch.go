@@ -100,6 +100,7 @@ func (r *remote) fetchTree(ctx context.Context, l *link, src string, to *os.Root
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	t := &treeFetch{c: c, q: q, u: r.unpacker(to, dir), src: src}
 	defer t.u.m.end()
+	defer t.u.letGo()
 	if err = t.dir(""); err == nil {
 		err = t.u.finish()
 	}

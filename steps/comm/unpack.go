@@ -25,6 +25,15 @@ type unpacker struct {
 	out  omitted
 	m    *meter
 	open []folder // each lies in the one before it
+	held held
+	buf  [block]byte
+}
+
+// held is the directory of the file that came last, open for those that follow: most
+// files come with their neighbours, and each way from the root costs.
+type held struct {
+	dir  *os.Root // nil: none
+	name string
 }
 
 // folder is a directory whose mode and time are set when all in it is there.
@@ -68,6 +77,7 @@ func damaged(err error) error { return fmt.Errorf("the machine's archive is dama
 
 // stream unpacks what tarScript sends.
 func (u *unpacker) stream(r io.Reader) error {
+	defer u.letGo()
 	br := bufio.NewReaderSize(r, maxFrame)
 	line, err := br.ReadSlice('\n')
 	switch {
@@ -182,6 +192,7 @@ func sparse(h *tar.Header) bool {
 
 // clear makes room for what is called p: never through a link that is there.
 func (u *unpacker) clear(p string) error {
+	u.letGo() // it may be what has to go
 	if dir := filepath.Dir(p); dir != "." {
 		if err := u.root.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -208,13 +219,19 @@ func (u *unpacker) folder(p string, h *tar.Header) error {
 	return nil
 }
 
-func (u *unpacker) file(p string, h *tar.Header, body io.Reader) error {
+func (u *unpacker) file(p string, h *tar.Header, body io.Reader) (err error) {
+	defer func() {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			pe.Path = p // not only its name in the directory
+		}
+	}()
 	f, err := u.create(p)
 	if err != nil {
 		return err
 	}
 	to := &capped{meteredWriter{f, u.m}, h.Size}
-	_, err = io.Copy(to, body)
+	_, err = io.CopyBuffer(to, body, u.buf[:])
 	if errors.Is(err, errCapped) { // it has grown since it was listed
 		err = nil
 	}
@@ -227,22 +244,65 @@ func (u *unpacker) file(p string, h *tar.Header, body io.Reader) error {
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
+	name := filepath.Base(p)
 	if err == nil && !h.ModTime.IsZero() {
-		err = u.root.Chtimes(p, h.ModTime, h.ModTime)
+		err = u.held.dir.Chtimes(name, h.ModTime, h.ModTime)
 	}
 	if err != nil {
-		u.root.Remove(p)
+		u.held.dir.Remove(name)
 	}
 	return err
 }
 
+// create makes a new file in place of what is called p, and holds its directory.
 func (u *unpacker) create(p string) (*os.File, error) {
 	placing.Lock()
 	defer placing.Unlock()
-	if err := u.clear(p); err != nil {
+	f, err := u.place(p)
+	if errors.Is(err, fs.ErrNotExist) { // another download has removed the directory
+		u.letGo()
+		f, err = u.place(p)
+	}
+	return f, err
+}
+
+func (u *unpacker) place(p string) (*os.File, error) {
+	if err := u.hold(filepath.Dir(p)); err != nil {
 		return nil, err
 	}
-	return u.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	const fresh = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	name := filepath.Base(p)
+	f, err := u.held.dir.OpenFile(name, fresh, 0o600)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err
+	}
+	if err := u.held.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return u.held.dir.OpenFile(name, fresh, 0o600)
+}
+
+// hold opens a directory, which it makes if there is none.
+func (u *unpacker) hold(name string) error {
+	if u.held.dir != nil && u.held.name == name {
+		return nil
+	}
+	u.letGo()
+	if err := u.root.MkdirAll(name, 0o755); err != nil {
+		return err
+	}
+	dir, err := u.root.OpenRoot(name)
+	if err == nil {
+		u.held = held{dir, name}
+	}
+	return err
+}
+
+func (u *unpacker) letGo() {
+	if u.held.dir != nil {
+		u.held.dir.Close()
+		u.held = held{}
+	}
 }
 
 // hardLink gives a file another name. One of a symbolic link is a link with the
@@ -309,6 +369,7 @@ func (u *unpacker) dress(f folder) error {
 
 // finish ends an archive that has come whole.
 func (u *unpacker) finish() error {
+	u.letGo()
 	u.out.end()
 	return u.leave("")
 }

@@ -3,6 +3,7 @@ package comm
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -340,4 +341,47 @@ func FuzzArchive(f *testing.F) {
 		newUnpacker(t, x.root).stream(bytes.NewReader(b))
 		x.unharmed()
 	})
+}
+
+// A directory is held open between the files in it, and may be gone by then, or
+// another in its place.
+func TestHeldDirectory(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		swap    func(b *box, dir string) error
+		refused bool
+		arrives string
+	}{
+		{"removed", func(*box, string) error { return nil }, false, "d/y"},
+		{"a link inside", func(b *box, dir string) error {
+			return errors.Join(os.Mkdir(filepath.Join(b.dst, "e"), 0o755), os.Symlink("e", dir))
+		}, false, "e/y"},
+		{"a link outside", func(_ *box, dir string) error { return os.Symlink("../outside", dir) }, true, ""},
+		{"a file", func(_ *box, dir string) error { return os.WriteFile(dir, nil, 0o644) }, true, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBox(t)
+			u := newUnpacker(t, b.root)
+			defer u.letGo()
+			send := func(name string) error {
+				return u.entry(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(evil)), Mode: 0o644}, strings.NewReader(evil))
+			}
+			dir := filepath.Join(b.dst, "d")
+			if err := errors.Join(send("d/x"), os.RemoveAll(dir), tt.swap(b, dir)); err != nil {
+				t.Fatal(err)
+			}
+			if err := send("d/y"); (err != nil) != tt.refused {
+				t.Errorf("%v", err)
+			}
+			if tt.arrives != "" {
+				if got, err := os.ReadFile(filepath.Join(b.dst, tt.arrives)); err != nil || string(got) != evil {
+					t.Errorf("%q %v", got, err)
+				}
+			}
+			if es, err := os.ReadDir(filepath.Join(b.base, "outside")); err != nil || len(es) != 1 {
+				t.Errorf("outside lies: %v %v", es, err)
+			}
+		})
+	}
 }
