@@ -77,7 +77,8 @@ func missing(t testing.TB, what string) {
 }
 
 // sshd returns a server whose sh is the named shell; the name may be followed
-// by settings of sshd_config.
+// by settings of sshd_config. One that is called "tarless dash" has none but the
+// smallest of the usual commands.
 func sshd(t testing.TB, shell string, settings ...string) *server {
 	t.Helper()
 	bin, err := exec.LookPath("sshd")
@@ -87,10 +88,7 @@ func sshd(t testing.TB, shell string, settings ...string) *server {
 			missing(t, "an OpenSSH server")
 		}
 	}
-	tool := shell
-	if shell == "busybox" || shell == "ash" {
-		tool = "busybox"
-	}
+	tool := strings.TrimPrefix(shell, "tarless ")
 	if _, err := exec.LookPath(tool); err != nil {
 		missing(t, tool)
 	}
@@ -110,15 +108,27 @@ func (s *server) start(bin, shell string, settings []string) (err error) {
 	tools := filepath.Join(s.dir, "bin")
 	os.Mkdir(tools, 0o755)
 	p := tools + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-	switch shell {
-	case "busybox": // nothing but busybox
+	shell, tarless := strings.CutPrefix(shell, "tarless ")
+	give := func(name, as string) {
+		at, _ := exec.LookPath(name)
+		os.Symlink(at, filepath.Join(tools, as))
+	}
+	switch {
+	case shell == "busybox": // nothing but busybox
 		if out, err := exec.Command("busybox", "--install", "-s", tools).CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
+		if p = tools; tarless {
+			os.Remove(filepath.Join(tools, "tar"))
+		}
+	case tarless:
+		for _, name := range []string{"dd", "mkdir", "rm", "chmod", "ln", "touch"} {
+			give(name, name)
+		}
 		p = tools
+		fallthrough
 	default:
-		at, _ := exec.LookPath(shell)
-		os.Symlink(at, filepath.Join(tools, "sh"))
+		give(shell, "sh")
 	}
 	for _, name := range []string{"host", "user"} {
 		b, err := newPrivateKey("ed25519", 0, name)

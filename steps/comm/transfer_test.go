@@ -249,68 +249,116 @@ func TestUploadDirFollowsLinks(t *testing.T) {
 			}
 		}
 	})
-	t.Run("without tar", func(t *testing.T) {
-		l := newLab(t, sshd(t, "dash").machine())
-		k, err := l.env.link(t.Context(), l.task, l.remote.(*remote).m, patience{})
-		if err != nil {
-			t.Fatal(err)
-		}
+	tarless(t, func(t *testing.T, l *lab) {
 		dst := t.TempDir() + "/new"
-		if err := l.remote.(*remote).uploadTree(t.Context(), k, dst, src, 0); err != nil {
+		if err := l.remote.UploadDir(t.Context(), dst, src); err != nil {
 			t.Fatal(err)
 		}
 		check(t, l, dst)
 	})
 }
 
-// A link to a directory on the machine, such as /lib, is not replaced.
-func TestUploadDirKeepsLinks(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, sshd(t, "dash").machine())
-	src, dst := t.TempDir(), t.TempDir()
-	os.Mkdir(src+"/lib", 0o755)
-	os.WriteFile(src+"/lib/f", []byte("f"), 0o644)
-	os.Mkdir(dst+"/usr", 0o755)
-	os.Symlink("usr", dst+"/lib")
-	if err := l.remote.UploadDir(t.Context(), dst, src); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := os.ReadFile(dst + "/usr/f"); err != nil || string(b) != "f" {
-		t.Error(string(b), err)
+// tarless are machines with neither tar nor SFTP.
+func tarless(t *testing.T, f func(t *testing.T, l *lab)) {
+	for _, shell := range shells {
+		t.Run("no tar, "+shell, func(t *testing.T) {
+			t.Parallel()
+			f(t, newLab(t, sshd(t, "tarless "+shell, "Subsystem other /bin/true").machine()))
+		})
 	}
 }
 
-// Without tar, over SFTP.
+// A link to a directory on the machine, such as /lib, is not replaced.
+func TestUploadDirKeepsLinks(t *testing.T) {
+	t.Parallel()
+	check := func(t *testing.T, l *lab) {
+		src, dst := t.TempDir(), t.TempDir()
+		os.Mkdir(src+"/lib", 0o755)
+		os.WriteFile(src+"/lib/f", []byte("f"), 0o644)
+		os.Mkdir(dst+"/usr", 0o700)
+		os.Symlink("usr", dst+"/lib")
+		if err := l.remote.UploadDir(t.Context(), dst, src); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(dst + "/usr/f"); err != nil || string(b) != "f" {
+			t.Error(string(b), err)
+		}
+		if fi, err := os.Stat(dst + "/usr"); err != nil || fi.Mode().Perm() != 0o700 {
+			t.Errorf("%v %v", fi, err)
+		}
+	}
+	t.Run("tar", func(t *testing.T) { check(t, newLab(t, sshd(t, "dash").machine())) })
+	tarless(t, check)
+}
+
+// Without tar, what a tree holds goes through our own shell, and comes over SFTP.
 func TestDirsWithoutTar(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, sshd(t, "dash").machine())
-	k, err := l.env.link(t.Context(), l.task, l.remote.(*remote).m, patience{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	src := sampleTree(t)
-	want := describe(t, src)
-	up, down := t.TempDir()+"/up", t.TempDir()
-	r := l.remote.(*remote)
-	for range 2 {
-		if err := r.uploadTree(t.Context(), k, up, src, 0); err != nil {
+	for name, size := range map[string]int{"new\nline\n": 1, "  it's $(a) \"b\" `c` \\n *": 2, "not-utf8-\xff": 3, "blocks": 4 * block, "more": 4*block + 1, "less": 2*block - 1} {
+		if err := os.WriteFile(filepath.Join(src, "sub", name), random(size), 0o604); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := describe(t, up); got != want {
-		t.Errorf("uploaded:\n%s\nwant:\n%s", got, want)
-	}
-	root, err := os.OpenRoot(down)
-	if err != nil {
+	old := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
+	if err := errors.Join(os.Symlink("to\nnothing", src+"/-l"), os.Chtimes(src+"/sub", old, old), os.Chmod(src+"/sub", 0o555)); err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
-	if err := r.fetchTree(t.Context(), k, up, root, "."); err != nil {
-		t.Fatal(err)
+	want := describe(t, src)
+	up := func(t *testing.T, l *lab) string {
+		t.Helper()
+		dst := t.TempDir() + "/new dir"
+		for range 2 { // again, over what is there
+			if err := l.remote.UploadDir(t.Context(), dst, src); err != nil {
+				t.Fatal(err)
+			}
+			if got := describe(t, dst); got != want {
+				t.Errorf("uploaded:\n%s\nwant:\n%s", got, want)
+			}
+		}
+		for _, name := range []string{"plain", "sub"} {
+			fi, err := os.Stat(filepath.Join(dst, name))
+			if here, herr := os.Stat(filepath.Join(src, name)); err != nil || herr != nil || !fi.ModTime().Equal(here.ModTime()) {
+				t.Errorf("%s: %v %v", name, fi, err)
+			}
+		}
+		return dst
 	}
-	if got := describe(t, down); got != want {
-		t.Errorf("downloaded:\n%s\nwant:\n%s", got, want)
-	}
+	tarless(t, func(t *testing.T, l *lab) {
+		dst := up(t, l)
+		if err := os.Mkdir(dst+"/blocked", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		other := t.TempDir()
+		if err := errors.Join(os.WriteFile(other+"/blocked", nil, 0o644), os.WriteFile(other+"/never", nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.remote.UploadDir(t.Context(), dst, other); err == nil || !strings.Contains(err.Error(), "cannot write ./blocked") {
+			t.Errorf("onto a directory: %v", err)
+		}
+	})
+	t.Run("an old dd", func(t *testing.T) {
+		t.Parallel()
+		s := sshd(t, "tarless dash", "Subsystem other /bin/false")
+		dd := filepath.Join(s.dir, "bin", "dd")
+		script := "#!/bin/sh\ncase $* in *iflag*) exit 1;; esac\nexec /bin/dd \"$@\"\n"
+		if err := errors.Join(os.Remove(dd), os.WriteFile(dd, []byte(script), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		up(t, newLab(t, s.machine()))
+	})
+	t.Run("SFTP", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t, sshd(t, "tarless dash").machine())
+		down := t.TempDir()
+		if err := downloadDir(t.Context(), l.remote, up(t, l), down); err != nil {
+			t.Fatal(err)
+		}
+		// A directory of ours can always be written.
+		if got, want := describe(t, down), strings.Replace(want, "sub dr-xr-xr-x", "sub drwxr-xr-x", 1); got != want {
+			t.Errorf("downloaded:\n%s\nwant:\n%s", got, want)
+		}
+	})
 }
 
 // A machine that wants to write outside of the directory.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -69,37 +68,46 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 		zip = "1"
 	}
 	for {
-		err := r.attempt(ctx, func(l *link) error {
-			pr, pw := io.Pipe()
-			m := &meter{t: r.t, total: total}
-			packed := make(chan error, 1)
-			go func() {
-				err := send(pw, src, zip == "1", m)
-				packed <- err
-				pw.CloseWithError(err)
-			}()
-			err := l.script(ctx, assign("d", dst, "z", zip)+untarScript, pr, io.Discard)
-			pr.CloseWithError(io.ErrClosedPipe)
-			perr := <-packed
-			var local *fs.PathError
-			if errors.As(perr, &local) { // what could not be read here matters more than how tar took it
-				return permanent{perr}
-			}
-			if err == nil {
-				m.end()
-			}
-			return err
+		err := r.feed(ctx, assign("d", dst, "z", zip)+untarScript, total, func(w io.Writer, m *meter) error {
+			return send(w, src, zip == "1", m)
 		})
 		var ee *exitError
 		switch {
 		case errors.As(err, &ee) && ee.exit.Code == exitNoGzip:
 			zip = "0"
 		case errors.As(err, &ee) && ee.exit.Code == exitNoTar:
-			return r.attempt(ctx, func(l *link) error { return r.uploadTree(ctx, l, dst, src, total) })
+			return r.feed(ctx, assign("d", dst)+treeScript, total, func(w io.Writer, m *meter) error {
+				return spell(w, src, m)
+			})
 		default:
 			return err
 		}
 	}
+}
+
+// feed runs a script of ours with what write writes as its input, as often as the
+// connection breaks.
+func (r *remote) feed(ctx context.Context, script string, total int64, write func(w io.Writer, m *meter) error) error {
+	return r.attempt(ctx, func(l *link) error {
+		pr, pw := io.Pipe()
+		m := &meter{t: r.t, total: total}
+		written := make(chan error, 1)
+		go func() {
+			err := write(pw, m)
+			written <- err
+			pw.CloseWithError(err)
+		}()
+		err := l.script(ctx, script, pr, io.Discard)
+		pr.CloseWithError(io.ErrClosedPipe)
+		var local *fs.PathError
+		if werr := <-written; errors.As(werr, &local) { // what could not be read here matters more than how the machine took it
+			return permanent{werr}
+		}
+		if err == nil {
+			m.end()
+		}
+		return err
+	})
 }
 
 // survey tells the user what will not arrive as it is here, and returns the size of
@@ -165,16 +173,7 @@ func pack(w io.Writer, src string, m *meter) error {
 		if err := tw.WriteHeader(h); err != nil || !e.Info.Mode().IsRegular() {
 			return err
 		}
-		f, err := os.Open(e.Path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		n, err := io.Copy(meteredWriter{tw, m}, io.LimitReader(f, h.Size))
-		if err == nil && n != h.Size {
-			err = &fs.PathError{Op: "read", Path: e.Path, Err: errors.New("the file became shorter while it was sent")}
-		}
-		return err
+		return content(tw, e, m)
 	})
 	if err == nil {
 		err = tw.Close()
@@ -182,56 +181,17 @@ func pack(w io.Writer, src string, m *meter) error {
 	return err
 }
 
-// uploadTree sends file by file, to machines without tar.
-func (r *remote) uploadTree(ctx context.Context, l *link, dst, src string, total int64) error {
-	c, err := l.sftp(ctx)
+// content writes as many bytes of the file as were announced.
+func content(w io.Writer, e tree.Entry, m *meter) error {
+	f, err := os.Open(e.Path)
 	if err != nil {
 		return err
 	}
-	if c == nil {
-		return permanent{errors.New("the machine has neither tar nor SFTP: install tar in the source image")}
-	}
-	defer l.abort(ctx, c)()
-	m := &meter{t: r.t, total: total}
-	defer m.end()
-	top, err := os.Stat(src)
-	if err != nil {
-		return permanent{err}
-	}
-	dir := func(to string, fi fs.FileInfo) error {
-		if old, err := c.Stat(to); err == nil && old.IsDir() {
-			return nil
-		}
-		if err := c.Mkdir(to); err != nil {
-			return err
-		}
-		return c.Chmod(to, fi.Mode().Perm())
-	}
-	if err := dir(dst, top); err != nil {
-		return err
-	}
-	var there error // what the machine or the way to it says, which may pass
-	err = tree.Walk{}.Each(src, func(e tree.Entry) error {
-		to := path.Join(dst, e.Name)
-		switch {
-		case e.Link != "":
-			c.Remove(to)
-			there = c.Symlink(e.Link, to)
-			return there
-		case e.Info.IsDir():
-			there = dir(to, e.Info)
-			return there
-		}
-		f, err := os.Open(e.Path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		there = put(c, to, meteredReader{f, m}, e.Info.Size(), e.Info.Mode().Perm())
-		return there
-	})
-	if err != nil && there == nil {
-		return permanent{err}
+	defer f.Close()
+	size := e.Info.Size()
+	n, err := io.Copy(meteredWriter{w, m}, io.LimitReader(f, size))
+	if err == nil && n != size {
+		err = &fs.PathError{Op: "read", Path: e.Path, Err: errors.New("the file became shorter while it was sent")}
 	}
 	return err
 }
