@@ -2,10 +2,10 @@ package state
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 // maxRecord bounds what is read at once of a run's files, in bytes: a longer
@@ -54,13 +54,5 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path)
-}
-
-func readAll(r io.Reader, path string) ([]byte, error) {
-	p, err := io.ReadAll(io.LimitReader(r, maxRecord+1))
-	if err == nil && len(p) > maxRecord {
-		err = fmt.Errorf("%s has more than %d MiB: it is not what imgflow has written", path, maxRecord>>20)
-	}
-	return p, err
+	return dag.ReadAll(f, path, maxRecord)
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"filippo.io/age"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 // identityEnv names the file that opens secrets, in place of the home's own.
@@ -135,7 +137,7 @@ func (h *Home) readIdentity(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path)
+	return dag.ReadAll(f, path, maxRecord)
 }
 
 // identity reads what opens the secrets, and makes the home's own at first use.
