@@ -104,6 +104,21 @@ func linuxFloods() []Attack {
 			Provisioners: downloads("/out/", "dl/"), Says: []string{"more of this kind"},
 		},
 		{
+			Name: "flood-spelled", Does: "a machine with neither tar nor SFTP sends a name without an end",
+			Linux:        spells(func(out io.Writer) { flood(out, "x") }),
+			Provisioners: downloads("/out/", "dl/"), Fails: true, Says: []string{"a name without an end"},
+		},
+		{
+			Name: "flood-spelled-files", Does: "a machine with neither tar nor SFTP sends 300,000 devices",
+			Linux: spells(func(out io.Writer) {
+				for range 300_000 {
+					io.WriteString(out, "x 0 0 0 dev\x00")
+				}
+				io.WriteString(out, "end\x00")
+			}),
+			Provisioners: downloads("/out/", "dl/"), Says: []string{"more of this kind"},
+		},
+		{
 			Name: "flood-listing", Does: "a machine without tar lists files by SFTP for ever",
 			Linux: &Linux{NoTar: true, Files: &Files{
 				Stat: dirs().Stat,

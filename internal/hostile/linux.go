@@ -36,8 +36,23 @@ type Linux struct {
 	Files *Files
 	// NoSFTP refuses SFTP, so that all goes by programs.
 	NoSFTP bool
-	// NoTar has no tar, so that directories are fetched by SFTP.
+	// NoTar has no tar, so that directories are fetched by SFTP, or without both.
 	NoTar bool
+}
+
+// spells is a machine with neither tar nor SFTP, which answers so for a directory.
+func spells(answer func(out io.Writer)) *Linux {
+	return &Linux{NoTar: true, NoSFTP: true, Program: func(text string, out, _ io.Writer) (int, bool) {
+		switch {
+		case strings.Contains(text, "stat -L"):
+			io.WriteString(out, "41ed 0 1\n") // a directory
+		case strings.Contains(text, "readlink"):
+			answer(out)
+		default:
+			return 0, false
+		}
+		return 0, true
+	}}
 }
 
 // serve answers on the listener until stop is called.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"io"
 	"io/fs"
 	"strings"
 )
@@ -109,6 +110,15 @@ func pathAttacks() []Attack {
 			Provisioners: downloads("/out/", "dl/"),
 			Fails:        true,
 			Says:         []string{"cannot be the name of a file"},
+		},
+		{
+			Name: "spelled-names", Does: "a machine with neither tar nor SFTP makes links out of the destination, and sends the file ../victim",
+			Linux: spells(func(out io.Writer) {
+				io.WriteString(out, "l 777 0 0 ./l\x00../..\x00f 644 1 9 ./l/victim\x00not yoursf 644 1 9 ../victim\x00not yoursend\x00")
+			}),
+			Provisioners: downloads("/out/", "dl/"),
+			Fails:        true,
+			Says:         []string{"not downloaded: ./l is a symbolic link", "../victim"},
 		},
 		{
 			Name: "windows-glob-parent", Does: `a wildcard matches the name C:\out\..`,

@@ -108,8 +108,8 @@
 // photographs, packages and archives do not. Level 1 compresses source code to 32 %,
 // at 105 MB/s; the default level to 28 %, at 40 MB/s, which most networks outrun.
 // Machines without tar get directories as commands for a shell with the bytes of
-// the files between them, in one stream (sh/tree.sh), and send them by SFTP, file by
-// file. Package tree says what becomes of symbolic links on their way there.
+// the files between them, in one stream (sh/tree.sh): 5,000 files in 15 s. They send
+// them by SFTP, file by file, or without that like an archive (sh/read.sh). Package tree says what becomes of symbolic links on their way there.
 //
 // A machine is not trusted with what it sends. A directory is unpacked below an
 // os.Root and nowhere else; names that lead out are refused, and so are those that

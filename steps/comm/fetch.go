@@ -46,28 +46,35 @@ func (r *remote) downloadDir(ctx context.Context, src string, to *os.Root, dir s
 	if err := to.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	err := r.attempt(ctx, func(l *link) error { return r.fetchTar(ctx, l, src, to, dir) })
+	script := assign("d", src, "sample", strconv.Itoa(sampleSize), "most", strconv.Itoa(sampleMost)) + tarScript
+	err := r.attempt(ctx, func(l *link) error { return r.fetch(ctx, l, script, src, r.unpacker(to, dir), (*unpacker).stream) })
 	var ee *exitError
-	if errors.As(err, &ee) && ee.exit.Code == exitNoTar {
-		return r.attempt(ctx, func(l *link) error { return r.fetchTree(ctx, l, src, to, dir) })
+	if !errors.As(err, &ee) || ee.exit.Code != exitNoTar {
+		return err
 	}
-	return err
+	return r.attempt(ctx, func(l *link) error {
+		err := r.fetchTree(ctx, l, src, to, dir)
+		if errors.Is(err, errNoSFTP) {
+			return r.fetch(ctx, l, assign("d", src)+readScript, src, r.unpacker(to, dir), (*unpacker).spelled)
+		}
+		return err
+	})
 }
 
 func (r *remote) unpacker(to *os.Root, dir string) *unpacker {
 	return &unpacker{root: to, dir: dir, out: omitted{warn: r.t.Warn}, m: &meter{t: r.t}}
 }
 
-func (r *remote) fetchTar(ctx context.Context, l *link, src string, to *os.Root, dir string) error {
+// fetch unpacks what a script of ours sends, by one of the unpacker's methods.
+func (r *remote) fetch(ctx context.Context, l *link, script, src string, u *unpacker, unpack func(*unpacker, io.Reader) error) error {
 	pr, pw := io.Pipe()
-	u := r.unpacker(to, dir)
 	unpacked := make(chan error, 1)
 	go func() {
-		err := u.stream(pr)
+		err := unpack(u, pr)
 		pr.CloseWithError(err) // a local failure ends the transfer
 		unpacked <- err
 	}()
-	err := l.script(ctx, assign("d", src, "sample", strconv.Itoa(sampleSize), "most", strconv.Itoa(sampleMost))+tarScript, nil, pw)
+	err := l.script(ctx, script, nil, pw)
 	pw.Close()
 	uerr := <-unpacked
 	var ee *exitError
@@ -90,10 +97,7 @@ func (r *remote) fetchTar(ctx context.Context, l *link, src string, to *os.Root,
 func (r *remote) fetchTree(ctx context.Context, l *link, src string, to *os.Root, dir string) error {
 	q := &quota{}
 	c, release, err := l.openSFTP(ctx, q)
-	switch {
-	case errors.Is(err, errNoSFTP):
-		return permanent{errors.New("the machine has neither tar nor SFTP: install tar in the source image")}
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	defer release()

@@ -88,6 +88,9 @@ func TestDownloadOfHostileTree(t *testing.T) {
 		l := newLab(t, s.machine())
 		check(t, l, func(b *box) error { return l.remote.DownloadDir(t.Context(), src, b.root, ".") })
 	})
+	tarless(t, func(t *testing.T, l *lab) {
+		check(t, l, func(b *box) error { return l.remote.DownloadDir(t.Context(), src, b.root, ".") })
+	})
 	t.Run("without tar", func(t *testing.T) {
 		l := newLab(t, sshd(t, "dash").machine())
 		r := l.remote.(*remote)

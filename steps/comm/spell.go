@@ -1,13 +1,17 @@
 package comm
 
 import (
+	"archive/tar"
 	"bufio"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/imgflow/imgflow/internal/tree"
 )
@@ -52,3 +56,64 @@ func spell(w io.Writer, src string, m *meter) error {
 
 // word makes one word of sh, on one line, of any text without NUL.
 func word(s string) string { return strings.ReplaceAll(quote(s), "\n", `'"$nl"'`) }
+
+// readScript sends a directory as spelled takes it.
+//
+//go:embed sh/read.sh
+var readScript string
+
+// spelled unpacks what readScript sends.
+func (u *unpacker) spelled(r io.Reader) error {
+	defer u.letGo()
+	b := bufio.NewReaderSize(r, maxFrame)
+	text := func() (string, error) {
+		s, err := b.ReadSlice(0)
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			return "", damaged(errors.New("it has a name without an end"))
+		case err != nil:
+			return "", errDropped
+		}
+		return string(s[:len(s)-1]), nil
+	}
+	for {
+		line, err := text()
+		if err != nil {
+			return err
+		}
+		if line == "end" {
+			break
+		}
+		h, err := spelledHeader(line)
+		if err == nil && h.Typeflag == tar.TypeSymlink {
+			h.Linkname, err = text()
+		}
+		if err == nil {
+			err = u.entry(h, io.LimitReader(b, h.Size))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := b.ReadByte(); err != io.EOF {
+		return damaged(errors.New("more follows its end"))
+	}
+	return u.finish()
+}
+
+// spelledHeader reads a line of readScript.
+func spelledHeader(line string) (*tar.Header, error) {
+	kinds := map[string]byte{"f": tar.TypeReg, "d": tar.TypeDir, "l": tar.TypeSymlink, "x": tar.TypeFifo}
+	bad := damaged(fmt.Errorf("it has the line %.200q", line))
+	f := strings.SplitN(line, " ", 5)
+	if len(f) != 5 || kinds[f[0]] == 0 {
+		return nil, bad
+	}
+	mode, err1 := strconv.ParseUint(f[1], 8, 32)
+	when, err2 := strconv.ParseInt(f[2], 10, 64)
+	size, err3 := strconv.ParseUint(f[3], 10, 63)
+	if errors.Join(err1, err2, err3) != nil {
+		return nil, bad
+	}
+	return &tar.Header{Typeflag: kinds[f[0]], Name: f[4], Mode: int64(mode), ModTime: time.Unix(when, 0), Size: int64(size)}, nil
+}

@@ -122,7 +122,7 @@ func (s *server) start(bin, shell string, settings []string) (err error) {
 			os.Remove(filepath.Join(tools, "tar"))
 		}
 	case tarless:
-		for _, name := range []string{"dd", "mkdir", "rm", "chmod", "ln", "touch"} {
+		for _, name := range []string{"dd", "mkdir", "rm", "chmod", "ln", "touch", "stat", "head", "readlink"} {
 			give(name, name)
 		}
 		p = tools

@@ -291,7 +291,8 @@ func TestUploadDirKeepsLinks(t *testing.T) {
 	tarless(t, check)
 }
 
-// Without tar, what a tree holds goes through our own shell, and comes over SFTP.
+// Without tar, what a tree holds goes through our own shell, and comes over SFTP or
+// as it went.
 func TestDirsWithoutTar(t *testing.T) {
 	t.Parallel()
 	src := sampleTree(t)
@@ -324,8 +325,26 @@ func TestDirsWithoutTar(t *testing.T) {
 		}
 		return dst
 	}
+	back := func(t *testing.T, l *lab, dst string) {
+		t.Helper()
+		got := t.TempDir()
+		if err := downloadDir(t.Context(), l.remote, dst, got); err != nil {
+			t.Fatal(err)
+		}
+		// A directory of ours can always be written.
+		if got, want := describe(t, got), strings.Replace(want, "sub dr-xr-xr-x", "sub drwxr-xr-x", 1); got != want {
+			t.Errorf("downloaded:\n%s\nwant:\n%s", got, want)
+		}
+		if fi, err := os.Stat(got + "/sub"); err != nil || !fi.ModTime().Equal(old) {
+			t.Errorf("%v %v", fi, err)
+		}
+	}
 	tarless(t, func(t *testing.T, l *lab) {
 		dst := up(t, l)
+		back(t, l, dst)
+		if err := downloadDir(t.Context(), l.remote, dst+"/none", t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "cannot download the directory") {
+			t.Errorf("what is not there: %v", err)
+		}
 		if err := os.Mkdir(dst+"/blocked", 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -350,14 +369,7 @@ func TestDirsWithoutTar(t *testing.T) {
 	t.Run("SFTP", func(t *testing.T) {
 		t.Parallel()
 		l := newLab(t, sshd(t, "tarless dash").machine())
-		down := t.TempDir()
-		if err := downloadDir(t.Context(), l.remote, up(t, l), down); err != nil {
-			t.Fatal(err)
-		}
-		// A directory of ours can always be written.
-		if got, want := describe(t, down), strings.Replace(want, "sub dr-xr-xr-x", "sub drwxr-xr-x", 1); got != want {
-			t.Errorf("downloaded:\n%s\nwant:\n%s", got, want)
-		}
+		back(t, l, up(t, l))
 	})
 }
 
