@@ -61,8 +61,8 @@ func TestWindowsShellCheck(t *testing.T) {
 	}{
 		{"", WindowsShell{}},
 		{"env_var_format", WindowsShell{EnvVarFormat: "set"}},
-		{"env_var_format (idle)", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x"}},
-		{"", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x {{.Vars}}"}},
+		{"env_var_format (idle)", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x {{.Path}}"}},
+		{"", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x {{.Vars}} {{.Path}}"}},
 		{"remote_path", WindowsShell{RemotePath: "c:/x.ps1"}},
 		{"", WindowsShell{RemotePath: "c:/x.CMD"}},
 		{"start_retry_timeout", WindowsShell{StartRetryTimeout: -1}},
