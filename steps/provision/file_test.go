@@ -28,13 +28,27 @@ func find(dir string) func(string) (dag.File, error) {
 	}
 }
 
-// copyFiles resolves, checks and does.
+// copier resolves, checks and does.
+type copier func(t testing.TB, dir string, s FileCopy) (*memSink, error)
+
 func copyFiles(t testing.TB, dir string, s FileCopy) (*memSink, error) {
+	t.Helper()
+	return usual.copy(t, dir, s)
+}
+
+// eachServer runs a test against machines with all means of transfer, and with the
+// fewest.
+func eachServer(t *testing.T, f func(t *testing.T, copyFiles copier)) {
+	t.Run("usual", func(t *testing.T) { f(t, usual.copy) })
+	t.Run("neither SFTP nor tar", func(t *testing.T) { f(t, bare.copy) })
+}
+
+func (on *sshd) copy(t testing.TB, dir string, s FileCopy) (*memSink, error) {
 	t.Helper()
 	for _, f := range append(s.ResolveFiles(find(dir)), s.Check()...) {
 		return nil, f
 	}
-	e, m := machine(t)
+	e, m := on.machine(t)
 	sink := &memSink{}
 	s.On = dag.Lit(m).Take()
 	_, err := s.Do(t.Context(), e, task(sink))
@@ -57,7 +71,9 @@ func tree(t testing.TB, dir string) string {
 	return strings.TrimSpace(b.String())
 }
 
-func TestFileUpload(t *testing.T) {
+func TestFileUpload(t *testing.T) { eachServer(t, testFileUpload) }
+
+func testFileUpload(t *testing.T, copyFiles copier) {
 	src := t.TempDir()
 	file(t, filepath.Join(src, "a.txt"), "A")
 	file(t, filepath.Join(src, "b.txt"), "B")
@@ -160,7 +176,9 @@ func TestFileChanged(t *testing.T) {
 	wantError(t, err, "has changed")
 }
 
-func TestFileDownload(t *testing.T) {
+func TestFileDownload(t *testing.T) { eachServer(t, testFileDownload) }
+
+func testFileDownload(t *testing.T, copyFiles copier) {
 	src := t.TempDir() // on the machine
 	file(t, filepath.Join(src, "a.log"), "A")
 	file(t, filepath.Join(src, "b c.log"), "BC")

@@ -105,7 +105,9 @@ func again(t *dag.Task, sink dag.Sink) *dag.Task {
 	return n
 }
 
-var sshd struct {
+// sshd is a real OpenSSH server of the test's own.
+type sshd struct {
+	bare bool // with neither SFTP nor tar
 	once sync.Once
 	dir  string
 	m    comm.Machine
@@ -113,16 +115,20 @@ var sshd struct {
 	err  error
 }
 
+var usual, bare = &sshd{}, &sshd{bare: true}
+
 func TestMain(m *testing.M) {
 	sweep("/var/tmp/.imgf-imgflow-test-*", filepath.Join(os.TempDir(), "provision-sshd*"))
 	code := m.Run()
 	for _, d := range left() {
 		os.RemoveAll(d)
 	}
-	if sshd.stop != nil {
-		sshd.stop()
+	for _, s := range []*sshd{usual, bare} {
+		if s.stop != nil {
+			s.stop()
+		}
+		os.RemoveAll(s.dir)
 	}
-	os.RemoveAll(sshd.dir)
 	os.Exit(code)
 }
 
@@ -148,8 +154,10 @@ func left() (dirs []string) {
 	return dirs
 }
 
-// machine is this computer behind a real OpenSSH server of the test's own.
-func machine(t testing.TB) (*comm.Env, comm.Machine) {
+// machine is this computer behind the usual server.
+func machine(t testing.TB) (*comm.Env, comm.Machine) { return usual.machine(t) }
+
+func (s *sshd) machine(t testing.TB) (*comm.Env, comm.Machine) {
 	t.Helper()
 	bin := "/usr/sbin/sshd"
 	if _, err := os.Stat(bin); err != nil {
@@ -158,19 +166,19 @@ func machine(t testing.TB) (*comm.Env, comm.Machine) {
 		}
 		t.Skip("SKIPPED: an OpenSSH server is missing")
 	}
-	sshd.once.Do(func() { sshd.err = startSSHD(bin) })
-	if sshd.err != nil {
-		t.Fatal(sshd.err)
+	s.once.Do(func() { s.err = s.start(bin) })
+	if s.err != nil {
+		t.Fatal(s.err)
 	}
 	e := comm.NewEnv(nil)
 	t.Cleanup(func() { e.Close() })
-	m := sshd.m
+	m := s.m
 	m.Vars = map[string]string{"ID": "i-0abc", "SourceAMI": "ami-1"}
 	return e, m
 }
 
-func startSSHD(bin string) (err error) {
-	if sshd.dir, err = os.MkdirTemp("", "provision-sshd"); err != nil {
+func (s *sshd) start(bin string) (err error) {
+	if s.dir, err = os.MkdirTemp("", "provision-sshd"); err != nil {
 		return err
 	}
 	pub := map[string]string{}
@@ -188,11 +196,19 @@ func startSSHD(bin string) (err error) {
 			return err
 		}
 		pub[name] = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(sp)))
-		os.WriteFile(filepath.Join(sshd.dir, name), pem.EncodeToMemory(block), 0o600)
-		os.WriteFile(filepath.Join(sshd.dir, name+".pub"), []byte(pub[name]+"\n"), 0o644)
+		os.WriteFile(filepath.Join(s.dir, name), pem.EncodeToMemory(block), 0o600)
+		os.WriteFile(filepath.Join(s.dir, name+".pub"), []byte(pub[name]+"\n"), 0o644)
 	}
 	if os.Getuid() == 0 {
 		os.MkdirAll("/run/sshd", 0o755)
+	}
+	files := "Subsystem sftp internal-sftp"
+	if s.bare {
+		// Bash run by sshd reads .bashrc, whatever that may hold here, but not at a deeper level.
+		files = "SetEnv PATH=" + s.dir + "/bin SHLVL=3"
+		if err := s.withoutTar(); err != nil {
+			return err
+		}
 	}
 	me, err := user.Current()
 	if err != nil {
@@ -205,10 +221,10 @@ func startSSHD(bin string) (err error) {
 		}
 		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
-		conf := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/user.pub\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n", port, sshd.dir, sshd.dir)
-		os.WriteFile(filepath.Join(sshd.dir, "conf"), []byte(conf), 0o644)
+		conf := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/user.pub\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n%s\n", port, s.dir, s.dir, files)
+		os.WriteFile(filepath.Join(s.dir, "conf"), []byte(conf), 0o644)
 		// The shell ends the server when this process does.
-		cmd := exec.Command("sh", "-c", `"$1" -D -f "$2/conf" -E "$2/log" & p=$!; cat; kill $p`, "sh", bin, sshd.dir)
+		cmd := exec.Command("sh", "-c", `"$1" -D -f "$2/conf" -E "$2/log" & p=$!; cat; kill $p`, "sh", bin, s.dir)
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			return err
@@ -216,22 +232,42 @@ func startSSHD(bin string) (err error) {
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		sshd.stop = func() { in.Close(); cmd.Wait() }
+		s.stop = func() { in.Close(); cmd.Wait() }
 		for range 2000 {
 			if c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
 				c.Close()
-				sshd.m = comm.Machine{
+				s.m = comm.Machine{
 					Endpoint: comm.Endpoint{Protocol: "ssh", Host: "127.0.0.1", Port: port, HostKeys: []string{pub["host"]}},
-					SSH:      comm.SSH{Username: me.Username, PrivateKeyFile: filepath.Join(sshd.dir, "user"), Timeout: 20 * time.Second},
+					SSH:      comm.SSH{Username: me.Username, PrivateKeyFile: filepath.Join(s.dir, "user"), Timeout: 20 * time.Second},
 				}
 				return nil
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		sshd.stop()
+		s.stop()
 	}
-	log, _ := os.ReadFile(filepath.Join(sshd.dir, "log"))
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 	return fmt.Errorf("cannot start sshd: %s", log)
+}
+
+// withoutTar makes a directory of all usual programs but tar.
+func (s *sshd) withoutTar() error {
+	bin := filepath.Join(s.dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/usr/bin", "/bin"} {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			if d.Name() != "tar" {
+				os.Symlink(filepath.Join(dir, d.Name()), filepath.Join(bin, d.Name())) // the first of a name counts
+			}
+		}
+	}
+	return nil
 }
 
 // fakeRemote is a machine whose behaviour a test scripts.
