@@ -9,6 +9,10 @@ import (
 	"strings"
 )
 
+// driving is a text that drives a terminal: an 8-bit sequence in two halves, one
+// that sets the title, one that clears, and a change of direction.
+const driving = "\xc2\x1e\x9b32J\x1b]0;title\x07\x1b[2J\u202e"
+
 // pathAttacks try to write outside of the destination of a download, or to leave a
 // link there that leads out.
 func pathAttacks() []Attack {
@@ -92,6 +96,15 @@ func pathAttacks() []Attack {
 			}},
 			Provisioners: downloads("/out/", "dl/"),
 			Says:         []string{"not downloaded: special0 is neither"},
+		},
+		{
+			Name: "terminal-names", Does: "names of files and ends of links drive the terminal of who is told of them, with two bytes that join when a third is dropped, too",
+			Linux: &Linux{Files: dirs(), Archive: func(_ string, w *tar.Writer) {
+				w.WriteHeader(&tar.Header{Typeflag: tar.TypeFifo, Name: driving, Mode: 0o666, Format: tar.FormatGNU})
+				w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "l" + driving, Linkname: "/" + driving, Format: tar.FormatGNU})
+			}},
+			Provisioners: downloads("/out/", "dl/"),
+			Says:         []string{"is neither", "is a symbolic link"},
 		},
 		{
 			Name: "sftp-names", Does: "a machine without tar lists the name ../victim by SFTP",

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/imgflow/imgflow/steps/aws/ec2local"
 )
@@ -177,8 +179,11 @@ func (t *Trial) Harm(o Outcome) (harm []string) {
 	if o.Peak > MaxMemory {
 		note("imgflow took %d MiB of memory", o.Peak>>20)
 	}
+	if !utf8.ValidString(o.Output) {
+		note("imgflow printed bytes that are no text")
+	}
 	for _, r := range o.Output {
-		if r != '\n' && (r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0) {
+		if unicode.Is(unicode.Bidi_Control, r) || r != '\n' && (r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0) {
 			note("imgflow printed the control character %U", r)
 			break
 		}
