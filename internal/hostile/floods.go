@@ -89,6 +89,16 @@ func linuxFloods() []Attack {
 			Provisioners: downloads("/out/", "dl/"), Fails: true, Says: []string{"archive is damaged"},
 		},
 		{
+			Name: "no-archive", Does: "a machine says that it has sent a directory, and has sent nothing",
+			Linux:        &Linux{Files: dirs(), Program: answer("tar -c", func(io.Writer) {})},
+			Provisioners: downloads("/out/", "dl/"), Fails: true, Says: []string{"archive is damaged"},
+		},
+		{
+			Name: "spelled-no-end", Does: "a machine with neither tar nor SFTP sends a directory without its end",
+			Linux:        spells(func(out io.Writer) { io.WriteString(out, "f 644 1 1 a\x00a") }),
+			Provisioners: downloads("/out/", "dl/"), Fails: true, Says: []string{"archive is damaged"},
+		},
+		{
 			Name: "flood-archive-end", Does: "zeros follow an archive for ever",
 			Linux:        &Linux{Files: dirs(), Program: answer("tar -c", func(w io.Writer) { io.WriteString(w, "0\n"); flood(w, "\x00") })},
 			Provisioners: downloads("/out/", "dl/"), Fails: true, Says: []string{"follow its end"},

@@ -88,6 +88,8 @@ func (r *remote) fetch(ctx context.Context, l *link, script, src string, u *unpa
 		return permanent{local.err}
 	case err != nil:
 		return err
+	case errors.Is(uerr, errDropped): // not lost: its script has ended well
+		return damaged(io.ErrUnexpectedEOF)
 	}
 	u.m.end()
 	return uerr
