@@ -15,7 +15,7 @@ func TestVolumesThatAreKept(t *testing.T) {
 		w := newWorld(t, ec2local.Faults{})
 		b := template()
 		b.SkipCreateAMI = skip
-		b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeSize: 1, DeleteOnTermination: ptr(false)}, {DeviceName: "/dev/sdg", VolumeSize: 1}}
+		b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdb", VolumeSize: 1, DeleteOnTermination: ptr(false)}, {DeviceName: "/dev/sdg", VolumeSize: 1}} // the image has an instance store at sdb
 		e := w.build(&dag.MemStore{}, w.graph(b))
 		if v := w.inventory(); len(v.volumes) != 1 || len(v.instances) != 0 {
 			t.Fatalf("left %+v, want one volume", v)

@@ -51,7 +51,7 @@ func (c *call) deviceMappings(have []mapping, asked []mappingRequest, root strin
 		}
 		if i < 0 {
 			i = len(out)
-			out = append(out, mapping{Device: a.DeviceName, DeleteOnTermination: true, Type: "gp2"})
+			out = append(out, newVolume(a.DeviceName))
 		}
 		m := &out[i]
 		if a.VirtualName != "" {
@@ -74,8 +74,15 @@ func (c *call) deviceMappings(have []mapping, asked []mappingRequest, root strin
 	return out, nil
 }
 
+// newVolume is what EC2 makes where nothing is said of a volume.
+func newVolume(device string) mapping {
+	return mapping{Device: device, DeleteOnTermination: true, Type: "gp2"}
+}
+
 func (c *call) ebs(m *mapping, e *ebsRequest, root bool) error {
-	m.Virtual = ""
+	if m.Virtual != "" { // a volume in the place of an instance store of the image
+		*m = newVolume(m.Device)
+	}
 	if e.DeleteOnTermination != nil {
 		m.DeleteOnTermination = *e.DeleteOnTermination
 	}
