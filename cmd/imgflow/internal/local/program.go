@@ -37,7 +37,7 @@ func Program(dir, exe string) (string, error) {
 		defer os.Remove(tmp.Name())
 		_, err = io.Copy(tmp, src)
 		if err == nil {
-			err = tmp.Chmod(0o700)
+			err = tmp.Chmod(0o755) // the users of a guest run it, too; the directory keeps others out
 		}
 		if cerr := tmp.Close(); err == nil {
 			err = cerr
