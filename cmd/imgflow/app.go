@@ -107,7 +107,7 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			validateCommand(), planCommand(), inspectCommand(), listCommand(), showCommand(), logsCommand(), pruneCommand(),
-			ec2localCommand(), versionCommand(),
+			ec2localCommand(), guestCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,
 	}

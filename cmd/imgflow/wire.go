@@ -256,7 +256,7 @@ func newEC2(o ec2Options) (*ec2Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	guests, err := guest.NewHost(o.Guest, filepath.Join(o.Dir, "guests"))
+	guests, err := guest.NewHost(o.Guest, guestDir(o.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -266,6 +266,20 @@ func newEC2(o ec2Options) (*ec2Server, error) {
 	}
 	return &ec2Server{srv, guests.Name(), guest.Limits(guests)}, nil
 }
+
+// importedGuest is a root file system that guests of the embedded EC2 stand on.
+type importedGuest = guest.Imported
+
+func guestDir(dir string) string { return filepath.Join(dir, "guests") }
+
+// importGuest, guestImports and removeImport work in the directory of an embedded EC2.
+func importGuest(ctx context.Context, dir string, tar io.Reader, as string) (importedGuest, error) {
+	return guest.Import(ctx, guestDir(dir), tar, as)
+}
+
+func guestImports(dir string) ([]importedGuest, error) { return guest.Imports(guestDir(dir)) }
+
+func removeImport(dir, name string) error { return guest.RemoveImport(guestDir(dir), name) }
 
 // signLocal signs a request without a body to the embedded EC2.
 func signLocal(req *http.Request, k local.Key) error {

@@ -94,6 +94,7 @@ func newCampaign(ctx context.Context, imgflow, guest, kind string, keep bool) (*
 func build(ctx context.Context, dir string) (string, error) {
 	exe := filepath.Join(dir, "imgflow")
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "chaos", "-o", exe, "github.com/imgflow/imgflow/cmd/imgflow")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // it runs in guests that have another C library, or none
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build imgflow: %w\n%s", err, out)
 	}

@@ -25,6 +25,10 @@ type entry struct {
 	Src              string `json:",omitempty"` // file: copy from; link: target
 }
 
+// oneUserApt is for a guest with one user: there is no other that apt could become
+// for its downloads, and none whom its logs could belong to.
+const oneUserApt = "APT::Sandbox::User \"root\";\n"
+
 const maxCopy = 64 << 20
 
 // planBase says what the base layer holds: it hides what other users of the
@@ -99,9 +103,7 @@ func planBase(ps []piece, as ids, sudoShim bool, put func(entry)) {
 		etc("resolv.conf", 0o644, 0, string(b))
 	}
 	if as == oneID && isDir("/etc/apt/apt.conf.d") {
-		// There is no other user that apt could become for its downloads, and
-		// none whom its logs could belong to.
-		etc("apt/apt.conf.d/00one-user", 0o644, 0, "APT::Sandbox::User \"root\";\n")
+		etc("apt/apt.conf.d/00one-user", 0o644, 0, oneUserApt)
 	}
 	// What the host's administrator set up to run is not the guest's to run.
 	put(entry{Piece: "/etc", Rel: "systemd/system", Kind: "opaque", Mode: 0o755})
@@ -151,19 +153,23 @@ func baseAccounts(etc func(rel string, mode uint32, gid int, data string)) {
 	etc("gshadow", 0o640, shadowGID, gshadow.String())
 }
 
+// shimPlaces are the programs that need a real first process.
+var shimPlaces = func() map[string][]string {
+	bin, sbin := []string{"systemctl", "cloud-init"}, []string{"shutdown", "poweroff", "halt", "reboot", "init", "telinit", "service"}
+	return map[string][]string{"/usr/bin": bin, "/bin": bin, "/usr/sbin": sbin, "/sbin": sbin}
+}()
+
 // baseShims puts this program in the place of those that need a real first
 // process, and tells dpkg to leave them alone.
 func baseShims(ps []piece, put func(entry)) {
-	places := map[string][]string{"/usr/bin": {"systemctl", "cloud-init"}, "/usr/sbin": {"shutdown", "poweroff", "halt", "reboot", "init", "telinit", "service"}}
-	places["/bin"], places["/sbin"] = places["/usr/bin"], places["/usr/sbin"]
 	diversions, dpkgErr := os.ReadFile("/var/lib/dpkg/diversions")
 	done := map[string]bool{}
-	for _, dir := range slices.Sorted(maps.Keys(places)) {
+	for _, dir := range slices.Sorted(maps.Keys(shimPlaces)) {
 		at, err := filepath.EvalSymlinks(dir) // /bin is often /usr/bin, sometimes /usr/sbin too
 		if err != nil {
 			continue
 		}
-		for _, n := range places[dir] {
+		for _, n := range shimPlaces[dir] {
 			diversions = fmt.Appendf(diversions, "%s/%s\n%s/%s.distrib\n:\n", dir, n, dir, n)
 			if path := filepath.Join(at, n); !done[path] {
 				done[path] = true

@@ -24,6 +24,10 @@
 // What of the host's /proc, devices, keyrings, traffic, memory and processes is
 // out of reach, and what is not, is in docs/local.md.
 //
+// A sandbox guest of a public image stands instead on the root file system that
+// was imported for its system (see [Import]), if one was. Then nothing of the host's
+// directories is there; what is frozen of it lies upon that root file system.
+//
 // A process guest (any Unix) is a scratch directory and an SSH server whose
 // commands run as you, on this machine. HOME and the directory in which
 // commands, scp and sftp start are the scratch directory; every absolute path,

@@ -16,7 +16,8 @@ type Host interface {
 	// Open returns a guest that an earlier server made; its files are as it
 	// left them. The error is fs.ErrNotExist for a guest that never was.
 	Open(id string) (Machine, error)
-	// RemoveLayer deletes a layer that no guest and no image stands on.
+	// RemoveLayer deletes a layer that no guest and no image stands on. One that
+	// was imported is its user's, and stays: see [RemoveImport].
 	RemoveLayer(ctx context.Context, layer string) error
 	// Export writes what layers hold (topmost first) as one tar stream.
 	Export(ctx context.Context, w io.Writer, layers []string) error

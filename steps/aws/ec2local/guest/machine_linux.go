@@ -104,7 +104,7 @@ func (m *sandboxMachine) boot(ctx context.Context) (_ *running, err error) {
 			r.kill()
 		}
 	}()
-	err = r.setup(ctx, setup{First: !st.Booted, ID: m.id, Hostname: st.Spec.Hostname, User: st.Spec.User, Key: st.Spec.AuthorizedKey, Release: st.Spec.Release, Plan: p})
+	err = r.setup(ctx, setup{First: !st.Booted, ID: m.id, Hostname: st.Spec.Hostname, User: st.Spec.User, Key: st.Spec.AuthorizedKey, Release: m.release(st), Plan: p})
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,12 @@ func (m *sandboxMachine) boot(ctx context.Context) (_ *running, err error) {
 
 // spawn starts the guest's first process and waits until it answers.
 func (m *sandboxMachine) spawn(ctx context.Context, st state, hostname string) (*running, error) {
+	layers, imported := slices.Clone(st.Layers), importedRoot(st.Layers)
+	if imported == "" {
+		layers = append(layers, baseLayer)
+	} else if err := m.fits(imported); err != nil {
+		return nil, err
+	}
 	conn, theirs, err := socketpair()
 	if err != nil {
 		return nil, err
@@ -155,10 +161,14 @@ func (m *sandboxMachine) spawn(ctx context.Context, st state, hostname string) (
 	go func() { io.Copy(m.console, out); out.Close() }() // until the last process of the guest is gone
 	r := &running{conn: conn, done: done, cmd: cmd, exit: Crash, pumped: make(chan struct{}), procs: map[uint64]*guestProcess{},
 		keys: map[uint64]chan reply{}, setups: make(chan reply, 1)}
-	b := bootMessage{Store: m.h.s.dir, ID: m.id, Layers: append(slices.Clone(st.Layers), baseLayer), Pieces: m.h.pieces,
+	b := bootMessage{Store: m.h.s.dir, ID: m.id, Layers: layers, Pieces: m.pieces(st),
 		Hostname: hostname, OneID: m.h.ids == oneID, BootID: uuid()}
 	if b.ResolvAt = resolvTarget(); b.ResolvAt != "" {
 		b.Resolv, _ = os.ReadFile(b.ResolvAt)
+	}
+	if imported != "" {
+		b.ResolvAt = rootResolv
+		b.Resolv, _ = os.ReadFile("/etc/resolv.conf")
 	}
 	// The limits come before anything runs that they are for.
 	err = limits.add(cmd.Process.Pid)
@@ -180,6 +190,40 @@ func (m *sandboxMachine) spawn(ctx context.Context, st state, hostname string) (
 	return r, nil
 }
 
+// rootResolv is where /etc/resolv.conf of an imported root file system leads: a
+// file of the guest's own /run, which each boot writes.
+const rootResolv = "/run/.guest/resolv.conf"
+
+// pieces are the overlays of the guest: an imported root file system is one.
+func (m *sandboxMachine) pieces(st state) []piece {
+	if importedRoot(st.Layers) != "" {
+		return []piece{{Path: "/"}}
+	}
+	return m.h.pieces
+}
+
+// release is what the guest is to say that it is; what was imported says so itself.
+func (m *sandboxMachine) release(st state) Release {
+	if importedRoot(st.Layers) != "" {
+		return Release{}
+	}
+	return st.Spec.Release
+}
+
+// fits tells why this program could not run on an imported root file system: it
+// need not be the one that imported it.
+func (m *sandboxMachine) fits(layer string) error {
+	root, err := os.OpenRoot(filepath.Join(m.h.s.layer(layer), piece{Path: "/"}.key()))
+	if err != nil {
+		return fmt.Errorf("the imported root file system: %w", err)
+	}
+	defer root.Close()
+	if err := (rootfs{root}).fits(); err != nil {
+		return fmt.Errorf("the imported root file system: %w", err)
+	}
+	return nil
+}
+
 // hostname is what user data or, later, the guest chose, if they did.
 func (m *sandboxMachine) hostname(st state, p *plan) string {
 	if !st.Booted {
@@ -188,20 +232,35 @@ func (m *sandboxMachine) hostname(st state, p *plan) string {
 		}
 		return st.Spec.Hostname
 	}
+	at, rel := pieceOf(m.pieces(st), "/etc/hostname")
 	for _, dir := range append([]string{m.h.s.guest(m.id, "upper")}, layerDirs(m.h.s, st.Layers)...) {
-		// Without following links: the file is the guest's.
-		fd, err := unix.Open(filepath.Join(dir, piece{Path: "/etc"}.key(), "hostname"), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != nil {
-			continue
-		}
 		b := make([]byte, 65)
-		n, _ := unix.Read(fd, b)
-		unix.Close(fd)
+		n := readGuests(filepath.Join(dir, at.key()), rel, b)
 		if name := strings.TrimSpace(string(b[:max(0, n)])); name != "" && len(name) <= 64 {
 			return name
 		}
 	}
 	return st.Spec.Hostname
+}
+
+// readGuests reads the beginning of a file that is the guest's: a link in its path
+// leads to nothing of the host's, and a pipe is not waited for.
+func readGuests(dir, name string, b []byte) int {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0
+	}
+	defer root.Close()
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return 0
+	}
+	n, _ := f.Read(b)
+	return n
 }
 
 func layerDirs(s *store, layers []string) []string {
@@ -310,7 +369,7 @@ func (m *sandboxMachine) PasswordData() string { return "" }
 func (m *sandboxMachine) Freeze(ctx context.Context) ([]string, error) {
 	m.op.Lock()
 	defer m.op.Unlock()
-	id := newLayerID()
+	id := layerOn(importedRoot(m.rec.get().Layers))
 	layers := append([]string{id}, m.rec.get().Layers...)
 	upper := m.h.s.guest(m.id, "upper")
 	fail := func(err error) ([]string, error) { return nil, fmt.Errorf("cannot freeze guest %s: %w", m.id, err) }
@@ -318,7 +377,7 @@ func (m *sandboxMachine) Freeze(ctx context.Context) ([]string, error) {
 		return fail(err)
 	}
 	if m.current() != nil {
-		tmp := m.h.s.layer(id + ".new")
+		tmp := m.h.s.layer(id + unfinished)
 		err := m.h.ids.helper(nil, nil, "cp", upper, tmp)
 		if err == nil {
 			err = os.Rename(tmp, m.h.s.layer(id))

@@ -41,6 +41,9 @@ func (h *none) Open(id string) (Machine, error) {
 }
 
 func (h *none) RemoveLayer(_ context.Context, layer string) error {
+	if isImported(layer) {
+		return nil
+	}
 	if err := h.s.free(layer); err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func (h *processHost) limits() string {
 }
 
 func (h *processHost) RemoveLayer(_ context.Context, layer string) error {
+	if isImported(layer) {
+		return nil
+	}
 	if err := h.s.free(layer); err != nil {
 		return err
 	}

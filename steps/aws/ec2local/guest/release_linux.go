@@ -53,7 +53,7 @@ func (s *setup) release() error {
 	for _, p := range packagers[r.ID] {
 		if _, err := exec.LookPath(p); err != nil {
 			errs = append(errs, program(p, fmt.Sprintf("#!/bin/sh\necho %s >&2\nexit 1\n", shellQuoted(p+": this guest is called "+r.Name+
-				" and has the programs of "+host+", which has no "+p+": choose a source image of the host's kind, or build on a machine that has "+p))))
+				" and has the programs of "+host+", which has no "+p+": import a root file system that has it (`imgflow guest import`), choose a source image of the host's kind, or build on a machine that has "+p))))
 		}
 	}
 	return errors.Join(errs...)

@@ -23,6 +23,7 @@ func systemRoles() {
 	roles["unit"] = superviseUnit
 	roles["probe"] = probeChild
 	roles["base"] = func(a []string) error { return writeBase(a[0], os.Stdin) }
+	roles["import"] = importRole
 	roles["cp"] = func(a []string) error { return copyTree(a[0], a[1]) }
 	roles["tar"] = func(a []string) error { return exportTar(os.Stdout, a[0], a[1:]) }
 	roles["rm"] = func(a []string) error {

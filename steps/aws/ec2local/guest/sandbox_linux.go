@@ -27,6 +27,9 @@ const (
 	oneID              // user namespace with uid 0 alone
 )
 
+// String is the word by which one process of ours tells another.
+func (m ids) String() string { return [...]string{"root", "sub", "one"}[m] }
+
 const nsFlags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
 type idRange struct{ start, count string }
@@ -257,7 +260,30 @@ func (h *sandbox) fingerprint(shim bool) []byte {
 	return b
 }
 
+// Create lays the guest of a public image on the root file system that was
+// imported for its release, if one was.
+func (h *sandbox) Create(id string, spec Spec) (Machine, error) {
+	unlock, err := h.s.lockImports(unix.LOCK_SH)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make guest %s: %w", id, err)
+	}
+	defer unlock()
+	if len(spec.Layers) == 0 {
+		all, err := h.s.imports()
+		if err != nil {
+			return nil, fmt.Errorf("cannot make guest %s: %w", id, err)
+		}
+		if r := rootFor(all, spec.Release); r != nil {
+			spec.Layers = []string{r.Layer}
+		}
+	}
+	return h.shelf.Create(id, spec)
+}
+
 func (h *sandbox) RemoveLayer(_ context.Context, layer string) error {
+	if isImported(layer) {
+		return nil
+	}
 	if err := h.s.free(layer); err != nil {
 		return err
 	}

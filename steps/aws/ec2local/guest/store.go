@@ -16,7 +16,8 @@ import (
 //
 //	lock              held while a server uses the directory
 //	guests/ID/...     one guest: guest.json, ssh_host_ed25519_key, console.log and its files
-//	layers/LAYER/...  what was frozen
+//	layers/LAYER/...  what was frozen, or imported
+//	imports.json      the root file systems that were imported
 type store struct {
 	dir  string
 	lock *os.File
@@ -33,6 +34,18 @@ type state struct {
 }
 
 func openStore(dir string) (*store, error) {
+	s, err := makeStore(dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
+		return nil, fmt.Errorf("cannot use %s: another server keeps its guests there (%w)", dir, err)
+	}
+	return s, nil
+}
+
+// makeStore makes the directories, without the lock of a server.
+func makeStore(dir string) (*store, error) {
 	for _, d := range []string{dir, filepath.Join(dir, "guests"), filepath.Join(dir, "layers")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the directory of guests: %w", err)
@@ -42,11 +55,7 @@ func openStore(dir string) (*store, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the directory of guests private: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"))
-	if err != nil {
-		return nil, fmt.Errorf("cannot use %s: another server keeps its guests there (%w)", dir, err)
-	}
-	return &store{dir: dir, lock: lock}, nil
+	return &store{dir: dir}, nil
 }
 
 func (s *store) close() error { return s.lock.Close() }
