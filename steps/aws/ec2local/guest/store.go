@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // store is the directory of a host:
@@ -38,7 +39,14 @@ func openStore(dir string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
+	// A server that was killed leaves the lock, for a moment, to a process that it
+	// was just starting.
+	for end := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if s.lock, err = lockFile(filepath.Join(dir, "lock")); err == nil || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot use %s: another server keeps its guests there (%w)", dir, err)
 	}
 	return s, nil
