@@ -18,7 +18,7 @@ func (c *Cloud) Owners(ctx context.Context) (map[string]string, error) {
 	if c.o.Endpoint != "" {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // a throttled account answers late
 	defer cancel()
 	c.mu.Lock()
 	known := slices.Clone(c.known)
