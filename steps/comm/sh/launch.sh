@@ -75,7 +75,8 @@ await() { # until the runner has begun; else 1, and why
     [ $((now - beat)) -lt 2 ] || { say P; beat=$now; } # the caller takes silence for a dead link
     nap .02
   done
-  if [ -n "$H" ]; then rp=${H#/proc/} rb=$b; proc $rp && set -- $q && rs=${20}
+  if [ -n "$H" ]; then rp=${H#/proc/} rb=$b
+    if proc $rp; then set -- $q; rs=${20}; else H=; isrun || :; fi # it ended since it was found: then its files tell
   elif [ "$rb" = "$b" ] && alive "$rp" "$rs"; then H=/proc/$rp; fi; }
 ackd() { while read -r a; do [ "$a" != "ack $T" ] || forget; done; exit 0; }
 grip() { # opens the streams and the state; what was taken from us is taken back
