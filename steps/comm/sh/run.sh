@@ -9,7 +9,7 @@ mkdir "claim.$B" 2>/dev/null || { rm -f "cmd.$U" "script.$U" "$0"; exit 0; }  # 
 trap : TERM INT                                                    # caught, so that children get the default back
 exec 8>&1 >/dev/null
 quit() { printf '%s\n' "$1" >"fail.$B"; exit 1; }
-grep '^oom_kill ' /proc/vmstat >oom 2>/dev/null 8>&- &
+{ grep '^oom_kill ' /proc/vmstat & } >oom 2>/dev/null 8>&-           # made now: a script may be removing all that lies here
 if [ -n "$P" ] && [ -e "script.$U" ]; then
   [ ! -d "$P" ] || quit "$P is a directory"
   z=$(mv -f "script.$U" "$P" 2>&1) || quit "$z"

@@ -169,17 +169,17 @@ func TestSmallEnvelopes(t *testing.T) {
 func TestIdleShell(t *testing.T) {
 	p := start(t)
 	c := p.client(t, true, false)
-	c.idle = 20 * time.Millisecond
+	c.idle = time.Second // on a busy computer a command takes a while, too
 	mustRun(t, c, "echo 1", "")
 	first := c.shellID
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond)
 	if o, _, _ := mustRun(t, c, "echo 2", ""); o != "2" || c.shellID == first {
 		t.Errorf("%q in %s after %s", o, c.shellID, first)
 	}
 	if got := p.started(); len(got) != 2 {
 		t.Errorf("started: %q", got)
 	}
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond)
 	if err := c.Close(t.Context()); err != nil {
 		t.Errorf("deleting a shell that is gone: %v", err)
 	}
