@@ -10,9 +10,20 @@
 // reference to its output; [Bind] makes its type known to an [Engine] together
 // with the environment that its Do gets.
 //
+// A setting of type [Text] may hold secrets, words whose meaning only the step
+// knows, and references to what other steps make ([Ref], [Path]), which then come first.
+// Its step gets the final text from [Task.Fill].
+//
 // An output that exists outside the process is a [Thing]: it can be found by
 // the token of its making and undone. Any other output is a view of the things
-// that it was derived from.
+// that it was derived from. A [Given] was there before: steps take it like a thing,
+// and it is neither made again nor removed.
+//
+// What a step finds out may decide what other steps there are: it is a lookup of the
+// graph ([Graph.LookUp]), and the rest awaits it ([Graph.Await]). Whoever makes the
+// graph solves what comes first ([Graph.First]), reads it in the records, and makes
+// the graph anew. What comes after a lookup ([Graph.Follow]) does not read it: its
+// settings hold what was found.
 //
 // # Keys and tokens
 //
@@ -20,6 +31,17 @@
 // keys of what it reads. Equal keys are the same step. Its token says which
 // making of it this is; it is journaled before Do is called, so that after a
 // crash Find can say whether the thing was made.
+//
+// # Deciding and doing
+//
+// The engine decides what is done and when; a [Runner] does it. What decides makes
+// no call and looks at no clock: it is told what has happened, and says what is to
+// be done now, and why. A [Call] and a
+// [Result] are all that passes between them, and a [Host] what a step may ask for
+// while it is at work: its output and messages, secrets, and values of its own that
+// must outlive it ([Task.Save]). Nothing but data crosses, so that steps may run in
+// another process ([Pipe]); without a runner they run in this one, as they are bound.
+// A call whose process is gone is made again, after its thing was looked for.
 //
 // # Solving
 //

@@ -1,8 +1,10 @@
 package dag
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,68 +12,132 @@ import (
 	"github.com/dominikbraun/graph/draw"
 )
 
-// structure is the graph as the graph library knows it: steps by key, and the
-// derived releases as vertices of their own.
-func (g *Graph) structure(releases bool) (graph.Graph[string, string], map[string]Node, error) {
-	s := graph.New(graph.StringHash, graph.Directed(), graph.Acyclic(), graph.PreventCycles())
-	nodes := map[string]Node{}
-	for _, n := range g.Nodes {
-		nodes[n.Key.String()] = n
-		if err := s.AddVertex(n.Key.String(), graph.VertexAttribute("label", label(n)), graph.VertexAttribute("shape", shape(n))); err != nil {
-			return nil, nil, err
-		}
+// drawing is a graph with its releases as vertices of their own, reduced to the
+// edges that say something new: the steps first, then the releases.
+type drawing struct {
+	vertices []vertex
+	before   [][]int // of each vertex, those that it comes right after
+}
+
+type vertex struct {
+	id, label string
+	thing     bool
+	release   bool
+	awaited   bool // steps that are not known yet
+}
+
+// drawing derives what is to be drawn.
+func (g *Graph) drawing() (*drawing, error) {
+	if err := g.Err(); err != nil {
+		return nil, fmt.Errorf("cannot draw the graph: %w", err)
 	}
-	edge := func(from, to string) error {
-		err := s.AddEdge(from, to)
-		if err == graph.ErrEdgeAlreadyExists {
-			return nil
-		}
-		return err
+	x := g.derive()
+	d := &drawing{before: slices.Clone(x.needs)}
+	for _, n := range x.nodes {
+		d.vertices = append(d.vertices, vertex{id: n.Key.String(), label: label(*n), thing: n.Thing})
 	}
-	for _, n := range g.Nodes {
-		for _, d := range n.Needs {
-			if err := edge(d.String(), n.Key.String()); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	if !releases {
-		return s, nodes, nil
-	}
-	var ts []thing
-	for _, t := range g.things() {
-		if _, kept := g.Keeps[t.node.Key]; kept || slices.Contains(g.Goals, t.node.Key) {
+	goals := x.places(g.Goals)
+	slices.Sort(goals)
+	release := map[int]int{} // of each temporary thing, the vertex
+	for i, n := range x.nodes {
+		_, kept := g.Keeps[n.Key]
+		if _, goal := slices.BinarySearch(goals, i); !n.Thing || kept || goal {
 			continue
 		}
-		ts = append(ts, t)
-		n := Node{Name: "release " + t.node.Name, Builds: t.node.Builds}
-		nodes[releaseID(t.node)] = n
-		if err := s.AddVertex(releaseID(t.node), graph.VertexAttribute("label", label(n)),
-			graph.VertexAttribute("shape", "box"), graph.VertexAttribute("style", "dashed")); err != nil {
-			return nil, nil, err
-		}
+		release[i] = len(d.vertices)
+		d.vertices = append(d.vertices, vertex{id: "release-" + n.Key.String(), label: label(Node{Name: "release " + n.Name, Builds: n.Builds}), release: true})
+		d.before = append(d.before, nil)
 	}
-	for _, t := range ts {
-		after := slices.Concat([]Key{t.node.Key}, t.consumers)
-		for i, h := range t.holders {
-			if len(t.settlers[i]) > 0 {
-				after = append(after, t.settlers[i]...)
-			} else if _, kept := g.Keeps[h.Key]; !kept {
-				if err := edge(releaseID(h), releaseID(t.node)); err != nil {
-					return nil, nil, err
+	for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
+		names := g.Awaited[build]
+		d.vertices = append(d.vertices, vertex{id: "awaited-" + build, label: label(Node{Name: "known only then", Builds: []string{build}}), awaited: true})
+		var keys []Key
+		for _, name := range names {
+			keys = append(keys, g.Lookups[name])
+		}
+		before := x.places(keys)
+		slices.Sort(before)
+		d.before = append(d.before, slices.Compact(before))
+	}
+	rel := x.relations()
+	for i, at := range release {
+		after := rel[i].readers
+		if len(after) == 0 {
+			after = []int{i} // else they come after it
+		}
+		for _, h := range rel[i].attached {
+			if r, ok := release[h]; len(rel[h].detachers) > 0 {
+				after = append(after, rel[h].detachers...)
+			} else if ok {
+				after = append(after, r)
+			}
+		}
+		slices.Sort(after)
+		d.before[at] = slices.Compact(after)
+	}
+	d.before = reduce(d.before)
+	return d, nil
+}
+
+// relation is who reads a thing or what was derived from it, without those whom
+// another of them comes after, who of them stands on it, and after whom it stands on
+// nothing.
+type relation struct{ readers, attached, detachers []int }
+
+// relations finds them for every thing. What many things share is a chain, mostly:
+// it is followed once, and not again for each of them.
+func (x *index) relations() []relation {
+	rs := make([]relation, len(x.nodes))
+	along := x.along()
+	seen := make([]int, len(x.nodes)) // the thing for which a node was seen last, plus one
+	for i, n := range x.nodes {
+		if !n.Thing {
+			continue
+		}
+		for todo := []int{i}; len(todo) > 0; {
+			v := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			for _, r := range x.readers[v] {
+				reader := x.nodes[r]
+				if slices.Contains(reader.Attaches, x.nodes[v].Key) {
+					rs[i].attached = append(rs[i].attached, r)
+				}
+				if slices.Contains(reader.Detaches, x.nodes[v].Key) {
+					rs[i].detachers = append(rs[i].detachers, r)
+				}
+				if r = along[r]; seen[r] == i+1 {
+					continue
+				}
+				seen[r] = i + 1
+				if x.nodes[r].Thing || len(x.readers[r]) == 0 {
+					rs[i].readers = append(rs[i].readers, r)
+				} else {
+					todo = append(todo, r)
 				}
 			}
 		}
-		for _, k := range after {
-			if err := edge(k.String(), releaseID(t.node)); err != nil {
-				return nil, nil, err
-			}
-		}
 	}
-	return s, nodes, nil
+	return rs
 }
 
-func releaseID(n Node) string { return "release-" + n.Key.String() }
+// along returns for each node the last of the chain that begins with it, in which
+// each is derived from the one before it alone read by it, and that is all there is
+// to tell of it.
+func (x *index) along() []int {
+	along := make([]int, len(x.nodes))
+	for i := len(x.nodes) - 1; i >= 0; i-- {
+		along[i] = i
+		n := x.nodes[i]
+		if n.Thing || len(x.readers[i]) != 1 {
+			continue
+		}
+		r := x.readers[i][0]
+		if reader := x.nodes[r]; !slices.Contains(reader.Attaches, n.Key) && !slices.Contains(reader.Detaches, n.Key) {
+			along[i] = along[r]
+		}
+	}
+	return along
+}
 
 func label(n Node) string {
 	l := n.Name
@@ -95,46 +161,35 @@ func label(n Node) string {
 	return l
 }
 
-func shape(n Node) string {
-	if n.Thing {
-		return "box"
-	}
-	return "ellipse"
-}
-
-// Order returns the steps so that each comes after all that it reads, and
-// otherwise in the order in which they were added.
-func (g *Graph) Order() ([]Node, error) {
-	s, nodes, err := g.structure(false)
-	if err != nil {
-		return nil, fmt.Errorf("cannot order the steps: %w", err)
-	}
-	at := make(map[string]int, len(g.Nodes))
-	for i, n := range g.Nodes {
-		at[n.Key.String()] = i
-	}
-	keys, err := graph.StableTopologicalSort(s, func(a, b string) bool { return at[a] < at[b] })
-	if err != nil {
-		return nil, fmt.Errorf("cannot order the steps: %w", err)
-	}
-	order := make([]Node, len(keys))
-	for i, k := range keys {
-		order[i] = nodes[k]
-	}
-	return order, nil
-}
-
 // DOT writes the graph as a picture for Graphviz: things are boxes, their
 // releases dashed, and only edges that say something new are drawn.
 func (g *Graph) DOT(w io.Writer) error {
-	s, _, err := g.structure(true)
-	if err == nil {
-		s, err = graph.TransitiveReduction(s)
-	}
-	if err == nil {
-		err = draw.DOT(s, w, draw.GraphAttribute("rankdir", "TB"), draw.GraphAttribute("fontname", "sans-serif"))
-	}
+	d, err := g.drawing()
 	if err != nil {
+		return err
+	}
+	s := graph.New(graph.StringHash, graph.Directed(), graph.Acyclic())
+	for _, v := range d.vertices {
+		attributes := []func(*graph.VertexProperties){graph.VertexAttribute("label", v.label), graph.VertexAttribute("shape", "ellipse")}
+		if v.thing || v.release {
+			attributes = append(attributes, graph.VertexAttribute("shape", "box"))
+		}
+		if v.release || v.awaited {
+			attributes = append(attributes, graph.VertexAttribute("style", "dashed"))
+		}
+		err = s.AddVertex(v.id, attributes...)
+		if err != nil {
+			return fmt.Errorf("cannot draw the graph: %w", err)
+		}
+	}
+	for to, before := range d.before {
+		for _, from := range before {
+			if err := s.AddEdge(d.vertices[from].id, d.vertices[to].id); err != nil {
+				return fmt.Errorf("cannot draw the graph: %w", err)
+			}
+		}
+	}
+	if err := draw.DOT(s, w, draw.GraphAttribute("rankdir", "TB"), draw.GraphAttribute("fontname", "sans-serif")); err != nil {
 		return fmt.Errorf("cannot draw the graph: %w", err)
 	}
 	return nil
@@ -142,47 +197,32 @@ func (g *Graph) DOT(w io.Writer) error {
 
 // Mermaid writes the same picture as a Mermaid flow chart.
 func (g *Graph) Mermaid(w io.Writer) error {
-	s, nodes, err := g.structure(true)
-	if err == nil {
-		s, err = graph.TransitiveReduction(s)
-	}
+	d, err := g.drawing()
 	if err != nil {
-		return fmt.Errorf("cannot draw the graph: %w", err)
+		return err
 	}
-	edges, err := s.AdjacencyMap()
-	if err != nil {
-		return fmt.Errorf("cannot draw the graph: %w", err)
-	}
-	order := make([]string, 0, len(nodes))
-	for _, n := range g.Nodes {
-		order = append(order, n.Key.String())
-	}
-	for _, n := range g.Nodes {
-		if _, ok := nodes[releaseID(n)]; ok {
-			order = append(order, releaseID(n))
-		}
-	}
-	id := make(map[string]string, len(order))
-	var b strings.Builder
+	b := bufio.NewWriter(w)
 	b.WriteString("flowchart TD\n")
-	for i, k := range order {
-		id[k] = fmt.Sprintf("n%d", i)
+	after := make([][]int, len(d.vertices))
+	for i, v := range d.vertices {
 		open, closing := "(", ")"
 		switch {
-		case strings.HasPrefix(k, "release-"):
+		case v.release:
 			open, closing = "[/", "/]"
-		case nodes[k].Thing:
+		case v.awaited:
+			open, closing = "([", "])"
+		case v.thing:
 			open, closing = "[", "]"
 		}
-		fmt.Fprintf(&b, "  %s%s%q%s\n", id[k], open, strings.ReplaceAll(strings.ReplaceAll(label(nodes[k]), `\n`, "<br>"), `"`, "'"), closing)
-	}
-	for _, from := range order {
-		for _, to := range order {
-			if _, ok := edges[from][to]; ok {
-				fmt.Fprintf(&b, "  %s --> %s\n", id[from], id[to])
-			}
+		fmt.Fprintf(b, "  n%d%s%q%s\n", i, open, strings.ReplaceAll(strings.ReplaceAll(v.label, `\n`, "<br>"), `"`, "'"), closing)
+		for _, from := range d.before[i] {
+			after[from] = append(after[from], i)
 		}
 	}
-	_, err = io.WriteString(w, b.String())
-	return err
+	for from, to := range after {
+		for _, i := range to {
+			fmt.Fprintf(b, "  n%d --> n%d\n", from, i)
+		}
+	}
+	return b.Flush()
 }

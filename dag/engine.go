@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"runtime/debug"
-	"slices"
-	"sync"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
 // Decision is what becomes of the things that a failed step still needs.
@@ -27,63 +25,61 @@ type Options struct {
 	Store Store
 	Sink  Sink // may be nil
 	Kinds []Kind
+	// Runner does, finds and undoes the steps; nil does it in this process, as the
+	// kinds are bound.
+	Runner Runner
 	// Secret gives the real value of a named secret; nil knows none.
 	Secret func(name string) (string, error)
 	// OnFailure decides after a step has failed for good; nil is Cleanup. It may
 	// ask a person: only the failed step waits for it.
 	OnFailure func(ctx context.Context, n Node, err error) Decision
+	// BeforeStep is called before a step begins, and holds it up; it may be nil.
+	BeforeStep func(ctx context.Context, n Node)
+	// Around is called before each attempt of a step's work, from 1 on, which gets
+	// the context that it returns, and the function is called with how the attempt
+	// ended. It is for tracing, and may be nil.
+	Around func(ctx context.Context, n Node, attempt int) (context.Context, func(error))
 	// Parallel is how many builds may be at work at once; 0 is no limit.
 	Parallel int
 }
 
 // Engine drives one run.
 type Engine struct {
-	o     Options
-	kinds map[string]Kind
-
-	mu   sync.Mutex
-	recs map[Key]Record
+	o      Options
+	kinds  map[string]Kind
+	runner Runner
+	recs   *records
 }
 
 // New reads what the store remembers of the run.
 func New(o Options) (*Engine, error) {
-	e := &Engine{o: o, kinds: map[string]Kind{}, recs: map[Key]Record{}}
+	e := &Engine{o: o, kinds: map[string]Kind{}, recs: newRecords()}
 	for _, k := range o.Kinds {
 		if _, twice := e.kinds[k.Name]; twice {
 			return nil, fmt.Errorf("cannot start the engine: two kinds of step are called %s", k.Name)
 		}
 		e.kinds[k.Name] = k
 	}
+	if e.runner = o.Runner; e.runner == nil {
+		e.runner = local(e.kinds)
+	}
 	rs, err := o.Store.All()
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range rs {
-		e.recs[r.Key] = r
+	for i, r := range rs {
+		if k := e.kinds[r.Kind]; k.made != nil && r.Status == Done && r.Artifacts == nil {
+			rs[i].Artifacts = k.made(r.Out) // an earlier version kept none
+		}
 	}
+	e.recs.note(rs...)
 	return e, nil
 }
 
 // Records returns what is known of every step, the oldest first.
-func (e *Engine) Records() []Record {
-	e.mu.Lock()
-	rs := slices.Collect(maps.Values(e.recs))
-	e.mu.Unlock()
-	slices.SortFunc(rs, func(a, b Record) int {
-		if c := a.Begun.Compare(b.Begun); c != 0 {
-			return c
-		}
-		return slices.Compare(a.Key[:], b.Key[:])
-	})
-	return rs
-}
+func (e *Engine) Records() []Record { return e.recs.all() }
 
-func (e *Engine) rec(k Key) (Record, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r, ok := e.recs[k]
-	return r, ok
-}
+func (e *Engine) rec(k Key) (Record, bool) { return e.recs.get(k) }
 
 // storeError is a checkpoint, or a machine's output, that could not be kept:
 // nothing may go on, and nothing is removed for it.
@@ -96,17 +92,19 @@ func (e *Engine) put(rs ...Record) error {
 	if err := e.o.Store.Put(rs...); err != nil {
 		return &storeError{fmt.Errorf("cannot write a checkpoint: %w", err)}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, r := range rs {
-		e.recs[r.Key] = r
-	}
+	e.recs.note(rs...)
 	return nil
 }
 
 func (e *Engine) task(r Record, resumed bool) *Task {
 	return &Task{Run: e.o.Run, Name: r.Name, Builds: r.Builds, Token: r.Token(e.o.Run), Attempt: r.Tries, Resumed: resumed,
-		kind: r.Kind, spec: r.Spec, begun: r.Begun, sink: e.o.Sink, secret: e.o.Secret}
+		key: r.Key, kind: r.Kind, sink: e.o.Sink}
+}
+
+// call is what a runner has to know of a record's making.
+func (e *Engine) call(r Record, t *Task) Call {
+	return Call{Run: e.o.Run, Key: r.Key, Name: r.Name, Builds: r.Builds, Kind: r.Kind, Spec: r.Spec, Out: r.Out, Token: t.Token,
+		Attempt: r.Tries, Resumed: t.Resumed, Begun: r.Begun, State: r.State}
 }
 
 func (e *Engine) out(k Key) (json.RawMessage, error) {
@@ -117,104 +115,137 @@ func (e *Engine) out(k Key) (json.RawMessage, error) {
 	return r.Out, nil
 }
 
+// do has the work of a record's step done, which may keep something in the record.
+func (e *Engine) do(ctx context.Context, r *Record, t *Task) (json.RawMessage, error) {
+	c := e.call(*r, t)
+	c.Inputs = map[Key]json.RawMessage{}
+	for _, k := range r.Needs {
+		in, err := e.out(k)
+		if err != nil {
+			return nil, err
+		}
+		c.Inputs[k] = in
+	}
+	c.Texts = e.evaluate(r.Node)
+	h := &host{e: e, t: t, r: r}
+	out := e.runner.Do(ctx, c, h)
+	return out.Out, out.err(h)
+}
+
+// find looks for the thing of a record: for that of its output, if it has one.
+func (e *Engine) find(ctx context.Context, r Record, t *Task) (json.RawMessage, error) {
+	h := &host{e: e, t: t}
+	for try := 1; ; try++ {
+		out := e.runner.Find(ctx, e.call(r, t), h)
+		if out.Class != Lost || try == mostLosses || sleep.For(ctx, lossPause(try)) != nil {
+			return out.Out, out.err(h)
+		}
+	}
+}
+
 func (e *Engine) kind(n Node) (Kind, error) {
 	k, ok := e.kinds[n.Kind]
 	if !ok {
-		return k, fmt.Errorf("%s: this imgflow does not know the kind of step %q: use the version that made the run", n.Name, n.Kind)
+		return k, unknownKind(n.Name, n.Kind)
 	}
 	return k, nil
+}
+
+// unknownKind is read by who goes on with another version's run, and by who has
+// written a kind of step and not registered it.
+func unknownKind(name, kind string) error {
+	return fmt.Errorf("cannot do %s: this imgflow does not know the kind of step %q: go on with the version that made the run, or, if the kind is new, add it to Kinds of its package", name, kind)
 }
 
 // errSuspended is the end of a step whose context was cancelled.
 var errSuspended = errors.New("suspended")
 
-// run makes one step: intent, work, checkpoint.
-func (e *Engine) run(ctx context.Context, g *Graph, n Node) error {
+// run makes one attempt of a step: intent, work, checkpoint.
+func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 	k, err := e.kind(n)
 	if err != nil {
 		return err
 	}
 	r, known := e.rec(n.Key)
 	resumed := known && r.Status != Gone
-	if !resumed {
-		r = Record{Gen: r.Gen + 1}
+	if x.first {
+		if !resumed {
+			r = Record{Gen: r.Gen + 1}
+		}
+		r.Node, r.Status, r.Begun = n, Doing, time.Now()
 	}
-	r.Node, r.Status, r.Begun = n, Doing, time.Now()
 	t := e.task(r, resumed)
-	if resumed && k.thing {
-		// Before the intent is renewed: what an earlier attempt made is older.
-		if done, err := e.adopt(ctx, g, n); done || err != nil {
+	if x.first {
+		if err := e.put(r); err != nil {
 			return err
 		}
+		started := t.event(Started)
+		started.Text = n.Title
+		t.emit(started)
 	}
-	if err := e.put(r); err != nil {
-		return err
-	}
-	started := t.event(Started)
-	started.Text = n.Title
-	t.emit(started)
-	out, unmade, err := e.attempt(ctx, k, r, t)
+	out, err := e.around(ctx, n, r.Tries+x.try, func(ctx context.Context) (json.RawMessage, error) {
+		return e.do(ctx, &r, t)
+	})
 	if err != nil {
 		if ctx.Err() != nil {
 			return errSuspended
-		}
-		var st *storeError
-		if errors.As(err, &st) {
-			return err // the work itself did not fail: it goes on where its output ends
-		}
-		r.Status, r.Err, r.Ended = Broken, err.Error(), time.Now()
-		if k.thing && unmade {
-			r.Status = Gone
-		}
-		r.Tries++
-		if perr := e.put(r); perr != nil {
-			return perr
 		}
 		return err
 	}
 	return e.done(g, k, r, out, t.event(Finished))
 }
 
-// attempt calls Do until it succeeds, fails for good or runs out of patience.
-// Unmade says that no call of Do has made anything.
-func (e *Engine) attempt(ctx context.Context, k Kind, r Record, t *Task) (out json.RawMessage, unmade bool, err error) {
-	patience := defaultPatience
-	if p := k.wait(r.Spec); p != nil && p.Patience() > 0 {
-		patience = p.Patience()
+// fail journals that a step has failed, and asks what that means.
+func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error) {
+	if x.tried {
+		r, _ := e.rec(n.Key)
+		r.Status, r.Err, r.Ended = StatusFailed, x.err.Error(), time.Now()
+		if n.Thing && x.unmade {
+			r.Status = Gone
+		}
+		r.Tries++
+		if err := e.put(r); err != nil {
+			return Cleanup, err
+		}
 	}
-	unmade = true
-	for try, start := 1, time.Now(); ; try++ {
-		out, err := guarded(t, func() (json.RawMessage, error) { return k.do(ctx, r.Spec, t, e.out) })
-		if err == nil {
-			return out, false, nil
-		}
-		var not *NotMadeError
-		unmade = unmade && errors.As(err, &not) // an earlier try may have had an effect
-		wait, ok := retryAfter(err, try)
-		if !ok || ctx.Err() != nil {
-			return nil, unmade, err
-		}
-		if time.Since(start)+wait > patience {
-			return nil, unmade, fmt.Errorf("%w (tried %d times in %s)", err, try, time.Since(start).Round(time.Second))
-		}
-		t.Retrying(err, wait)
-		if sleep(ctx, wait) != nil {
-			return nil, unmade, err
-		}
-		t.Resumed = true
+	t := e.task(Record{Node: n}, false)
+	ev := t.event(Failed)
+	ev.Err = x.err.Error()
+	t.emit(ev)
+	if e.o.OnFailure == nil {
+		return Cleanup, nil
 	}
+	return e.o.OnFailure(ctx, n, x.err), nil
 }
 
-// guarded turns a panic into an error: a fault of one step must not cost the
-// others their checkpoints.
-func guarded(t *Task, f func() (json.RawMessage, error)) (out json.RawMessage, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			t.Detail("%s", debug.Stack())
-			err = fmt.Errorf("cannot go on with %s: a fault in imgflow itself: %v", t.Name, p)
-		}
-	}()
-	return f()
+// patience is for how long a step is tried again.
+func (e *Engine) patience(n Node) time.Duration {
+	if p := e.kinds[n.Kind].wait(n.Spec); p != nil && p.Patience() > 0 {
+		return p.Patience()
+	}
+	return defaultPatience
+}
+
+// A call that is lost is made again so many times: a step that ends whoever does it
+// must not do so for ever.
+const mostLosses = 6
+
+// lossPause is the wait after the nth loss. The first is mostly an accident.
+func lossPause(n int) time.Duration {
+	if n == 1 {
+		return 0
+	}
+	return backoff(n - 1)
+}
+
+func (e *Engine) around(ctx context.Context, n Node, attempt int, do func(context.Context) (json.RawMessage, error)) (json.RawMessage, error) {
+	if e.o.Around == nil {
+		return do(ctx)
+	}
+	ctx, end := e.o.Around(ctx, n, attempt)
+	out, err := do(ctx)
+	end(err)
+	return out, err
 }
 
 // done writes the checkpoint of a step, and with it that the things which were
@@ -224,11 +255,11 @@ func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event)
 	if k.label != nil {
 		r.Label = k.label(out)
 	}
+	if k.made != nil {
+		r.Artifacts = k.made(out)
+	}
 	rs := []Record{r}
-	for thing, goal := range g.Keeps {
-		if goal != r.Key {
-			continue
-		}
+	for _, thing := range g.derive().keeps[r.Key] {
 		if thing == r.Key {
 			rs[0].Kept = true
 		} else if kept, ok := e.rec(thing); ok {
@@ -255,7 +286,8 @@ func (e *Engine) adopt(ctx context.Context, g *Graph, n Node) (bool, error) {
 		return false, err
 	}
 	t := e.task(r, true)
-	out, err := guarded(t, func() (json.RawMessage, error) { return k.find(ctx, t, nil) })
+	r.Out = nil
+	out, err := e.find(ctx, r, t)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil
@@ -265,15 +297,4 @@ func (e *Engine) adopt(ctx context.Context, g *Graph, n Node) (bool, error) {
 		return false, fmt.Errorf("cannot find out whether %s was made: %w", n.Name, err)
 	}
 	return true, e.done(g, k, r, out, t.event(Adopted))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

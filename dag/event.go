@@ -4,12 +4,13 @@ import "time"
 
 // EventVersion is the version of the Event type. A reader that meets a higher
 // one does not know all that it may mean.
-const EventVersion = 1
+const EventVersion = 2
 
 // EventType says what happened.
 type EventType string
 
 const (
+	Planned   EventType = "planned"   // a step of the graph, with its Key and Needs: all of them come before the rest
 	Started   EventType = "started"   // a step begins; Text is its title
 	Said      EventType = "said"      // a step tells what it does
 	Detail    EventType = "detail"    // a lesser message of a step
@@ -34,22 +35,25 @@ const (
 // Event is all that the engine tells. Every display and every log is a reader
 // of events.
 type Event struct {
-	V      int           `json:"v"`
-	Time   time.Time     `json:"time"`
-	Type   EventType     `json:"type"`
-	Builds []string      `json:"builds,omitempty"` // more than one: a shared step
-	Step   string        `json:"step,omitempty"`
-	Kind   string        `json:"kind,omitempty"`
-	Token  string        `json:"token,omitempty"`
-	Text   string        `json:"text,omitempty"`
-	Stream string        `json:"stream,omitempty"` // stdout or stderr
-	Offset int64         `json:"offset,omitempty"` // bytes of the stream up to the end of this line
-	Count  int64         `json:"count,omitempty"`
-	Total  int64         `json:"total,omitempty"`
-	Unit   string        `json:"unit,omitempty"`
-	Err    string        `json:"err,omitempty"`
-	Wait   time.Duration `json:"wait,omitempty"` // nanoseconds
-	Took   time.Duration `json:"took,omitempty"` // nanoseconds
+	V       int           `json:"v"`
+	Time    time.Time     `json:"time"`
+	Type    EventType     `json:"type"`
+	Builds  []string      `json:"builds,omitempty"` // more than one: a shared step
+	Step    string        `json:"step,omitempty"`
+	Kind    string        `json:"kind,omitempty"`
+	Key     string        `json:"key,omitempty"`   // of the step; a printed line has only its token
+	Needs   []Key         `json:"needs,omitempty"` // of a planned step
+	Token   string        `json:"token,omitempty"`
+	Attempt int           `json:"attempt,omitempty"` // of this making, from 1
+	Text    string        `json:"text,omitempty"`
+	Stream  string        `json:"stream,omitempty"` // stdout or stderr
+	Offset  int64         `json:"offset,omitempty"` // bytes of the stream up to the end of this line
+	Count   int64         `json:"count,omitempty"`
+	Total   int64         `json:"total,omitempty"`
+	Unit    string        `json:"unit,omitempty"`
+	Err     string        `json:"err,omitempty"`
+	Wait    time.Duration `json:"wait,omitempty"` // nanoseconds
+	Took    time.Duration `json:"took,omitempty"` // nanoseconds
 }
 
 // Sink takes the events of a run. Its methods are called from many goroutines.

@@ -1,6 +1,8 @@
 package dag
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,19 +12,43 @@ import (
 
 // Node is a step as data: all that the engine needs to run it anywhere.
 type Node struct {
-	Key     Key             `json:"key"`
-	Name    string          `json:"name"`   // unique within a build
-	Builds  []string        `json:"builds"` // that need it
-	Kind    string          `json:"kind"`
-	Title   string          `json:"title,omitempty"`
-	Spec    json.RawMessage `json:"spec"`
-	Canon   string          `json:"canon"` // the text that Key is the digest of
-	Needs   []Key           `json:"needs,omitempty"`
-	Takes   []Key           `json:"takes,omitempty"`   // the needs that it changes
-	Holds   []Key           `json:"holds,omitempty"`   // the needs that its thing stands on
-	Settles []Key           `json:"settles,omitempty"` // the needs whose things let go
-	Thing   bool            `json:"thing,omitempty"`   // its output exists outside the process
+	Key      Key             `json:"key"`
+	Name     string          `json:"name"`   // unique within a build
+	Builds   []string        `json:"builds"` // that need it
+	Kind     string          `json:"kind"`
+	Title    string          `json:"title,omitempty"`
+	Spec     json.RawMessage `json:"spec"`
+	Canon    string          `json:"canon"` // the text that Key is the digest of
+	Needs    []Key           `json:"needs,omitempty"`
+	After    []Key           `json:"after,omitempty"`   // what comes before it and is not read: steps that show no thing
+	Takes    []Key           `json:"takes,omitempty"`   // the needs that it changes
+	Attaches []Key           `json:"holds,omitempty"`   // the needs that its thing stands on; stored under their first names
+	Detaches []Key           `json:"settles,omitempty"` // the needs whose things let go
+	Thing    bool            `json:"thing,omitempty"`   // its output exists outside the process
+	Given    bool            `json:"given,omitempty"`   // its output was there before, and stays
+	Texts    []Reference     `json:"texts,omitempty"`   // what its texts refer to
+	Format   int             `json:"format,omitempty"`  // of the spec
 }
+
+// Secrets are the names of the secrets that the settings of the step hold.
+func (n Node) Secrets() (names []string) {
+	if !bytes.Contains(n.Spec, []byte(MarkOpen)) {
+		return nil
+	}
+	for d := json.NewDecoder(bytes.NewReader(n.Spec)); ; {
+		tok, err := d.Token()
+		if err != nil {
+			return names
+		}
+		if s, ok := tok.(string); ok {
+			names = append(names, Text(s).Secrets()...)
+		}
+	}
+}
+
+// specFormat is the format of specs. Before it had a number, words of texts were
+// told by their braces.
+const specFormat = 1
 
 // Graph is what a run wants: its steps, in the order in which they were added,
 // and which of them are its goals.
@@ -31,8 +57,12 @@ type Graph struct {
 	Goals []Key       `json:"goals"`
 	Keeps map[Key]Key `json:"keeps,omitempty"` // thing → the goal that makes it worth keeping
 
+	Lookups map[string]Key      `json:"lookups,omitempty"` // steps that decide what others there are; see LookUp
+	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are not known yet → the lookups that they wait for
+
 	digest func(name string) string
-	index  map[Key]int
+	known  *known
+	whole  *whole
 	errs   []error
 }
 
@@ -48,34 +78,46 @@ func Add[E, T any](g *Graph, b Build, name string, s Step[E, T]) Out[T] {
 		digest = func(string) string { return "" }
 	}
 	canon := canonical(s.Kind(), s, digest)
-	n := Node{Key: digestKey(canon), Name: name, Builds: []string{b.Name}, Kind: s.Kind(), Canon: canon}
+	n := Node{Key: digestKey(canon), Name: name, Builds: []string{b.Name}, Kind: s.Kind(), Canon: canon, Format: specFormat}
+	need := func(ks *[]Key, k Key) {
+		if !slices.Contains(*ks, k) {
+			*ks = append(*ks, k)
+		}
+	}
 	walkRefs(reflect.ValueOf(s), "", func(v reflect.Value, tag string) {
 		r := v.Interface().(ref)
 		k := r.ref()
 		if k == (Key{}) {
 			return
 		}
-		add := func(ks *[]Key) {
-			if !slices.Contains(*ks, k) {
-				*ks = append(*ks, k)
-			}
-		}
-		add(&n.Needs)
+		need(&n.Needs, k)
 		if r.exclusive() {
-			add(&n.Takes)
+			need(&n.Takes, k)
 		}
 		switch tag {
-		case "hold":
-			add(&n.Holds)
-		case "settle":
-			add(&n.Settles)
+		case "attach":
+			need(&n.Attaches, k)
+		case "detach":
+			need(&n.Detaches, k)
+		}
+	})
+	walkStrings(reflect.ValueOf(s), func(v reflect.Value) {
+		if v.Type() != reflect.TypeFor[Text]() {
+			return
+		}
+		for _, r := range Text(v.String()).references() {
+			need(&n.Needs, r.Step)
+			if !slices.Contains(n.Texts, r) {
+				n.Texts = append(n.Texts, r)
+			}
 		}
 	})
 	if t, ok := any(s).(titled); ok {
-		n.Title = expandMarks(t.Title(), func(string) string { return "<sensitive>" })
+		n.Title = expandMarks(Text(t.Title()).String(), func(string) string { return "<sensitive>" })
 	}
 	var out T
 	_, n.Thing = any(out).(Thing[E, T])
+	_, n.Given = any(out).(Given)
 	spec, err := json.Marshal(s)
 	if err != nil {
 		g.errs = append(g.errs, fmt.Errorf("%s: cannot store the settings: %w", name, err))
@@ -85,46 +127,74 @@ func Add[E, T any](g *Graph, b Build, name string, s Step[E, T]) Out[T] {
 	return Out[T]{key: n.Key}
 }
 
+// known is what a graph must find again for each step that is added to it.
+type known struct {
+	at     map[Key]int     // place in Nodes
+	taken  map[Key]int     // place of the node that takes it
+	builds map[member]bool //
+	goals  map[Key]bool
+}
+
+// member is a build that a node works for.
+type member struct {
+	node  int
+	build string
+}
+
+// look returns what is known of the graph, which may have come out of a store.
+func (g *Graph) look() *known {
+	if k := g.known; k != nil && len(k.at) == len(g.Nodes) && len(k.goals) == len(g.Goals) {
+		return k
+	}
+	k := &known{make(map[Key]int, len(g.Nodes)), map[Key]int{}, map[member]bool{}, map[Key]bool{}}
+	for i := range g.Nodes {
+		k.add(i, &g.Nodes[i])
+	}
+	for _, goal := range g.Goals {
+		k.goals[goal] = true
+	}
+	g.known = k
+	return k
+}
+
+func (k *known) add(i int, n *Node) {
+	k.at[n.Key] = i
+	for _, t := range n.Takes {
+		k.taken[t] = i
+	}
+	for _, b := range n.Builds {
+		k.builds[member{i, b}] = true
+	}
+}
+
 func (g *Graph) add(n Node) {
-	g.reindex()
-	if i, ok := g.index[n.Key]; ok {
+	k := g.look()
+	g.whole = nil
+	if i, ok := k.at[n.Key]; ok {
 		for _, b := range n.Builds {
-			if !slices.Contains(g.Nodes[i].Builds, b) {
+			if !k.builds[member{i, b}] {
+				k.builds[member{i, b}] = true
 				g.Nodes[i].Builds = append(g.Nodes[i].Builds, b)
 			}
 		}
 		return
 	}
-	for _, d := range n.Needs {
-		if _, ok := g.index[d]; !ok {
-			g.errs = append(g.errs, fmt.Errorf("%s: reads a step that is not in the graph", n.Name))
-		}
-	}
 	for _, t := range n.Takes {
-		for _, o := range g.Nodes {
-			if slices.Contains(o.Takes, t) {
-				g.errs = append(g.errs, fmt.Errorf("%s: %s already takes the same machine", n.Name, o.Name))
-			}
+		if o, taken := k.taken[t]; taken {
+			g.errs = append(g.errs, fmt.Errorf("%s: %s already takes the same machine", n.Name, g.Nodes[o].Name))
 		}
 	}
-	g.index[n.Key] = len(g.Nodes)
+	k.add(len(g.Nodes), &n)
 	g.Nodes = append(g.Nodes, n)
 }
 
-func (g *Graph) reindex() {
-	if g.index != nil && len(g.index) == len(g.Nodes) {
-		return
-	}
-	g.index = make(map[Key]int, len(g.Nodes))
-	for i, n := range g.Nodes {
-		g.index[n.Key] = i
-	}
-}
-
 // Goal makes the output something that the run is for.
-func Goal[T any](g *Graph, o Out[T]) {
-	if !slices.Contains(g.Goals, o.key) {
-		g.Goals = append(g.Goals, o.key)
+func Goal[T any](g *Graph, o Out[T]) { g.goal(o.key) }
+
+func (g *Graph) goal(key Key) {
+	if k := g.look(); !k.goals[key] {
+		k.goals[key] = true
+		g.Goals = append(g.Goals, key)
 	}
 }
 
@@ -134,64 +204,76 @@ func Keep[T, U any](g *Graph, thing Out[T], goal Out[U]) {
 		g.Keeps = map[Key]Key{}
 	}
 	g.Keeps[thing.key] = goal.key
+	g.whole = nil
 	Goal(g, goal)
 }
 
 // Node returns the step of a key.
 func (g *Graph) Node(k Key) (Node, bool) {
-	g.reindex()
-	i, ok := g.index[k]
+	i, ok := g.look().at[k]
 	if !ok {
 		return Node{}, false
 	}
 	return g.Nodes[i], true
 }
 
+// whole is what is known of a graph when all its steps are there.
+type whole struct {
+	*index
+	resource []int         // of each node, the thing behind it
+	keeps    map[Key][]Key // of each goal, the things that it makes worth keeping
+}
+
+// derive returns what follows from the graph. It may be called by many goroutines
+// once it has been called by one.
+func (g *Graph) derive() *whole {
+	if g.whole != nil && len(g.whole.nodes) == len(g.Nodes) {
+		return g.whole
+	}
+	x := newIndex(len(g.Nodes), func(i int) *Node { return &g.Nodes[i] })
+	g.whole = &whole{x, x.resourceOf(), map[Key][]Key{}}
+	for thing, goal := range g.Keeps {
+		g.whole.keeps[goal] = append(g.whole.keeps[goal], thing)
+	}
+	for _, things := range g.whole.keeps { // a map has no order, and what is decided must have one
+		slices.SortFunc(things, func(a, b Key) int { return cmp.Compare(x.at[a], x.at[b]) })
+	}
+	return g.whole
+}
+
 // Err reports what is wrong with the wiring: a machine taken twice, a lineage
-// that does not begin at a thing. It is an error of the program, not of a user.
+// that begins neither at a thing nor at what was given, a step that stands before what it reads. It is
+// an error of the program, not of a user.
 func (g *Graph) Err() error {
 	errs := slices.Clone(g.errs)
-	for _, n := range g.Nodes {
-		if len(n.Takes) == 0 {
+	k := g.look()
+	lineage := make([]int, len(g.Nodes)) // of each node, the first of the chain of takes that leads to it
+	shows := make([]bool, len(g.Nodes))  // a thing, or what was derived from one
+	for i, n := range g.Nodes {
+		lineage[i], shows[i] = i, n.Thing || n.Given
+		whole := true
+		for _, d := range n.before() {
+			switch at, ok := k.at[d]; {
+			case !ok:
+				whole = false
+				errs = append(errs, fmt.Errorf("%s: reads a step that is not in the graph", n.Name))
+			case at >= i:
+				whole = false
+				errs = append(errs, fmt.Errorf("%s: reads %s, which comes after it", n.Name, g.Nodes[at].Name))
+			case !slices.Contains(n.Needs, d) && shows[at]:
+				whole = false
+				errs = append(errs, fmt.Errorf("%s: comes after %s, which shows a thing, without reading it", n.Name, g.Nodes[at].Name))
+			default:
+				shows[i] = shows[i] || shows[at]
+			}
+		}
+		if !whole || len(n.Takes) == 0 {
 			continue
 		}
-		if root := g.lineage(n.Key); !root.Thing {
+		lineage[i] = lineage[k.at[n.Takes[0]]]
+		if first := g.Nodes[lineage[i]]; !first.Thing && !first.Given {
 			errs = append(errs, fmt.Errorf("%s: takes a machine that does not begin at a thing", n.Name))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// lineage is the first step of the chain of takes that leads to k.
-func (g *Graph) lineage(k Key) Node {
-	n, _ := g.Node(k)
-	for len(n.Takes) > 0 {
-		n, _ = g.Node(n.Takes[0])
-	}
-	return n
-}
-
-// behind is the thing that k, an output of its or a view, shows.
-func (g *Graph) behind(k Key) Key {
-	for _, n := range g.Nodes {
-		if n.Thing && views(g.Nodes, n.Key)[k] {
-			return n.Key
-		}
-	}
-	return Key{}
-}
-
-// views returns the thing x and every output that merely shows it: what is
-// derived from it without being a thing of its own.
-func views(nodes []Node, x Key) map[Key]bool {
-	set := map[Key]bool{x: true}
-	for more := true; more; {
-		more = false
-		for _, n := range nodes {
-			if !n.Thing && !set[n.Key] && slices.ContainsFunc(n.Needs, func(k Key) bool { return set[k] }) {
-				set[n.Key], more = true, true
-			}
-		}
-	}
-	return set
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"sort"
 	"strings"
 )
@@ -195,5 +196,12 @@ func expandMarks(s string, f func(name string) string) string {
 	b.WriteString(s)
 	return b.String()
 }
+
+// inputs are how a canonical text names the steps that are read.
+var inputs = regexp.MustCompile(`\{"step":"[0-9a-f]{64}"\}|` + string(refOpen) + `[0-9a-f]{64}`)
+
+// Own is the canonical text without the keys of the steps that it reads: what is
+// left is the same for steps that differ only in those.
+func (n Node) Own() string { return inputs.ReplaceAllString(n.Canon, "*") }
 
 func digestKey(canon string) Key { return sha256.Sum256([]byte(canon)) }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
+	"slices"
 )
 
 // Out is a typed reference to the value that a step will produce, or a value
@@ -35,6 +35,18 @@ func (o Out[T]) Key() Key { return o.key }
 
 // Take makes the reference exclusive.
 func (o Out[T]) Take() Take[T] { return Take[T]{o} }
+
+// As reads the same value as another type: U is T, or a struct that T embeds.
+func As[U, T any](o Out[T]) Out[U] {
+	if o.val != nil {
+		panic("dag: a literal read as another type")
+	}
+	u, t := reflect.TypeFor[U](), reflect.TypeFor[T]()
+	if t != u && (t.Kind() != reflect.Struct || !slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Anonymous && f.Type == u })) {
+		panic(fmt.Sprintf("dag: a %s read as a %s, which it does not embed", t, u))
+	}
+	return Out[U]{key: o.key}
+}
 
 // Take is an exclusive Out: its step changes the thing behind the value, so no
 // other step may take it too.
@@ -136,72 +148,64 @@ func walkRefs(v reflect.Value, tag string, fn func(v reflect.Value, tag string))
 	}
 }
 
-// late reports whether a field holds template text that its step evaluates only
-// when it runs.
-func late(f reflect.StructField) bool {
-	return f.Tag.Get("dag") == "late" || strings.Contains(f.Tag.Get("option"), "late")
-}
-
-// literal is template text that evaluates to s.
-func literal(s string) string { return strings.ReplaceAll(s, "{{", `{{"{{"}}`) }
-
 // reveal puts the real values of secrets into every string of v, but for those
-// of type Secret, which the step reveals itself when it needs them. In template
-// text a value must not be taken for an action.
+// of the types Secret and Text, which the step reveals itself when it needs them.
 func reveal(v reflect.Value, get func(name string) (string, error)) error {
 	var first error
-	expand := func(s string, late bool) string {
-		return expandMarks(s, func(name string) string {
+	walkStrings(v, func(v reflect.Value) {
+		if t := v.Type(); t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[Text]() {
+			return
+		}
+		s := expandMarks(v.String(), func(name string) string {
 			val, err := get(name)
 			if err != nil && first == nil {
 				first = err
 			}
-			if late {
-				return literal(val)
-			}
 			return val
 		})
-	}
-	var walk func(v reflect.Value, template bool)
-	walk = func(v reflect.Value, template bool) {
-		if v.Type() == reflect.TypeFor[Secret]() {
+		if v.CanSet() {
+			v.SetString(s)
+		}
+	})
+	return first
+}
+
+// walkStrings calls fn for every string below v that is no part of a reference: for
+// keys of maps, too, which cannot be set.
+func walkStrings(v reflect.Value, fn func(v reflect.Value)) {
+	if v.CanInterface() {
+		if _, ok := v.Interface().(ref); ok {
 			return
 		}
-		if v.CanInterface() {
-			if _, ok := v.Interface().(ref); ok {
-				return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		fn(v)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				walkStrings(v.Field(i), fn)
 			}
 		}
-		switch v.Kind() {
-		case reflect.String:
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			walkStrings(v.Index(i), fn)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			walkStrings(v.Elem(), fn)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			walkStrings(k, fn)
+			e := reflect.New(v.Type().Elem()).Elem()
+			e.Set(v.MapIndex(k))
+			walkStrings(e, fn)
 			if v.CanSet() {
-				v.SetString(expand(v.String(), template))
-			}
-		case reflect.Struct:
-			for i := range v.NumField() {
-				if f := v.Type().Field(i); f.IsExported() {
-					walk(v.Field(i), template || late(f))
-				}
-			}
-		case reflect.Slice, reflect.Array:
-			for i := range v.Len() {
-				walk(v.Index(i), template)
-			}
-		case reflect.Pointer:
-			if !v.IsNil() {
-				walk(v.Elem(), template)
-			}
-		case reflect.Map:
-			for _, k := range v.MapKeys() {
-				e := reflect.New(v.Type().Elem()).Elem()
-				e.Set(v.MapIndex(k))
-				walk(e, template)
 				v.SetMapIndex(k, e)
 			}
 		}
 	}
-	walk(v, false)
-	return first
 }
 
 // mustBePlain panics for a type that a checkpoint could not give back whole.

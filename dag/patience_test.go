@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
 // scaffold is a temporary thing of which the removal is slow, or always fails in a
@@ -27,7 +29,7 @@ func (s scaffold) Do(context.Context, *world, *Task) (scaffoldOut, error) {
 func (o scaffoldOut) Find(context.Context, *world, *Task) (scaffoldOut, error) { return o, nil }
 func (o scaffoldOut) Undo(ctx context.Context, w *world, _ *Task) error {
 	w.did("remove %s", o.Name)
-	if err := sleep(ctx, o.Takes); err != nil {
+	if err := sleep.For(ctx, o.Takes); err != nil {
 		return err
 	}
 	if o.Fails {
@@ -45,7 +47,7 @@ type labour struct {
 
 func (labour) Kind() string { return "toy.labour" }
 func (l labour) Do(ctx context.Context, _ *world, _ *Task) (string, error) {
-	if err := sleep(ctx, l.Takes); err != nil {
+	if err := sleep.For(ctx, l.Takes); err != nil {
 		return "", err
 	}
 	if l.Fails {

@@ -1,6 +1,7 @@
 package dag
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -9,10 +10,10 @@ import (
 type Action string
 
 const (
-	Have   Action = "done"   // its checkpoint stands, or nothing needs it any more
-	Make   Action = "run"    // it runs
-	GoOn   Action = "resume" // it was begun and goes on, or is tried again
-	Remake Action = "remake" // it was done, and runs again on a new machine
+	Reuse    Action = "reuse"    // its checkpoint stands, or nothing needs it any more
+	Run      Action = "run"      // it runs
+	Resume   Action = "resume"   // it was begun and goes on, or is tried again
+	Recreate Action = "recreate" // it was done, and runs again on a new machine
 )
 
 // PlanStep is one step of a plan.
@@ -27,163 +28,274 @@ type Rebuild struct {
 	Why    string `json:"why"`
 }
 
-// Plan is what Solve would do, found out without changing anything.
-type Plan struct {
-	Steps    []PlanStep `json:"steps"`              // in an order in which they can be done
-	Rebuilds []Rebuild  `json:"rebuilds,omitempty"` // removed first, then made again
-	Removes  []Record   `json:"removes,omitempty"`  // made for an earlier form of the graph, removed first
-	Releases []Node     `json:"releases,omitempty"` // temporary things that will go during the run
-
-	need map[Key]bool
+// Reapplied is a step that has changed what was given in a form that is not wanted any
+// more. What comes after it runs once more on what it has left.
+type Reapplied struct {
+	Record Record `json:"record"` // of the step in its earlier form
+	Why    string `json:"why"`
 }
 
-// Plan decides what solving the graph would do.
+// Plan is what Solve would do, found out without changing anything.
+type Plan struct {
+	Steps     []PlanStep  `json:"steps"`               // in an order in which they can be done
+	Rebuilds  []Rebuild   `json:"rebuilds,omitempty"`  // removed first, then made again
+	Reapplied []Reapplied `json:"reapplied,omitempty"` // forgotten first, since a later form follows them on the same machine
+	Removes   []Record    `json:"removes,omitempty"`   // made for an earlier form of the graph, removed first
+	Releases  []Node      `json:"releases,omitempty"`  // temporary things that will go during the run
+}
+
+// Plan decides what solving the graph would do. A step of a kind that the engine
+// was not given is an error.
 func (e *Engine) Plan(g *Graph) (*Plan, error) {
-	if err := g.Err(); err != nil {
-		return nil, err
-	}
 	order, err := g.Order()
 	if err != nil {
 		return nil, err
 	}
-	recs := e.Records()
-	byKey := make(map[Key]Record, len(recs))
-	for _, r := range recs {
-		byKey[r.Key] = r
+	if err := e.bound(g); err != nil {
+		return nil, err
 	}
-	p := &Plan{}
-	gone := map[Key]bool{}
-	for again := true; again; {
-		again = false
-		p.need = demand(g, byKey, gone)
-		for _, n := range order {
-			root, why := dirty(n, p.need, recs, byKey, gone)
-			if why == "" {
-				continue
-			}
-			p.Rebuilds = append(p.Rebuilds, Rebuild{root, why})
-			for k := range standing(recs, root.Key) {
-				gone[k] = true
-			}
-			again = true
-			break
-		}
+	pl := newPlanner(g, e.Records())
+	p := &Plan{Rebuilds: pl.rebuilds(), Reapplied: pl.again}
+	if pl.err != nil {
+		return nil, pl.err
 	}
 	for _, n := range order {
-		a := Have
-		if r, ok := byKey[n.Key]; p.need[n.Key] {
-			switch {
-			case gone[n.Key]:
-				a = Remake
-			case ok && r.Status != Gone:
-				a = GoOn
-			default:
-				a = Make
-			}
+		i := pl.x.at[n.Key]
+		p.Steps = append(p.Steps, PlanStep{n, pl.action(i)})
+		r := Record{}
+		if at := pl.rec[i]; at >= 0 {
+			r = pl.recs[at]
 		}
-		p.Steps = append(p.Steps, PlanStep{n, a})
-		if r := byKey[n.Key]; n.Thing && !r.Kept && (p.need[n.Key] || r.Alive()) {
+		if n.Thing && !r.Kept && (pl.need[i] || r.Alive()) {
 			if _, kept := g.Keeps[n.Key]; !kept {
 				p.Releases = append(p.Releases, n)
 			}
 		}
 	}
-	for _, r := range recs {
-		if _, wanted := g.Node(r.Key); !wanted && r.Alive() && !r.Kept && !gone[r.Key] {
-			p.Removes = append(p.Removes, r)
+	removes, _ := pl.obsolete()
+	for _, at := range removes {
+		if len(g.Awaited) > 0 {
+			break // what is not known yet may want it
 		}
+		p.Removes = append(p.Removes, pl.recs[at])
 	}
 	return p, nil
+}
+
+// bound reports the first step whose kind the engine was not given.
+func (e *Engine) bound(g *Graph) error {
+	for _, n := range g.Nodes {
+		if _, err := e.kind(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// planner finds out which steps must run, and what stands in their way.
+type planner struct {
+	g    *Graph
+	x    *whole
+	recs []Record // the oldest first
+	past *index   // of the records
+	rec  []int    // of each node of the graph its record, -1 for none
+	gone []bool   // of each record, whether it goes for the sake of a rebuild
+	need []bool   // of each node, whether it must run
+	sake []int    // of each such node, the thing for whose release alone; -1 for a goal
+
+	none  Record      // where there is no record
+	again []Reapplied // what has changed something given and is not wanted any more
+	err   error       // why nothing can be done
+}
+
+func newPlanner(g *Graph, recs []Record) *planner {
+	p := &planner{g: g, x: g.derive(), recs: recs, past: newIndex(len(recs), func(i int) *Node { return &recs[i].Node }), gone: make([]bool, len(recs))}
+	p.rec = make([]int, len(g.Nodes))
+	for i, n := range p.x.nodes {
+		p.rec[i] = -1
+		if r, ok := p.past.at[n.Key]; ok {
+			p.rec[i] = r
+		}
+	}
+	return p
+}
+
+// stands returns the record of a node, unless there is none or it is to go.
+func (p *planner) stands(i int) *Record {
+	if r := p.rec[i]; r >= 0 && !p.gone[r] {
+		return &p.recs[r]
+	}
+	return &p.none
+}
+
+// action is what is in store for a step, once it is known what must run.
+func (p *planner) action(i int) Action {
+	switch at := p.rec[i]; {
+	case !p.need[i]:
+		return Reuse
+	case at >= 0 && p.gone[at]:
+		return Recreate
+	case at >= 0 && p.recs[at].Status != Gone:
+		return Resume
+	}
+	return Run
+}
+
+// obsolete returns the records of the things that are removed first: those that
+// were made for an earlier form of the graph, and those that go for the sake of the
+// rebuilds.
+func (p *planner) obsolete() (removes, gone []int) {
+	for i, r := range p.recs {
+		_, wanted := p.x.at[r.Key]
+		switch {
+		case !r.Alive():
+		case p.gone[i]:
+			gone = append(gone, i)
+		case !wanted && !r.Kept:
+			removes = append(removes, i)
+		}
+	}
+	return removes, gone
 }
 
 // demand finds the steps that must run for the goals to be reached. While any
 // goal is open, the steps that let things go earlier are wanted too, for the
 // things that will be or are there.
-func demand(g *Graph, recs map[Key]Record, gone map[Key]bool) map[Key]bool {
-	need := map[Key]bool{}
-	var visit func(Key)
-	visit = func(k Key) {
-		if need[k] || recs[k].Status == Done && !gone[k] {
-			return
+func (p *planner) demand() {
+	p.need, p.sake = make([]bool, len(p.x.nodes)), make([]int, len(p.x.nodes))
+	open := false
+	visit := func(i, sake int) {
+		for todo := []int{i}; len(todo) > 0; {
+			i := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if p.need[i] || p.stands(i).Status == Done {
+				continue
+			}
+			p.need[i], p.sake[i], open = true, sake, true
+			todo = append(todo, p.x.needs[i]...)
 		}
-		need[k] = true
-		n, _ := g.Node(k)
-		for _, d := range n.Needs {
-			visit(d)
-		}
 	}
-	for _, k := range g.Goals {
-		visit(k)
+	for _, i := range p.x.places(p.g.Goals) {
+		visit(i, -1)
 	}
-	if len(need) == 0 {
-		return need
+	if !open {
+		return
 	}
-	for _, n := range g.Nodes {
-		for _, d := range n.Settles {
-			if x := g.behind(d); need[x] || recs[x].Alive() && !gone[x] {
-				visit(n.Key)
+	for i, n := range p.x.nodes {
+		for _, d := range p.x.places(n.Detaches) {
+			switch thing := p.x.resource[d]; {
+			case thing < 0:
+			case p.need[thing]:
+				visit(i, p.sake[thing])
+			case p.stands(thing).Alive():
+				visit(i, thing)
 			}
 		}
 	}
-	return need
 }
 
-// dirty tells whether a step that must run would take a machine that another
-// step, no longer wanted, has changed or may be changing still. A step that
-// failed and was then edited is forgiven: it runs in its new form on the same
-// machine.
-func dirty(n Node, need map[Key]bool, recs []Record, byKey map[Key]Record, gone map[Key]bool) (root Record, why string) {
-	if !need[n.Key] {
-		return root, ""
+// rebuilds finds the things that must be made again, until what must run with
+// them needs no others.
+func (p *planner) rebuilds() (rs []Rebuild) {
+	byTaken := map[Key][]int{}
+	for i, r := range p.recs {
+		for _, k := range r.Takes {
+			byTaken[k] = append(byTaken[k], i)
+		}
 	}
-	for _, base := range n.Takes {
-		if need[base] {
+	for again := true; again; {
+		again = false
+		p.demand()
+		for i := range p.x.nodes {
+			if !p.need[i] {
+				continue
+			}
+			why, at := p.dirty(i, byTaken)
+			if why == "" {
+				continue
+			}
+			again = true
+			if sake := p.sake[i]; sake >= 0 && !p.stands(sake).Alive() {
+				continue // it may not be wanted any more
+			}
+			root := at
+			for len(p.recs[root].Takes) > 0 {
+				before, ok := p.past.at[p.recs[root].Takes[0]]
+				if !ok {
+					break
+				}
+				root = before
+			}
+			if p.recs[root].Given {
+				p.reapply(at, why)
+				continue
+			}
+			rs = append(rs, Rebuild{p.recs[root], why})
+			p.dependentsOf(root)
+		}
+	}
+	return rs
+}
+
+// reapply notes that what a step has done to something given is overtaken. It
+// cannot be undone, but it must not happen beside it.
+func (p *planner) reapply(at int, why string) {
+	before := slices.Clone(p.gone)
+	p.dependentsOf(at)
+	p.again = append(p.again, Reapplied{p.recs[at], why})
+	for i, r := range p.recs {
+		if p.gone[i] && !before[i] && r.Status == Doing && len(r.Takes) > 0 {
+			p.err = errors.Join(p.err, fmt.Errorf("cannot go on in the new form: %s was interrupted in its earlier form and may still be at work on a machine that cannot be made again: "+
+				"resume as the run was stored (--frozen) until it has ended, and then in the new form", r.Name))
+		}
+	}
+}
+
+// dirty tells why a step that must run would take a machine that another step, no
+// longer wanted, has changed or may be changing still, and the record of that
+// step. A step that failed and was then edited is forgiven: it runs in
+// its new form on the same machine.
+func (p *planner) dirty(i int, byTaken map[Key][]int) (why string, by int) {
+	n := p.x.nodes[i]
+	for _, base := range p.x.places(n.Takes) {
+		if p.need[base] || p.stands(base).Status == "" {
 			continue
 		}
-		for _, r := range recs {
-			if r.Key == n.Key || gone[r.Key] || !slices.Contains(r.Takes, base) {
+		key := p.x.nodes[base].Key
+		for _, at := range byTaken[key] {
+			r := &p.recs[at]
+			if r.Key == n.Key || p.gone[at] {
 				continue
 			}
 			switch r.Status {
 			case Done:
-				why = fmt.Sprintf("%s has changed the machine in its earlier form", r.Name)
+				return fmt.Sprintf("%s has changed the machine in its earlier form", r.Name), at
 			case Doing, Undoing:
-				why = fmt.Sprintf("%s was interrupted in its earlier form and may still be at work", r.Name)
-			default:
-				continue
-			}
-			root = byKey[base]
-			for len(root.Takes) > 0 {
-				root = byKey[root.Takes[0]]
-			}
-			return root, why
-		}
-	}
-	return root, ""
-}
-
-// standing is a thing, its views, and the things that stand on it.
-func standing(recs []Record, root Key) map[Key]bool {
-	set := map[Key]bool{root: true}
-	on := func(ks []Key) bool { return slices.ContainsFunc(ks, func(k Key) bool { return set[k] }) }
-	for more := true; more; {
-		more = false
-		for _, r := range recs {
-			if set[r.Key] || r.Kept || r.Status == Gone {
-				continue
-			}
-			if !r.Thing && on(r.Needs) || r.Thing && on(r.Holds) {
-				set[r.Key], more = true, true
+				return fmt.Sprintf("%s was interrupted in its earlier form and may still be at work", r.Name), at
 			}
 		}
 	}
-	return set
+	return "", -1
 }
 
-func nodesOf(recs []Record) []Node {
-	ns := make([]Node, len(recs))
-	for i, r := range recs {
-		ns[i] = r.Node
+// dependentsOf notes that a thing goes, and with it what was derived from it and
+// what stands on it.
+func (p *planner) dependentsOf(root int) {
+	for todo := []int{root}; len(todo) > 0; {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if p.gone[i] {
+			continue
+		}
+		p.gone[i] = true
+		for _, at := range p.past.readers[i] {
+			r := &p.recs[at]
+			if r.Kept || r.Status == Gone {
+				continue
+			}
+			if !r.Thing || slices.Contains(r.Attaches, p.recs[i].Key) {
+				todo = append(todo, at)
+			}
+		}
 	}
-	return ns
 }

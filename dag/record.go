@@ -11,26 +11,29 @@ import (
 type Status string
 
 const (
-	Doing   Status = "doing"   // the intent is journaled: it may exist
-	Broken  Status = "broken"  // an attempt failed: it may exist
-	Done    Status = "done"    // the checkpoint holds its output
-	Undoing Status = "undoing" // its removal has begun
-	Gone    Status = "gone"    // it does not exist: removed, or certainly never made
+	Doing        Status = "doing"   // the intent is journaled: it may exist
+	StatusFailed Status = "broken"  // an attempt failed: it may exist
+	Done         Status = "done"    // the checkpoint holds its output
+	Undoing      Status = "undoing" // its removal has begun
+	Gone         Status = "gone"    // it does not exist: removed, or certainly never made
 )
 
 // Record is what the store remembers about one step. A removed step leaves a
 // record too: its generation must never be used again.
 type Record struct {
 	Node
-	Gen    int             `json:"gen"`             // counts the makings of this step, from 1
-	Status Status          `json:"status"`          //
-	Tries  int             `json:"tries,omitempty"` // attempts of this making that failed
-	Begun  time.Time       `json:"begun"`           // when the intent of this making was journaled
-	Ended  time.Time       `json:"ended,omitzero"`  // when it was done, broken or gone
-	Kept   bool            `json:"kept,omitempty"`  // outlives the run
-	Out    json.RawMessage `json:"out,omitempty"`   // the output, when done
-	Err    string          `json:"err,omitempty"`   // of the last failure
-	Label  string          `json:"label,omitempty"` // what the thing is called outside, such as an instance id
+	Gen    int                        `json:"gen"`             // counts the makings of this step, from 1
+	Status Status                     `json:"status"`          //
+	Tries  int                        `json:"tries,omitempty"` // attempts of this making that failed
+	Begun  time.Time                  `json:"begun"`           // when the intent of this making was journaled
+	Ended  time.Time                  `json:"ended,omitzero"`  // when it was done, broken or gone
+	Kept   bool                       `json:"kept,omitempty"`  // outlives the run
+	Out    json.RawMessage            `json:"out,omitempty"`   // the output, when done
+	Err    string                     `json:"err,omitempty"`   // of the last failure
+	State  map[string]json.RawMessage `json:"state,omitempty"` // what the step keeps for its own next attempt
+	Label  string                     `json:"label,omitempty"` // what the thing is called outside, such as an instance id
+
+	Artifacts []Artifact `json:"artifacts,omitempty"` // that the output holds, when done
 }
 
 // Token is unique to this making of this step in this run, and the same after

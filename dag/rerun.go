@@ -13,11 +13,13 @@ import (
 func (e *Engine) Rerun(g *Graph, build, name string) error {
 	var from []Node
 	var names []string
+	named := map[string]bool{}
 	for _, n := range g.Nodes {
 		if build != "" && !slices.Contains(n.Builds, build) {
 			continue
 		}
-		if !slices.Contains(names, n.Name) {
+		if !named[n.Name] {
+			named[n.Name] = true
 			names = append(names, n.Name)
 		}
 		if n.Name == name {
@@ -35,7 +37,7 @@ func (e *Engine) Rerun(g *Graph, build, name string) error {
 	after := map[Key]bool{from[0].Key: true}
 	var again []Record
 	for _, n := range g.Nodes {
-		if !after[n.Key] && !slices.ContainsFunc(n.Needs, func(k Key) bool { return after[k] }) {
+		if !after[n.Key] && !slices.ContainsFunc(n.before(), func(k Key) bool { return after[k] }) {
 			continue
 		}
 		if r, ok := e.rec(n.Key); ok && r.Alive() && n.Key != from[0].Key {
@@ -43,7 +45,7 @@ func (e *Engine) Rerun(g *Graph, build, name string) error {
 		}
 		after[n.Key] = true
 		if r, ok := e.rec(n.Key); ok && r.Status != Gone {
-			r.Status, r.Out, r.Err, r.Ended = Broken, nil, "to be run again", time.Now()
+			r.Status, r.Out, r.Err, r.Ended = StatusFailed, nil, "to be run again", time.Now()
 			r.Tries++
 			again = append(again, r)
 		}

@@ -2,8 +2,7 @@ package dag
 
 import (
 	"context"
-	"errors"
-	"slices"
+	"time"
 )
 
 // Report is how solving ended.
@@ -25,325 +24,183 @@ func (e *Engine) Solve(ctx context.Context, g *Graph) (*Report, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
-	if err := e.refresh(ctx, g); err != nil {
-		if errors.Is(err, errSuspended) {
-			return &Report{Suspended: true}, nil
-		}
+	if err := e.bound(g); err != nil {
 		return nil, err
 	}
-	p, err := e.Plan(g)
-	if err != nil {
-		return nil, err
-	}
-	report := &Report{}
-	first := p.Removes
-	for _, rb := range p.Rebuilds {
-		t := e.task(rb.Record, true)
-		ev := t.event(Rebuilt)
-		ev.Text = describe(rb.Record) + " must be made again: " + rb.Why
-		t.emit(ev)
-		for k := range standing(e.Records(), rb.Record.Key) {
-			if r, ok := e.rec(k); ok && r.Alive() && !slices.ContainsFunc(first, func(o Record) bool { return o.Key == k }) {
-				first = append(first, r)
-			}
-		}
-	}
-	if left, err := e.undoAll(ctx, first); err != nil || len(left) > 0 {
-		report.Left = left
-		report.Suspended = ctx.Err() != nil
-		if report.Suspended {
-			return report, nil
-		}
-		if err == nil {
-			err = errors.New("cannot go on: what was made for an earlier form of the template could not be removed")
-		}
-		return report, err
-	}
-	s := newSolver(e, g, p, report)
-	return report, s.solve(ctx)
-}
-
-type nodeState int
-
-const (
-	idle    nodeState = iota // done before, or not needed
-	waiting                  //
-	running                  //
-	done                     //
-	failed                   //
-	skipped                  //
-)
-
-// solver is one pass over a graph. Only the goroutine of solve touches it.
-type solver struct {
-	e       *Engine
-	g       *Graph
-	report  *Report
-	state   map[Key]nodeState
-	held    map[Key]bool // failed or skipped, but everything stays
-	things  []thing
-	ending  map[Key]bool // releases that have begun
-	busy    int
-	undoing int // of the busy ones
-	fatal   error
-	ends    chan end
-	last    *lastWork
-}
-
-// thing is a node whose output exists outside the process, with all that its
-// release has to wait for.
-type thing struct {
-	node      Node
-	consumers []Key   // steps that read it or a view of it
-	holders   []Node  // things that stand on it
-	settlers  [][]Key // for each holder, the steps after which it lets go
-}
-
-type end struct {
-	node     Node
-	err      error
-	decision Decision
-	release  bool
-}
-
-func newSolver(e *Engine, g *Graph, p *Plan, report *Report) *solver {
-	s := &solver{e: e, g: g, report: report, state: map[Key]nodeState{}, held: map[Key]bool{}, ending: map[Key]bool{}, ends: make(chan end), last: &lastWork{ended: make(chan struct{})}}
-	for k := range p.need {
-		s.state[k] = waiting
-	}
-	s.things = g.things()
-	return s
-}
-
-// things derives what each release waits for.
-func (g *Graph) things() (ts []thing) {
-	shows := map[Key]map[Key]bool{}
 	for _, n := range g.Nodes {
-		if n.Thing {
-			shows[n.Key] = views(g.Nodes, n.Key)
+		t := e.task(Record{Node: n}, false)
+		ev := t.event(Planned)
+		ev.Needs, ev.Text, ev.Token, ev.Attempt = n.before(), n.Title, "", 0
+		if err := t.emit(ev); err != nil {
+			return nil, &storeError{err}
 		}
 	}
-	for _, x := range g.Nodes {
-		if !x.Thing {
-			continue
-		}
-		t := thing{node: x}
-		in := func(set map[Key]bool) func(Key) bool { return func(k Key) bool { return set[k] } }
-		for _, n := range g.Nodes {
-			if n.Key == x.Key {
-				continue
-			}
-			if slices.ContainsFunc(n.Needs, in(shows[x.Key])) {
-				t.consumers = append(t.consumers, n.Key)
-			}
-			if !slices.ContainsFunc(n.Holds, in(shows[x.Key])) {
-				continue
-			}
-			var settlers []Key
-			for _, f := range g.Nodes {
-				if slices.ContainsFunc(f.Settles, in(shows[n.Key])) {
-					settlers = append(settlers, f.Key)
-				}
-			}
-			t.holders = append(t.holders, n)
-			t.settlers = append(t.settlers, settlers)
-		}
-		ts = append(ts, t)
-	}
-	return ts
+	d := newDecider(g, e.recs, rules{parallel: e.o.Parallel, gated: e.o.BeforeStep != nil, patience: e.patience, partial: len(g.Awaited) > 0})
+	e.carryOut(ctx, d)
+	return d.result()
 }
 
-func (s *solver) solve(ctx context.Context) error {
+// ended is how something that was decided has ended.
+type ended struct {
+	decision
+	outcome
+}
+
+// carrier carries out what is decided, until there is nothing left to do. Only one
+// goroutine touches it; the calls have their own.
+type carrier struct {
+	e      *Engine
+	d      *decider
+	ends   chan ended
+	leaves map[int]leaving // the things that are being removed
+}
+
+// leaving is a thing that is being removed.
+type leaving struct {
+	t   *Task
+	end context.CancelFunc // of the call that is on its way
+}
+
+// carryOut does what is decided, tells how it has ended, and asks again.
+func (e *Engine) carryOut(ctx context.Context, d *decider) {
+	c := &carrier{e: e, d: d, ends: make(chan ended), leaves: map[int]leaving{}}
+	stop := ctx.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
 	for {
-		if ctx.Err() == nil && s.fatal == nil {
-			s.start(ctx)
+		if ctx.Err() != nil {
+			stop = nil
+			d.interrupt()
 		}
-		if s.busy == 0 {
-			break
-		}
-		if s.busy == s.undoing {
-			s.last.end(len(s.report.Failed) == 0)
-		}
-		s.end(<-s.ends)
-	}
-	for _, st := range s.state {
-		if st == waiting {
-			s.report.Suspended = true
-		}
-	}
-	if ctx.Err() != nil {
-		for _, t := range s.things {
-			if r, _ := s.e.rec(t.node.Key); r.Alive() && !r.Kept {
-				s.report.Suspended = true
+		for _, x := range d.decide(time.Now(), c.trouble) {
+			if x.action == finish {
+				return
 			}
+			c.begin(ctx, x)
 		}
-	}
-	return s.fatal
-}
-
-// start begins every step and every release that is ready.
-func (s *solver) start(ctx context.Context) {
-	for _, n := range s.g.Nodes {
-		if s.state[n.Key] == waiting && s.ready(n) {
-			s.state[n.Key] = running
-			s.busy++
-			go func() { s.ends <- s.work(ctx, n) }()
+		var due <-chan time.Time
+		if at := d.next(); !at.IsZero() {
+			timer.Reset(time.Until(at))
+			due = timer.C
 		}
-	}
-	for _, t := range s.things {
-		if r, ok := s.releasable(t); ok {
-			s.ending[t.node.Key] = true
-			s.busy++
-			s.undoing++
-			go func() { s.ends <- end{node: t.node, err: s.e.undo(ctx, r, s.last), release: true} }()
-		}
-	}
-}
-
-// ready skips a step whose needs have failed, and otherwise says whether all of
-// them are there.
-func (s *solver) ready(n Node) bool {
-	ok := true
-	for _, d := range n.Needs {
-		switch s.state[d] {
-		case failed, skipped:
-			if s.held[d] {
-				s.held[n.Key] = true
+		select {
+		case x := <-c.ends:
+			if x.removal && !x.there && x.outcome.err == nil {
+				delete(c.leaves, x.i)
 			}
-			s.state[n.Key] = skipped
-		case waiting, running:
-			ok = false
-		}
-	}
-	if s.state[n.Key] == skipped {
-		s.report.Skipped = append(s.report.Skipped, n)
-		t := s.e.task(Record{Node: n}, false)
-		t.emit(t.event(Skipped))
-		return false
-	}
-	return ok && s.admitted(n)
-}
-
-// admitted keeps the number of builds at work within the limit. A step that
-// several builds share is nobody's turn.
-func (s *solver) admitted(n Node) bool {
-	if s.e.o.Parallel <= 0 || len(n.Builds) != 1 {
-		return true
-	}
-	working := map[string]bool{}
-	for _, o := range s.g.Nodes {
-		if len(o.Builds) == 1 && (s.state[o.Key] == running || s.state[o.Key] == done) {
-			working[o.Builds[0]] = true
-		}
-	}
-	for _, b := range s.buildsEnded() {
-		delete(working, b)
-	}
-	return working[n.Builds[0]] || len(working) < s.e.o.Parallel
-}
-
-func (s *solver) buildsEnded() (ended []string) {
-	open := map[string]bool{}
-	for _, n := range s.g.Nodes {
-		for _, b := range n.Builds {
-			st := s.state[n.Key]
-			open[b] = open[b] || st == waiting || st == running
-		}
-	}
-	for b, o := range open {
-		if !o {
-			ended = append(ended, b)
-		}
-	}
-	return ended
-}
-
-// work runs a step until it is done or somebody has decided what its failure
-// means.
-func (s *solver) work(ctx context.Context, n Node) end {
-	for {
-		err := s.e.run(ctx, s.g, n)
-		var st *storeError
-		if err == nil || errors.Is(err, errSuspended) || errors.As(err, &st) {
-			return end{node: n, err: err}
-		}
-		t := s.e.task(Record{Node: n}, false)
-		ev := t.event(Failed)
-		ev.Err = err.Error()
-		t.emit(ev)
-		d := Cleanup
-		if s.e.o.OnFailure != nil {
-			d = s.e.o.OnFailure(ctx, n, err)
-		}
-		if d != Again {
-			return end{node: n, err: err, decision: d}
+			d.ended(x.decision, x.outcome, time.Now())
+		case <-due:
+		case <-stop:
 		}
 	}
 }
 
-func (s *solver) end(x end) {
-	s.busy--
-	var st *storeError
-	switch {
-	case errors.As(x.err, &st):
-		s.fatal = x.err
-	case x.release:
-		s.undoing--
-		if x.err != nil && !errors.Is(x.err, errSuspended) {
-			r, _ := s.e.rec(x.node.Key)
-			s.report.Left = append(s.report.Left, Failure{x.node, describe(r), x.err})
-		}
-		return
-	case x.err == nil:
-		s.state[x.node.Key] = done
-		return
-	case errors.Is(x.err, errSuspended):
-		t := s.e.task(Record{Node: x.node}, false)
-		t.emit(t.event(Suspended))
+// trouble is what the removal of a thing has met lately.
+func (c *carrier) trouble(i int) string {
+	if l, ok := c.leaves[i]; ok {
+		return l.t.trouble(time.Now())
+	}
+	return ""
+}
+
+// begin begins to do what was decided. What takes time has a goroutine of its own.
+func (c *carrier) begin(ctx context.Context, x decision) {
+	switch x.action {
+	case let, find, fail, undo, forget, Run, Resume, Recreate:
+		do := c.call(ctx, x)
+		go func() { c.ends <- ended{x, do()} }()
+	case giveUp:
+		c.leaves[x.i].end()
 	default:
-		s.state[x.node.Key] = failed
-		s.held[x.node.Key] = x.decision == Suspend
-		s.report.Failed = append(s.report.Failed, Failure{x.node, x.node.Name, x.err})
-		return
+		c.tell(x)
 	}
-	s.state[x.node.Key] = waiting // in this pass nothing will start it again
 }
 
-// settled reports whether a step will not need its inputs any more.
-func (s *solver) settled(k Key) bool {
-	switch s.state[k] {
-	case waiting, running:
-		return false
-	case failed, skipped:
-		return !s.held[k]
+// call returns what is to be done for a decision.
+func (c *carrier) call(ctx context.Context, x decision) func() outcome {
+	if x.removal {
+		l := c.leaves[x.i]
+		if x.first {
+			r, _ := c.e.rec(x.node.Key)
+			l.t = c.e.task(r, true)
+		}
+		cut, end := context.WithCancel(ctx)
+		l.end = end
+		c.leaves[x.i] = l
+		return func() outcome {
+			defer end()
+			o := c.e.release(cut, x, l.t)
+			if o.err != nil && ctx.Err() != nil {
+				o.err = errSuspended
+			}
+			return o
+		}
 	}
-	return true
+	n := *x.node
+	switch x.action {
+	case let:
+		return func() outcome {
+			c.e.o.BeforeStep(ctx, n)
+			if ctx.Err() != nil {
+				return outcome{err: errSuspended}
+			}
+			return outcome{}
+		}
+	case find:
+		return func() outcome {
+			if r, _ := c.e.rec(n.Key); r.Status == Done {
+				return outcome{err: c.e.check(ctx, n)}
+			}
+			there, err := c.e.adopt(ctx, c.d.g, n)
+			return outcome{there: there, err: err}
+		}
+	case forget:
+		return func() outcome {
+			r, _ := c.e.rec(n.Key)
+			c.e.task(r, true).Warn("%s: the machine was there before and stays as it is, and what comes after runs on it", x.why)
+			return outcome{err: c.e.markRemoved(r)}
+		}
+	case fail:
+		return func() outcome {
+			verdict, err := c.e.fail(ctx, n, x)
+			return outcome{verdict: verdict, err: err}
+		}
+	}
+	return func() outcome { return outcome{err: c.e.run(ctx, c.d.g, n, x)} }
 }
 
-// releasable reports whether a thing can go now.
-func (s *solver) releasable(t thing) (Record, bool) {
-	r, _ := s.e.rec(t.node.Key)
-	if !r.Alive() || r.Kept || s.ending[t.node.Key] || !s.settled(t.node.Key) {
-		return r, false
+// tell tells people of what was decided.
+func (c *carrier) tell(x decision) {
+	if x.action == wait && x.err == nil {
+		return // for its turn
 	}
-	for _, c := range t.consumers {
-		if !s.settled(c) {
-			return r, false
-		}
+	r, _ := c.e.rec(x.node.Key)
+	t := c.e.task(r, true)
+	switch {
+	case x.removal:
+		t = c.leaves[x.i].t
+	case x.action == skip || x.action == suspend:
+		t = c.e.task(Record{Node: *x.node}, false)
 	}
-	if goal, ok := s.g.Keeps[t.node.Key]; ok && !s.settled(goal) {
-		return r, false
+	switch ev := t.event(""); x.action {
+	case wait:
+		t.Retrying(x.err, x.after)
+	case rebuild:
+		ev.Type, ev.Text = Rebuilt, describe(r)+" must be made again: "+x.why
+		t.emit(ev)
+	case skip:
+		ev.Type = Skipped
+		t.emit(ev)
+	case suspend:
+		ev.Type = Suspended
+		t.emit(ev)
+	case leave:
+		ev.Type, ev.Text, ev.Err = Left, describe(r), x.err.Error()
+		t.emit(ev)
+		delete(c.leaves, x.i)
+	case warnLate:
+		t.Warn("the work is done, but %s could not be removed yet: trying for another %s", describe(r), x.after.Round(time.Second))
+	case sayLate:
+		t.Say("%s is still being removed: waiting for at most another %s", describe(r), x.after.Round(time.Second))
 	}
-	for i, h := range t.holders {
-		hr, _ := s.e.rec(h.Key)
-		free := s.settled(h.Key) && !hr.Alive()
-		for _, f := range t.settlers[i] {
-			fr, _ := s.e.rec(f)
-			free = free || fr.Status == Done
-		}
-		if !free {
-			return r, false
-		}
-	}
-	return r, true
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // Step is one typed unit of work: a plain struct whose exported fields are its
@@ -12,9 +13,9 @@ import (
 // that its kind was bound to, T what it makes.
 //
 // A field tagged `key:"-"` does not enter the step's key (timeouts, poll
-// intervals). A reference tagged `dag:"hold"` says that what the step makes
+// intervals). A reference tagged `dag:"attach"` says that what the step makes
 // stands on the referenced thing, which cannot be removed before; one tagged
-// `dag:"settle"` says that after this step the thing behind the reference lets
+// `dag:"detach"` says that after this step the thing behind the reference lets
 // go of all that it holds.
 //
 // An error of Do leaves open whether its thing was made, so that it is looked for
@@ -39,6 +40,12 @@ type Thing[E, T any] interface {
 	Undo(ctx context.Context, env E, t *Task) error
 }
 
+// Given is implemented by outputs that were there before: a machine that nobody
+// here makes or removes. Steps may take it as they take a thing. It cannot be made
+// again, so what they have changed stays: a step that was edited runs once more, on
+// what its earlier form has left.
+type Given interface{ Given() }
+
 type titled interface{ Title() string }
 
 // labelled is implemented by things that messages call by a name of their own,
@@ -53,6 +60,8 @@ type Kind struct {
 	find  func(ctx context.Context, t *Task, out json.RawMessage) (json.RawMessage, error)
 	undo  func(ctx context.Context, t *Task, out json.RawMessage) error
 	label func(out json.RawMessage) string
+	made  func(out json.RawMessage) []Artifact
+	eval  func(out json.RawMessage, expr string) (string, error)
 	wait  func(spec json.RawMessage) (patience Patient)
 }
 
@@ -85,7 +94,7 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 		if err != nil {
 			return nil, err
 		}
-		return honest(out)
+		return marshalChecked(out)
 	}
 	k.wait = func(p json.RawMessage) Patient {
 		var s S
@@ -96,6 +105,28 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 		return w
 	}
 	var nothing T
+	k.eval = func(p json.RawMessage, expr string) (string, error) {
+		var out T
+		if err := json.Unmarshal(p, &out); err != nil {
+			return "", err
+		}
+		if path, ok := strings.CutPrefix(expr, "."); ok {
+			return textAt(reflect.ValueOf(out), path)
+		}
+		if x, ok := any(out).(Evaluator); ok {
+			return x.Evaluate(expr)
+		}
+		return "", fmt.Errorf("what a step of the kind %s makes has no expressions", k.Name)
+	}
+	if _, ok := any(nothing).(producer); ok {
+		k.made = func(p json.RawMessage) []Artifact {
+			var out T
+			if json.Unmarshal(p, &out) != nil {
+				return nil
+			}
+			return any(out).(producer).Artifacts()
+		}
+	}
 	if _, ok := any(nothing).(Thing[E, T]); !ok {
 		if _, ok := reflect.TypeFor[T]().MethodByName("Undo"); ok {
 			panic(fmt.Sprintf("dag: output of %s has Undo but is not a Thing", k.Name))
@@ -118,7 +149,7 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 		if err != nil {
 			return nil, err
 		}
-		return honest(out)
+		return marshalChecked(out)
 	}
 	k.undo = func(ctx context.Context, t *Task, p json.RawMessage) error {
 		out, err := load(p)
@@ -137,9 +168,9 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 	return k
 }
 
-// honest marshals an output and insists that it comes back as it was: a
+// marshalChecked marshals an output and insists that it comes back as it was: a
 // checkpoint that forgets something is worse than none.
-func honest[T any](out T) (json.RawMessage, error) {
+func marshalChecked[T any](out T) (json.RawMessage, error) {
 	p, err := json.Marshal(out)
 	if err != nil {
 		return nil, fmt.Errorf("cannot checkpoint: %w", err)

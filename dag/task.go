@@ -3,6 +3,8 @@ package dag
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -16,11 +18,15 @@ type Task struct {
 	Attempt int      // how many attempts of this making have failed before
 	Resumed bool     // an earlier attempt may have begun the work
 
+	key    Key
 	kind   string
 	spec   json.RawMessage
 	begun  time.Time
 	sink   Sink
 	secret func(name string) (string, error)
+	texts  []Evaluated // what texts of the settings refer to
+	state  map[string]json.RawMessage
+	save   func(name string, value json.RawMessage) error
 
 	troubles
 }
@@ -42,13 +48,22 @@ func (t *Task) Settings(into any) error {
 }
 
 func (t *Task) event(typ EventType) Event {
-	return Event{V: EventVersion, Time: time.Now(), Type: typ, Builds: t.Builds, Step: t.Name, Kind: t.kind, Token: t.Token}
+	e := Event{V: EventVersion, Time: time.Now(), Type: typ, Builds: t.Builds, Step: t.Name, Kind: t.kind, Token: t.Token, Attempt: t.Attempt + 1}
+	if t.key != (Key{}) {
+		e.Key = t.key.String()
+	}
+	return e
 }
+
+// validText is a text as every file and every other process has it, too: what is no
+// UTF-8 is replaced once, in the form in which secrets are known there.
+func validText(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func (t *Task) emit(e Event) error {
 	if t.sink == nil {
 		return nil
 	}
+	e.Text, e.Err = validText(e.Text), validText(e.Err)
 	return t.sink.Emit(e)
 }
 
@@ -72,6 +87,7 @@ func (t *Task) text(typ EventType, format string, a ...any) {
 // must return it, wrapped or not.
 func (t *Task) Print(stream string, offset int64, line string) error {
 	e := t.event(Printed)
+	e.Key, e.Attempt = "", 0 // there are many lines, and the token says as much
 	e.Stream, e.Offset, e.Text = stream, offset, line
 	return unkept(t.emit(e))
 }
@@ -120,6 +136,44 @@ func unkept(err error) error {
 	return &storeError{err}
 }
 
+// Save keeps a small value under a name for the attempts of this making that
+// follow: when it returns, it is on disk. A step must return the error, wrapped or
+// not. It is for what Do finds out and must not forget, such as how far it came.
+func (t *Task) Save(name string, v any) error {
+	p, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("cannot keep %q of %s: %w", name, t.Name, err)
+	}
+	if t.save != nil {
+		if err := unkept(t.save(name, p)); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	state := maps.Clone(t.state)
+	if state == nil {
+		state = map[string]json.RawMessage{}
+	}
+	state[name] = p
+	t.state = state
+	return nil
+}
+
+// Load gives back what this attempt or an earlier one has saved under a name.
+func (t *Task) Load(name string, into any) (found bool, err error) {
+	t.mu.Lock()
+	p, ok := t.state[name]
+	t.mu.Unlock()
+	if !ok {
+		return false, nil
+	}
+	if err := json.Unmarshal(p, into); err != nil {
+		return false, fmt.Errorf("cannot read %q of %s: %w", name, t.Name, err)
+	}
+	return true, nil
+}
+
 // Progress tells how much of the work is done; total 0 is unknown.
 func (t *Task) Progress(done, total int64, unit string) {
 	e := t.event(Progress)
@@ -157,4 +211,11 @@ func (t *Task) Reveal(s Secret) (string, error) {
 // alone, such as a shell on a machine, and for tests.
 func NewTask(run, name, token string, sink Sink, secret func(string) (string, error)) *Task {
 	return &Task{Run: run, Name: name, Token: token, begun: time.Now(), sink: sink, secret: secret}
+}
+
+// Keep gives a task outside an engine what earlier ones have saved, and who keeps
+// what it saves; without, that ends with the process.
+func (t *Task) Keep(saved map[string]json.RawMessage, save func(name string, value json.RawMessage) error) *Task {
+	t.state, t.save = saved, save
+	return t
 }

@@ -136,7 +136,7 @@ type launch struct {
 	Build   string
 	Image   string
 	Key     Out[keyPairOut]
-	Group   Out[groupOut] `dag:"hold"`
+	Group   Out[groupOut] `dag:"attach"`
 	Timeout time.Duration `key:"-"`
 }
 type instance struct{ ID string }
@@ -159,7 +159,8 @@ func (i instance) Undo(_ context.Context, w *world, t *Task) error {
 }
 func (i instance) Label() string { return i.ID }
 
-type machine struct{ Addr string }
+type machine = Machine
+type Machine struct{ Addr string }
 
 type connect struct {
 	Build string
@@ -201,7 +202,7 @@ func (s stop) Do(_ context.Context, w *world, t *Task) (stopped, error) {
 }
 
 type regroup struct {
-	Of Out[stopped] `dag:"settle"`
+	Of Out[stopped] `dag:"detach"`
 }
 
 func (regroup) Kind() string { return "toy.regroup" }
@@ -213,7 +214,7 @@ func (r regroup) Do(_ context.Context, w *world, t *Task) (string, error) {
 }
 
 type image struct {
-	From Out[stopped] `dag:"hold"`
+	From Out[stopped] `dag:"attach"`
 	Name string
 }
 type imageOut struct{ ID string }
@@ -235,7 +236,7 @@ func (i imageOut) Undo(_ context.Context, w *world, t *Task) error {
 }
 
 type imageReady struct {
-	Image Out[imageOut] `dag:"settle"`
+	Image Out[imageOut] `dag:"detach"`
 }
 
 func (imageReady) Kind() string { return "toy.ready" }
@@ -256,9 +257,21 @@ func (s share) Do(_ context.Context, w *world, t *Task) (string, error) {
 	return "shared", w.did("share")
 }
 
+// given is a machine that was there before.
+type given struct{ Addr string }
+
+func (given) Kind() string { return "toy.given" }
+func (g given) Do(_ context.Context, w *world, t *Task) (givenOut, error) {
+	return givenOut{Machine(g)}, w.did("given")
+}
+
+type givenOut struct{ Machine }
+
+func (givenOut) Given() {}
+
 func toyKinds(w *world) []Kind {
 	return []Kind{Bind[keyPair](w), Bind[group](w), Bind[launch](w), Bind[connect](w), Bind[shell](w), Bind[stop](w),
-		Bind[regroup](w), Bind[image](w), Bind[imageReady](w), Bind[share](w)}
+		Bind[regroup](w), Bind[image](w), Bind[imageReady](w), Bind[share](w), Bind[given](w)}
 }
 
 // toyBuild adds a whole build with the given provisioning scripts.

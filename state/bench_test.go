@@ -1,9 +1,13 @@
 package state
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/dag/dagtest"
 )
 
 func BenchmarkPut(b *testing.B) {
@@ -42,6 +46,29 @@ func BenchmarkEmit(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkSolve is what the engine costs with its checkpoints and events on the
+// disk, for toy builds of 12 steps each.
+func BenchmarkSolve(b *testing.B) {
+	for _, nodes := range []int{10, 100, 1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
+			b.ReportAllocs()
+			g := dagtest.Builds(max(1, nodes/12), "")
+			for b.Loop() {
+				r := create(b, home(b))
+				e, err := dag.New(dag.Options{Run: r.ID(), Store: r, Sink: r, Kinds: (&dagtest.Toy{}).Kinds()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if rep, err := e.Solve(context.Background(), g); err != nil || rep.Suspended || len(rep.Failed)+len(rep.Left) > 0 {
+					b.Fatal(rep, err)
+				}
+				r.Close()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(nodes)/1000, "µs/node")
 		})
 	}
 }

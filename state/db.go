@@ -30,10 +30,14 @@ var (
 // level one up.
 type schema struct {
 	level int
+	asIs  int                           // databases of levels from this on are read as they are; 0: of no other
 	up    map[int]func(*bbolt.Tx) error // from this level to the next
 }
 
-var current = schema{level: 1}
+// Level 2 tells programs of level 1 that they would misread what is there: that a
+// script has run stands in the record of its step, and they look for it among the
+// events. What they have written reads as ever.
+var current = schema{level: 2, asIs: 1}
 
 // lockWait is how long an opener waits for the lock: long enough to outlast a
 // reader that only looks whether it is held.
@@ -68,9 +72,9 @@ type put struct {
 type opening int
 
 const (
-	existing opening = iota
-	fresh            // there must be none yet
-	unborn           // its maker may have died at any moment of making it
+	existing        opening = iota
+	fresh                   // there must be none yet
+	maybeIncomplete         // its maker may have died at any moment of making it
 )
 
 // openDB opens the database of a run, or makes it. The error is os.ErrDeadlineExceeded
@@ -125,7 +129,7 @@ func (d *database) prepare(as opening, s schema) error {
 	unchanged := errors.New("it is up to date")
 	err := d.transact(func(tx *bbolt.Tx) error {
 		level := s.level
-		create := as == fresh || as == unborn && tx.Bucket(metaBucket) == nil
+		create := as == fresh || as == maybeIncomplete && tx.Bucket(metaBucket) == nil
 		if create {
 			for _, name := range [][]byte{metaBucket, recordsBucket, docsBucket, vaultBucket} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -145,7 +149,7 @@ func (d *database) prepare(as opening, s schema) error {
 		if level > s.level {
 			return fmt.Errorf("cannot open run %s: %s was made by a newer imgflow (level %d; this one knows up to %d): use that version", d.run, d.path, level, s.level)
 		}
-		if level == s.level && !create {
+		if !create && (level == s.level || s.asIs > 0 && level >= s.asIs) {
 			return unchanged // even an empty commit would need room on the disk
 		}
 		for ; level < s.level; level++ {

@@ -23,7 +23,6 @@ func tiny(t *testing.T, size string) string {
 }
 
 func TestFullDisk(t *testing.T) {
-	t.Setenv(identityEnv, "")
 	dir := tiny(t, "1m")
 	h, err := OpenHome(dir)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 
 const eventsFile = "events.jsonl"
 
-// journal is the event file as its writer sees it: whole lines only.
-type journal struct {
+// eventWriter is the event file as its writer sees it: whole lines only.
+type eventWriter struct {
 	path string
 
 	mu      sync.Mutex
@@ -31,23 +31,23 @@ type journal struct {
 
 type streamOf struct{ token, stream string }
 
-// openJournal opens the event file to append to it. A last line that a crash
+// openEventWriter opens the event file to append to it. A last line that a crash
 // has cut short is cut off, and the offsets of all streams are read back.
-func openJournal(path string) (*journal, error) {
+func openEventWriter(path string) (*eventWriter, error) {
 	f, err := openFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the events of the run: %w", err)
 	}
-	j := &journal{path: path, f: f, offsets: map[streamOf]int64{}}
-	if err := j.load(); err != nil {
+	w := &eventWriter{path: path, f: f, offsets: map[streamOf]int64{}}
+	if err := w.load(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
-	return j, nil
+	return w, nil
 }
 
-func (j *journal) load() error {
-	r := bufio.NewReaderSize(j.f, 1<<20)
+func (w *eventWriter) load() error {
+	r := bufio.NewReaderSize(w.f, 1<<20)
 	var long []byte // the beginning of a line that is longer than the buffer
 	var n int64     // its length
 	for {
@@ -62,13 +62,13 @@ func (j *journal) load() error {
 			if int64(len(line))+n == 0 {
 				return nil
 			}
-			return j.f.Truncate(j.size)
+			return w.f.Truncate(w.size)
 		case err != nil:
 			return err
 		}
-		j.size += n + int64(len(line))
+		w.size += n + int64(len(line))
 		if n <= maxRecord {
-			j.learn(append(long, line...))
+			w.learn(append(long, line...))
 		}
 		long, n = long[:0], 0
 	}
@@ -79,7 +79,7 @@ var printedMark = []byte(`"type":"` + string(dag.Printed) + `"`)
 // learn takes the offset of a printed line. It looks for the fields itself,
 // since a long log would take seconds to decode: inside a JSON string a quote
 // is always escaped, so these texts stand nowhere but at a field.
-func (j *journal) learn(line []byte) {
+func (w *eventWriter) learn(line []byte) {
 	if !bytes.Contains(line, printedMark) {
 		return
 	}
@@ -89,7 +89,7 @@ func (j *journal) learn(line []byte) {
 	}
 	s := streamOf{string(field(line, `"token":"`, `"`)), string(field(line, `"stream":"`, `"`))}
 	if s.token != "" {
-		j.offsets[s] = offset
+		w.offsets[s] = offset
 	}
 }
 
@@ -104,7 +104,7 @@ func field(line []byte, name, end string) []byte {
 
 var encoders = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-func (j *journal) emit(e dag.Event) error {
+func (w *eventWriter) emit(e dag.Event) error {
 	b := encoders.Get().(*bytes.Buffer)
 	defer encoders.Put(b)
 	b.Reset()
@@ -113,44 +113,44 @@ func (j *journal) emit(e dag.Event) error {
 	if err := enc.Encode(e); err != nil {
 		return err
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if _, err := j.f.Write(b.Bytes()); err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := w.f.Write(b.Bytes()); err != nil {
 		// Half a line must not stand before the next one. Shrinking a file needs
 		// no room.
-		return errors.Join(err, j.f.Truncate(j.size))
+		return errors.Join(err, w.f.Truncate(w.size))
 	}
-	j.size += int64(b.Len())
+	w.size += int64(b.Len())
 	if e.Type == dag.Printed {
-		j.offsets[streamOf{e.Token, e.Stream}] = e.Offset
+		w.offsets[streamOf{e.Token, e.Stream}] = e.Offset
 	}
 	return nil
 }
 
 // sync makes what has been written so far durable; many at once share an fsync.
-func (j *journal) sync() error {
-	j.mu.Lock()
-	want := j.size
-	j.mu.Unlock()
-	j.syncing.Lock()
-	defer j.syncing.Unlock()
-	if j.synced >= want {
+func (w *eventWriter) sync() error {
+	w.mu.Lock()
+	want := w.size
+	w.mu.Unlock()
+	w.syncing.Lock()
+	defer w.syncing.Unlock()
+	if w.synced >= want {
 		return nil
 	}
-	j.mu.Lock()
-	size := j.size
-	j.mu.Unlock()
-	if err := j.f.Sync(); err != nil {
+	w.mu.Lock()
+	size := w.size
+	w.mu.Unlock()
+	if err := w.f.Sync(); err != nil {
 		return err
 	}
-	j.synced = size
+	w.synced = size
 	return nil
 }
 
-func (j *journal) offset(token, stream string) int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.offsets[streamOf{token, stream}]
+func (w *eventWriter) offset(token, stream string) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.offsets[streamOf{token, stream}]
 }
 
-func (j *journal) close() error { return errors.Join(j.sync(), j.f.Close()) }
+func (w *eventWriter) close() error { return errors.Join(w.sync(), w.f.Close()) }

@@ -301,8 +301,7 @@ func TestSecretsStaySealed(t *testing.T) {
 	if err := (&Home{dir: filepath.Dir(other)}).makeIdentity(other); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(identityEnv, other)
-	r = open(t, h, r.ID())
+	r = open(t, h.WithIdentity(other), r.ID())
 	if _, err := r.Vault().Get("ssh-key"); err == nil || !strings.Contains(err.Error(), identityEnv) {
 		t.Errorf("with another identity: %v", err)
 	}
@@ -310,13 +309,13 @@ func TestSecretsStaySealed(t *testing.T) {
 		t.Error(err)
 	}
 	r.Close()
-	t.Setenv(identityEnv, filepath.Join(h.Dir(), "nosuch"))
-	r = open(t, h, r.ID())
+	r = open(t, h.WithIdentity(filepath.Join(h.Dir(), "nosuch")), r.ID())
 	if _, err := r.Vault().Get("ssh-key"); err == nil || !strings.Contains(err.Error(), identityEnv) {
 		t.Errorf("without the identity: %v", err)
 	}
 	os.WriteFile(other, []byte("AGE-SECRET-KEY-1BROKEN\n"), 0o600)
-	t.Setenv(identityEnv, other)
+	r.Close()
+	r = open(t, h.WithIdentity(other), r.ID())
 	if _, err := r.Vault().Get("ssh-key"); err == nil || strings.Contains(err.Error(), "BROKEN") {
 		t.Errorf("a broken identity: %v", err)
 	}

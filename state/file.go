@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
 // maxRecord bounds what is read at once of a run's files, in bytes: a longer
@@ -54,5 +54,5 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return dag.ReadAll(f, path, maxRecord)
+	return localfile.ReadAll(f, path, maxRecord)
 }

@@ -16,7 +16,6 @@ import (
 // TestOddFiles puts what is no file in the place of each file of a run. Reading a
 // device or a pipe may never end, and opening one may do things.
 func TestOddFiles(t *testing.T) {
-	t.Setenv(identityEnv, "")
 	place := map[string]func(path string) error{
 		"a link to a device": func(p string) error { return os.Symlink("/dev/zero", p) },
 		"a pipe":             func(p string) error { return syscall.Mkfifo(p, 0o600) },
@@ -83,7 +82,6 @@ func TestOddFiles(t *testing.T) {
 
 // An identity that the user names may come from a pipe, as a shell makes it.
 func TestIdentityFromAPipe(t *testing.T) {
-	t.Setenv(identityEnv, "")
 	h := home(t)
 	r := create(t, h)
 	if err := r.Vault().Put("key", []byte("hunter22")); err != nil {
@@ -99,8 +97,7 @@ func TestIdentityFromAPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	go os.WriteFile(pipe, id, 0)
-	t.Setenv(identityEnv, pipe)
-	if got, err := open(t, h, r.ID()).Vault().Get("key"); err != nil || string(got) != "hunter22" {
+	if got, err := open(t, h.WithIdentity(pipe), r.ID()).Vault().Get("key"); err != nil || string(got) != "hunter22" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

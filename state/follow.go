@@ -127,7 +127,7 @@ func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err er
 			if err != nil || end == 0 {
 				return last, err
 			}
-			e := r.spoilt(end-r.at, errors.New("no event is that long"))
+			e := r.damaged(end-r.at, errors.New("no event is that long"))
 			r.at, last = end, e.Type
 			if err := fn(e); err != nil {
 				return last, err
@@ -157,13 +157,13 @@ func (r *eventReader) lineEnd() (int64, error) {
 // rather than passed over, and hides none of the others.
 func (r *eventReader) event(line []byte) (e dag.Event) {
 	if err := json.Unmarshal(line, &e); err != nil {
-		return r.spoilt(int64(len(line)), err)
+		return r.damaged(int64(len(line)), err)
 	}
 	return e
 }
 
-// spoilt tells of bytes at r.at that are no event.
-func (r *eventReader) spoilt(n int64, why error) dag.Event {
+// damaged tells of bytes at r.at that are no event.
+func (r *eventReader) damaged(n int64, why error) dag.Event {
 	text := fmt.Sprintf("%d bytes at %d of %s cannot be read: %v", n, r.at, r.path, why)
 	return dag.Event{V: dag.EventVersion, Type: dag.Warned, Text: text}
 }

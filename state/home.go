@@ -13,18 +13,14 @@ import (
 )
 
 // Home is the directory that holds every run of a user.
-type Home struct{ dir string }
+type Home struct {
+	dir      string
+	identity string // the file that opens secrets in place of the home's own; "" is that one
+}
 
 // FindHome returns the home in dir to look at: nothing is made or written, and a
-// home that is not there has no runs. An empty dir stands for $IMGFLOW_HOME, else
-// $XDG_STATE_HOME/imgflow, else the place that the platform has for such files.
+// home that is not there has no runs.
 func FindHome(dir string) (*Home, error) {
-	if dir == "" {
-		var err error
-		if dir, err = defaultHome(); err != nil {
-			return nil, err
-		}
-	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the runs: %w; set IMGFLOW_HOME to a directory", err)
@@ -32,8 +28,7 @@ func FindHome(dir string) (*Home, error) {
 	return &Home{dir: dir}, nil
 }
 
-// OpenHome opens the home in dir to keep runs in, as FindHome finds it. It is
-// made where it is missing.
+// OpenHome opens the home in dir to keep runs in. It is made where it is missing.
 func OpenHome(dir string) (*Home, error) {
 	h, err := FindHome(dir)
 	if err != nil {
@@ -51,29 +46,35 @@ func OpenHome(dir string) (*Home, error) {
 	return h, nil
 }
 
-func defaultHome() (string, error) {
-	if dir := os.Getenv("IMGFLOW_HOME"); dir != "" {
+// DefaultDir is where an environment keeps its home: $IMGFLOW_HOME, else
+// $XDG_STATE_HOME/imgflow, else the place that the platform has for such files.
+func DefaultDir(getenv func(name string) string) (string, error) {
+	if dir := getenv("IMGFLOW_HOME"); dir != "" {
 		return dir, nil
 	}
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "imgflow"), nil
 	}
-	var dir string
-	var err error
+	variable, below := "HOME", []string{".local", "state"}
 	switch runtime.GOOS {
 	case "windows":
-		dir, err = os.UserCacheDir() // %LocalAppData%
+		variable, below = "LocalAppData", nil
 	case "darwin", "ios":
-		dir, err = os.UserConfigDir() // ~/Library/Application Support
-	default:
-		if dir, err = os.UserHomeDir(); err == nil {
-			dir = filepath.Join(dir, ".local", "state")
-		}
+		below = []string{"Library", "Application Support"}
 	}
-	if err != nil {
-		return "", fmt.Errorf("cannot find a place for runs: %w; set IMGFLOW_HOME to a directory", err)
+	dir := getenv(variable)
+	if dir == "" {
+		return "", fmt.Errorf("cannot find a place for runs: %s is not set; set IMGFLOW_HOME to a directory", variable)
 	}
-	return filepath.Join(dir, "imgflow"), nil
+	return filepath.Join(dir, filepath.Join(below...), "imgflow"), nil
+}
+
+// WithIdentity is the home whose secrets the identity in a file opens, such as
+// $IMGFLOW_IDENTITY names; "" is the home's own.
+func (h *Home) WithIdentity(file string) *Home {
+	other := *h
+	other.identity = file
+	return &other
 }
 
 // Dir is where the home lies.

@@ -15,25 +15,25 @@ import (
 // pruned begins the names of runs that are being removed: no run has such an id.
 const pruned = ".pruned-"
 
-// StandingError says that what a run has made still exists.
-type StandingError struct {
+// ThingsExistError says that what a run has made still exists.
+type ThingsExistError struct {
 	Run    string
 	Things []string
 }
 
-func (e *StandingError) Error() string {
+func (e *ThingsExistError) Error() string {
 	return fmt.Sprintf("cannot forget run %s: it still has %s: `imgflow destroy %s` removes that", e.Run, strings.Join(e.Things, ", "), e.Run)
 }
 
 // Prune forgets a run: its directory is removed. Images that it was for stay,
-// and are told apart by their tags. The error is a *StandingError if the run
+// and are told apart by their tags. The error is a *ThingsExistError if the run
 // has made something else that still exists, a *BusyError if a process drives it.
 func (h *Home) Prune(id string) error {
 	r, err := h.take(id)
 	if err != nil {
 		return err
 	}
-	if err := r.standing(); err != nil {
+	if err := r.checkNothingLeft(); err != nil {
 		r.Close()
 		return err
 	}
@@ -59,11 +59,11 @@ func (h *Home) Prunable(id string) error {
 		return err
 	}
 	defer r.Close()
-	return r.standing()
+	return r.checkNothingLeft()
 }
 
-// standing is a *StandingError if something exists besides what the run was for.
-func (r *Run) standing() error {
+// checkNothingLeft is a *ThingsExistError if something exists besides what the run was for.
+func (r *Run) checkNothingLeft() error {
 	rs, err := r.All()
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (r *Run) standing() error {
 		}
 	}
 	if len(things) > 0 {
-		return &StandingError{r.id, things}
+		return &ThingsExistError{r.id, things}
 	}
 	return nil
 }

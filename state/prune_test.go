@@ -28,16 +28,16 @@ func TestPrune(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, status := range []dag.Status{dag.Done, dag.Doing, dag.Undoing, dag.Broken} {
+	for _, status := range []dag.Status{dag.Done, dag.Doing, dag.Undoing, dag.StatusFailed} {
 		r = open(t, h, r.ID())
 		machine.Status = status
 		if err := r.Put(machine); err != nil {
 			t.Fatal(err)
 		}
 		r.Close()
-		var standing *StandingError
+		var exist *ThingsExistError
 		for _, prune := range []func(string) error{h.Prunable, h.Prune} {
-			if err := prune(r.ID()); !errors.As(err, &standing) || len(standing.Things) != 1 || standing.Things[0] != "i-2" {
+			if err := prune(r.ID()); !errors.As(err, &exist) || len(exist.Things) != 1 || exist.Things[0] != "i-2" {
 				t.Errorf("with a machine that is %s: %v", status, err)
 			}
 		}

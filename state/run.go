@@ -21,7 +21,7 @@ import (
 type Run struct {
 	id, dir string
 	db      *database
-	events  *journal
+	events  *eventWriter
 	vault   *Vault
 	red     *Redactor
 
@@ -97,7 +97,7 @@ func (h *Home) take(id string) (*Run, error) {
 	}
 	as := existing
 	if _, err := os.Stat(filepath.Join(h.RunDir(id), summaryFile)); errors.Is(err, fs.ErrNotExist) {
-		as = unborn // the summary is written after the database was made
+		as = maybeIncomplete // the summary is written after the database was made
 	}
 	r, err := h.open(id, as)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -125,7 +125,7 @@ func (h *Home) open(id string, as opening) (*Run, error) {
 	rs, err := r.All()
 	if err == nil {
 		r.note(rs)
-		r.events, err = openJournal(filepath.Join(dir, eventsFile))
+		r.events, err = openEventWriter(filepath.Join(dir, eventsFile))
 	}
 	if err != nil {
 		db.close()
@@ -255,8 +255,44 @@ func (r *Run) Doc(name string, v any) error {
 
 const graphDoc = "graph"
 
-// SetGraph stores what the run wants.
-func (r *Run) SetGraph(g *dag.Graph) error { return r.SetDoc(graphDoc, g) }
+// graphFile lies beside the events. It holds the graph without settings.
+const graphFile = "graph.json"
+
+// SetGraph stores what the run wants, and leaves beside the events what is to be
+// drawn of it.
+func (r *Run) SetGraph(g *dag.Graph) error {
+	if err := r.SetDoc(graphDoc, g); err != nil {
+		return err
+	}
+	drawn := dag.Graph{Nodes: slices.Clone(g.Nodes), Goals: g.Goals, Keeps: g.Keeps}
+	for i := range drawn.Nodes {
+		drawn.Nodes[i].Spec, drawn.Nodes[i].Canon = json.RawMessage("null"), ""
+	}
+	p, err := json.Marshal(&drawn)
+	if err != nil {
+		return fmt.Errorf("cannot store the graph: %w", err)
+	}
+	return r.failed(filepath.Join(r.dir, graphFile), replaceFile(filepath.Join(r.dir, graphFile), p))
+}
+
+// Drawn returns the graph of a run without the settings of its steps, whoever
+// drives the run. The error is fs.ErrNotExist if the run ended before that was
+// known, or was made by an imgflow that left no such file.
+func (h *Home) Drawn(id string) (*dag.Graph, error) {
+	id, err := h.Resolve(id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := os.ReadFile(filepath.Join(h.RunDir(id), graphFile))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the graph of run %s: %w", id, err)
+	}
+	g := new(dag.Graph)
+	if err := json.Unmarshal(p, g); err != nil {
+		return nil, fmt.Errorf("cannot read the graph of run %s: %w", id, err)
+	}
+	return g, nil
+}
 
 // Graph returns what the run wants; the error is fs.ErrNotExist if the run ended
 // before that was known.

@@ -59,7 +59,7 @@ type BuildSummary struct {
 	Err       string     `json:"err,omitempty"`
 }
 
-// Artifact is one image that a build made.
+// Artifact is one image, or file, that a build made.
 type Artifact struct {
 	Region string `json:"region"`
 	ID     string `json:"id"`
@@ -71,6 +71,9 @@ type Artifact struct {
 func (a Artifact) Text() string {
 	if a.Volume {
 		return a.Region + ": " + a.ID + " (a volume that is kept)"
+	}
+	if a.Region == "" {
+		return a.ID // a file
 	}
 	return a.Region + ": " + a.ID
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,10 +14,11 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
-// identityEnv names the file that opens secrets, in place of the home's own.
+// identityEnv is what programs call the file that opens secrets in place of the
+// home's own: see Home.WithIdentity.
 const identityEnv = "IMGFLOW_IDENTITY"
 
 const identityFile = "identity"
@@ -110,7 +112,7 @@ func (v *Vault) identity() (*age.X25519Identity, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.id == nil {
-		id, err := v.home.identity()
+		id, err := v.home.openIdentity()
 		if err != nil {
 			return nil, err
 		}
@@ -120,16 +122,13 @@ func (v *Vault) identity() (*age.X25519Identity, error) {
 }
 
 func (h *Home) identityPath() string {
-	if path := os.Getenv(identityEnv); path != "" {
-		return path
-	}
-	return filepath.Join(h.dir, identityFile)
+	return cmp.Or(h.identity, filepath.Join(h.dir, identityFile))
 }
 
 // readIdentity reads an identity file. One that the user names may be a pipe, as
 // shells make them for secrets.
 func (h *Home) readIdentity(path string) ([]byte, error) {
-	if os.Getenv(identityEnv) == "" {
+	if h.identity == "" {
 		return readFile(path)
 	}
 	f, err := os.Open(path)
@@ -137,14 +136,14 @@ func (h *Home) readIdentity(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return dag.ReadAll(f, path, maxRecord)
+	return localfile.ReadAll(f, path, maxRecord)
 }
 
-// identity reads what opens the secrets, and makes the home's own at first use.
-func (h *Home) identity() (*age.X25519Identity, error) {
+// openIdentity reads what opens the secrets, and makes the home's own at first use.
+func (h *Home) openIdentity() (*age.X25519Identity, error) {
 	path := h.identityPath()
 	p, err := h.readIdentity(path)
-	if errors.Is(err, fs.ErrNotExist) && os.Getenv(identityEnv) == "" {
+	if errors.Is(err, fs.ErrNotExist) && h.identity == "" {
 		if err := h.makeIdentity(path); err != nil {
 			return nil, fmt.Errorf("cannot make an identity to seal secrets: %w", err)
 		}

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
@@ -21,24 +24,53 @@ type Inputs struct {
 	Dir      string        // folder of the template
 	Cwd      string        // working directory
 	Strict   bool          // what would be a warning is an error
+
+	QuietUndeclared bool // nothing is said of values in VarFiles that no variable has
+
+	DataTypes map[string]cty.Type // of each type of data source, what it yields: an object
+	Known     map[string]Looked   // what was looked up so far, by type.name
 }
 
-// Evaluated is a template with everything filled in that can be known before a build runs.
-type Evaluated struct {
+// Looked is what a data source yields. Its secrets are marked with the names that they have in Secrets.
+type Looked struct {
+	cty.Value
+	Secrets map[string]string
+}
+
+// Config is what a front end makes of a template: everything is filled in that can be known before a build runs.
+type Config struct {
 	Variables []VariableValue
+	Data      []Data // each after those that it refers to
 	Builds    []Build
 	Secrets   map[string]string // name of each marker → real value
 	Warnings  Errors            // what is not wrong, but may not be meant
+
+	// Ask evaluates an expression of the template's language with what the template has, and returns what it comes to
+	// as a person reads it: without secrets.
+	Ask func(expression string) (string, Errors)
 }
+
+// Data is a data source: what is looked up before it is known what the builds are that refer to it.
+type Data struct {
+	Type, Name string
+	Pos        Pos
+	Options    Value    // an object
+	Refers     []string // the data sources that it refers to, by type.name
+	Known      bool     // it was looked up
+}
+
+// Label is how references name the data source, after data.
+func (d Data) Label() string { return d.Type + "." + d.Name }
 
 // Build is one builder with all that belongs to it.
 type Build struct {
 	Name, Type     string
 	Pos            Pos
-	Options        Value // an Object
+	Options        Value // an object
 	Provisioners   []Part
 	ErrorCleanup   *Part
 	PostProcessors [][]Part // each a sequence
+	Refers         []string // the data sources that it refers to, by type.name
 }
 
 // Part is a provisioner or post-processor of one build.
@@ -46,14 +78,14 @@ type Part struct {
 	Type    string
 	Name    string // of a post-processor
 	Pos     Pos
-	Options Value // an Object
+	Options Value // an object
 }
 
 // Evaluate resolves variables and template strings. When there are errors, the result holds what
 // could be evaluated, and a Value of kind Faulty for what could not, so that the rest can still be checked.
-func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
+func (t *Template) Evaluate(in Inputs) (*Config, Errors) {
 	s := newScope(t, in)
-	ev := &Evaluated{Variables: s.all(), Secrets: s.env.Secrets}
+	ev := &Config{Variables: s.all(), Secrets: s.env.Secrets, Ask: s.ask}
 	names := t.names(s)
 	if len(names) == 0 && len(s.errs) == 0 && !t.lostBuilders {
 		at := t.start
@@ -75,6 +107,22 @@ func (t *Template) Evaluate(in Inputs) (*Evaluated, Errors) {
 	}
 	ev.Warnings = s.warnings.Sorted()
 	return ev, s.errs.Sorted()
+}
+
+// ask evaluates a text as a part of the variables section would be.
+func (s *scope) ask(text string) (string, Errors) {
+	before := s.errs
+	s.errs = nil
+	got, ok := s.early(Raw{Kind: String, Text: text, Pos: Pos{File: "console"}}, "the text", &s.env)
+	errs := s.errs
+	if s.errs = before; !ok {
+		return "", errs
+	}
+	got, err := interp.Reveal(got, func(string) (string, error) { return "<sensitive>", nil })
+	if err != nil {
+		errs.Add(Pos{File: "console"}, "", "cannot evaluate the text: %s", err)
+	}
+	return got, errs
 }
 
 // names evaluates the names of the builds. A name that is wrong is empty.
@@ -182,7 +230,7 @@ type choice struct {
 	named map[string][]int // parts that name the build among the only ones
 	but   map[string][]int // parts that name the build among those excepted
 
-	override []map[string]Value // of each part: build → options
+	override []map[string]Raw // of each part: build → options
 }
 
 // choose makes the choice of the provisioners.
@@ -241,9 +289,9 @@ func (t *Template) build(s *scope, b Block, name string, except []string, chosen
 	return out
 }
 
-func applies(only, except []Value, build string) bool {
-	has := func(names []Value) bool {
-		return slices.ContainsFunc(names, func(v Value) bool { return v.Text == build })
+func applies(only, except []Raw, build string) bool {
+	has := func(names []Raw) bool {
+		return slices.ContainsFunc(names, func(v Raw) bool { return v.Text == build })
 	}
 	return (len(only) == 0 || has(only)) && !has(except)
 }
@@ -255,8 +303,8 @@ type evaluator struct {
 }
 
 // overrides are the options that builds have of their own.
-func (p Provisioner) overrides() map[string]Value {
-	m := make(map[string]Value, len(p.Override))
+func (p Provisioner) overrides() map[string]Raw {
+	m := make(map[string]Raw, len(p.Override))
 	for _, f := range p.Override {
 		m[f.Name] = f.Value
 	}
@@ -264,13 +312,13 @@ func (p Provisioner) overrides() map[string]Value {
 }
 
 // provisioner evaluates a provisioner with the options that a build has of its own, if any.
-func (e *evaluator) provisioner(p Provisioner, own Value) Part {
+func (e *evaluator) provisioner(p Provisioner, own Raw) Part {
 	options := p.Options
 	if len(own.Fields) > 0 {
 		options.Fields = slices.Clone(options.Fields)
 	}
 	for _, o := range own.Fields {
-		if i := slices.IndexFunc(options.Fields, func(x Field) bool { return x.Name == o.Name }); i >= 0 {
+		if i := slices.IndexFunc(options.Fields, func(x RawField) bool { return x.Name == o.Name }); i >= 0 {
 			options.Fields[i] = o
 		} else {
 			options.Fields = append(options.Fields, o)
@@ -279,39 +327,62 @@ func (e *evaluator) provisioner(p Provisioner, own Value) Part {
 	return Part{Type: p.Type, Pos: p.Pos, Options: e.value(options, p.Type)}
 }
 
-// value evaluates every text below v. The path names v in messages.
-func (e *evaluator) value(v Value, path string) Value {
-	switch v.Kind {
+// value evaluates every text below raw. The path names it in messages.
+func (e *evaluator) value(raw Raw, path string) Value {
+	place := &Place{}
+	return Value{e.fill(raw, path, place), place}
+}
+
+// fill is value for what stands at a place that is to be filled in.
+func (e *evaluator) fill(raw Raw, path string, place *Place) cty.Value {
+	place.Pos = raw.Pos
+	switch raw.Kind {
+	case Null:
+		return cty.NullVal(cty.DynamicPseudoType)
+	case Bool:
+		return cty.BoolVal(raw.Bool)
+	case Number:
+		return number(raw.Text, place)
 	case String:
-		text, ok := e.scope.early(v, path, e.env)
-		if !ok {
-			v.Kind = Faulty
+		if text, ok := e.scope.early(raw, path, e.env); ok {
+			return evaluated(text, place)
 		}
-		v.Text = text
 	case List:
-		list := make([]Value, len(v.List))
-		for i, x := range v.List {
-			list[i] = e.value(x, fmt.Sprintf("%s[%d]", path, i))
+		place.List, place.Inside = true, make([]Inner, len(raw.List))
+		list := make([]cty.Value, len(raw.List))
+		for i, x := range raw.List {
+			list[i] = e.fill(x, fmt.Sprintf("%s[%d]", path, i), &place.Inside[i].Value)
 		}
-		v.List = list
+		return cty.TupleVal(list)
 	case Object:
-		fields := make([]Field, len(v.Fields))
-		for i, f := range v.Fields {
-			fields[i] = f
-			fields[i].Value = e.value(f.Value, path+"."+f.Name)
-			if strings.Contains(f.Name, "{{") {
-				key := e.value(textValue(f.Pos, f.Name), path+"."+f.Name)
-				if interp.Marked(key.Text) {
-					e.scope.errs.Add(f.Pos, "", "cannot use a sensitive variable in the name of a key")
-					key.Kind = Faulty
+		place.Inside = make([]Inner, 0, len(raw.Fields))
+		o := object{Place: place, attributes: make(map[string]cty.Value, len(raw.Fields))}
+		for _, f := range raw.Fields {
+			in := Inner{Name: f.Name, Key: Place{Pos: f.Pos}}
+			v := e.fill(f.Value, path+"."+f.Name, &in.Value)
+			if !strings.Contains(f.Name, "{{") {
+				if name := dag.Text(f.Name); name.Known() { // else nothing has made these parts
+					TextValue(name, &in.Key)
 				}
-				if key.Kind == Faulty {
-					fields[i].Value.Kind = Faulty
-				}
-				fields[i].Name = key.Text
+			} else if !e.key(f, path, &in) {
+				v = cty.DynamicVal
 			}
+			o.add(in, v)
 		}
-		v.Fields = fields
+		return cty.ObjectVal(o.attributes)
 	}
-	return v
+	return cty.DynamicVal
+}
+
+// key evaluates the name of a key.
+func (e *evaluator) key(f RawField, path string, in *Inner) bool {
+	name, ok := e.scope.early(textValue(f.Pos, f.Name), path+"."+f.Name, e.env)
+	if interp.Marked(name) {
+		e.scope.errs.Add(f.Pos, "", "cannot use a sensitive variable in the name of a key")
+		ok = false
+	}
+	if in.Name = name; ok {
+		evaluated(name, &in.Key)
+	}
+	return ok
 }

@@ -36,7 +36,7 @@ func secretNames(sensitive []string) *regexp.Regexp {
 }
 
 // hidden finds what an excerpt must not show: the values of secret names and of sensitive variables.
-func (s *source) hidden() []span {
+func (s *File) hidden() []span {
 	s.once.Do(func() {
 		sensitive := slices.Clone(s.sensitive)
 		if list := sensitiveList.Find(s.text); list != nil {
@@ -66,7 +66,7 @@ func (s *source) hidden() []span {
 
 // hideValue hides the value after a name, and returns where it ends. The places are those of a match: all, name,
 // closing quote, colon, opening quote.
-func (s *source) hideValue(m []int) int {
+func (s *File) hideValue(m []int) int {
 	name, at := strings.ToLower(string(s.text[m[2]:m[3]])), m[1]
 	if plain(name) {
 		return at
@@ -104,7 +104,7 @@ func plain(name string) bool {
 }
 
 // hideInside hides all texts of the list or object that opens at an offset, and returns its end.
-func (s *source) hideInside(at int) int {
+func (s *File) hideInside(at int) int {
 	depth := 0
 	for i := at; i < len(s.text); i++ {
 		switch s.text[i] {
@@ -138,21 +138,21 @@ func untilQuote(text, quote []byte) int {
 	return min(i, len(text))
 }
 
-func (s *source) hide(start, end int) {
+func (s *File) hide(start, end int) {
 	if start < end && !onlyActions.Match(s.text[start:end]) {
 		s.spans = append(s.spans, span{start, end})
 	}
 }
 
 // hides says whether the byte at an offset may belong to a secret.
-func (s *source) hides(offset int) bool {
+func (s *File) hides(offset int) bool {
 	spans := s.hidden()
 	i, found := slices.BinarySearchFunc(spans, offset, func(x span, at int) int { return x.start - at })
 	return found || i > 0 && offset < spans[i-1].end
 }
 
-// Secret says whether the value may be a secret, so that no message should quote it.
-func (v Value) Secret() bool {
-	src := v.Pos.src
-	return v.secret || src != nil && (src.hides(v.Pos.offset) || v.literal != nil && src.hides(v.Pos.offset+1))
+// mayHide says whether what stands at a place may be a secret, so that no message should quote it.
+func (p Pos) mayHide() bool {
+	src := p.src
+	return src != nil && (src.hides(p.offset) || p.offset < len(src.text) && src.text[p.offset] == '"' && src.hides(p.offset+1))
 }

@@ -41,7 +41,7 @@ func TestGrowthIsBounded(t *testing.T) {
 	src = strings.TrimSuffix(src, "]}") + strings.Repeat(`, {"type": "x", "name": "{{uuid}}", "o": "{{user `+"`v6`"+`}}"}`, 40) + "]}"
 	errs := faultsOf(t, src, inputs())
 	if len(errs) != 1 || !strings.HasSuffix(errs[0].Text, ".o: all texts together would be longer than 256 MiB") || errs[0].Pos.Line != 7 {
-		t.Error(errs)
+		t.Errorf("many texts: %v", errs)
 	}
 }
 

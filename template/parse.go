@@ -13,8 +13,10 @@ import (
 type Template struct {
 	File        string
 	Description string
+	MinVersion  string   // of Packer
+	Comments    []string // at the top of the file, in their order
 	Variables   []Variable
-	Sensitive   []Value // names of sensitive variables
+	Sensitive   []Raw // names of sensitive variables
 
 	Builders            []Block
 	Provisioners        []Provisioner
@@ -31,38 +33,39 @@ type Template struct {
 type Variable struct {
 	Name     string
 	Pos      Pos
-	Default  Value // a String, Null when Required, or Faulty when it could not be made sense of
+	Default  Raw // a String, Null when Required, or Faulty when it could not be made sense of
 	Required bool
 }
 
 // Block is one builder, provisioner or post-processor.
 type Block struct {
 	Type    string
-	Name    Value // what a builder is called; Null: as its type
-	Pos     Pos   // of its type where there is one
-	Options Value // an Object, without the keys that have a field here
+	Name    Raw // what a builder is called; Null: as its type
+	Pos     Pos // of its type where there is one
+	Options Raw // an Object, without the keys that have a field here
 }
 
 // Provisioner is a provisioner and which builds it belongs to.
 type Provisioner struct {
 	Block
-	Only, Except []Value
-	Override     []Field // build name → Object
+	Only, Except []Raw
+	Override     []RawField // build name → Object
 }
 
 // PostProcessor is a post-processor and which builds it belongs to.
 type PostProcessor struct {
 	Block
-	Only, Except []Value
+	Only, Except []Raw
 }
 
-var rootKeys = []string{"min_packer_version", "description", "variables", "sensitive-variables", "builders",
+// Sections are the keys that the root of a template may have, beside comments: keys that begin with an underscore.
+var Sections = []string{"min_packer_version", "description", "variables", "sensitive-variables", "builders",
 	"provisioners", "error-cleanup-provisioner", "post-processors", "push", "comments"}
 
 // Parse reads a template in JSON. The template is nil only when its JSON cannot be read; otherwise
 // it holds what could be made sense of, besides the errors. The filename is for messages only.
 func Parse(filename string, src []byte) (*Template, Errors) {
-	s := newSource(filename, src)
+	s := NewFile(filename, src)
 	root, ok, errs := readJSON("template", s)
 	if !ok {
 		return nil, errs.Sorted()
@@ -76,7 +79,7 @@ func Parse(filename string, src []byte) (*Template, Errors) {
 type parser struct{ errs Errors }
 
 // is reports that the value of a key is not of the kind it must be.
-func (p *parser) is(key string, v Value, kinds ...Kind) bool {
+func (p *parser) is(key string, v Raw, kinds ...Kind) bool {
 	if slices.Contains(kinds, v.Kind) {
 		return true
 	}
@@ -91,7 +94,7 @@ func (p *parser) is(key string, v Value, kinds ...Kind) bool {
 	return false
 }
 
-func (p *parser) template(root Value) *Template {
+func (p *parser) template(root Raw) *Template {
 	t := &Template{}
 	if root.Kind != Object && root.Kind != Null {
 		t.lostBuilders, t.lostVariables = true, true
@@ -103,11 +106,12 @@ func (p *parser) template(root Value) *Template {
 		if f.Name == "builders" {
 			t.buildersDeclaration = f.Pos
 		}
-		if v.Kind == Null && slices.Contains(rootKeys, f.Name) {
+		if v.Kind == Null && slices.Contains(Sections, f.Name) {
 			continue // as if it were not there
 		}
 		switch f.Name {
 		case "min_packer_version":
+			t.MinVersion = v.Text
 			p.minVersion(v)
 		case "description":
 			if p.is(f.Name, v, String) {
@@ -137,10 +141,13 @@ func (p *parser) template(root Value) *Template {
 			// Written by older tools; means nothing here.
 		default:
 			if strings.HasPrefix(f.Name, "_") {
+				if v.Kind == String {
+					t.Comments = append(t.Comments, v.Text)
+				}
 				continue
 			}
 			hint := "a comment needs a key that begins with an underscore"
-			if near := interp.Nearest(f.Name, rootKeys); near != "" {
+			if near := interp.Nearest(f.Name, Sections); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 				t.lostBuilders = t.lostBuilders || near == "builders"
 				t.lostVariables = t.lostVariables || near == "variables"
@@ -151,7 +158,7 @@ func (p *parser) template(root Value) *Template {
 	return t
 }
 
-func (p *parser) minVersion(v Value) {
+func (p *parser) minVersion(v Raw) {
 	const key = "min_packer_version"
 	if !p.is(key, v, String) {
 		return
@@ -177,7 +184,7 @@ func version(s string) (parts []int, ok bool) {
 	return parts, len(parts) <= 3
 }
 
-func (p *parser) variables(t *Template, v Value) {
+func (p *parser) variables(t *Template, v Raw) {
 	if !p.is("variables", v, Object) {
 		t.lostVariables = true
 		return
@@ -197,7 +204,7 @@ func (p *parser) variables(t *Template, v Value) {
 }
 
 // plainText makes a text of a text, a number or a boolean.
-func plainText(v Value) (Value, bool) {
+func plainText(v Raw) (Raw, bool) {
 	switch v.Kind {
 	case Bool:
 		v.Text = strconv.FormatBool(v.Bool)
@@ -209,7 +216,7 @@ func plainText(v Value) (Value, bool) {
 	return v, true
 }
 
-func (p *parser) builders(t *Template, v Value) {
+func (p *parser) builders(t *Template, v Raw) {
 	if !p.is("builders", v, List) {
 		t.lostBuilders = true
 		return
@@ -224,7 +231,7 @@ func (p *parser) builders(t *Template, v Value) {
 }
 
 // block reads an object with a type.
-func (p *parser) block(key string, v Value) (b Block, ok bool) {
+func (p *parser) block(key string, v Raw) (b Block, ok bool) {
 	if !p.is(key, v, Object) {
 		return b, false
 	}
@@ -247,14 +254,14 @@ func (p *parser) block(key string, v Value) (b Block, ok bool) {
 }
 
 // names reads a list of names; one name alone is a list of one.
-func (p *parser) names(key string, v Value) []Value {
+func (p *parser) names(key string, v Raw) []Raw {
 	if v.Kind == String {
-		return []Value{v}
+		return []Raw{v}
 	}
 	if v.Kind == Null || !p.is(key, v, List) {
 		return nil
 	}
-	var names []Value
+	var names []Raw
 	for i, e := range v.List {
 		if p.is(fmt.Sprintf("%s[%d]", key, i), e, String) {
 			names = append(names, e)
@@ -264,12 +271,12 @@ func (p *parser) names(key string, v Value) []Value {
 }
 
 // empty says whether a value says no more than its absence.
-func empty(v Value) bool {
+func empty(v Raw) bool {
 	return v.Kind == Null || v.Kind == List && len(v.List) == 0
 }
 
 // chosen takes only and except out of the options of a block.
-func (p *parser) chosen(key string, b *Block) (only, except []Value) {
+func (p *parser) chosen(key string, b *Block) (only, except []Raw) {
 	o, _ := b.Options.Get("only")
 	e, _ := b.Options.Get("except")
 	if !empty(o) && !empty(e) {
@@ -280,14 +287,14 @@ func (p *parser) chosen(key string, b *Block) (only, except []Value) {
 	return only, except
 }
 
-func (p *parser) provisioner(key string, v Value) (pr Provisioner, ok bool) {
+func (p *parser) provisioner(key string, v Raw) (pr Provisioner, ok bool) {
 	if pr.Block, ok = p.block(key, v); !ok {
 		return pr, false
 	}
 	if name, ok := v.Get("name"); ok {
 		// JSON provisioners have no name; leaving it among the options makes it an unknown one.
-		pr.Name = Value{}
-		pr.Options.Fields = append(pr.Options.Fields, Field{Name: "name", Pos: name.Pos, Value: name})
+		pr.Name = Raw{}
+		pr.Options.Fields = append(pr.Options.Fields, RawField{Name: "name", Pos: name.Pos, Value: name})
 	}
 	pr.Only, pr.Except = p.chosen(key, &pr.Block)
 	if o, ok := pr.Options.Get("override"); ok && o.Kind != Null && p.is(key+".override", o, Object) {
@@ -301,7 +308,7 @@ func (p *parser) provisioner(key string, v Value) (pr Provisioner, ok bool) {
 	return pr, true
 }
 
-func (p *parser) postProcessors(t *Template, v Value) {
+func (p *parser) postProcessors(t *Template, v Raw) {
 	if !p.is("post-processors", v, List) {
 		return
 	}
@@ -323,9 +330,9 @@ func (p *parser) postProcessors(t *Template, v Value) {
 	}
 }
 
-func (p *parser) postProcessor(key string, v Value) (pp PostProcessor, ok bool) {
+func (p *parser) postProcessor(key string, v Raw) (pp PostProcessor, ok bool) {
 	if v.Kind == String {
-		pp.Block = Block{Type: v.Text, Pos: v.Pos, Options: Value{Pos: v.Pos, Kind: Object}}
+		pp.Block = Block{Type: v.Text, Pos: v.Pos, Options: Raw{Pos: v.Pos, Kind: Object}}
 		return pp, true
 	}
 	if !p.is(key, v, Object, String) {

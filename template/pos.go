@@ -14,7 +14,7 @@ type Pos struct {
 	File         string
 	Line, Column int // counted from 1, the column in characters; 0 when there is no such place
 
-	src    *source
+	src    *File
 	offset int // in src, in bytes
 }
 
@@ -80,8 +80,8 @@ func (p Pos) excerpt() string {
 	return string(line) + "\n" + string(pad) + "^"
 }
 
-// source is a file's text with the offsets of its lines.
-type source struct {
+// File is the text of a file, in which places are found.
+type File struct {
 	name  string
 	text  []byte
 	lines []int // offset of the start of each line
@@ -92,12 +92,13 @@ type source struct {
 	spans     []span // see hidden
 }
 
-// block is the number of bytes between two entries of source.runes: with them, the place of an offset is found without
+// block is the number of bytes between two entries of File.runes: with them, the place of an offset is found without
 // counting the characters of a line that may be the whole file.
 const block = 256
 
-func newSource(name string, text []byte) *source {
-	s := &source{name: name, text: text, lines: []int{0}}
+// NewFile reads nothing: the text is that of the file called name in messages.
+func NewFile(name string, text []byte) *File {
+	s := &File{name: name, text: text, lines: []int{0}}
 	n := 0
 	for i, c := range text {
 		if i%block == 0 {
@@ -116,8 +117,14 @@ func newSource(name string, text []byte) *source {
 	return s
 }
 
+// Text is what stands between two byte offsets.
+func (s *File) Text(from, to int) string {
+	to = min(to, len(s.text))
+	return string(s.text[min(from, to):to])
+}
+
 // before returns how many characters begin before an offset.
-func (s *source) before(offset int) int {
+func (s *File) before(offset int) int {
 	n := s.runes[offset/block]
 	for _, c := range s.text[offset/block*block : offset] {
 		if utf8.RuneStart(c) {
@@ -128,7 +135,7 @@ func (s *source) before(offset int) int {
 }
 
 // back returns the offset of n characters before another one, but not less than least.
-func (s *source) back(offset, least, n int) int {
+func (s *File) back(offset, least, n int) int {
 	for ; n > 0 && offset > least; n-- {
 		_, size := utf8.DecodeLastRune(s.text[least:offset])
 		offset -= size
@@ -136,8 +143,8 @@ func (s *source) back(offset, least, n int) int {
 	return offset
 }
 
-// pos returns the place of a byte offset.
-func (s *source) pos(offset int) Pos {
+// Pos returns the place of a byte offset. A text stands where its opening quote does.
+func (s *File) Pos(offset int) Pos {
 	offset = min(offset, len(s.text))
 	n, found := slices.BinarySearch(s.lines, offset)
 	if !found {
@@ -147,7 +154,7 @@ func (s *source) pos(offset int) Pos {
 }
 
 // line returns where a line begins and ends, its line break not counted.
-func (s *source) line(n int) (start, end int) {
+func (s *File) line(n int) (start, end int) {
 	if n < 1 || n > len(s.lines) {
 		return 0, 0
 	}

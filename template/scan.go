@@ -14,7 +14,7 @@ const maxDepth = 200
 
 // scanner reads JSON into Values. It goes on after slips whose repair is plain, to report as many as it can.
 type scanner struct {
-	src  *source
+	src  *File
 	text []byte
 	pos  int
 	errs Errors
@@ -25,7 +25,7 @@ type scanner struct {
 type fatal struct{}
 
 // readJSON returns the value in src; ok says whether all of it could be read, be it with errors.
-func readJSON(what string, src *source) (v Value, ok bool, errs Errors) {
+func readJSON(what string, src *File) (v Raw, ok bool, errs Errors) {
 	s := &scanner{src: src, text: src.text, what: what}
 	s.text = bytes.TrimPrefix(s.text, []byte("\uFEFF"))
 	s.pos = len(src.text) - len(s.text)
@@ -68,7 +68,7 @@ func invalidUTF8(b []byte) int {
 }
 
 func (s *scanner) err(at int, hint, format string, args ...any) {
-	s.errs.Add(s.src.pos(at), hint, "cannot read the %s: %s", s.what, fmt.Sprintf(format, args...))
+	s.errs.Add(s.src.Pos(at), hint, "cannot read the %s: %s", s.what, fmt.Sprintf(format, args...))
 }
 
 func (s *scanner) stop(at int, format string, args ...any) {
@@ -109,11 +109,11 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-func (s *scanner) value(depth int) Value {
+func (s *scanner) value(depth int) Raw {
 	if depth > maxDepth {
 		s.stop(s.pos, "more than %d levels of nesting", maxDepth)
 	}
-	v := Value{Pos: s.src.pos(s.pos)}
+	v := Raw{Pos: s.src.Pos(s.pos)}
 	switch c := s.peek(); {
 	case c == '{':
 		v.Kind = Object
@@ -165,9 +165,9 @@ func (s *scanner) value(depth int) Value {
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
 
-func (s *scanner) fields(depth int) []Field {
+func (s *scanner) fields(depth int) []RawField {
 	open := s.pos
-	fields := []Field{}
+	fields := []RawField{}
 	first := map[string]Pos{}
 	s.pos++
 	for {
@@ -180,11 +180,11 @@ func (s *scanner) fields(depth int) []Field {
 		case 0:
 			s.stop(open, "this { has no closing }")
 		case ']':
-			s.stop(s.pos, "a } is expected, for the { of line %d", s.src.pos(open).Line)
+			s.stop(s.pos, "a } is expected, for the { of line %d", s.src.Pos(open).Line)
 		default:
 			s.stop(s.pos, "a key in double quotes is expected, or a }")
 		}
-		f := Field{Pos: s.src.pos(s.pos), Name: s.str()}
+		f := RawField{Pos: s.src.Pos(s.pos), Name: s.str()}
 		if p, ok := first[f.Name]; ok {
 			s.errs.Add(f.Pos, fmt.Sprintf("it stands first in line %d", p.Line), "cannot read the %s: the key %q is there twice", s.what, f.Name)
 		} else {
@@ -202,9 +202,9 @@ func (s *scanner) fields(depth int) []Field {
 	}
 }
 
-func (s *scanner) list(depth int) []Value {
+func (s *scanner) list(depth int) []Raw {
 	open := s.pos
-	list := []Value{}
+	list := []Raw{}
 	s.pos++
 	for {
 		s.space()
@@ -215,7 +215,7 @@ func (s *scanner) list(depth int) []Value {
 		case 0:
 			s.stop(open, "this [ has no closing ]")
 		case '}':
-			s.stop(s.pos, "a ] is expected, for the [ of line %d", s.src.pos(open).Line)
+			s.stop(s.pos, "a ] is expected, for the [ of line %d", s.src.Pos(open).Line)
 		}
 		list = append(list, s.value(depth+1))
 		s.comma(']', open)
@@ -244,7 +244,7 @@ func (s *scanner) comma(closing byte, open int) {
 	case c == '"' || closing == ']' && (c == '{' || c == '[' || c == '-' || c >= '0' && c <= '9' || isLetter(c)):
 		s.err(after, "", "a comma is missing here")
 	default:
-		s.stop(s.pos, "a comma or the closing %c is expected, for the %c of line %d", closing, s.text[open], s.src.pos(open).Line)
+		s.stop(s.pos, "a comma or the closing %c is expected, for the %c of line %d", closing, s.text[open], s.src.Pos(open).Line)
 	}
 }
 

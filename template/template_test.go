@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 )
@@ -27,7 +28,7 @@ func inputs() template.Inputs {
 	}
 }
 
-func evaluate(t *testing.T, src string, in template.Inputs) *template.Evaluated {
+func evaluate(t *testing.T, src string, in template.Inputs) *template.Config {
 	t.Helper()
 	tmpl, errs := template.Parse("t.json", []byte(src))
 	if len(errs) > 0 {
@@ -76,25 +77,25 @@ func TestGoldenErrors(t *testing.T) {
 
 // show writes a value in one line.
 func show(v template.Value) string {
-	switch v.Kind {
+	switch v.Kind() {
 	case template.Null:
 		return "null"
-	case template.Bool:
-		return fmt.Sprint(v.Bool)
-	case template.Number:
-		return v.Text
+	case template.Bool, template.Number:
+		t, _ := v.Text()
+		return string(t)
 	case template.String:
-		return fmt.Sprintf("%q", v.Text)
+		t, _ := v.Text()
+		return fmt.Sprintf("%q", t)
+	case template.List:
+		var parts []string
+		for _, x := range v.Elements() {
+			parts = append(parts, show(x))
+		}
+		return "[" + strings.Join(parts, " ") + "]"
 	}
 	var parts []string
-	for _, x := range v.List {
-		parts = append(parts, show(x))
-	}
-	for _, f := range v.Fields {
+	for _, f := range v.Fields() {
 		parts = append(parts, f.Name+":"+show(f.Value))
-	}
-	if v.Kind == template.List {
-		return "[" + strings.Join(parts, " ") + "]"
 	}
 	return "{" + strings.Join(parts, " ") + "}"
 }
@@ -127,7 +128,7 @@ func TestValues(t *testing.T) {
 			"{{user `+"`n`"+`}}": "{{build_name}} {{build_type}} {{user `+"`b`"+`}} {{user `+"`e`"+`}} {{ .Late }}"
 		}]}`, inputs())
 	b := ev.Builds[0]
-	want := "{a:null t:true n:-1.5e3 l:[1 \"3\" {x:[]}] 3:\"null null true k{{\\\"{{\\\"}}y {{ .Late }}\"}"
+	want := "{a:null t:true n:-1.5e3 l:[1 \"3\" {x:[]}] 3:" + fmt.Sprintf("%q", "null null true k{{y "+dag.Word("{{ .Late }}")) + "}"
 	if got := show(b.Options); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -191,7 +192,7 @@ func TestUndeclared(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	if got := show(ev.Builds[0].Options); got != `{a:"[r]" k:"no" late:"{{printf \"%s%s\" \"\" .SourceAMI}}"}` {
+	if got := show(ev.Builds[0].Options); got != `{a:"[r]" k:"no" late:`+fmt.Sprintf("%q", dag.Word(`{{printf "%s%s" "" .SourceAMI}}`))+`}` {
 		t.Error(got)
 	}
 	if got := show(ev.Builds[0].Provisioners[0].Options); got != `{inline:["" "é "]}` {
@@ -268,7 +269,8 @@ func TestSecrets(t *testing.T) {
 	}
 	get := func(name string) string {
 		v, _ := ev.Builds[0].Options.Get(name)
-		return v.Text
+		text, _ := v.Text()
+		return string(text)
 	}
 	for name, want := range map[string]string{
 		"a": "u:" + interp.Mark("pw") + "@h", "b": interp.Mark("upper(pw)"), "c": "", "d": interp.Mark("twice"),

@@ -69,7 +69,7 @@ type scope struct {
 
 type variable struct {
 	VariableValue
-	source Value
+	source Raw
 	state  state
 }
 
@@ -97,7 +97,7 @@ func newScope(t *Template, in Inputs) *scope {
 		}
 		s.vars[d.Name] = &variable{VariableValue: VariableValue{Variable: d, Declared: true}, source: d.Default}
 	}
-	set := func(name string, v Value, at Pos) {
+	set := func(name string, v Raw, at Pos) {
 		x := s.vars[name]
 		if x == nil {
 			x = &variable{VariableValue: VariableValue{Variable: Variable{Name: name, Pos: at}}}
@@ -107,7 +107,7 @@ func newScope(t *Template, in Inputs) *scope {
 		x.source, x.Set = v, true
 	}
 	for _, f := range in.VarFiles {
-		src := newSource(f.Name, f.Src)
+		src := NewFile(f.Name, f.Src)
 		for _, n := range t.Sensitive {
 			src.sensitive = append(src.sensitive, n.Text)
 		}
@@ -244,7 +244,7 @@ func (s *scope) user(name string) (string, error) {
 }
 
 // early evaluates a text, and reports what is wrong with it. The path names it in messages.
-func (s *scope) early(v Value, path string, env *interp.Env) (text string, ok bool) {
+func (s *scope) early(v Raw, path string, env *interp.Env) (text string, ok bool) {
 	s.absent = nil
 	if s.full {
 		return "", false
@@ -271,7 +271,7 @@ const maxTexts = 256 << 20
 const maxInside = 1000
 
 // undeclared warns of the variables that the text just evaluated uses and nothing defines.
-func (s *scope) undeclared(v Value, path string) {
+func (s *scope) undeclared(v Raw, path string) {
 	if len(s.absent) == 0 || s.lostFiles {
 		return
 	}
@@ -318,7 +318,7 @@ func (s *scope) near(name string) string {
 }
 
 // report turns the faults of a text into errors with places.
-func (s *scope) report(v Value, path string, err error) {
+func (s *scope) report(v Raw, path string, err error) {
 	place := v.places()
 	for _, f := range interp.AsFaults(err) {
 		if errors.Is(f, errReported) {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
-	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/internal/app"
 )
 
 // The exit statuses of imgflow.
@@ -23,12 +23,16 @@ const (
 	exitUsage     = 2 // the command line or the template is wrong: nothing was done
 	exitPartial   = 3 // some of several builds failed
 	exitInterrupt = 130
+
+	exitUnformatted = 3 // of fmt -check: a file is not laid out
 )
 
 // exitError ends the program with a status. Without an error all has been said.
 type exitError struct {
 	code int
 	err  error
+
+	unformatted bool // fmt -check has found something: a status that Packer has, too
 }
 
 func (e *exitError) Error() string {
@@ -41,7 +45,7 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 func usagef(format string, a ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, a...)}
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, a...)}
 }
 
 // run is the whole program: it returns the exit status.
@@ -52,23 +56,37 @@ func run(args []string) (code int) {
 			code = exitFailed
 		}
 	}()
-	app := newApp()
-	args, err := arrange(app, args)
+	cmds := newCommands()
+	packer := isPacker(args[0])
+	if packer {
+		cmds.Metadata[underPacker] = true
+	}
+	args, machines := withoutMachineReadable(args)
+	if machines {
+		m := render.NewMachine(stdout.Raw)
+		cmds.Writer, cmds.ErrWriter = m, m.Errors()
+	}
+	args, err := arrange(cmds, args)
 	if err == nil {
-		err = app.Run(args)
+		err = cmds.Run(args)
 	}
 	if err == nil {
 		return exitOK
 	}
 	code = exitFailed
 	var exit *exitError
-	if errors.As(err, &exit) {
+	switch {
+	case errors.As(err, &exit):
 		code = exit.code
-		if exit.err == nil {
-			return code
-		}
+	case errors.As(err, new(*app.UsageError)):
+		code = exitUsage
 	}
-	fmt.Fprintf(app.ErrWriter, "imgflow: %s\n", strings.TrimRight(err.Error(), "\n"))
+	if exit == nil || exit.err != nil {
+		fmt.Fprintf(cmds.ErrWriter, "imgflow: %s\n", strings.TrimRight(err.Error(), "\n"))
+	}
+	if packer {
+		return packerStatus(code, exit)
+	}
 	return code
 }
 
@@ -82,13 +100,14 @@ func whereState() string {
 
 // The groups of commands in the help.
 const (
-	buildGroup = "1. Build"
-	lookGroup  = "2. Look"
-	toolGroup  = "3. Tools"
+	buildGroup    = "1. Build"
+	templateGroup = "2. Templates"
+	lookGroup     = "3. Look"
+	toolGroup     = "4. Tools"
 )
 
-func newApp() *cli.App {
-	app := &cli.App{
+func newCommands() *cli.App {
+	cmds := &cli.App{
 		Name:  "imgflow",
 		Usage: "builds machine images from templates, and loses nothing on the way",
 		UsageText: `imgflow COMMAND [flags] [arguments]
@@ -104,21 +123,23 @@ func newApp() *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Writer:                    stdout,
 		ErrWriter:                 stderr,
+		Metadata:                  map[string]any{},
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
-			validateCommand(), planCommand(), inspectCommand(), listCommand(), showCommand(), logsCommand(), pruneCommand(),
-			ec2localCommand(), guestCommand(), versionCommand(),
+			initCommand(), validateCommand(), inspectCommand(), fmtCommand(), schemaCommand(), convertCommand(), fixCommand(), consoleCommand(),
+			planCommand(), listCommand(), showCommand(), logsCommand(), pruneCommand(),
+			ec2localCommand(), guestCommand(), pluginsCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,
 	}
-	for _, c := range app.Commands {
+	for _, c := range cmds.Commands {
 		c.HideHelpCommand = true
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
 			return usagef("cannot run `imgflow %s`: %w", c.Name, err)
 		}
 	}
-	return app
+	return cmds
 }
 
 // again is how a flag that may be repeated shows itself a second time.
@@ -139,6 +160,9 @@ Usage:
 {{slice .Name 3}}:{{range .VisibleCommands}}
    {{join .Names ", "}}{{"\t"}}{{.Usage}}{{end}}
 {{end}}{{end}}
+With -machine-readable every command prints lines for programs, as Packer does. Called under
+the name packer, which a link can give it, imgflow is as scripts expect Packer to be.
+
 Exit status: 0 done, 1 a build failed, 2 a wrong command line or template,
 3 some of several builds failed, 130 suspended by an interrupt.
 `
@@ -193,13 +217,27 @@ var (
 )
 
 // lines returns the display that the flags ask for.
-func lines(c *cli.Context, w io.Writer) *render.Lines { return newLines(w, lineOptions(c, w)) }
+func lines(c *cli.Context, w io.Writer) *render.Lines {
+	if m := machine(c); m != nil {
+		w = m
+	}
+	return newLines(w, lineOptions(c, w))
+}
 
 // newLines returns a display that may use the terminal behind w.
 func newLines(w io.Writer, o render.Options) *render.Lines { return render.NewLines(raw(w), o) }
 
+// verbatim is the output for a text that a file or another program is to have as it
+// is. A terminal is guarded all the same.
+func verbatim(w io.Writer) io.Writer {
+	if isTerminal(w) {
+		return w
+	}
+	return raw(w)
+}
+
 // raw is what stands behind a guarded output. Only [render.Lines], which cleans
-// for itself, may write to it.
+// for itself, may write to it, and what goes through [verbatim].
 func raw(w io.Writer) io.Writer {
 	if s, ok := w.(render.SafeWriter); ok {
 		return s.Raw
@@ -210,9 +248,9 @@ func raw(w io.Writer) io.Writer {
 func lineOptions(c *cli.Context, w io.Writer) render.Options {
 	tty := isTerminal(w)
 	return render.Options{
-		Color:  tty && c.Bool("color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Color:  tty && c.Bool("color") && os.Getenv("NO_COLOR") == "" && os.Getenv("PACKER_NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		Live:   tty && os.Getenv("TERM") != "dumb" && !c.Bool("timestamp-ui"),
-		Stamps: c.Bool("timestamp-ui"),
+		Stamps: c.Bool("timestamp-ui") && machine(c) == nil, // its lines begin with the time anyway
 	}
 }
 
@@ -220,10 +258,3 @@ func isTerminal(w io.Writer) bool {
 	f, ok := raw(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
-
-// openHome opens the directory that holds all runs, to write in it.
-func openHome() (*state.Home, error) { return state.OpenHome("") }
-
-// findHome finds the directory that holds all runs, to look at it: on a full
-// disk, too, or where it may only be read.
-func findHome() (*state.Home, error) { return state.FindHome("") }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/internal/interp"
 )
 
 // arrange puts the flags of a command line before its other arguments, where
@@ -134,51 +136,15 @@ func suggestFlag(cmd *cli.Command, name string) string {
 	for _, f := range cmd.Flags {
 		names = append(names, f.Names()...)
 	}
-	if s := nearest(name, names); s != "" {
+	if s := interp.Nearest(name, names); s != "" {
 		return "; did you mean -" + s + "?"
 	}
 	return ""
 }
 
 func suggest(name string, names []string) string {
-	if s := nearest(name, names); s != "" {
+	if s := interp.Nearest(name, names); s != "" {
 		return "; did you mean `" + s + "`?"
 	}
 	return ""
-}
-
-// nearest returns the word that takes the fewest edits to become, if that is
-// few enough to have been meant: some of the word has to stay.
-func nearest(word string, words []string) string {
-	best, least := "", min(max(1, len(word)/3)+1, len(word))
-	for _, w := range words {
-		if d := edits(strings.ToLower(word), w); d < least {
-			best, least = w, d
-		}
-	}
-	return best
-}
-
-// edits counts the insertions, deletions, replacements and swaps of neighbours
-// that make b of a.
-func edits(a, b string) int {
-	before, last, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(last[j]+1, cur[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], before[j-2]+1)
-			}
-		}
-		before, last, cur = last, cur, before
-	}
-	return last[len(b)]
 }

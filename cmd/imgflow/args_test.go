@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"slices"
 	"strings"
 	"testing"
 
@@ -65,25 +64,5 @@ func TestArrangeRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v; want %q in it", in, err, want)
 		}
-	}
-}
-
-func TestEdits(t *testing.T) {
-	for _, x := range []struct {
-		a, b string
-		n    int
-	}{{"", "", 0}, {"run", "run", 0}, {"rnu", "run", 1}, {"rn", "run", 1}, {"validat", "validate", 1}, {"abc", "xyz", 3}} {
-		if got := edits(x.a, x.b); got != x.n {
-			t.Errorf("edits(%q, %q) = %d, want %d", x.a, x.b, got, x.n)
-		}
-	}
-	if got := nearest("frobnicate", []string{"run", "list"}); got != "" {
-		t.Errorf("nearest to nothing: %q", got)
-	}
-	if got := nearest("x", []string{"f", "h"}); got != "" {
-		t.Errorf("a letter is near to %q, which has nothing of it", got)
-	}
-	if !slices.Contains([]string{"list"}, nearest("LIST", []string{"list"})) {
-		t.Error("the case of letters matters")
 	}
 }

@@ -61,15 +61,15 @@ func (t *terminal) onFailure(shell func(ctx context.Context, build string) error
 }
 
 // pause holds each step until the person lets it go on, as -debug promises.
-func (t *terminal) pause(ctx context.Context) func(dag.Event) {
+func (t *terminal) pause() func(context.Context, dag.Node) {
 	all := false
-	return func(e dag.Event) {
+	return func(ctx context.Context, n dag.Node) {
 		t.turn.Lock()
 		defer t.turn.Unlock()
 		if all || ctx.Err() != nil {
 			return
 		}
-		t.ls.Warn("%s: about to begin %q. Enter goes on, a goes on without asking again.", strings.Join(e.Builds, ", "), e.Step)
+		t.ls.Warn("%s: about to begin %q. Enter goes on, a goes on without asking again.", strings.Join(n.Builds, ", "), n.Name)
 		s, err := stdin.line(ctx)
 		all = err != nil || strings.EqualFold(s, "a")
 	}

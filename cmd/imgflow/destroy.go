@@ -11,10 +11,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/drive"
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -46,7 +45,7 @@ func destroyCommand() *cli.Command {
 
 // doomed is a run with what is to be removed of it.
 type doomed struct {
-	*session
+	*app.Session
 	things []dag.Record
 }
 
@@ -81,22 +80,22 @@ func destroy(c *cli.Context) error {
 	var runs []doomed
 	defer func() {
 		for _, d := range runs {
-			d.close()
+			d.Close()
 		}
 	}()
 	var problems []error
 	for _, id := range ids {
-		s, err := takeRun(home, id)
+		s, err := application().Open(home, id)
 		if err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		d := doomed{session: s}
+		d := doomed{Session: s}
 		runs = append(runs, d)
-		if err := s.req.addVars(c); err != nil {
+		if err := giveVariables(c, s); err != nil {
 			return err
 		}
-		if d.things, err = s.alive(c.Bool("artifacts")); err != nil {
+		if d.things, err = s.Things(c.Bool("artifacts")); err != nil {
 			problems = append(problems, fmt.Errorf("cannot destroy run %s: %w", id, err))
 			continue
 		}
@@ -105,7 +104,7 @@ func destroy(c *cli.Context) error {
 	total := 0
 	for _, d := range runs {
 		total += len(d.things)
-		d.list(ls)
+		ls.Things(d.Summary(), d.things)
 	}
 	if total > 0 && c.Bool("dry-run") || total > 0 && !c.Bool("yes") && !agreed(total) {
 		ls.Say("Nothing was removed.")
@@ -149,7 +148,7 @@ func joined(problems []error) error {
 	if slices.ContainsFunc(problems, interrupted) {
 		code = exitInterrupt
 	}
-	return &exitError{code, errors.Join(problems...)}
+	return &exitError{code: code, err: errors.Join(problems...)}
 }
 
 func interrupted(err error) bool {
@@ -168,7 +167,7 @@ func doomedRuns(c *cli.Context, home *state.Home) (ids []string, err error) {
 		for _, arg := range c.Args().Slice() {
 			id, err := home.Resolve(arg)
 			if err != nil {
-				return nil, &exitError{exitUsage, err}
+				return nil, &exitError{code: exitUsage, err: err}
 			}
 			ids = append(ids, id)
 		}
@@ -179,87 +178,29 @@ func doomedRuns(c *cli.Context, home *state.Home) (ids []string, err error) {
 			return nil, err
 		}
 		for _, s := range runs {
-			if fits(s) && (removable(s) || c.Bool("artifacts") && hasImages(s)) {
+			if fits(s) && app.Removable(s, c.Bool("artifacts")) {
 				ids = append(ids, s.ID)
 			}
 		}
 		return ids, nil
 	}
-	s, err := unfinishedRun(home, "", "destroy")
-	return []string{s.ID}, err
-}
-
-// removable tells whether a run may have left something besides images.
-func removable(s state.Summary) bool {
-	return s.Status != state.Destroyed && (s.Status != state.Done || len(s.Left) > 0)
-}
-
-func hasImages(s state.Summary) bool {
-	return slices.ContainsFunc(s.Builds, func(b state.BuildSummary) bool { return len(b.Artifacts) > 0 })
-}
-
-// alive are the things of the run that may exist, the newest first.
-func (s *session) alive(artifacts bool) ([]dag.Record, error) {
-	recs, err := s.run.All()
-	if err != nil {
-		return nil, err
-	}
-	recs = slices.DeleteFunc(recs, func(r dag.Record) bool { return !r.Alive() || r.Kept && !artifacts })
-	slices.SortFunc(recs, func(a, b dag.Record) int { return b.Begun.Compare(a.Begun) })
-	return recs, nil
-}
-
-func (d doomed) list(ls *render.Lines) {
-	if len(d.things) == 0 {
-		ls.Say("Run %s: nothing to remove%s.", d.run.ID(), d.keptNote())
-		return
-	}
-	ls.Say("Run %s (%s), begun %s:", d.run.ID(), d.run.Summary().Status, d.run.Summary().Started.Local().Format(time.DateTime))
-	for _, r := range d.things {
-		sure := ""
-		if r.Status == dag.Doing || r.Status == dag.Broken {
-			sure = " (if it was made)"
-		}
-		ls.Item("%s: %s%s", strings.Join(r.Builds, ", "), thingName(r), sure)
-	}
-}
-
-func (d doomed) keptNote() string {
-	if hasImages(d.run.Summary()) {
-		return "; its images stay unless --artifacts is given"
-	}
-	return ""
+	id, err := unfinishedRun(home, "", "destroy")
+	return []string{id}, err
 }
 
 // remove removes the run's things and says which are left.
 func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
-	id := d.run.ID()
-	if len(d.things) > 0 {
-		if err := d.reach(context.Background(), local.Settings{}); err != nil {
-			return fmt.Errorf("cannot destroy run %s: %w", id, err)
-		}
-		if d.leave != nil {
-			defer d.leave()
-		}
-		d.accounts()
-		if err := d.recall(context.Background()); err != nil && !errors.As(err, new(*state.WriteError)) {
-			return fmt.Errorf("cannot destroy run %s: %w", id, err)
-		}
-	}
-	in := drive.CatchInterrupts(context.Background(), func(sig os.Signal) {
+	id := d.Summary().ID
+	in := catchInterrupts(context.Background(), func(sig os.Signal) {
 		ls.Warn("Interrupted (%s): repeat the command to go on.", sig)
 	}, func() {
 		ls.Close()
 		os.Exit(exitInterrupt)
 	})
-	defer in.Stop()
-	chosen := map[dag.Key]bool{}
-	for _, r := range d.things {
-		chosen[r.Key] = true
-	}
-	left, err := drive.Destroy(in.Context(), func(r dag.Record) bool { return chosen[r.Key] }, d.driveOptions(ls.Event))
-	if in.Context().Err() != nil {
-		return &exitError{exitInterrupt, fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
+	defer in.stop()
+	left, err := d.Remove(in.context(), d.things, ls.Event)
+	if in.context().Err() != nil {
+		return &exitError{code: exitInterrupt, err: fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
 	}
 	if len(left) == 0 && errors.As(err, new(*state.WriteError)) {
 		return fmt.Errorf("run %s: all of it is removed, but this cannot be written down: %w", id, err)
@@ -275,18 +216,7 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 	}
 	var b strings.Builder
 	for _, f := range left {
-		fmt.Fprintf(&b, "\n  %s: %s", f.Name, d.run.Redact().Redact(f.Err.Error()))
+		fmt.Fprintf(&b, "\n  %s: %s", f.Name, d.Redact(f.Err.Error()))
 	}
 	return fmt.Errorf("cannot remove all of run %s; repeat `imgflow destroy %s` when the cause is mended:%s", id, id, b.String())
-}
-
-// accounts makes the accounts of the template known, if it can still be read.
-// Without them the SDK's own credentials are used.
-func (s *session) accounts() {
-	if s.req.Template == "" || s.req.Template == "-" || s.req.Local {
-		return
-	}
-	if s.load(true, s.salt) == nil {
-		s.hide()
-	}
 }

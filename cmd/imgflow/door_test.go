@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/internal/app/local"
 )
 
 // needed is where a tool is that CI must have.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/internal/app/local"
 )
 
 func ec2localCommand() *cli.Command {
@@ -43,8 +43,9 @@ func ec2localCommand() *cli.Command {
 			&cli.StringFlag{Name: "secret-key", Usage: "the `SECRET` of --access-key"},
 			&cli.BoolFlag{Name: "allow-any-key", Usage: "take any key: whoever reaches the address may run programs as you"},
 			&cli.StringFlag{Name: "guest", Value: "auto", Usage: "what stands behind an instance: `auto`, sandbox, process (not contained) or none"},
-			&cli.StringFlag{Name: "latency", Value: "none", Usage: "`none` or aws: play the time that AWS takes"},
+			&cli.StringFlag{Name: "latency", Value: "none", Usage: "`none`, aws, or times such as image=1m,ssh=19s (running, stopped, terminated): how long things take"},
 			&cli.StringSliceFlag{Name: "fault", Usage: "play `FAULT` such as throttle=0.2 or lag=5s; may be repeated"},
+			&cli.StringFlag{Name: "seed", Usage: "`FILE` of parameters and secrets that are there (default: seed.json in its directory, if there is one)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not print a line for each call"},
 			&cli.BoolFlag{Name: "while-leased", Usage: "end some time after the last local run that uses it", Category: "As local runs start it"},
 			&cli.DurationFlag{Name: "linger", Value: 30 * time.Minute, Usage: "with --while-leased: stay this `LONG` for instances that still run", Category: "As local runs start it"},
@@ -77,7 +78,7 @@ func serveEC2(c *cli.Context) (err error) {
 	}
 	release, err := local.Own(dir)
 	if errors.Is(err, local.ErrLocked) {
-		return &exitError{local.LockedStatus, err}
+		return &exitError{code: local.LockedStatus, err: err}
 	}
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func serveEC2(c *cli.Context) (err error) {
 		log = nil
 	}
 	set := local.Settings{Guest: c.String("guest"), Latency: c.String("latency"), Faults: c.StringSlice("fault")}
-	srv, err := newEC2(ec2Options{Dir: dir, Key: key, Guest: set.Guest, Latency: set.Latency, Faults: strings.Join(set.Faults, ","), Log: log})
+	srv, err := newEC2(ec2Options{Dir: dir, Key: key, Guest: set.Guest, Latency: set.Latency, Faults: strings.Join(set.Faults, ","), Seed: c.String("seed"), Log: log})
 	if err != nil {
 		return err
 	}

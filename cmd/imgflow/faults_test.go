@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
-	"github.com/imgflow/imgflow/template/compile"
 )
 
 // known is an option that a builder or provisioner knows.
@@ -30,17 +32,15 @@ func (k known) String() string { return k.kind + " " + strings.Join(k.path, ".")
 // knownOptions lists all options that templates may hold.
 func knownOptions(t *testing.T) (list []known) {
 	t.Helper()
-	w := newWorld(worldOptions{})
-	t.Cleanup(w.close)
-	c := w.catalog(false, &compile.Files{})
+	w := newWorld(app.WorldOptions{})
+	t.Cleanup(func() { w.Close() })
+	c := w.Catalog(false)
 	for kind, make := range c.Builders {
 		list = append(list, optionsOf("builders", kind, nil, reflect.TypeOf(make()).Elem())...)
 	}
 	for kind, make := range c.Provisioners {
 		list = append(list, optionsOf("provisioners", kind, nil, reflect.TypeOf(make()).Elem())...)
-		if _, ok := make().(compile.Commoner); ok {
-			list = append(list, optionsOf("provisioners", kind, nil, reflect.TypeFor[compile.Common]())...)
-		}
+		list = append(list, optionsOf("provisioners", kind, nil, reflect.TypeFor[steps.Common]())...)
 	}
 	if len(list) < 200 {
 		t.Fatalf("only %d options are known", len(list))
@@ -68,7 +68,7 @@ func optionsOf(section, kind string, above []string, typ reflect.Type) (list []k
 			inner = inner.Elem()
 		}
 		list = append(list, known{section, kind, path, f.Type, words})
-		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[dag.File]() {
+		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[steps.File]() {
 			list = append(list, optionsOf(section, kind, path, inner)...)
 		}
 	}
@@ -96,6 +96,15 @@ func (k known) asTemplate(value string) string {
 		delete(builder, "ssh_username")
 	}
 	if k.section == "builders" {
+		switch k.kind {
+		case "file":
+			builder = map[string]string{"type": `"file"`, "target": `"t"`, "content": `"c"`}
+			if k.path[0] == "source" {
+				delete(builder, "content")
+			}
+		case "null":
+			builder = map[string]string{"type": `"null"`, "ssh_host": `"h"`, "ssh_username": `"u"`, "ssh_password": `"p"`}
+		}
 		builder[k.path[0]] = text
 	} else {
 		if k.path[0] == "script" || k.path[0] == "scripts" {
@@ -122,6 +131,12 @@ func (k known) asTemplate(value string) string {
 	return `{"builders": [` + object(builder) + "],\n\"provisioners\": [" + provisioners + "]}"
 }
 
+// sessionOf is the session of a template, in whose folder it is.
+func sessionOf(home *state.Home, file string) *app.Session {
+	a := &app.App{Env: app.NewEnv(os.Environ(), filepath.Dir(file)), World: newWorld}
+	return a.New(home, app.Request{Template: file})
+}
+
 // faultsOf validates a template.
 func faultsOf(t *testing.T, src string) template.Errors {
 	t.Helper()
@@ -132,10 +147,10 @@ func faultsOf(t *testing.T, src string) template.Errors {
 	if err := os.WriteFile(file, []byte(src), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(nil, &request{Template: file, Cwd: filepath.Dir(file)}, nil)
-	defer s.close()
+	s := sessionOf(nil, file)
+	defer s.Close()
 	var errs template.Errors
-	if err := s.load(false, passingSalt()); err != nil && !errors.As(err, &errs) {
+	if err := s.Load(t.Context(), false); err != nil && !errors.As(err, &errs) {
 		t.Fatal(err)
 	}
 	return errs
@@ -151,7 +166,7 @@ func TestOneSlipIsOneFault(t *testing.T) {
 		slips := []string{`"{{nosuch}}"`, `"{{ user }}"`}
 		switch k.typ.Kind() {
 		case reflect.Map, reflect.Struct:
-			if k.typ == reflect.TypeFor[dag.File]() {
+			if k.typ == reflect.TypeFor[steps.File]() {
 				break
 			}
 			slips = []string{`"a text"`, `7`, `{"{{nosuch}}": "x"}`}
@@ -165,7 +180,7 @@ func TestOneSlipIsOneFault(t *testing.T) {
 		default:
 			slips = append(slips, `["a list"]`, `{"a": "b"}`)
 		}
-		if k.typ == reflect.TypeFor[dag.File]() {
+		if k.typ == reflect.TypeFor[steps.File]() {
 			slips = append(slips, `"nosuchfile"`)
 		}
 		if k.typ == reflect.TypeFor[time.Duration]() {
@@ -212,12 +227,12 @@ var offs = map[string][]string{
 
 // What asks for nothing is never refused as something that is not supported, however it is written.
 func TestOffIsSupported(t *testing.T) {
-	seen := 0
+	seen := map[string]bool{}
 	for _, k := range knownOptions(t) {
 		if !slices.Contains(strings.Split(k.words, ","), "unsupported") {
 			continue
 		}
-		seen++
+		seen[k.path[0]] = true
 		own, listed := offs[k.path[0]]
 		if !listed {
 			t.Errorf("%s is not supported, and not in the table of what asks for nothing", k)
@@ -253,7 +268,7 @@ func TestOffIsSupported(t *testing.T) {
 			t.Errorf("%s for %s:\n%v", on, k, errs)
 		}
 	}
-	if seen != len(offs) {
-		t.Errorf("%d options are not supported, and the table has %d", seen, len(offs))
+	if len(seen) != len(offs) {
+		t.Errorf("%d options are not supported, and the table has %d", len(seen), len(offs))
 	}
 }

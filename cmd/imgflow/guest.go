@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/internal/app"
 )
 
 func guestCommand() *cli.Command {
@@ -64,7 +65,7 @@ func guestAction(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		dir = localDir(home)
+		dir = app.LocalDir(home)
 	}
 	switch verb {
 	case "import":
@@ -99,7 +100,7 @@ func guestImport(c *cli.Context, dir, name string) error {
 	}
 	m, err := importGuest(ctx, dir, in, c.String("as"))
 	if ctx.Err() != nil {
-		return &exitError{exitInterrupt, err}
+		return &exitError{code: exitInterrupt, err: err}
 	}
 	if err != nil {
 		return err

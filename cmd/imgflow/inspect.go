@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
@@ -11,10 +9,10 @@ import (
 
 func inspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "list the variables, builders and provisioners of a template", ArgsUsage: "TEMPLATE", Category: lookGroup,
+		Name: "inspect", Usage: "list the variables, builders, provisioners and all else of a template", ArgsUsage: "TEMPLATE", Category: templateGroup,
 		Description: `   The template is not evaluated: what it says is shown as it stands there. Values of
    sensitive variables are not shown.`,
-		Flags:  []cli.Flag{jsonFlag("print it as JSON")},
+		Flags:  append([]cli.Flag{jsonFlag("print it as JSON")}, templateFlags()...),
 		Action: inspect,
 	}
 }
@@ -24,14 +22,24 @@ func inspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	t, errs, err := req.parse()
-	if err == nil {
-		err = faults(errs)
-	}
+	s := application().New(nil, req)
+	defer s.Close()
+	t, err := s.Parse()
 	if err != nil {
 		return err
 	}
-	content := contentOf(t)
+	content := contentOf(t.Outline())
+	if m := machine(c); m != nil {
+		for _, v := range content.Variables {
+			m.Line("", "template-variable", v.Name, v.Default, map[bool]string{true: "1", false: "0"}[v.Required])
+		}
+		for _, b := range content.Builders {
+			m.Line("", "template-builder", b.Name, b.Type)
+		}
+		for _, p := range content.Provisioners {
+			m.Line("", "template-provisioner", p.Type)
+		}
+	}
 	if c.Bool("json") {
 		return render.Indented(c.App.Writer, content)
 	}
@@ -39,44 +47,30 @@ func inspect(c *cli.Context) error {
 	return nil
 }
 
-// contentOf lists what a template holds.
-func contentOf(t *template.Template) render.Content {
+// contentOf is what a template holds, as it is printed.
+func contentOf(t template.Outline) render.Content {
 	out := render.Content{Description: t.Description, Variables: []render.Variable{}, Builders: []render.Part{},
-		Provisioners: []render.Part{}, PostProcessors: [][]string{}}
-	sensitive := map[string]bool{}
-	for _, v := range t.Sensitive {
-		sensitive[v.Text] = true
+		Provisioners: []render.Part{}, PostProcessors: t.PostProcessors}
+	if out.PostProcessors == nil {
+		out.PostProcessors = [][]string{}
 	}
 	for _, v := range t.Variables {
-		x := render.Variable{Name: v.Name, Required: v.Required, Sensitive: sensitive[v.Name]}
-		if !x.Sensitive {
-			x.Default = v.Default.Text
-		}
-		out.Variables = append(out.Variables, x)
+		out.Variables = append(out.Variables, render.Variable{Name: v.Name, Required: v.Required, Sensitive: v.Sensitive, Default: v.Default})
+	}
+	for _, l := range t.Locals {
+		out.Locals = append(out.Locals, render.Variable{Name: l.Name, Sensitive: l.Sensitive, Default: l.Default})
+	}
+	for _, d := range t.Data {
+		out.Data = append(out.Data, render.Part{Name: d.Name, Type: d.Type})
+	}
+	for _, p := range t.Plugins {
+		out.Plugins = append(out.Plugins, render.Plugin{Source: p.Source, Version: p.Version, BuiltIn: p.BuiltIn})
 	}
 	for _, b := range t.Builders {
-		name := b.Name.Text
-		if name == "" {
-			name = b.Type
-		}
-		out.Builders = append(out.Builders, render.Part{Name: name, Type: b.Type})
+		out.Builders = append(out.Builders, render.Part{Name: b.Name, Type: b.Type})
 	}
 	for _, p := range t.Provisioners {
-		out.Provisioners = append(out.Provisioners, render.Part{Type: p.Type, Only: texts(p.Only), Except: texts(p.Except)})
-	}
-	for _, seq := range t.PostProcessors {
-		var types []string
-		for _, p := range seq {
-			types = append(types, p.Type)
-		}
-		out.PostProcessors = append(out.PostProcessors, types)
-	}
-	return out
-}
-
-func texts(vs []template.Value) (out []string) {
-	for _, v := range vs {
-		out = append(out, strings.TrimSpace(v.Text))
+		out.Provisioners = append(out.Provisioners, render.Part{Type: p.Type, Only: p.Only, Except: p.Except})
 	}
 	return out
 }

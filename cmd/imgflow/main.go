@@ -3,11 +3,14 @@
 // with `imgflow destroy`. `imgflow help` shows its commands.
 //
 // Each command is one file here, named as the command. Only wire.go knows which
-// kinds of step there are. What the commands share lies in internal: render
-// shows, drive takes a run from its graph to its end, local finds the embedded
-// EC2 server of this machine.
+// kinds of step there are. What is shown, and how, lies in internal/render.
 package main
 
 import "os"
 
-func main() { os.Exit(run(os.Args)) }
+func main() {
+	if asWorker() {
+		return
+	}
+	os.Exit(run(os.Args))
+}

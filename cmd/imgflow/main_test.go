@@ -3,9 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,17 +17,18 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
-	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/sshtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"imgflow": main})
+	testscript.Main(m, map[string]func(){"imgflow": main, "packer": main})
 }
 
 // TestScripts types commands as users do.
 func TestScripts(t *testing.T) {
-	guests := haveGuests(t)
+	noGuests := lackingGuests(t)
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
 		t.Fatal(err)
@@ -37,33 +42,36 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, "")
 			}
 			env.Setenv("EXAMPLES", examples)
+			env.Setenv("NO_GUESTS", fmt.Sprintf("NOT TESTED: builds in the embedded EC2: %v", noGuests))
 			env.Setenv("EVIL", "\x1b]0;title\x07\u009b2J\u202e\xc2\x1e\x9b2J")
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			env.Defer(func() { stopServer(filepath.Join(env.WorkDir, "home", "local")) })
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "guests" {
-				return false, fmt.Errorf("unknown condition %s", name)
+			switch name {
+			case "guests":
+				return noGuests == nil, nil
+			case "root":
+				return os.Getuid() == 0, nil
+			case "openssh":
+				_, err := os.Stat("/usr/sbin/sshd")
+				return err == nil || os.Getenv("CI") == "true", nil
 			}
-			return guests, nil
+			return false, fmt.Errorf("unknown condition %s", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn, "sshd": startSSHD, "answers": startAnswers, "draws": draws},
 	})
 }
 
-// haveGuests tells whether instances can run here. Where they must, as in CI, a
-// machine without them fails the test.
-func haveGuests(t *testing.T) bool {
+// lackingGuests says why instances cannot run here, or nil. Where they must, as in
+// CI, a machine without them fails the test.
+func lackingGuests(t *testing.T) error {
 	err := guest.Probe(t.TempDir())
-	if err == nil {
-		return true
-	}
-	if os.Getenv("CI") == "true" {
+	if err != nil && os.Getenv("CI") == "true" {
 		t.Fatalf("sandbox guests are needed here: %v", err)
 	}
-	t.Logf("NOT TESTED: builds in the embedded EC2: %v", err)
-	return false
+	return err
 }
 
 // stopServer ends the embedded EC2 that local runs of a test have started.
@@ -83,6 +91,57 @@ func stopServer(dir string) {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// startSSHD makes this computer a machine that is there already: PORT, SSHUSER and
+// KEY say how it is reached.
+func startSSHD(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: sshd")
+	}
+	dir := ts.MkAbs("sshd")
+	ts.Check(os.MkdirAll(dir, 0o755))
+	s, err := sshtest.Start(dir)
+	ts.Check(err)
+	ts.Defer(s.Close)
+	ts.Setenv("PORT", strconv.Itoa(s.Port))
+	ts.Setenv("SSHUSER", s.User)
+	ts.Setenv("KEY", s.KeyFile)
+}
+
+// startAnswers serves a version to those who say a token; ANSWERS says where.
+func startAnswers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: answers")
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/versions.json" || r.Header.Get("X-Token") != "marlin" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"version": "1.2.3"}`)
+	}))
+	ts.Defer(srv.Close)
+	ts.Setenv("ANSWERS", srv.URL)
+}
+
+// draws FROM TO looks in the standard output, a graph in DOT, for an edge between two nodes whose labels begin so.
+func draws(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: [!] draws FROM TO")
+	}
+	dot, ids := ts.ReadFile("stdout"), [2]string{}
+	for i, label := range args {
+		m := regexp.MustCompile(`(?m)^\s*"([^"]+)" \[ label="` + regexp.QuoteMeta(label) + `\\n`).FindStringSubmatch(dot)
+		if m == nil {
+			ts.Fatalf("there is no node %q", label)
+		}
+		ids[i] = m[1]
+	}
+	if strings.Contains(dot, fmt.Sprintf("%q -> %q", ids[0], ids[1])) == neg {
+		ts.Fatalf("an edge from %q to %q: %v", args[0], args[1], neg)
 	}
 }
 

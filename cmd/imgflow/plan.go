@@ -1,11 +1,11 @@
 package main
 
 import (
-	"fmt"
+	"errors"
+	"io/fs"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/drive"
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
 )
@@ -39,21 +39,50 @@ func plan(c *cli.Context) error {
 	if shapes > 1 {
 		return usagef("cannot print the plan in several forms at once: choose one of --dot, --mermaid, --json")
 	}
+	if picture := c.Bool("dot") || c.Bool("mermaid"); picture && c.IsSet("run") {
+		if g, err := drawn(c); !errors.Is(err, fs.ErrNotExist) {
+			if err != nil {
+				return err
+			}
+			return draw(c, g)
+		}
+	}
 	g, p, err := planned(c)
 	if err != nil {
 		return err
 	}
 	switch w := c.App.Writer; {
-	case c.Bool("dot"):
-		return g.DOT(w)
-	case c.Bool("mermaid"):
-		return g.Mermaid(w)
+	case c.Bool("dot"), c.Bool("mermaid"):
+		return draw(c, g)
 	case c.Bool("json"):
 		return render.Indented(w, render.NewPlanJSON(g, p))
 	default:
 		render.Plan(w, g, p)
 		return nil
 	}
+}
+
+func draw(c *cli.Context, g *dag.Graph) error {
+	if c.Bool("dot") {
+		return g.DOT(c.App.Writer)
+	}
+	return g.Mermaid(c.App.Writer)
+}
+
+// drawn is the graph of a stored run, which may be driven at this time.
+func drawn(c *cli.Context) (*dag.Graph, error) {
+	if err := wantArgs(c, 0, 0, ""); err != nil {
+		return nil, err
+	}
+	home, err := openHome()
+	if err != nil {
+		return nil, err
+	}
+	id, err := home.Resolve(c.String("run"))
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	return home.Drawn(id)
 }
 
 // planned is the plan of a template or of a stored run.
@@ -67,40 +96,31 @@ func planned(c *cli.Context) (*dag.Graph, *dag.Plan, error) {
 			return nil, nil, err
 		}
 		if id, err = home.Resolve(id); err != nil {
-			return nil, nil, &exitError{exitUsage, err}
+			return nil, nil, &exitError{code: exitUsage, err: err}
 		}
-		run, err := home.Open(id)
+		s, err := application().Open(home, id)
 		if err != nil {
 			return nil, nil, err
 		}
-		defer run.Close()
-		g, err := run.Graph()
-		if err != nil {
-			return nil, nil, fmt.Errorf("cannot plan run %s: it was interrupted before it had a plan: %w", run.ID(), err)
-		}
-		e, err := drive.Engine(drive.Options{Run: run})
-		if err != nil {
+		defer s.Close()
+		if err := s.LoadStored(); err != nil {
 			return nil, nil, err
 		}
-		p, err := e.Plan(g)
-		return g, p, err
+		p, err := s.Plan()
+		return s.Graph(), p, err
 	}
 	req, err := newRequest(c)
 	if err != nil {
 		return nil, nil, err
 	}
 	req.Force = c.Bool("force")
-	s := newSession(nil, req, nil)
-	defer s.close()
-	err = s.load(true, passingSalt())
-	s.warn(lines(c, c.App.ErrWriter))
+	s := application().New(nil, req)
+	defer s.Close()
+	err = s.Load(c.Context, true)
+	warn(lines(c, c.App.ErrWriter), s)
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := dag.New(dag.Options{Store: &dag.MemStore{}})
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := e.Plan(s.graph)
-	return s.graph, p, err
+	p, err := s.Plan()
+	return s.Graph(), p, err
 }

@@ -64,7 +64,7 @@ func prune(c *cli.Context) error {
 			continue
 		}
 		switch err := home.Prunable(s.ID); {
-		case errors.As(err, new(*state.StandingError)), errors.As(err, new(*state.BusyError)):
+		case errors.As(err, new(*state.ThingsExistError)), errors.As(err, new(*state.BusyError)):
 			ls.Item("stays: %v", err)
 		case err != nil:
 			problems = append(problems, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -242,5 +243,40 @@ func TestWhoHoldsTheRun(t *testing.T) {
 	in.Close()
 	if code := status(t, cmd.Wait()); code != 0 {
 		t.Errorf("the shell ended with %d", code)
+	}
+}
+
+// TestARunThatWasKilledBeforeItBegan: its records are made before its summary is,
+// so between the two there is nothing but them, and they say enough.
+func TestARunThatWasKilledBeforeItBegan(t *testing.T) {
+	d := newDesk(t)
+	home, err := state.OpenHome(filepath.Join(d.dir, "home"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		command []string
+		says    string
+		code    int
+	}{
+		{[]string{"list"}, "unreadable", 0},
+		{[]string{"resume"}, "it was interrupted before it had a plan and has made nothing; run the template again", exitFailed},
+		{[]string{"shell"}, "has no machine that was reached", exitFailed},
+		{[]string{"destroy", "--yes"}, "nothing to remove", 0},
+	} {
+		run, err := home.Create(state.Summary{}) // for each: whoever opens it writes its summary
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(run.Close(), os.Remove(filepath.Join(home.RunDir(run.ID()), "run.json"))); err != nil {
+			t.Fatal(err)
+		}
+		args := c.command
+		if args[0] != "list" {
+			args = append(args, run.ID())
+		}
+		if out, code := d.do(args...); code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%s: exit status %d, want %d and %q:\n%s", args, code, c.code, c.says, out)
+		}
 	}
 }

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
+	"github.com/imgflow/imgflow/internal/app/local"
 )
 
 // The groups of a run's flags in its help.
@@ -21,7 +20,8 @@ const (
 func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Aliases: []string{"build"}, Usage: "build the images of a template", ArgsUsage: "TEMPLATE", Category: buildGroup,
-		Description: `   TEMPLATE is a JSON template in Packer's form; - reads it from standard input.
+		Description: `   TEMPLATE is one that Packer takes: a JSON file, an HCL2 file (.pkr.hcl, .pkr.json) or a
+   folder of these; - reads it from standard input.
    With --local the images are built in an embedded EC2 on this machine, which needs
    no account. What is interrupted or fails goes on with ` + "`imgflow resume`" + `.
 
@@ -30,13 +30,15 @@ func runCommand() *cli.Command {
    imgflow run -only=web,db -on-error=ask template.json`,
 		Flags: slices.Concat(
 			[]cli.Flag{
+				&cli.BoolFlag{Name: "warn-on-undeclared-var", Hidden: true}, // it is done without, too
+				&cli.BoolFlag{Name: "skip-enforcement", Hidden: true},       // HCP enforces nothing here
 				&cli.BoolFlag{Name: "force", Usage: "replace images that have the name of a new one", Category: inputFlags},
 			},
 			templateFlags(),
 			[]cli.Flag{
 				&cli.BoolFlag{Name: "local", Usage: "build in the embedded EC2 of this machine", Category: localFlags},
 				&cli.StringFlag{Name: "guest", Usage: "what stands behind a local instance: `auto`, sandbox, process (not contained) or none", Category: localFlags},
-				&cli.StringFlag{Name: "latency", Usage: "`none` or aws: play the time that AWS takes", Category: localFlags},
+				&cli.StringFlag{Name: "latency", Usage: "`none`, aws, or times such as image=1m,ssh=19s (running, stopped, terminated): how long things take", Category: localFlags},
 				&cli.StringSliceFlag{Name: "fault", Usage: "play a `FAULT` of AWS; may be repeated", Category: localFlags},
 			},
 			policyFlags(),
@@ -73,6 +75,9 @@ type policy struct {
 
 func newPolicy(c *cli.Context) (policy, error) {
 	p := policy{onError: c.String("on-error"), onInterrupt: c.String("on-interrupt"), debug: c.Bool("debug")}
+	if asPacker(c) && !c.IsSet("on-interrupt") {
+		p.onInterrupt = "cleanup" // nobody will type resume
+	}
 	switch p.onError {
 	case "cleanup", "suspend", "ask":
 	case "abort":
@@ -86,8 +91,11 @@ func newPolicy(c *cli.Context) (policy, error) {
 	if p.onInterrupt != "suspend" && p.onInterrupt != "cleanup" {
 		return p, usagef("cannot use -on-interrupt=%s: choose suspend or cleanup", p.onInterrupt)
 	}
+	if machine(c) != nil && c.Bool("json") {
+		return p, usagef("cannot use -machine-readable with -json: choose one")
+	}
 	for flag, on := range map[string]bool{"-on-error=ask": p.onError == "ask", "-debug": p.debug} {
-		if on && (!canAsk() || c.Bool("json")) {
+		if on && (!canAsk() || c.Bool("json") || machine(c) != nil) {
 			return p, usagef("cannot use %s: there is no terminal to ask at", flag)
 		}
 	}
@@ -115,34 +123,22 @@ func runTemplate(c *cli.Context) error {
 		if _, err := (ec2Options{Guest: wish.Guest, Latency: wish.Latency, Faults: strings.Join(wish.Faults, ",")}).check(); err != nil {
 			return err
 		}
-		for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2"} {
-			os.Unsetenv(name) // the run has its own
-		}
-	} else {
-		if len(wish.Args()) > 0 {
-			return usagef("cannot use %s: it is for local runs; add --local", strings.Join(wish.Args(), " "))
-		}
-		req.Endpoint = endpointFromEnv()
+	} else if len(wish.Args()) > 0 {
+		return usagef("cannot use %s: it is for local runs; add --local", strings.Join(wish.Args(), " "))
 	}
 	home, err := openHome()
 	if err != nil {
 		return err
 	}
-	s := newSession(home, req, nil)
-	defer s.close()
-	err = s.load(true, s.salt)
-	s.warn(lines(c, c.App.ErrWriter))
+	s := application().New(home, req)
+	defer s.Close()
+	err = s.Load(c.Context, true)
+	warn(lines(c, c.App.ErrWriter), s)
 	if err != nil {
 		return err
 	}
-	if err := s.reach(context.Background(), wish); err != nil {
+	if err := s.Begin(context.Background(), wish); err != nil {
 		return err
 	}
-	if err := s.begin(); err != nil {
-		return err
-	}
-	if err := s.store(); err != nil {
-		return err
-	}
-	return s.drive(c, pol)
+	return drive(c, s, pol)
 }

@@ -89,13 +89,13 @@ func validateText(t testing.TB, src string) string {
 	if err := os.WriteFile(file, []byte(src), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(nil, &request{Template: file, Cwd: filepath.Dir(file)}, nil)
-	defer s.close()
+	s := sessionOf(nil, file)
+	defer s.Close()
 	var b strings.Builder
-	if err := s.load(false, passingSalt()); err != nil {
+	if err := s.Load(t.Context(), false); err != nil {
 		b.WriteString(err.Error())
 	}
-	for _, w := range s.warnings {
+	for _, w := range s.Warnings() {
 		b.WriteString(w.Error())
 	}
 	return b.String()

@@ -4,19 +4,11 @@ package main
 
 import (
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
-)
 
-// spent is the time of the processor that this process has had.
-func spent(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+	"github.com/imgflow/imgflow/internal/cputime"
+)
 
 // Eight times as much of anything takes about eight times as long: 64 times where something is searched for.
 func TestValidationIsLinear(t *testing.T) {
@@ -27,9 +19,9 @@ func TestValidationIsLinear(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			took := func(n int) time.Duration {
-				src, begun := shaped(name, n), spent(t)
+				src, begun := shaped(name, n), cputime.Spent(t)
 				validateText(t, src)
-				return spent(t) - begun
+				return cputime.Spent(t) - begun
 			}
 			one, eight := took(n), took(8*n)
 			for try := 0; try < 4 && eight > 10*one; try++ { // a busy machine spends more
@@ -45,6 +37,7 @@ func TestValidationIsLinear(t *testing.T) {
 
 // Ten thousand builders fit into 2 GB, with room to spare.
 func TestMemoryOfManyBuilders(t *testing.T) {
+	cputime.Measures(t)
 	src := shaped("builders", 10_000)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

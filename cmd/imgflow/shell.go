@@ -12,9 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
-	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/comm"
+	"github.com/imgflow/imgflow/internal/app"
 )
 
 func shellCommand() *cli.Command {
@@ -46,59 +44,51 @@ func openShell(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	sum, err := unfinishedRun(home, args[0], "open a shell in")
+	id, err := unfinishedRun(home, args[0], "open a shell in")
 	if err != nil {
 		return err
 	}
-	s, err := takeRun(home, sum.ID)
+	s, err := application().Open(home, id)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	if err := s.req.addVars(c); err != nil {
+	defer s.Close()
+	if err := giveVariables(c, s); err != nil {
 		return err
 	}
 	ctx := context.Background()
-	if s.req.Local {
-		if err := s.reach(ctx, local.Settings{}); err != nil {
-			return err
-		}
+	if err := s.ReachMachines(ctx); err != nil {
+		return err
 	}
-	if g, err := s.run.Graph(); err == nil {
-		s.graph = g
-		s.frozen() // a machine that needs a secret of the template says so itself
-	}
-	return s.shell(ctx, args[1], command)
+	return shell(ctx, s, args[1], command)
 }
 
 // shell gives the user the machine of a build: a shell, or one command.
-func (s *session) shell(ctx context.Context, build string, command []string) error {
-	recs, err := s.run.All()
-	if err != nil {
-		return err
-	}
-	machines := machinesOf(recs, build)
+func shell(ctx context.Context, s *app.Session, build string, command []string) error {
+	id := s.Summary().ID
+	machines, err := s.Machines(build)
 	switch {
-	case len(machines) == 0 && build != "" && !slices.Contains(s.buildNames(), build):
-		return usagef("cannot open a shell: run %s has no build %q%s", s.run.ID(), build, suggest(build, s.buildNames()))
+	case err != nil:
+		return err
+	case len(machines) == 0 && build != "" && !slices.Contains(s.Builds(), build):
+		return usagef("cannot open a shell: run %s has no build %q%s", id, build, suggest(build, s.Builds()))
 	case len(machines) == 0:
-		return fmt.Errorf("cannot open a shell: run %s has no machine that was reached", s.run.ID())
+		return fmt.Errorf("cannot open a shell: run %s has no machine that was reached", id)
 	case len(machines) > 1:
 		var names []string
 		for _, m := range machines {
-			names = append(names, m.build)
+			names = append(names, m.Build)
 		}
-		return usagef("cannot open a shell: run %s has several machines; name a build: %s", s.run.ID(), strings.Join(names, ", "))
+		return usagef("cannot open a shell: run %s has several machines; name a build: %s", id, strings.Join(names, ", "))
 	}
-	task := dag.NewTask(s.run.ID(), "shell", "imgflow-shell-"+s.run.ID(), nil, s.secret)
-	m := machines[0].Machine
+	m := machines[0]
 	if m.Protocol == "winrm" {
 		if len(command) == 0 {
-			return usagef("cannot open a shell on a Windows machine: WinRM has no terminals; run one command at a time, such as `imgflow shell %s -- powershell -Command Get-ChildItem C:\\`", s.run.ID())
+			return usagef("cannot open a shell on a Windows machine: WinRM has no terminals; run one command at a time, such as `imgflow shell %s -- powershell -Command Get-ChildItem C:\\`", id)
 		}
-		return s.command(ctx, task, m, strings.Join(command, " "))
+		return execute(ctx, s, m, strings.Join(command, " "))
 	}
-	sess, release, err := s.world.machines.Session(ctx, task, m)
+	sess, release, err := s.Shell(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -106,17 +96,13 @@ func (s *session) shell(ctx context.Context, build string, command []string) err
 	return attach(ctx, sess, command)
 }
 
-// command runs one command of cmd.exe on a Windows machine, and prints what it
+// execute runs one command of cmd.exe on a Windows machine, and prints what it
 // prints when it has ended.
-func (s *session) command(ctx context.Context, task *dag.Task, m comm.Machine, text string) error {
-	r, err := s.world.machines.Windows(task, m)
-	if err != nil {
-		return err
-	}
-	out, x, err := r.Exec(ctx, text+" 2>&1", nil)
+func execute(ctx context.Context, s *app.Session, m app.Machine, text string) error {
+	out, code, err := s.Exec(ctx, m, text)
 	os.Stdout.Write(out)
-	if err == nil && x.Code != 0 {
-		err = &exitError{code: x.Code}
+	if err == nil && code != 0 {
+		err = &exitError{code: code}
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func chosenRun(home *state.Home, id string) (state.Summary, error) {
 	if id != "" {
 		s, err := home.Summary(id)
 		if err != nil {
-			return s, &exitError{exitUsage, err}
+			return s, &exitError{code: exitUsage, err: err}
 		}
 		return s, nil
 	}

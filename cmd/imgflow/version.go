@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/internal/interp"
 )
 
 // version is set by the linker for releases.
@@ -17,6 +19,14 @@ func versionCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 0, "no arguments"); err != nil {
 				return err
+			}
+			if m := machine(c); m != nil {
+				m.Line("", "version", interp.PackerVersion)
+				m.Line("", "version-prelease", "") // so it is spelt there
+				m.Line("", "version-commit", "")
+			}
+			if asPacker(c) {
+				fmt.Fprintf(c.App.Writer, "Packer v%s\n", interp.PackerVersion)
 			}
 			fmt.Fprintf(c.App.Writer, "imgflow %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -16,61 +17,72 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/imgflow/imgflow/cmd/imgflow/internal/local"
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/usual"
+	"github.com/imgflow/imgflow/internal/winguest"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/aws"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
-	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
+	"github.com/imgflow/imgflow/steps/builtin"
 	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/steps/provision"
 	"github.com/imgflow/imgflow/template/compile"
 )
 
-// world is all that the concrete steps of one run are bound to.
+// world is all that the concrete steps of one session are bound to.
 type world struct {
 	cloud    *aws.Cloud
 	machines *comm.Env
+	times    *usual.Times
 }
 
-type worldOptions struct {
-	Endpoint    string // takes every call, signed with the key; empty: AWS, or what the SDK finds
-	Key         local.Key
-	Secret      func(name string) (string, error)
-	Vault       comm.Vault
-	MaxLifetime time.Duration
-	Settle      time.Duration // how long the endpoint may take to show what was made; 0: as long as EC2
-}
-
-func newWorld(o worldOptions) *world {
+func newWorld(o app.WorldOptions) app.World {
+	times := usual.Open(o.Times)
 	w := &world{
+		times:    times,
 		machines: comm.NewEnv(o.Vault),
-		cloud:    aws.NewCloud(aws.CloudOptions{Endpoint: o.Endpoint, AccessKey: o.Key.ID, SecretKey: o.Key.Secret, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Settle: o.Settle}),
+		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times}),
 	}
-	w.machines.Console, w.machines.Fate = w.cloud.Console, w.cloud.Fate
+	if o.Endpoint.URL != "" {
+		w.Direct(o.Endpoint)
+	}
+	w.machines.Console, w.machines.Status, w.machines.Times = w.cloud.Console, w.cloud.Status, times
+	w.machines.Environ, w.machines.Dir = o.Env.Vars(), o.Dir
 	return w
 }
 
-func (w *world) close() { w.machines.Close() }
-
-// kinds are all the steps that there are.
-func (w *world) kinds() []dag.Kind {
-	return slices.Concat(comm.Kinds(w.machines), aws.Kinds(w.cloud), provision.Kinds(w.machines))
+// Close does not fail for the times of this process: they are lost to the next one.
+func (w *world) Close() error {
+	w.times.Save()
+	return w.machines.Close()
 }
 
-// learn tells the cloud where the steps of a run work.
-func (w *world) learn(nodes []dag.Node) { w.cloud.Learn(nodes) }
-
-// owners tells to whom the credentials of each account belong.
-func (w *world) owners(ctx context.Context) (map[string]string, error) { return w.cloud.Owners(ctx) }
-
-// beside keeps others from taking a run that is driven for a forgotten one.
-func (w *world) beside(run string) func(context.Context) {
-	return func(ctx context.Context) { w.cloud.KeepLease(ctx, run) }
+func (w *world) Direct(e app.Endpoint) {
+	w.cloud.Direct(e.URL, e.Key.ID, e.Key.Secret, e.ConsistencyWindow)
 }
 
-// catalog gives the names of templates their meaning.
-func (w *world) catalog(force bool, files *compile.Files) compile.Catalog {
+func (w *world) Kinds() []dag.Kind {
+	return slices.Concat(comm.Kinds(w.machines), aws.Kinds(w.cloud), builtin.Kinds(w.machines), provision.Kinds(w.machines))
+}
+
+func (w *world) Handover() (json.RawMessage, error) { return w.cloud.Handover() }
+
+func (w *world) TakeOver(told json.RawMessage) error { return w.cloud.TakeOver(told) }
+
+func (w *world) Learn(nodes []dag.Node) { w.cloud.Learn(nodes) }
+
+func (w *world) Owners(ctx context.Context) (map[string]string, error) { return w.cloud.Owners(ctx) }
+
+func (w *world) KeepLease(ctx context.Context, run string, began time.Time) {
+	w.cloud.KeepLease(ctx, run, began)
+}
+
+func (w *world) Machines() *comm.Env { return w.machines }
+
+func (w *world) Catalog(force bool) compile.Catalog {
 	later := func(names ...string) map[string]string {
 		m := map[string]string{}
 		for _, n := range names {
@@ -78,138 +90,38 @@ func (w *world) catalog(force bool, files *compile.Files) compile.Catalog {
 		}
 		return m
 	}
+	builders := map[string]func() steps.Source{}
+	maps.Copy(builders, aws.Sources(w.cloud, force))
+	maps.Copy(builders, builtin.Sources())
+	data := map[string]func() steps.Data{}
+	maps.Copy(data, aws.Data(w.cloud))
+	maps.Copy(data, builtin.Data())
+	hcp := map[string]string{}
+	for _, name := range []string{"hcp-packer-artifact", "hcp-packer-image", "hcp-packer-iteration", "hcp-packer-version"} {
+		hcp[name] = "it asks HCP Packer, which imgflow does not use; give the value as a variable"
+	}
 	return compile.Catalog{
-		Builders: map[string]func() compile.Builder{
-			"amazon-ebs": func() compile.Builder {
-				b := aws.NewEBS(w.cloud)
-				b.Force = force
-				return b
-			},
-		},
-		Provisioners: map[string]func() compile.Provisioner{
-			"shell":           provisioner[provision.Shell](files),
-			"file":            provisioner[provision.FileCopy](files),
-			"shell-local":     provisioner[provision.ShellLocal](files),
-			"sleep":           provisioner[provision.Sleep](files),
-			"powershell":      provisioner[provision.PowerShell](files),
-			"windows-shell":   provisioner[provision.WindowsShell](files),
-			"windows-restart": provisioner[provision.WindowsRestart](files),
-			"breakpoint":      provisioner[provision.Breakpoint](files),
-		},
-		Over: map[string][]string{"shell": {"ssh"}, "file": {"ssh", "winrm"},
-			"powershell": {"winrm"}, "windows-shell": {"winrm"}, "windows-restart": {"winrm"}},
-		LaterBuilders:     later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance", "null", "file"),
+		Builders:          builders,
+		Provisioners:      provision.Provisioners(),
+		Data:              data,
+		LaterBuilders:     later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
+		LaterData:         hcp,
 		LaterProvisioners: later("ansible", "ansible-local", "chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
 		LaterPostProcessors: later("manifest", "shell-local", "checksum", "compress", "artifice", "amazon-import",
 			"docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud"),
+		LaterProvisionerOptions:   provision.LaterProvisioners(),
+		LaterPostProcessorOptions: provision.LaterPostProcessors(),
 	}
 }
 
-// provisionerOf is a provisioner as package provision makes them.
-type provisionerOf[T any] interface {
-	*T
-	Check() []dag.Fault
-	Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine]
-	SetCommon(pauseBefore, timeout time.Duration, maxRetries int)
-}
+// catalog is all that a template may be made of, for whoever looks at the options alone.
+func catalog() compile.Catalog { return (&world{}).Catalog(false) }
 
-// entry makes a provisioner an entry of the catalog.
-type entry[T any, P provisionerOf[T]] struct {
-	Of    T `option:"flatten"`
-	files *compile.Files
-}
-
-func provisioner[T any, P provisionerOf[T]](files *compile.Files) func() compile.Provisioner {
-	return func() compile.Provisioner { return &entry[T, P]{files: files} }
-}
-
-// Check also finds the local files of a provisioner that knows them only when
-// all its options are there.
-func (e *entry[T, P]) Check() []dag.Fault {
-	r, ok := any(&e.Of).(interface {
-		ResolveFiles(func(path string) (dag.File, error)) []dag.Fault
-	})
-	if ok {
-		if fs := r.ResolveFiles(e.files.Find); len(fs) > 0 {
-			return fs
-		}
-	}
-	return P(&e.Of).Check()
-}
-
-func (e *entry[T, P]) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
-	return P(&e.Of).Add(g, b, name, on)
-}
-
-func (e *entry[T, P]) SetCommon(c compile.Common) {
-	P(&e.Of).SetCommon(c.PauseBefore, c.Timeout, c.MaxRetries)
-}
-
-func (e *entry[T, P]) Supported() error {
-	if s, ok := any(&e.Of).(compile.Supporter); ok {
-		return s.Supported()
-	}
-	return nil
-}
-
-// artifacts are the finished images, or the volumes kept beside one, that a record stands for.
-func artifacts(r dag.Record) (found []state.Artifact) {
-	if r.Kind == (aws.KeepVolumes{}).Kind() && r.Status == dag.Done {
-		var v aws.KeptVolumes
-		if json.Unmarshal(r.Out, &v) != nil {
-			return nil
-		}
-		for _, id := range v.IDs {
-			found = append(found, state.Artifact{Region: v.Region, ID: id, Volume: true})
-		}
-		return found
-	}
-	if r.Kind != (aws.ImageReady{}).Kind() || r.Status != dag.Done {
-		return nil
-	}
-	var a aws.Artifact
-	if json.Unmarshal(r.Out, &a) != nil || a.ID == "" {
-		return nil
-	}
-	return []state.Artifact{{Region: a.Region, ID: a.ID, Name: a.Name}}
-}
-
-// liveMachine is a machine that was reached and may still live.
-type liveMachine struct {
-	build string
-	comm.Machine
-}
-
-// machinesOf finds the machines of a run, one for each build; build chooses one.
-func machinesOf(recs []dag.Record, build string) (ms []liveMachine) {
-	for _, r := range recs {
-		if r.Kind != (comm.Connect{}).Kind() || r.Status != dag.Done || len(r.Builds) == 0 {
-			continue
-		}
-		var m comm.Machine
-		if (build == "" || slices.Contains(r.Builds, build)) && json.Unmarshal(r.Out, &m) == nil {
-			ms = append(ms, liveMachine{r.Builds[0], m})
-		}
-	}
-	return ms
-}
-
-// orphan is something that nobody uses, and how to remove it.
-type orphan struct {
-	text   string
-	remove func(ctx context.Context) error
-}
-
-// orphans finds what runs have left in the regions; see aws.Hunt. With an error
-// it returns what it could find all the same.
-func (w *world) orphans(ctx context.Context, regions []string, olderThan *time.Duration, driven func(string) bool) (os []orphan, err error) {
-	found, err := w.cloud.Orphans(ctx, aws.Hunt{Regions: regions, OlderThan: olderThan, Driven: driven})
+func (w *world) Orphans(ctx context.Context, h app.OrphanFilter) (os []app.Orphan, err error) {
+	found, err := w.cloud.Orphans(ctx, aws.OrphanFilter{Regions: h.Regions, OlderThan: h.OlderThan, Driven: h.Driven})
 	for _, o := range found {
-		text := fmt.Sprintf("%s %s in %s, of run %s", o.Type, o.ID, o.Region, o.Run)
-		if o.Build != "" {
-			text += ", build " + o.Build
-		}
-		os = append(os, orphan{text, func(ctx context.Context) error { return w.cloud.Remove(ctx, o) }})
+		os = append(os, app.Orphan{Type: o.Type, ID: o.ID, Region: o.Region, Run: o.Run, Build: o.Build,
+			Remove: func(ctx context.Context) error { return w.cloud.Remove(ctx, o) }})
 	}
 	return os, err
 }
@@ -217,6 +129,7 @@ func (w *world) orphans(ctx context.Context, regions []string, olderThan *time.D
 // ec2Options are what an embedded EC2 is made of.
 type ec2Options struct {
 	Dir, Guest, Latency, Faults string
+	Seed                        string    // a file of parameters and secrets; empty: seed.json in Dir, if there is one
 	Key                         local.Key // the zero one: any key is taken
 	Log                         io.Writer // nil: nothing is logged
 }
@@ -246,7 +159,7 @@ func (o ec2Options) check() (ec2local.Faults, error) {
 		err = fmt.Errorf("cannot make guests of kind %q: choose auto, sandbox, process or none%s", o.Guest, suggest(o.Guest, kinds))
 	}
 	if err != nil {
-		return faults, &exitError{exitUsage, err}
+		return faults, &exitError{code: exitUsage, err: err}
 	}
 	return faults, nil
 }
@@ -256,16 +169,26 @@ func newEC2(o ec2Options) (*ec2Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	guests, err := guest.NewHost(o.Guest, guestDir(o.Dir))
+	guests, err := guest.NewHost(o.Guest, guestDir(o.Dir), windowsBehind)
 	if err != nil {
 		return nil, err
 	}
-	srv, err := ec2local.New(ec2local.Options{Dir: o.Dir, Key: ec2local.Key(o.Key), AnyKey: o.Key == local.Key{}, Guests: guests, Latency: o.Latency, Faults: faults, Log: o.Log})
+	srv, err := ec2local.New(ec2local.Options{Dir: o.Dir, Key: ec2local.Key(o.Key), AnyKey: o.Key == local.Key{}, Guests: guests, Latency: o.Latency, Faults: faults, Seed: o.Seed, Log: o.Log})
 	if err != nil {
 		return nil, errors.Join(err, guests.Close())
 	}
 	return &ec2Server{srv, guests.Name(), guest.Limits(guests)}, nil
 }
+
+// windowsBehind opens the machine behind a Windows guest of the embedded EC2.
+func windowsBehind(dir string, r guest.Release, addr string) (guest.WindowsMachine, error) {
+	m, err := winguest.Open(dir, winguest.Spec{Release: winguest.ReleaseOf(r.Version), Addr: addr})
+	return windowsMachine{m}, err
+}
+
+type windowsMachine struct{ *winguest.Machine }
+
+func (m windowsMachine) Boot(b guest.WindowsBoot) error { return m.Machine.Boot(winguest.Boot(b)) }
 
 // importedGuest is a root file system that guests of the embedded EC2 stand on.
 type importedGuest = guest.Imported

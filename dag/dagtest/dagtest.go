@@ -1,5 +1,7 @@
-// Package dagtest holds the tests that every implementation of dag's interfaces
-// must pass.
+// Package dagtest holds what tests of other packages need of dag: the tests that
+// every [dag.Store] must pass ([Store]), those that find a step which its package
+// does not bind ([Bound]) or which has no file and test of its own ([OneKindAFile]),
+// and a cloud for measuring the engine ([Toy]).
 package dagtest
 
 import (
@@ -97,7 +99,7 @@ func keepsEveryField(t *testing.T, s dag.Store, reopen func() dag.Store) {
 	b.Node = dag.Node{
 		Key: b.Key, Name: "b", Builds: []string{"web", "db"}, Kind: "aws.launch/2", Title: "launching <b> & \"c\"",
 		Spec: json.RawMessage(`{"x":[1,2.5,null],"y":"é\u0000"}`), Canon: "line\n\ttab \uE000secret\uE001 end",
-		Needs: []dag.Key{a.Key}, Takes: []dag.Key{a.Key}, Holds: []dag.Key{a.Key}, Settles: []dag.Key{a.Key}, Thing: true,
+		Needs: []dag.Key{a.Key}, Takes: []dag.Key{a.Key}, Attaches: []dag.Key{a.Key}, Detaches: []dag.Key{a.Key}, Thing: true,
 	}
 	b.Gen, b.Status, b.Tries, b.Kept = 7, dag.Done, 3, true
 	b.Ended = b.Begun.Add(1500 * time.Nanosecond)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,12 +62,9 @@ func (c *campaign) cut(k cut, last *atomic.Int64) job {
 		began := time.Now()
 		o.err = c.playCut(ctx, o, k, last)
 		o.took = time.Since(began)
-		if o.err == nil || !c.keep {
-			o.err = errors.Join(o.err, os.RemoveAll(o.dir))
-		}
 		return o
 	}
-	return job{run, fmt.Sprintf("-boundary -at %s -guest %s -template %s -keep", k, c.guest, c.kind)}
+	return job{run, fmt.Sprintf("-boundary -at %s %s", k, c.flags())}
 }
 
 func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.Int64) error {
@@ -76,6 +72,7 @@ func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.
 	if err != nil {
 		return err
 	}
+	w.workers = c.runner == "process"
 	defer w.close()
 	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
 		return err
@@ -91,6 +88,8 @@ func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.
 		switch {
 		case p.killed():
 			o.tell("killed %s write %d (%.48s)", k.side, k.n, p.last())
+		case p.code() == 0 && k.n == 1: // every build writes
+			return fmt.Errorf("cannot kill at a write: the program does not know how; build it with -tags chaos")
 		case p.code() == 0:
 			o.tell("finished before write %d", k.n)
 			last.Store(min(last.Load(), int64(k.n)))

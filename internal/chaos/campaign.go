@@ -16,18 +16,20 @@ type campaign struct {
 	imgflow string // the program under test
 	guest   string
 	kind    string // of the template: linux or windows
+	runner  string // of the steps: the engine, or a process of its own
 	dir     string // where the worlds lie
-	keep    bool   // leave those that went wrong
 }
 
 // outcome is how one run went.
 type outcome struct {
 	plan
-	told []string // what happened, in order
-	err  error    // what is wrong with the end
-	took time.Duration
-	dir  string // where to look, if it was kept
-	half bool   // a reboot has ended a script, on a machine that may still be there
+	told    []string // what happened, in order
+	err     error    // what is wrong with the end
+	took    time.Duration
+	dir     string // of its world, which is left if it went wrong
+	lost    int    // workers that were killed
+	started int    // imgflows whose workers are killed
+	half    bool   // a reboot has ended a script, on a machine that may still be there
 }
 
 func (o *outcome) tell(format string, a ...any) { o.told = append(o.told, fmt.Sprintf(format, a...)) }
@@ -49,7 +51,11 @@ func (o *outcome) String() string {
 		}
 		what = fmt.Sprintf("seed %-6d %-7s %-7s %s%s", o.Seed, what, o.Latency, strings.TrimSuffix(o.Faults, fmt.Sprintf(",seed=%d", o.Seed)), extra)
 	}
-	return fmt.Sprintf("%-5s %s | %s | %.1fs", verdict, what, strings.Join(o.told, ", "), o.took.Seconds())
+	workers := ""
+	if o.lost > 0 {
+		workers = fmt.Sprintf("; %d workers killed", o.lost)
+	}
+	return fmt.Sprintf("%-5s %s | %s%s | %.1fs", verdict, what, strings.Join(o.told, ", "), workers, o.took.Seconds())
 }
 
 // run carries out what a seed decides, and judges the end.
@@ -58,11 +64,26 @@ func (c *campaign) run(ctx context.Context, seed uint64) *outcome {
 	began := time.Now()
 	o.err = c.play(ctx, o)
 	o.took = time.Since(began)
-	if o.err == nil || !c.keep {
-		o.err = errors.Join(o.err, os.RemoveAll(o.dir))
-	}
 	return o
 }
+
+// leave removes the world of a run that went as it should. Any other stays, with
+// the account of it beside it, and how to repeat it: when the kernel schedules what,
+// no seed decides, so there may never be another of its kind.
+func (o *outcome) leave(repeat string) {
+	if o.err == nil {
+		if o.err = os.RemoveAll(o.dir); o.err == nil {
+			return
+		}
+	}
+	text := fmt.Sprintf("%s\n%v\nrepeat it: %s\n", o, o.err, repeat)
+	if err := os.WriteFile(filepath.Join(o.dir, accountName), []byte(text), 0o600); err != nil {
+		o.err = errors.Join(o.err, err)
+	}
+}
+
+// accountName is the file in a world that went wrong which says how.
+const accountName = "outcome.txt"
 
 func (c *campaign) play(ctx context.Context, o *outcome) error {
 	w, err := newWorld(c.imgflow, o.dir, "--guest", o.Guest, "--latency", o.Latency, "--fault", o.Faults)
@@ -70,6 +91,7 @@ func (c *campaign) play(ctx context.Context, o *outcome) error {
 		return err
 	}
 	defer w.close()
+	w.workers = c.runner == "process"
 	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
 		return err
 	}
@@ -153,6 +175,7 @@ func (o *outcome) strike(w *world, b blow, args ...string) (killed bool, err err
 	if err != nil {
 		return false, err
 	}
+	defer o.loseWorkers(w, p)()
 	p.printed(patience, func(lines []string) bool { return len(lines) >= b.Lines })
 	select {
 	case <-p.ended:
@@ -207,7 +230,7 @@ func (o *outcome) again(w *world, args ...string) error {
 		}
 	}
 	for tries := 1; ; tries++ {
-		code, output, err := w.do(args...)
+		code, output, err := o.do(w, args...)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w; it printed:\n%s", err, indent(output))
@@ -280,7 +303,7 @@ func (o *outcome) verdict(w *world, then string) error {
 			return err
 		}
 	}
-	inv, err := w.inventory()
+	inv, err := w.atRest()
 	if err != nil {
 		return err
 	}
@@ -337,7 +360,7 @@ func (o *outcome) counted(w *world) error {
 
 // holds compares the inventory with so many finished images and nothing else.
 func (w *world) holds(images int) error {
-	inv, err := w.inventory()
+	inv, err := w.atRest()
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,14 @@
 //	go run ./internal/chaos -n 200 -workers 16
 //	go run ./internal/chaos -n 40 -guest sandbox
 //	go run ./internal/chaos -n 40 -template windows
+//	go run ./internal/chaos -n 60 -runner process
 //	go run ./internal/chaos -boundary -guest sandbox
 //	go run ./internal/chaos -seed 1234
 //
 // # The campaign
 //
 // Each run has a number, its seed, and all that happens to it is drawn from
-// that: the template, the moods of the embedded EC2 that it builds in (a fifth of
+// that: the template, the faults of the embedded EC2 that it builds in (a fifth of
 // all calls throttled, 5 % refused, 3 % of connections cut, some replies lost,
 // things visible up to five seconds late), how long things take there, and the
 // moment at which the real imgflow process gets a real SIGKILL (sometimes a
@@ -36,6 +37,14 @@
 // it alone. What a seed decides is always the same; when the kernel schedules
 // what is not, so a repeated run may need a few tries to go the same way.
 //
+// # Steps in a process of their own
+//
+// With -runner process all of the steps' work (Do, Find and Undo of every kind) is done
+// by another process than the engine's: a hidden mode of an imgflow that was built to be
+// broken, with neither environment nor working directory, which is told everything
+// through a pipe. It is killed with -9 too, up to four times for each imgflow, at
+// moments that the seed decides; the engine goes on with another one.
+//
 // # Kills at every checkpoint
 //
 // With -boundary the program is one that can kill itself at its nth write to the
@@ -47,8 +56,9 @@
 //
 // The program under test is built from this source unless -imgflow names one.
 // Each run has an embedded EC2 of its own, as a process on a loopback port; all
-// of them end with this program. -keep leaves the directories of runs that went
-// wrong. Sandbox guests want root, or a user who may make namespaces.
+// of them end with this program. The directory of a run that went wrong is left: it
+// has the home, the events, the log of the endpoint and, in outcome.txt, what was
+// wrong and how to repeat it. Sandbox guests want root, or a user who may make namespaces.
 //
 // The tests of this package are the same, shorter, and single stories of what
 // can break; docs/failure-model.md says which test proves what.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local/guest/guesttest"
+	"github.com/imgflow/imgflow/internal/ec2local/guest/guesttest"
 )
 
 // TestBuildOnAnImportedRoot: a root file system of Amazon Linux is imported beside

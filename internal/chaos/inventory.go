@@ -68,6 +68,18 @@ func (e *endpoint) inventory() (inventory, error) {
 	return slices.DeleteFunc(all.Items, func(t thing) bool { return t.Default }), nil
 }
 
+// atRest is the inventory when what is ending has ended: whoever ends an instance
+// does not wait for that.
+func (e *endpoint) atRest() (inventory, error) {
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		inv, err := e.inventory()
+		ending := slices.ContainsFunc(inv, func(t thing) bool { return t.Kind == "instance" && t.State == "shutting-down" })
+		if err != nil || !ending || time.Since(begun) > time.Minute {
+			return inv, err
+		}
+	}
+}
+
 // wrong says in what the inventory is not so many finished images, each with the
 // one snapshot that its source has, and nothing else.
 func (inv inventory) wrong(images int) error {
@@ -126,11 +138,11 @@ func (w *world) watched(f func() error) error {
 
 var (
 	launchLine = regexp.MustCompile(` RunInstances (i-[0-9a-f]+)`)
-	endLine    = regexp.MustCompile(` (i-[0-9a-f]+) \S+ -> terminated`)
+	endLine    = regexp.MustCompile(` (i-[0-9a-f]+) \S+->shutting-down| (i-[0-9a-f]+) \S+ -> terminated`)
 )
 
 // succession reads in the endpoint's log that every instance was launched only
-// when the ones before it had ended.
+// when the ones before it had ended, or had begun to.
 func (e *endpoint) succession() error {
 	log, err := os.ReadFile(filepath.Join(e.dir, logName))
 	if err != nil {
@@ -139,7 +151,7 @@ func (e *endpoint) succession() error {
 	lives := map[string]bool{}
 	for line := range strings.Lines(string(log)) {
 		if m := endLine.FindStringSubmatch(line); m != nil {
-			lives[m[1]] = false
+			lives[m[1]+m[2]] = false
 		}
 		m := launchLine.FindStringSubmatch(line)
 		if m == nil {

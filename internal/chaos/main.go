@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -24,11 +25,11 @@ func main() {
 		workers  = flag.Int("workers", 2*runtime.NumCPU(), "how many runs at once")
 		guest    = flag.String("guest", "sandbox", "what stands behind an instance: none, sandbox or process")
 		template = flag.String("template", "linux", "what is built: an image of linux or of windows")
+		runner   = flag.String("runner", "engine", "who does the steps: the engine's own process, or another process")
 		boundary = flag.Bool("boundary", false, "kill at every checkpoint write instead of at random moments")
 		at       = flag.String("at", "", "with -boundary: repeat this one alone, such as 12:before:resume")
 		every    = flag.Int("every", 1, "with -boundary: only each nth write")
-		keep     = flag.Bool("keep", false, "leave the directories of runs that went wrong")
-		imgflow  = flag.String("imgflow", "", "the program to break; it is built from this source if not given")
+		imgflow  = flag.String("imgflow", "", "the program to break, made with -tags chaos; it is built from this source if not given")
 	)
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -37,7 +38,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := newCampaign(ctx, *imgflow, *guest, *template, *keep)
+	c, err := newCampaign(ctx, *imgflow, *guest, *template, *runner)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(2)
@@ -57,7 +58,7 @@ func main() {
 		jobs = c.seeds(*first, *n)
 	}
 	good, played := play(ctx, *workers, jobs, os.Stdout)
-	if !*keep || good == played {
+	if good == played {
 		os.RemoveAll(c.dir)
 	}
 	if good < played || ctx.Err() != nil {
@@ -66,7 +67,7 @@ func main() {
 }
 
 // newCampaign prepares a campaign: the program and a place for its worlds.
-func newCampaign(ctx context.Context, imgflow, guest, kind string, keep bool) (*campaign, error) {
+func newCampaign(ctx context.Context, imgflow, guest, kind, runner string) (*campaign, error) {
 	switch guest {
 	case "none", "sandbox", "process":
 	default:
@@ -75,6 +76,8 @@ func newCampaign(ctx context.Context, imgflow, guest, kind string, keep bool) (*
 	switch {
 	case kind != "linux" && kind != "windows":
 		return nil, fmt.Errorf("cannot use the template %q: choose linux or windows", kind)
+	case runner != "engine" && runner != "process":
+		return nil, fmt.Errorf("cannot use the runner %q: choose engine or process", runner)
 	case kind == "windows" && guest == "none":
 		return nil, fmt.Errorf("cannot use the guest none for a template of windows: nothing would run its scripts")
 	}
@@ -87,7 +90,7 @@ func newCampaign(ctx context.Context, imgflow, guest, kind string, keep bool) (*
 			return nil, err
 		}
 	}
-	return &campaign{imgflow: imgflow, guest: guest, kind: kind, dir: dir, keep: keep}, nil
+	return &campaign{imgflow: imgflow, guest: guest, kind: kind, runner: runner, dir: dir}, nil
 }
 
 // build builds an imgflow that can kill itself at any checkpoint.
@@ -107,13 +110,18 @@ type job struct {
 	repeat string
 }
 
+// flags are those that repeat a run of the campaign.
+func (c *campaign) flags() string {
+	return fmt.Sprintf("-guest %s -template %s -runner %s", c.guest, c.kind, cmp.Or(c.runner, "engine"))
+}
+
 // seeds are the runs of n seeds.
 func (c *campaign) seeds(first uint64, n int) iter.Seq[job] {
 	return func(yield func(job) bool) {
 		for i := range uint64(n) {
 			seed := first + i
 			run := func(ctx context.Context) *outcome { return c.run(ctx, seed) }
-			if !yield(job{run, fmt.Sprintf("-seed %d -guest %s -template %s -keep", seed, c.guest, c.kind)}) {
+			if !yield(job{run, fmt.Sprintf("-seed %d %s", seed, c.flags())}) {
 				return
 			}
 		}
@@ -126,18 +134,22 @@ func play(ctx context.Context, workers int, jobs iter.Seq[job], to io.Writer) (g
 	began := time.Now()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
+	var wrong []string
 	todo := make(chan job)
 	for range workers {
 		wg.Go(func() {
 			for j := range todo {
 				o := j.run(ctx)
+				repeat := "go run ./internal/chaos " + j.repeat
+				o.leave(repeat)
 				mu.Lock()
 				played++
 				fmt.Fprintln(to, o)
 				if o.err == nil {
 					good++
 				} else {
-					fmt.Fprintf(to, "  %v\n  repeat it: go run ./internal/chaos %s\n", o.err, j.repeat)
+					fmt.Fprintf(to, "  %v\n  repeat it: %s\n", o.err, repeat)
+					wrong = append(wrong, fmt.Sprintf("WRONG: %s: it lies in %s", repeat, o.dir))
 				}
 				mu.Unlock()
 			}
@@ -151,6 +163,9 @@ func play(ctx context.Context, workers int, jobs iter.Seq[job], to io.Writer) (g
 	}
 	close(todo)
 	wg.Wait()
+	for _, w := range wrong { // once more at the end, where it is seen
+		fmt.Fprintln(to, w)
+	}
 	fmt.Fprintf(to, "%d of %d ended with exactly the wanted inventory (%s)\n", good, played, time.Since(began).Round(time.Second))
 	return good, played
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,10 +21,11 @@ type plan struct {
 	Scripts  int
 	Naps     []time.Duration // how long each script takes
 	Tags     bool
-	First    blow   // what befalls the first imgflow
-	Mischief string // what happens to the instance then: "", terminate or reboot
-	Then     string // resume, destroy or orphans
-	More     []blow // what befalls those that follow, before one may finish
+	First    blow      // what befalls the first imgflow
+	Mischief string    // what happens to the instance then: "", terminate or reboot
+	Then     string    // resume, destroy or orphans
+	More     []blow    // what befalls those that follow, before one may finish
+	Losses   [8][]blow // what befalls the workers of each imgflow, where it has any
 }
 
 // blow is a signal after so many lines of output and so much time.
@@ -90,6 +92,18 @@ func newPlan(seed uint64, guest, template string) plan {
 	}
 	for r.IntN(2) == 0 && len(p.More) < 3 {
 		p.More = append(p.More, newBlow(r, again))
+	}
+	// Drawn apart, so that a seed decides the same of all else with and without workers.
+	r = rand.New(rand.NewPCG(seed, 0x776f726b_6572))
+	for i := range p.Losses {
+		most := again
+		if i == 0 {
+			most = lines
+		}
+		for range r.IntN(5) {
+			p.Losses[i] = append(p.Losses[i], newBlow(r, most))
+		}
+		slices.SortFunc(p.Losses[i], func(a, b blow) int { return a.Lines - b.Lines })
 	}
 	return p
 }

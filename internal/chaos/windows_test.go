@@ -55,7 +55,7 @@ const (
 // TestWindowsCampaign plays a few seeds of the campaign with Windows images.
 func TestWindowsCampaign(t *testing.T) {
 	exe := imgflow(t)
-	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: t.TempDir()}
+	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t)}
 	check(t)(play(t.Context(), *workers, c.seeds(1, *runs), logged{t}))
 }
 
@@ -63,7 +63,7 @@ func TestWindowsCampaign(t *testing.T) {
 // its writes, then resumes, and destroys: at every write with -chaos.long.
 func TestWindowsKillAtEveryCheckpoint(t *testing.T) {
 	exe := imgflow(t)
-	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: t.TempDir()}
+	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t)}
 	check(t)(play(t.Context(), *workers, c.boundary(scaled(23, 1)), logged{t}))
 }
 

@@ -14,6 +14,7 @@ import (
 type world struct {
 	imgflow string // the program
 	dir     string
+	workers bool // its steps are done by another process
 	*endpoint
 }
 
@@ -46,6 +47,12 @@ func (w *world) write(name, text string) error {
 func (w *world) start(env []string, args ...string) (*proc, error) {
 	cmd := exec.Command(w.imgflow, args...)
 	cmd.Dir = filepath.Join(w.dir, "work")
+	if w.workers {
+		if err := os.WriteFile(w.workersFile(), nil, 0o600); err != nil {
+			return nil, err
+		}
+		env = append(env, "IMGFLOW_WORKERS="+w.workersFile())
+	}
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "IMGFLOW_HOME=" + w.home(), "AWS_ENDPOINT_URL=" + w.url,
 		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/ec2local/guest"
 )
 
 // host keeps the hostile machines of one endpoint: no files and no processes,

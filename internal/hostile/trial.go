@@ -17,7 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
 // victim is what lies in the file that no build may change.

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/wsman"
+	"github.com/imgflow/imgflow/internal/winguest/wsman"
 )
 
 // Windows is a machine over WinRM that lies: its service is that of the embedded

@@ -21,8 +21,8 @@
 // The value of a sensitive variable never appears in an evaluated string. In its place stands a
 // marker, [Mark] of the variable's name. A function that changes text works on the real value and
 // yields a marker with a derived name, such as upper(db_password). Env.Secrets maps every name
-// that was used in a marker to its value. [Reveal] puts the values back. The name of a derived secret says how to make it
-// again from the others: see [Resolve].
+// that was used in a marker to its value. [Reveal] puts the values back. A derived value is sealed with the run that
+// needs it; for runs that did not do so yet, its name says how to make it again from the others: see [Resolve].
 //
 // # Errors
 //

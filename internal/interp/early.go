@@ -40,8 +40,8 @@ func (e *Env) evaluator() *evaluator {
 
 // Early evaluates what env knows and leaves build-time actions in the text. The error is a Faults.
 func Early(text string, env *Env) (string, error) {
-	if i := strings.IndexAny(text, MarkOpen+MarkClose); i >= 0 {
-		return "", Faults{{Offset: i, Text: "the private characters U+E000 and U+E001 are not allowed in a template"}}
+	if i := strings.IndexAny(text, reserved); i >= 0 {
+		return "", Faults{{Offset: i, Text: "the private characters U+E000 to U+E005 are not allowed in a template"}}
 	}
 	if i := invalidUTF8(text); i >= 0 {
 		return "", Faults{{Offset: i, Text: errNotUTF8.Error(), Bare: true}}
@@ -54,14 +54,7 @@ func Early(text string, env *Env) (string, error) {
 	var out builder
 	for i, u := range units {
 		if u.literal {
-			s := text[u.start:u.end]
-			if i > 0 && units[i-1].trimAfter {
-				s = strings.TrimLeft(s, " \t\r\n")
-			}
-			if i+1 < len(units) && units[i+1].trimBefore {
-				s = strings.TrimRight(s, " \t\r\n")
-			}
-			out.text(s)
+			out.text(trimmed(text, units, i))
 			continue
 		}
 		ev.base = u.start

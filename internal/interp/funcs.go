@@ -128,7 +128,7 @@ func (e *Env) funcs() map[string]any {
 		}
 		return "", fmt.Errorf("isotime takes one layout, not %d", len(layout))
 	}
-	fs["strftime"] = func(format string) string { return strftime(format, e.Clock.UTC()) }
+	fs["strftime"] = func(format string) string { return Strftime(format, e.Clock.UTC()) }
 	fs["uuid"] = func() (string, error) {
 		if e.UUID == nil {
 			return "", errors.New("uuid is not available here")

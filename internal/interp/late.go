@@ -69,20 +69,26 @@ func parseLate(text string) (*parse.ListNode, Faults) {
 		}
 	}
 	for _, u := range units {
-		faults = append(faults, nameless(u.nodes, u.start)...)
-		inspect(u.nodes, func(n parse.Node) {
-			id, ok := n.(*parse.IdentifierNode)
-			if !ok || id.Ident == "build" || pure[id.Ident] != nil || slices.Contains(builtin, id.Ident) {
-				return
-			}
-			if slices.Contains(earlyOnly, id.Ident) {
-				faults = append(faults, &Fault{Offset: u.start + int(id.Position()), Text: id.Ident + " is not available at build time"})
-			} else {
-				faults = append(faults, unknownFunction(id, u.start))
-			}
-		})
+		faults = append(faults, lateFaults(u)...)
 	}
 	return whole.nodes, faults
+}
+
+// lateFaults are what the late pass does not know.
+func lateFaults(u unit) Faults {
+	faults := nameless(u.nodes, u.start)
+	inspect(u.nodes, func(n parse.Node) {
+		id, ok := n.(*parse.IdentifierNode)
+		if !ok || id.Ident == "build" || pure[id.Ident] != nil || slices.Contains(builtin, id.Ident) {
+			return
+		}
+		if slices.Contains(earlyOnly, id.Ident) {
+			faults = append(faults, &Fault{Offset: u.start + int(id.Position()), Text: id.Ident + " is not available at build time"})
+		} else {
+			faults = append(faults, unknownFunction(id, u.start))
+		}
+	})
+	return faults
 }
 
 // nameless reports every build that is given no name of a value.
@@ -130,30 +136,83 @@ func part(names []string) string {
 	return "." + strings.Join(names, ".")
 }
 
-// Waits lists the build-time values that a text out of Early still needs. The error is a Faults.
-func Waits(text string) ([]Pending, error) {
-	if !strings.Contains(text, "{{") {
+// Part is a piece of a text.
+type Part struct {
+	Text  string    // final, or an action for Late
+	Waits []Pending // the build-time values that the action needs; none: the text is final
+}
+
+// Parse cuts a text out of Early into what is final and what waits for a build. The error is a Faults.
+func Parse(text string) ([]Part, error) {
+	if text == "" {
 		return nil, nil
 	}
-	nodes, faults := parseLate(text)
-	if len(faults) > 0 {
-		return nil, faults
+	if !strings.Contains(text, "{{") {
+		return []Part{{Text: text}}, nil
 	}
-	var list []Pending
-	inspect(nodes, func(n parse.Node) {
+	units, faults := scan(text)
+	var parts []Part
+	length := 0
+	for i, u := range units {
+		p := Part{Text: text[u.start:u.end]}
+		switch {
+		case u.literal:
+			p.Text = trimmed(text, units, i)
+		case len(lateFaults(u)) > 0:
+			faults = append(faults, lateFaults(u)...)
+		default:
+			if p.Waits = waits(u); p.Waits != nil {
+				break
+			}
+			s, err := Late(p.Text, nil, nil)
+			for _, f := range AsFaults(err) {
+				faults = append(faults, &Fault{Offset: u.start + f.Offset, Text: f.Text, Hint: f.Hint, Bare: f.Bare, Err: f.Err})
+			}
+			p.Text = s
+		}
+		if length += len(p.Text); length > MaxText {
+			faults = append(faults, &Fault{Offset: u.start, Text: errTooLong.Error(), Bare: true})
+			break
+		}
+		if p.Text != "" {
+			parts = append(parts, p)
+		}
+	}
+	if err := faults.err(); err != nil {
+		return nil, err
+	}
+	return parts, nil
+}
+
+// trimmed is literal text without the white space that the actions beside it take away.
+func trimmed(text string, units []unit, i int) string {
+	s := text[units[i].start:units[i].end]
+	if i > 0 && units[i-1].trimAfter {
+		s = strings.TrimLeft(s, " \t\r\n")
+	}
+	if i+1 < len(units) && units[i+1].trimBefore {
+		s = strings.TrimRight(s, " \t\r\n")
+	}
+	return s
+}
+
+// waits lists the build-time values that an action needs.
+func waits(u unit) (list []Pending) {
+	inspect(u.nodes, func(n parse.Node) {
+		at := u.start + int(n.Position())
 		switch n := n.(type) {
 		case *parse.FieldNode:
-			list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[0], Part: part(n.Ident[1:])})
+			list = append(list, Pending{Offset: at, Field: n.Ident[0], Part: part(n.Ident[1:])})
 		case *parse.VariableNode:
 			if n.Ident[0] == "$" && len(n.Ident) > 1 { // $.A is .A
-				list = append(list, Pending{Offset: int(n.Position()), Field: n.Ident[1], Part: part(n.Ident[2:])})
+				list = append(list, Pending{Offset: at, Field: n.Ident[1], Part: part(n.Ident[2:])})
 			}
 		case *parse.DotNode:
-			list = append(list, Pending{Offset: int(n.Position()), Field: "."})
+			list = append(list, Pending{Offset: at, Field: "."})
 		case *parse.CommandNode:
 			for i, a := range n.Args {
 				if id, ok := a.(*parse.IdentifierNode); ok && id.Ident == "build" {
-					p := Pending{Offset: int(id.Position())}
+					p := Pending{Offset: u.start + int(id.Position())}
 					if i+1 < len(n.Args) {
 						if s, ok := n.Args[i+1].(*parse.StringNode); ok {
 							p.Build = s.Text
@@ -164,21 +223,34 @@ func Waits(text string) ([]Pending, error) {
 			}
 		}
 	})
-	return list, nil
+	return list
+}
+
+// Waits lists the build-time values that a text out of Early still needs. The error is a Faults.
+func Waits(text string) (list []Pending, err error) {
+	parts, err := Parse(text)
+	for _, p := range parts {
+		list = append(list, p.Waits...)
+	}
+	return list, err
 }
 
 // Plain returns the final text of a string out of Early that may not wait for anything.
 func Plain(text string) (string, error) {
-	waits, err := Waits(text)
+	parts, err := Parse(text)
 	if err != nil {
 		return "", err
 	}
 	var faults Faults
-	for _, p := range waits {
-		faults = append(faults, &Fault{Offset: p.Offset, Text: p.String() + " is known only at build time, too late for this"})
+	var b strings.Builder
+	for _, p := range parts {
+		for _, w := range p.Waits {
+			faults = append(faults, &Fault{Offset: w.Offset, Text: w.String() + " is known only at build time, too late for this"})
+		}
+		b.WriteString(p.Text)
 	}
 	if err := faults.err(); err != nil {
 		return "", err
 	}
-	return Late(text, nil, nil)
+	return b.String(), nil
 }

@@ -227,3 +227,20 @@ func inspect(n parse.Node, fn func(parse.Node)) {
 		branch(&n.BranchNode)
 	}
 }
+
+// Segment is a piece of a template string as it is written.
+type Segment struct {
+	Start  int // in bytes, from the start of the string
+	Text   string
+	Action bool // else it is literal text
+}
+
+// Segments cuts a template string into its pieces. The error is a Faults.
+func Segments(text string) ([]Segment, error) {
+	units, faults := scan(text)
+	list := make([]Segment, len(units))
+	for i, u := range units {
+		list[i] = Segment{u.start, text[u.start:u.end], !u.literal}
+	}
+	return list, faults.err()
+}

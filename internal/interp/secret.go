@@ -15,6 +15,9 @@ const (
 	MarkClose = "\uE001"
 )
 
+// reserved are the characters that mark what is not literal in a text, here and where its parts go.
+const reserved = "\uE000\uE001\uE002\uE003\uE004\uE005"
+
 var errBroken = errors.New("a function cannot take a part of a sensitive value")
 
 // SecretWords is a pattern of the words by which the name of an option or variable tells that its value may be secret.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// strftime writes t by the C library's letters that Packer knows. Others are left as written.
-func strftime(format string, t time.Time) string {
+// Strftime writes t by the C library's letters that Packer knows. Others are left as written.
+func Strftime(format string, t time.Time) string {
 	layouts := map[byte]string{
 		'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'd': "02", 'H': "15", 'I': "03",
 		'm': "01", 'M': "04", 'p': "PM", 'S': "05", 'y': "06", 'Y': "2006", 'z': "-0700", 'Z': "MST",

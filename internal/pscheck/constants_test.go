@@ -14,7 +14,7 @@ import (
 
 // takers are the functions that take PowerShell's text, and where among their
 // arguments. Within them, a parameter may be handed on.
-var takers = map[string]int{"PowerShell": 1, "powershell": 0, "converse": 2, "call": 2}
+var takers = map[string]int{"PowerShell": 1, "powershell": 0, "startScript": 2, "call": 2}
 
 // wrappers leave a text as it is for PowerShell.
 var wrappers = map[string]bool{"lean": true, "code": true}
@@ -238,20 +238,20 @@ func embedded(t *testing.T) (files []string) {
 func TestConstantsRule(t *testing.T) {
 	const head = "package p\nimport _ \"embed\"\n//go:embed ps/a.ps1\nvar psA string\nvar (\n//go:embed ps/b.ps1\npsB string\n)\nconst psC = `'c'`\n"
 	for body, want := range map[string]int{
-		"r.PowerShell(ctx, psA, x, &y)":                           0,
-		"r.PowerShell(ctx, psC, x, &y)":                           0,
-		"converse(ctx, c, lean(psA+psB), x)":                      0,
-		"files[`a`] = []byte(lean(psA))":                          0,
-		"f(map[string]string{``: psA, `.txt`: x})":                0,
-		"r.PowerShell(ctx, psA + x, nil, nil)":                    1,
-		"r.PowerShell(ctx, x, nil, nil)":                          1,
-		"r.PowerShell(ctx, fmt.Sprintf(psC, x), nil, nil)":        1,
-		"r.PowerShell(ctx, fmt.Sprintf(psA, x), nil, nil)":        2,
-		"r.PowerShell(ctx, strings.Replace(`a`, `a`, x, 1), 1)":   1,
-		"s := strings.ReplaceAll(psB, `x`, y); _ = s":             1,
-		"template.New(``).Parse(psA)":                             1,
-		"powershell(`Get-Item ` + name)":                          1,
-		"func() { converse(ctx, c, `Remove-Item ` + path, x) }()": 1,
+		"r.PowerShell(ctx, psA, x, &y)":                              0,
+		"r.PowerShell(ctx, psC, x, &y)":                              0,
+		"startScript(ctx, c, lean(psA+psB), x)":                      0,
+		"files[`a`] = []byte(lean(psA))":                             0,
+		"f(map[string]string{``: psA, `.txt`: x})":                   0,
+		"r.PowerShell(ctx, psA + x, nil, nil)":                       1,
+		"r.PowerShell(ctx, x, nil, nil)":                             1,
+		"r.PowerShell(ctx, fmt.Sprintf(psC, x), nil, nil)":           1,
+		"r.PowerShell(ctx, fmt.Sprintf(psA, x), nil, nil)":           2,
+		"r.PowerShell(ctx, strings.Replace(`a`, `a`, x, 1), 1)":      1,
+		"s := strings.ReplaceAll(psB, `x`, y); _ = s":                1,
+		"template.New(``).Parse(psA)":                                1,
+		"powershell(`Get-Item ` + name)":                             1,
+		"func() { startScript(ctx, c, `Remove-Item ` + path, x) }()": 1,
 	} {
 		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, "x.go", head+"func g() {\n"+body+"\n}\n", parser.ParseComments)

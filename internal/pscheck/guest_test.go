@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows/posh"
+	"github.com/imgflow/imgflow/internal/winguest"
+	"github.com/imgflow/imgflow/internal/winguest/posh"
 )
 
 // engineOwn are commands of PowerShell that no module has, and so no list.
@@ -76,7 +76,7 @@ func TestGuestTypes(t *testing.T) {
 // that it does not take is refused, not said to be wrong.
 func TestGuestCmdlets(t *testing.T) {
 	servers := since51(t)
-	for _, c := range slices.Concat(posh.Cmdlets(), windows.Cmdlets()) {
+	for _, c := range slices.Concat(posh.Cmdlets(), winguest.Cmdlets()) {
 		theirs, ok := anywhere(servers, c.Name)
 		if !ok && !slices.Contains(engineOwn, strings.ToLower(c.Name)) {
 			t.Errorf("%s is no command of a server", c.Name)

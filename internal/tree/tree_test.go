@@ -178,10 +178,12 @@ func TestRoot(t *testing.T) {
 func TestLinksOnAndOn(t *testing.T) {
 	t.Parallel()
 	var lines []string
-	for i := range 30 {
+	// 2^14 ways. Linux follows 40 links in a path, and counts those of a lookup
+	// that it had to begin anew: with more than 20 it refuses one now and then.
+	for i := range 14 {
 		lines = append(lines, fmt.Sprintf("%d/a -> ../%d", i, i+1), fmt.Sprintf("%d/b -> ../%d", i, i+1))
 	}
-	base := lay(t, append(lines, "30/f")...)
+	base := lay(t, append(lines, "14/f")...)
 	if _, _, err := list(t, Walk{most: 5000}, base+"/0"); err == nil || !strings.Contains(err.Error(), "more than 5000 files lie where they lead") {
 		t.Error(err)
 	}

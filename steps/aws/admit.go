@@ -16,6 +16,25 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
+// Who may reach the machine.
+//
+// The temporary group admits the caller's public address and nobody else, unless
+// the template names others. Where the machine is reached by its private address,
+// since ssh_interface says so or its subnet gives no public one, the caller comes
+// from a private network, all of which are admitted as well;
+// temporary_security_group_source_public_ip keeps them out.
+// Where the endpoint is on this machine, the caller is loopback; where the address
+// cannot be learned, everybody is admitted and a warning says so. The address is
+// learned once: from another network a resume reaches the machine only if the
+// template names it.
+//
+// Images of Canonical, Debian and Amazon Linux get a host key in user data, so
+// that the machine is known before it boots, unless the template has user data
+// of its own. Otherwise the keys are read off the console if they are there
+// already, and else pinned at first sight, with a warning. ssh_host_key decides it:
+// preset is the first of these or an error, console waits up to 10 minutes for the
+// keys on the console, first-use pins.
+
 // Admit opens a temporary security group for the communicator, and for nobody
 // but those that the template names or else the caller.
 type Admit struct {
@@ -30,12 +49,12 @@ type Admit struct {
 	Network dag.Out[Network] `json:"network,omitempty"`
 }
 
-// everybody is any IPv4 address.
-const everybody = "0.0.0.0/0"
+// anyIPv4 is any IPv4 address.
+const anyIPv4 = "0.0.0.0/0"
 
-// insides are the networks that are not the Internet's: a VPC's, and those that
+// privateNetworks are those that are not the Internet's: a VPC's, and those that
 // are joined to it.
-var insides = []string{"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"}
+var privateNetworks = []string{"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"}
 
 // Admitted says who may reach the machine.
 type Admitted struct {
@@ -54,12 +73,12 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 	}
 	cidrs := s.CIDRs
 	if len(cidrs) == 0 {
-		own, err := callerCIDR(ctx, at)
+		own, err := callerCIDR(ctx, at, environ(c.o.Getenv))
 		if err != nil {
 			if s.Insist {
 				return Admitted{}, fmt.Errorf("cannot learn this machine's public address for temporary_security_group_source_public_ip: %w", err)
 			}
-			own = everybody
+			own = anyIPv4
 			t.Warn("this machine's public address cannot be learned (%v): the security group admits everybody; set temporary_security_group_source_cidrs to narrow it", err)
 		}
 		cidrs = s.callers(own, at.loopback)
@@ -77,8 +96,8 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 		in.IpPermissions = append(in.IpPermissions, p)
 	}
 	_, err = at.api.AuthorizeSecurityGroupIngress(ctx, in)
-	if err != nil && judge("AuthorizeSecurityGroupIngress", since(g.Made), err).is != exists {
-		return Admitted{}, fault("open the security group "+g.ID, "AuthorizeSecurityGroupIngress", since(g.Made), err)
+	if err != nil && classify("AuthorizeSecurityGroupIngress", since(g.Made), err).class != alreadyExists {
+		return Admitted{}, wrapAPI("open the security group "+g.ID, "AuthorizeSecurityGroupIngress", since(g.Made), err)
 	}
 	t.Say("admitting %s to port %s", list(cidrs), strings.Trim(fmt.Sprint(s.Ports), "[]"))
 	return Admitted{CIDRs: cidrs}, nil
@@ -87,10 +106,10 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 // callers are whom the group admits when only the caller's public address is known.
 func (s Admit) callers(own string, loopback bool) []string {
 	inside := s.Inside || s.Network.Set() && s.Network.Value().private()
-	if !inside || loopback || own == everybody {
+	if !inside || loopback || own == anyIPv4 {
 		return []string{own}
 	}
-	return append([]string{own}, insides...)
+	return append([]string{own}, privateNetworks...)
 }
 
 // publicIP answers with the address that it was asked from.
@@ -98,7 +117,7 @@ const publicIP = "https://checkip.amazonaws.com"
 
 // callerCIDR is the caller as the instance will see it. Whoever plays EC2 on this
 // machine sees it from this machine, so nobody is asked.
-func callerCIDR(ctx context.Context, at *site) (string, error) {
+func callerCIDR(ctx context.Context, at *site, env environ) (string, error) {
 	if at.loopback {
 		return "127.0.0.0/8", nil
 	}
@@ -108,7 +127,8 @@ func callerCIDR(ctx context.Context, at *site) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := &http.Client{Transport: &http.Transport{Proxy: env.proxy(), DisableKeepAlives: true}}
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}

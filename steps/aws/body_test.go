@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -66,18 +67,18 @@ func TestQuickReply(t *testing.T) {
 func TestEveryClientHasSafeBodies(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "x")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "y")
-	cfg, err := Access{}.configure(t.Context(), "us-east-1", nil)
+	cfg, err := Access{}.configure(t.Context(), "us-east-1", os.Getenv, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	local, err := NewCloud(CloudOptions{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}).at(t.Context(), Place{Region: "us-east-1"})
+	local, err := NewCloud(CloudOptions{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}).client(t.Context(), Access{}, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, options := range map[string][]func(*middleware.Stack) error{
-		"EC2":          Access{}.client(cfg, "us-east-1", newGovernor(1)).Options().APIOptions,
+		"EC2":          Access{}.client(cfg, "us-east-1", os.Getenv, newLimiter(1)).Options().APIOptions,
 		"STS":          sts.NewFromConfig(cfg).Options().APIOptions,
-		"embedded EC2": local.api.(*ec2.Client).Options().APIOptions,
+		"embedded EC2": local.Options().APIOptions,
 	} {
 		stack := middleware.NewStack(name, smithyhttp.NewStackRequest)
 		stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Retry", nil), middleware.After) // what others stand before

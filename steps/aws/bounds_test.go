@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -13,7 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
 // gusher is a server whose replies have no end; most is how much of one was taken.
@@ -63,7 +64,7 @@ func TestEveryServiceIsBounded(t *testing.T) {
 			for k, v := range c.env(url) {
 				t.Setenv(k, v)
 			}
-			cfg, err := c.access.configure(t.Context(), home, func(name string) (string, error) { return name, nil })
+			cfg, err := c.access.configure(t.Context(), home, os.Getenv, func(name string) (string, error) { return name, nil })
 			if err == nil {
 				_, err = cfg.Credentials.Retrieve(t.Context())
 			}

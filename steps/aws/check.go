@@ -8,82 +8,73 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 )
 
-// faults gathers what is wrong with options.
-type faults struct {
-	list  []dag.Fault
+// optionErrors gathers what is wrong with options.
+type optionErrors struct {
+	steps.OptionErrors
 	final bool // nothing is left to be known of any text
-}
-
-func (f *faults) add(field, format string, a ...any) {
-	f.list = append(f.list, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
-}
-
-// idle tells of an option that has no effect: templates that hold one work, so it
-// is no reason to refuse them.
-func (f *faults) idle(field, why string) {
-	f.list = append(f.list, dag.Fault{Field: field, Text: why, Harmless: true})
 }
 
 // unknown reports whether a text is not known yet: it holds a sensitive value or
 // waits for the source image.
-func (f *faults) unknown(text string) bool { return !f.final && unknown(text) }
+func (f *optionErrors) unknown(text string) bool { return !f.final && unknown(text) }
 
 // oneOf refuses a text that is given and not among the allowed ones.
-func (f *faults) oneOf(field, value string, allowed ...string) {
+func (f *optionErrors) oneOf(field, value string, allowed ...string) {
 	if value != "" && !slices.Contains(allowed, value) {
-		f.add(field, "%q is not known; use %s", value, strings.Join(allowed, ", "))
+		f.Add(field, "%q is not known; use %s", value, strings.Join(allowed, ", "))
 	}
 }
 
 // exclusive refuses the second of two options that are both given.
-func (f *faults) exclusive(field string, given bool, other string, otherGiven bool) {
+func (f *optionErrors) exclusive(field string, given bool, other string, otherGiven bool) {
 	if given && otherGiven {
-		f.add(field, "cannot be used together with %s", other)
+		f.Add(field, "cannot be used together with %s", other)
 	}
 }
 
 // Check reports everything that is wrong with the options by themselves, without
 // calling anybody.
-func (b *EBS) Check() []dag.Fault {
-	var f faults
-	f.list = append(f.list, b.Access.faults()...)
+func (b *EBS) Check() []steps.OptionError {
+	var f optionErrors
+	f.OptionErrors = append(f.OptionErrors, b.Access.optionErrors()...)
 	b.checkImage(&f)
 	b.checkSource(&f)
 	b.checkMachine(&f)
 	b.checkMappings(&f)
 	b.checkNetwork(&f)
 	b.checkReach(&f)
-	return f.list
+	return f.OptionErrors
 }
 
-func (b *EBS) checkSource(f *faults) {
+func (b *EBS) checkSource(f *optionErrors) {
 	switch {
 	case b.SourceAMI == "" && len(b.Filter.Filters) == 0 && len(b.Filter.Owners) == 0:
-		f.add("source_ami", "must be set, or source_ami_filter")
+		f.Add("source_ami", "must be set, or source_ami_filter")
 	case b.SourceAMI == "" && len(b.Filter.Owners) == 0:
-		f.add("source_ami_filter.owners", "must be set, such as self or an account: an image of that name by anybody could be chosen otherwise")
+		f.Add("source_ami_filter.owners", "must be set, such as self or an account: an image of that name by anybody could be chosen otherwise")
 	}
-	f.given("source_ami", b.SourceAMI, func(id string) string { return wrongID("ami", id) })
+	f.given("source_ami", string(b.SourceAMI), func(id string) string { return wrongID("ami", id) })
 	f.each("source_ami_filter.owners", b.Filter.Owners, wrongOwner)
 }
 
-func (b *EBS) checkMachine(f *faults) {
+func (b *EBS) checkMachine(f *optionErrors) {
 	if b.InstanceType == "" {
-		f.add("instance_type", "must be set, such as t3.micro")
+		f.Add("instance_type", "must be set, such as t3.micro")
 	}
 	f.given("instance_type", b.InstanceType, wrongInstanceType)
 	f.given("iam_instance_profile", b.InstanceProfile, wrongProfile)
 	if b.NitroEnclave && (burstable(b.InstanceType) || strings.HasPrefix(b.InstanceType, "t1.")) {
-		f.add("enable_nitro_enclave", "%s has no enclaves", b.InstanceType)
+		f.Add("enable_nitro_enclave", "%s has no enclaves", b.InstanceType)
 	}
 	if (b.UnlimitedCredits || b.T2Unlimited) && !burstable(b.InstanceType) && b.InstanceType != "" {
 		field := "enable_unlimited_credits"
 		if b.T2Unlimited {
 			field = "enable_t2_unlimited"
 		}
-		f.add(field, "%s has no CPU credits; only t2, t3, t3a and t4g have", b.InstanceType)
+		f.Add(field, "%s has no CPU credits; only t2, t3, t3a and t4g have", b.InstanceType)
 	}
 	f.oneOf("shutdown_behavior", b.ShutdownBehavior, "stop", "terminate")
 	f.exclusive("user_data_file", b.UserDataFile.Path != "", "user_data", b.UserData != "")
@@ -92,10 +83,10 @@ func (b *EBS) checkMachine(f *faults) {
 	f.oneOf("metadata_options.http_tokens", b.Metadata.HTTPTokens, "optional", "required")
 	f.oneOf("metadata_options.instance_metadata_tags", b.Metadata.Tags, "enabled", "disabled")
 	if n := b.Metadata.HopLimit; n < 0 || n > 64 {
-		f.add("metadata_options.http_put_response_hop_limit", "must be from 1 to 64")
+		f.Add("metadata_options.http_put_response_hop_limit", "must be from 1 to 64")
 	}
 	if m := b.Metadata; m.HTTPEndpoint == "disabled" && (m.HTTPTokens != "" || m.HopLimit != 0) {
-		f.add("metadata_options.http_endpoint", "cannot be disabled where http_tokens or http_put_response_hop_limit is given")
+		f.Add("metadata_options.http_endpoint", "cannot be disabled where http_tokens or http_put_response_hop_limit is given")
 	}
 	f.oneOf("capacity_reservation_preference", b.CapacityPreference, "none", "open", "capacity-reservations-only")
 	f.exclusive("capacity_reservation_id", b.CapacityID != "", "capacity_reservation_preference", b.CapacityPreference != "")
@@ -112,28 +103,28 @@ func (b *EBS) checkMachine(f *faults) {
 	f.exclusive("placement.host_id", p.HostID != "", "placement.host_resource_group_arn", p.HostResourceGroupARN != "")
 	tenancy := p.Tenancy + b.Tenancy
 	if (p.HostID != "" || p.HostResourceGroupARN != "") && tenancy != "" && tenancy != "host" {
-		f.add("placement.tenancy", "must be host where a host is named")
+		f.Add("placement.tenancy", "must be host where a host is named")
 	}
 	for i, l := range b.Licenses {
 		at := fmt.Sprintf("license_specifications[%d].license_configuration_request.license_configuration_arn", i)
 		if l.Request.ARN == "" {
-			f.add(at, "must be set")
+			f.Add(at, "must be set")
 		}
 		f.given(at, l.Request.ARN, wrongARN)
 	}
 	switch {
 	case b.MaxLifetime < 0:
-		f.add("max_lifetime", "cannot be negative")
+		f.Add("max_lifetime", "cannot be negative")
 	case b.MaxLifetime > 0 && b.MaxLifetime < time.Minute:
-		f.add("max_lifetime", "must be a minute at least")
+		f.Add("max_lifetime", "must be a minute at least")
 	case b.MaxLifetime > 0 && b.DisableStop:
-		f.add("max_lifetime", "cannot be used together with disable_stop_instance: the instance would end instead of stopping")
+		f.Add("max_lifetime", "cannot be used together with disable_stop_instance: the instance would end instead of stopping")
 	case b.MaxLifetime > 0 && b.ShutdownBehavior == "stop":
-		f.add("max_lifetime", "cannot be used together with shutdown_behavior stop: the instance would not end")
+		f.Add("max_lifetime", "cannot be used together with shutdown_behavior stop: the instance would not end")
 	}
 }
 
-func (b *EBS) checkNetwork(f *faults) {
+func (b *EBS) checkNetwork(f *optionErrors) {
 	if !b.elsewhere() {
 		f.given("region", b.Access.Region, wrongRegion)
 		f.given("availability_zone", b.AvailabilityZone, func(zone string) string { return wrongZone(zone, b.Access.Region) })
@@ -148,13 +139,13 @@ func (b *EBS) checkNetwork(f *faults) {
 	f.exclusive("security_group_id", b.GroupID != "", "security_group_ids", len(b.GroupIDs) > 0)
 	for i, c := range b.SourceCIDRs {
 		if _, err := netip.ParsePrefix(c); err != nil {
-			f.add(fmt.Sprintf("temporary_security_group_source_cidrs[%d]", i), "%q is not a block of addresses such as 192.0.2.0/24", c)
+			f.Add(fmt.Sprintf("temporary_security_group_source_cidrs[%d]", i), "%q is not a block of addresses such as 192.0.2.0/24", c)
 		}
 	}
 	blocks := func(field string, list []NameValue) {
 		for i, n := range list {
 			if n.Name == "" {
-				f.add(fmt.Sprintf("%s.filter[%d].name", field, i), "must be set")
+				f.Add(fmt.Sprintf("%s.filter[%d].name", field, i), "must be set")
 			}
 		}
 	}
@@ -163,61 +154,61 @@ func (b *EBS) checkNetwork(f *faults) {
 	blocks("security_group_filter", b.GroupFilter.Filter)
 }
 
-func (b *EBS) checkReach(f *faults) {
+func (b *EBS) checkReach(f *optionErrors) {
 	f.oneOf("communicator", b.Communicator, "ssh", "winrm", "none")
 	f.oneOf("ssh_interface", b.Interface, "public_ip", "private_ip", "public_dns", "private_dns", "ipv6", "session_manager")
 	f.oneOf("temporary_key_pair_type", b.TemporaryKeyType, "rsa", "ed25519")
 	switch n := b.TemporaryKeyBits; {
 	case n == 0:
 	case !b.temporaryKey():
-		f.idle("temporary_key_pair_bits", "no temporary key pair is made")
+		f.Idle("temporary_key_pair_bits", "no temporary key pair is made")
 	case b.keyType() != "rsa":
-		f.idle("temporary_key_pair_bits", "unless temporary_key_pair_type is rsa the key is ed25519, which has one size")
+		f.Idle("temporary_key_pair_bits", "unless temporary_key_pair_type is rsa the key is ed25519, which has one size")
 	case n != 2048 && n != 4096:
-		f.add("temporary_key_pair_bits", "must be 2048 or 4096: EC2 imports rsa keys of no other sizes, but for 1024, which is not safe")
+		f.Add("temporary_key_pair_bits", "must be 2048 or 4096: EC2 imports rsa keys of no other sizes, but for 1024, which is not safe")
 	}
 	if b.PasswordTimeout < 0 {
-		f.add("windows_password_timeout", "cannot be negative")
+		f.Add("windows_password_timeout", "cannot be negative")
 	}
 	if b.ReachOptions.Pause < 0 {
-		f.add("pause_before_connecting", "cannot be negative")
+		f.Add("pause_before_connecting", "cannot be negative")
 	}
 	switch b.protocol() {
 	case "ssh":
-		f.list = append(f.list, b.SSH.Check()...)
+		b.SSH.Check(f)
 		if b.HostKey == "preset" && b.hasUserData() {
-			f.add("ssh_host_key", "preset puts the key into user data, and the template has user data of its own: use console or first-use, or leave one of them out")
+			f.Add("ssh_host_key", "preset puts the key into user data, and the template has user data of its own: use console or first-use, or leave one of them out")
 		}
 		if b.KeyPairName != "" && b.SSH.PrivateKeyFile == "" && !b.SSH.AgentAuth {
-			f.add("ssh_keypair_name", "needs its private half: set ssh_private_key_file or ssh_agent_auth")
+			f.Add("ssh_keypair_name", "needs its private half: set ssh_private_key_file or ssh_agent_auth")
 		}
 	case "winrm":
 		b.checkWinRM(f)
 	}
 }
 
-func (b *EBS) checkWinRM(f *faults) {
-	f.list = append(f.list, b.WinRM.Check()...)
+func (b *EBS) checkWinRM(f *optionErrors) {
+	b.WinRM.Check(f)
 	if b.Interface == "session_manager" {
-		f.add("ssh_interface", "session_manager needs the communicator ssh")
+		f.Add("ssh_interface", "session_manager needs the communicator ssh")
 	}
 	if b.MaxLifetime > 0 {
-		f.add("max_lifetime", "cannot be used with the communicator winrm: a Windows instance cannot be told to end itself")
+		f.Add("max_lifetime", "cannot be used with the communicator winrm: a Windows instance cannot be told to end itself")
 	}
 	if !b.askPassword() {
 		return
 	}
 	if b.TemporaryKeyType == "ed25519" {
-		f.add("temporary_key_pair_type", "must be rsa, or winrm_password be set: the password of Windows cannot be sealed with ed25519")
+		f.Add("temporary_key_pair_type", "must be rsa, or winrm_password be set: the password of Windows cannot be sealed with ed25519")
 	}
 	switch file := b.SSH.PrivateKeyFile; {
 	case b.KeyPairName != "" && file == "":
-		f.add("ssh_keypair_name", "needs ssh_private_key_file to decrypt the password, or winrm_password")
+		f.Add("ssh_keypair_name", "needs ssh_private_key_file to decrypt the password, or winrm_password")
 	case b.KeyPairName == "" && file != "":
-		f.add("ssh_private_key_file", "needs ssh_keypair_name: the password is sealed for the key pair that the instance is launched with; without both, a temporary one is made")
+		f.Add("ssh_private_key_file", "needs ssh_keypair_name: the password is sealed for the key pair that the instance is launched with; without both, a temporary one is made")
 	case file != "" && !strings.Contains(file, dag.MarkOpen):
-		if _, err := rsaFile(file); err != nil {
-			f.add("ssh_private_key_file", "%v", err)
+		if _, err := rsaFile(file, ""); err != nil {
+			f.Add("ssh_private_key_file", "%v", err)
 		}
 	}
 }

@@ -6,58 +6,60 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 // rule adds what a rule of EC2 says of a text, if it is known yet.
-func (f *faults) rule(field, text string, wrong func(string) string) {
+func (f *optionErrors) rule(field, text string, wrong func(string) string) {
 	if !f.unknown(text) {
 		f.wrong(field, wrong(text))
 	}
 }
 
 // least is rule for what only gets worse by words that are not known yet.
-func (f *faults) least(field, text string, wrong func(string) string) {
+func (f *optionErrors) least(field, text string, wrong func(string) string) {
 	if !f.final {
-		text = literal(text)
+		text = dag.Text(text).Literal()
 	}
 	f.wrong(field, wrong(text))
 }
 
 // given is rule for an option that may be left out.
-func (f *faults) given(field, text string, wrong func(string) string) {
+func (f *optionErrors) given(field, text string, wrong func(string) string) {
 	if text != "" {
 		f.rule(field, text, wrong)
 	}
 }
 
 // each is rule for every element of a list.
-func (f *faults) each(field string, list []string, wrong func(string) string) {
+func (f *optionErrors) each(field string, list []string, wrong func(string) string) {
 	for i, text := range list {
 		f.rule(fmt.Sprintf("%s[%d]", field, i), text, wrong)
 	}
 }
 
-// wrong adds a fault unless there is none.
-func (f *faults) wrong(field, why string) {
+// wrong adds an error unless there is none.
+func (f *optionErrors) wrong(field, why string) {
 	if why != "" {
-		f.add(field, "%s", why)
+		f.Add(field, "%s", why)
 	}
 }
 
-func (b *EBS) checkImage(f *faults) {
+func (b *EBS) checkImage(f *optionErrors) {
 	if b.AMIName == "" {
-		f.add("ami_name", "must be set: the name of the image")
+		f.Add("ami_name", "must be set: the name of the image")
 	}
 	f.given("ami_name", b.AMIName, wrongName)
-	f.least("ami_description", b.AMIDescription, wrongDescription)
+	f.least("ami_description", string(b.AMIDescription), wrongDescription)
 	f.oneOf("ami_virtualization_type", b.VirtualizationType, "hvm", "paravirtual")
 	if b.VirtualizationType == "paravirtual" && b.needHVM() {
-		f.add("ami_virtualization_type", "must be hvm for ena_support and sriov_support")
+		f.Add("ami_virtualization_type", "must be hvm for ena_support and sriov_support")
 	}
 	f.oneOf("imds_support", b.IMDSSupport, "v2.0")
 	b.checkCopies(f)
 	if b.ForceDeleteSnapshot && !b.ForceDeregister && !b.Force {
-		f.idle("force_delete_snapshot", "there is no force_deregister")
+		f.Idle("force_delete_snapshot", "there is no force_deregister")
 	}
 	b.Sharing.check(f)
 	b.checkEncryption(f)
@@ -65,16 +67,16 @@ func (b *EBS) checkImage(f *faults) {
 	b.checkTags(f)
 }
 
-func (f *faults) deprecation(at string, public bool) {
+func (f *optionErrors) deprecation(at string, public bool) {
 	f.given("deprecate_at", at, func(at string) string { return wrongDeprecation(at, public, time.Now()) })
 }
 
-func (b *EBS) checkCopies(f *faults) {
+func (b *EBS) checkCopies(f *optionErrors) {
 	for i, r := range b.AMIRegions {
 		field := fmt.Sprintf("ami_regions[%d]", i)
 		switch {
 		case strings.TrimSpace(r) == "":
-			f.add(field, "is empty")
+			f.Add(field, "is empty")
 		case !b.elsewhere():
 			f.rule(field, r, wrongRegion)
 		}
@@ -82,9 +84,9 @@ func (b *EBS) checkCopies(f *faults) {
 	switch n := b.SnapshotCopyMinutes; {
 	case n == 0:
 	case n < 15 || n > 2880 || n%15 != 0:
-		f.add("snapshot_copy_duration_minutes", "must be a multiple of 15, from 15 to 2880")
+		f.Add("snapshot_copy_duration_minutes", "must be a multiple of 15, from 15 to 2880")
 	case len(b.AMIRegions) == 0:
-		f.idle("snapshot_copy_duration_minutes", "there are no ami_regions to copy to")
+		f.Idle("snapshot_copy_duration_minutes", "there are no ami_regions to copy to")
 	}
 }
 
@@ -92,7 +94,7 @@ func (b *EBS) checkCopies(f *faults) {
 func (b *EBS) elsewhere() bool { return b.SkipRegionValidation || b.CustomEndpointEC2 != "" }
 
 // check says which of those with whom an image is shared EC2 cannot know.
-func (s Sharing) check(f *faults) {
+func (s Sharing) check(f *optionErrors) {
 	f.each("ami_users", s.Users, wrongAccount)
 	f.each("ami_groups", s.Groups, wrongGroup)
 	f.each("ami_org_arns", s.OrgARNs, wrongOrganization)
@@ -106,19 +108,19 @@ func (s Sharing) check(f *faults) {
 func (s Sharing) public() bool { return slices.Contains(s.Groups, "all") }
 
 // checkEncryption refuses to share what EC2 shares with nobody.
-func (b *EBS) checkEncryption(f *faults) {
+func (b *EBS) checkEncryption(f *optionErrors) {
 	shared := len(b.Sharing.launchers())+len(b.Sharing.readers()) > 0
 	for i, d := range b.LaunchMappings {
 		at := fmt.Sprintf("launch_block_device_mappings[%d]", i)
 		private := d.KMSKeyID == awsKey || strings.HasSuffix(d.KMSKeyID, ":"+awsKey)
 		switch {
 		case private && shared:
-			f.add(at+".kms_key_id", "what is encrypted with AWS's own key cannot be shared: name a key of yours")
+			f.Add(at+".kms_key_id", "what is encrypted with AWS's own key cannot be shared: name a key of yours")
 		case d.Encrypted == nil || !*d.Encrypted:
 		case b.Sharing.public():
-			f.add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", at)
+			f.Add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", at)
 		case slices.Contains(b.SnapshotGroups, "all"):
-			f.add("snapshot_groups", "encrypted snapshots cannot be public, and %s is encrypted", at)
+			f.Add("snapshot_groups", "encrypted snapshots cannot be public, and %s is encrypted", at)
 		default:
 			continue
 		}
@@ -129,7 +131,7 @@ func (b *EBS) checkEncryption(f *faults) {
 // awsKey is the key that AWS makes and manages for an account.
 const awsKey = "alias/aws/ebs"
 
-func (b *EBS) checkTags(f *faults) {
+func (b *EBS) checkTags(f *optionErrors) {
 	f.tags("tags", b.Tags)
 	f.tagBlocks("tag", b.Tag)
 	f.tags("snapshot_tags", b.SnapshotTags)
@@ -140,17 +142,17 @@ func (b *EBS) checkTags(f *faults) {
 	for i, t := range b.RunVolumeTag {
 		at := fmt.Sprintf("run_volume_tag[%d]", i)
 		if (t.Name == "") == (t.Key == "") {
-			f.add(at+".name", "must be set, or key in its place")
+			f.Add(at+".name", "must be set, or key in its place")
 			continue
 		}
-		f.given(at+".name", t.Name, wrongTagKey)
-		f.given(at+".key", t.Key, wrongTagKey)
-		f.least(at+".value", t.Value, wrongTagValue)
+		f.given(at+".name", string(t.Name), wrongTagKey)
+		f.given(at+".key", string(t.Key), wrongTagKey)
+		f.least(at+".value", string(t.Value), wrongTagValue)
 	}
 	if b.Metadata.Tags == "enabled" {
 		f.metadataTags(b.RunTags, b.RunTag)
 	}
-	f.tooMany(option("run_tags", len(b.RunTags), "run_tag"), "the instance", merged(b.RunTags, b.RunTag))
+	f.tooMany(option("run_tags", len(b.RunTags), "run_tag"), "the instance", withBlocks(b.RunTags, b.RunTag))
 	f.tooMany(option("run_volume_tags", len(b.RunVolumeTags), "run_volume_tag"), "a volume", b.volumeTags())
 	if b.SkipCreateAMI {
 		return
@@ -158,7 +160,7 @@ func (b *EBS) checkTags(f *faults) {
 	if f.tooMany(option("tags", len(b.Tags), "tag"), "the image", b.imageTags()) {
 		return // its snapshots have as many at least
 	}
-	f.tooMany(option("snapshot_tags", len(b.SnapshotTags), "snapshot_tag"), "a snapshot", over(b.imageTags(), merged(b.SnapshotTags, b.SnapshotTag)))
+	f.tooMany(option("snapshot_tags", len(b.SnapshotTags), "snapshot_tag"), "a snapshot", mergeTags(b.imageTags(), withBlocks(b.SnapshotTags, b.SnapshotTag)))
 }
 
 // option is the name of the map, or of its blocks where only they are given.
@@ -169,43 +171,43 @@ func option(name string, given int, blocks string) string {
 	return name
 }
 
-func (f *faults) tags(field string, tags map[string]string) {
+func (f *optionErrors) tags(field string, tags map[dag.Text]dag.Text) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		at := field + "." + key
-		f.rule(at, key, wrongTagKey)
-		f.least(at, tags[key], wrongTagValue)
+		at := field + "." + key.String()
+		f.rule(at, string(key), wrongTagKey)
+		f.least(at, string(tags[key]), wrongTagValue)
 	}
 }
 
-func (f *faults) tagBlocks(field string, list []KeyValue) {
+func (f *optionErrors) tagBlocks(field string, list []KeyValue) {
 	for i, t := range list {
 		at := fmt.Sprintf("%s[%d]", field, i)
-		f.rule(at+".key", t.Key, wrongTagKey)
-		f.least(at+".value", t.Value, wrongTagValue)
+		f.rule(at+".key", string(t.Key), wrongTagKey)
+		f.least(at+".value", string(t.Value), wrongTagValue)
 	}
 }
 
 // metadataTags looks at the tags that the instance shows to what runs on it.
-func (f *faults) metadataTags(tags map[string]string, blocks []KeyValue) {
+func (f *optionErrors) metadataTags(tags map[dag.Text]dag.Text, blocks []KeyValue) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		f.rule("run_tags."+key, key, wrongMetadataTag)
+		f.rule("run_tags."+key.String(), string(key), wrongMetadataTag)
 	}
 	for i, t := range blocks {
-		f.rule(fmt.Sprintf("run_tag[%d].key", i), t.Key, wrongMetadataTag)
+		f.rule(fmt.Sprintf("run_tag[%d].key", i), string(t.Key), wrongMetadataTag)
 	}
 }
 
 // tooMany refuses more tags than a thing can have. A key that is not known yet
 // may turn out to be one of the others.
-func (f *faults) tooMany(field, thing string, tags map[string]string) bool {
+func (f *optionErrors) tooMany(field, thing string, tags map[dag.Text]dag.Text) bool {
 	n := 0
 	for key := range tags {
-		if !f.unknown(key) {
+		if !f.unknown(string(key)) {
 			n++
 		}
 	}
 	if n > maxTags {
-		f.add(field, "%s would have %d tags, and EC2 takes at most %d", thing, n, maxTags)
+		f.Add(field, "%s would have %d tags, and EC2 takes at most %d", thing, n, maxTags)
 	}
 	return n > maxTags
 }

@@ -17,7 +17,7 @@ var (
 	virtualNames = regexp.MustCompile(`^ephemeral([0-9]|1[0-9]|2[0-3])$`)
 )
 
-func (b *EBS) checkMappings(f *faults) {
+func (b *EBS) checkMappings(f *optionErrors) {
 	checkDevices(f, launchMappings, b.LaunchMappings)
 	checkDevices(f, amiMappings, b.AMIMappings)
 	launched := map[string]int{} // volumes of the launch, by device
@@ -34,7 +34,7 @@ func (b *EBS) checkMappings(f *faults) {
 		case there:
 			checkAttached(f, at, d, b.LaunchMappings[n], fmt.Sprintf("%s[%d]", launchMappings, n))
 		case d.VolumeSize == 0 && d.SnapshotID == "" && !rootName(d.DeviceName):
-			f.add(at("volume_size"), "must be set, or snapshot_id: no volume of the instance is known to be %s", d.DeviceName)
+			f.Add(at("volume_size"), "must be set, or snapshot_id: no volume of the instance is known to be %s", d.DeviceName)
 		}
 	}
 }
@@ -52,31 +52,31 @@ func rootName(device string) bool {
 
 // checkAttached looks at what the image is to say of a volume that the instance
 // has: its snapshot is that of the volume.
-func checkAttached(f *faults, at func(string) string, d, have BlockDevice, other string) {
+func checkAttached(f *optionErrors, at func(string) string, d, have BlockDevice, other string) {
 	if d.SnapshotID != "" {
-		f.add(at("snapshot_id"), "cannot be given: %s is a volume of the instance, by %s, and its snapshot is made for the image", d.DeviceName, other)
+		f.Add(at("snapshot_id"), "cannot be given: %s is a volume of the instance, by %s, and its snapshot is made for the image", d.DeviceName, other)
 	}
 	if d.VolumeSize > 0 && d.VolumeSize < have.VolumeSize {
-		f.add(at("volume_size"), "must be at least the %d GiB that the volume has by %s", have.VolumeSize, other)
+		f.Add(at("volume_size"), "must be at least the %d GiB that the volume has by %s", have.VolumeSize, other)
 	}
 	if d.Encrypted != nil && !*d.Encrypted && have.Encrypted != nil && *have.Encrypted {
-		f.add(at("encrypted"), "cannot be false: the volume is encrypted by %s", other)
+		f.Add(at("encrypted"), "cannot be false: the volume is encrypted by %s", other)
 	}
 }
 
-func checkDevices(f *faults, option string, list []BlockDevice) {
+func checkDevices(f *optionErrors, option string, list []BlockDevice) {
 	first := map[string]int{}
 	for i, d := range list {
 		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", option, i, field) }
 		n, twice := first[d.DeviceName]
 		switch {
 		case d.DeviceName == "":
-			f.add(at("device_name"), "must be set")
+			f.Add(at("device_name"), "must be set")
 		case f.unknown(d.DeviceName):
 		case twice:
-			f.add(at("device_name"), "%s is given twice: it is in %s[%d], too", d.DeviceName, option, n)
+			f.Add(at("device_name"), "%s is given twice: it is in %s[%d], too", d.DeviceName, option, n)
 		case !deviceNames.MatchString(d.DeviceName):
-			f.add(at("device_name"), "%s is no name of a device such as /dev/sdf or /dev/xvdf", shown(d.DeviceName))
+			f.Add(at("device_name"), "%s is no name of a device such as /dev/sdf or /dev/xvdf", shown(d.DeviceName))
 		}
 		if !twice {
 			first[d.DeviceName] = i
@@ -85,13 +85,13 @@ func checkDevices(f *faults, option string, list []BlockDevice) {
 	}
 }
 
-func checkDevice(f *faults, at func(string) string, option string, d BlockDevice) {
+func checkDevice(f *optionErrors, at func(string) string, option string, d BlockDevice) {
 	switch {
 	case d.VirtualName == "" || d.NoDevice:
 	case !strings.HasPrefix(d.VirtualName, "ephemeral"):
-		f.idle(at("virtual_name"), "only an instance store has one, from ephemeral0 to ephemeral23")
+		f.Idle(at("virtual_name"), "only an instance store has one, from ephemeral0 to ephemeral23")
 	case !virtualNames.MatchString(d.VirtualName):
-		f.add(at("virtual_name"), "%s is not known; use ephemeral0 to ephemeral23", shown(d.VirtualName))
+		f.Add(at("virtual_name"), "%s is not known; use ephemeral0 to ephemeral23", shown(d.VirtualName))
 	}
 	if !d.volume() {
 		return // the rest is not said
@@ -101,9 +101,9 @@ func checkDevice(f *faults, at func(string) string, option string, d BlockDevice
 	if d.KMSKeyID != "" {
 		switch {
 		case d.Encrypted != nil && !*d.Encrypted:
-			f.add(at("kms_key_id"), "cannot be used with encrypted = false")
+			f.Add(at("kms_key_id"), "cannot be used with encrypted = false")
 		case option == amiMappings:
-			f.add(at("kms_key_id"), "is for launch_block_device_mappings only")
+			f.Add(at("kms_key_id"), "is for launch_block_device_mappings only")
 		default:
 			f.rule(at("kms_key_id"), d.KMSKeyID, wrongKMSKey)
 		}
@@ -113,7 +113,7 @@ func checkDevice(f *faults, at func(string) string, option string, d BlockDevice
 	checkThroughput(f, at, d)
 }
 
-func checkSize(f *faults, at func(string) string, d BlockDevice) {
+func checkSize(f *optionErrors, at func(string) string, d BlockDevice) {
 	least, most, of := 1, 65536, "a volume"
 	if t, known := volumeTypes[d.VolumeType]; known {
 		least, most, of = t.least, t.most, d.VolumeType
@@ -121,24 +121,24 @@ func checkSize(f *faults, at func(string) string, d BlockDevice) {
 	switch n := d.VolumeSize; {
 	case n == 0:
 	case n < least || n > most:
-		f.add(at("volume_size"), "must be from %d to %d GiB for %s", least, most, of)
+		f.Add(at("volume_size"), "must be from %d to %d GiB for %s", least, most, of)
 	}
 }
 
-func checkIOPS(f *faults, at func(string) string, d BlockDevice) {
+func checkIOPS(f *optionErrors, at func(string) string, d BlockDevice) {
 	t, known := volumeTypes[d.VolumeType]
 	switch n := d.IOPS; {
 	case n < 0:
-		f.add(at("iops"), "cannot be negative")
+		f.Add(at("iops"), "cannot be negative")
 	case n == 0 && t.needsIOPS:
-		f.add(at("iops"), "must be set for %s, from %d to %d", d.VolumeType, t.leastIOPS, t.mostIOPS)
+		f.Add(at("iops"), "must be set for %s, from %d to %d", d.VolumeType, t.leastIOPS, t.mostIOPS)
 	case n == 0 || !known && d.VolumeType != "":
 	case t.mostIOPS == 0:
-		f.idle(at("iops"), "only volumes of the types gp3, io1 and io2 have a choice of IOPS")
+		f.Idle(at("iops"), "only volumes of the types gp3, io1 and io2 have a choice of IOPS")
 	case n < t.leastIOPS || n > t.mostIOPS:
-		f.add(at("iops"), "must be from %d to %d for %s", t.leastIOPS, t.mostIOPS, d.VolumeType)
+		f.Add(at("iops"), "must be from %d to %d for %s", t.leastIOPS, t.mostIOPS, d.VolumeType)
 	case d.VolumeSize > 0 && n > max(t.perGiB*d.VolumeSize, freeIOPS(d.VolumeType)):
-		f.add(at("iops"), "must be at most %d for each GiB of %s: %d here", t.perGiB, d.VolumeType, t.perGiB*d.VolumeSize)
+		f.Add(at("iops"), "must be at most %d for each GiB of %s: %d here", t.perGiB, d.VolumeType, t.perGiB*d.VolumeSize)
 	}
 }
 
@@ -150,14 +150,14 @@ func freeIOPS(volumeType string) int {
 	return 0
 }
 
-func checkThroughput(f *faults, at func(string) string, d BlockDevice) {
+func checkThroughput(f *optionErrors, at func(string) string, d BlockDevice) {
 	switch n := d.Throughput; {
 	case n == 0:
 	case d.VolumeType != "gp3":
-		f.add(at("throughput"), "is for gp3 only")
+		f.Add(at("throughput"), "is for gp3 only")
 	case n < leastThroughput || n > mostThroughput:
-		f.add(at("throughput"), "must be from %d to %d MiB/s", leastThroughput, mostThroughput)
+		f.Add(at("throughput"), "must be from %d to %d MiB/s", leastThroughput, mostThroughput)
 	case n*iopsPerThroughput > max(d.IOPS, freeIOPS(d.VolumeType)):
-		f.add(at("throughput"), "needs %d IOPS for each MiB/s: set iops to %d", iopsPerThroughput, n*iopsPerThroughput)
+		f.Add(at("throughput"), "needs %d IOPS for each MiB/s: set iops to %d", iopsPerThroughput, n*iopsPerThroughput)
 	}
 }

@@ -2,7 +2,6 @@ package aws
 
 import (
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 func TestCheckFindsEveryFault(t *testing.T) {
@@ -153,7 +153,7 @@ func TestEmptyKeysAreNoKeys(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"access_key": "", "secret_key": "", "region": ""}`), &b); err != nil {
 		t.Fatal(err)
 	}
-	if fs := b.Access.faults(); len(fs) > 0 || b.Access.name() != "" {
+	if fs := b.Access.optionErrors(); len(fs) > 0 || b.Access.name() != "" {
 		t.Errorf("faults %v, account %q", fs, b.Access.name())
 	}
 }
@@ -212,14 +212,14 @@ ssh_proxy_username ssh_proxy_password ssh_keep_alive_interval ssh_read_write_tim
 winrm_username winrm_password winrm_host winrm_no_proxy winrm_port winrm_timeout winrm_use_ssl winrm_insecure winrm_use_ntlm
 max_lifetime`)
 
-func TestSupported(t *testing.T) {
+func TestPrepare(t *testing.T) {
 	b := template()
 	b.cloud = NewCloud(CloudOptions{})
-	if err := b.Supported(); err != nil || b.place != here {
+	if err := b.Prepare(t.Context()); err != nil || b.place != here {
 		t.Error(err, b.place)
 	}
 	b.Interface = "session_manager"
-	if err := b.Supported(); err == nil || !strings.Contains(err.Error(), "not supported yet") {
+	if err := b.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "not supported yet") {
 		t.Error(err)
 	}
 }
@@ -229,7 +229,7 @@ func TestGraphOfADefaultBuild(t *testing.T) {
 	b.place = here
 	g := dag.NewGraph(nil)
 	bd := dag.Build{Name: "b"}
-	b.Capture(g, bd, b.Machine(g, bd))
+	b.Wire(g, bd, unprovisioned)
 	if err := g.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func TestGraphOfADefaultBuild(t *testing.T) {
 			t.Errorf("%s is not a thing", thing)
 		}
 	}
-	if !slices.Contains(at["launch"].Holds, at["group"].Key) || !slices.Contains(at["image"].Holds, at["stop"].Key) {
+	if !slices.Contains(at["launch"].Attaches, at["group"].Key) || !slices.Contains(at["image"].Attaches, at["stop"].Key) {
 		t.Error("what a thing stands on is not held")
 	}
 }
@@ -270,7 +270,7 @@ func TestTitlesNameTheRegion(t *testing.T) {
 	b.place, b.AMIRegions = here, []string{"us-west-2"}
 	g := dag.NewGraph(nil)
 	bd := dag.Build{Name: "b"}
-	b.Capture(g, bd, b.Machine(g, bd))
+	b.Wire(g, bd, unprovisioned)
 	seen := map[string]string{}
 	for _, n := range g.Nodes {
 		if n.Kind == (ImageReady{}).Kind() {
@@ -289,7 +289,12 @@ func TestNameIsNotPartOfTheMachine(t *testing.T) {
 		b := whole()
 		b.place, b.AMIName = here, name
 		g := dag.NewGraph(nil)
-		return fmt.Sprint(b.Machine(g, dag.Build{Name: "b"}).Key())
+		var machine dag.Key
+		b.Wire(g, dag.Build{Name: "b"}, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+			machine = m.Key()
+			return m
+		})
+		return machine.String()
 	}
 	if key("one") != key("two") {
 		t.Error("another ami_name is another machine")

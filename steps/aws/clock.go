@@ -23,16 +23,21 @@ const tolerated = time.Minute
 
 func (c *clock) now() time.Time { return c.own().Add(time.Duration(c.skew.Load())) }
 
+// set is told what time it is at the cloud.
+func (c *clock) set(at time.Time) {
+	skew := at.Sub(c.own())
+	if skew.Abs() < tolerated {
+		skew = 0
+	}
+	c.skew.Store(int64(skew))
+}
+
 // learn sets the clock by the Date of every answer of a client.
 func (c *clock) learn(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("CloudClock", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, md, err := next.HandleInitialize(ctx, in)
 		if at, ok := awsmiddleware.GetServerTime(md); ok {
-			skew := at.Sub(c.own())
-			if skew.Abs() < tolerated {
-				skew = 0
-			}
-			c.skew.Store(int64(skew))
+			c.set(at)
 		}
 		return out, md, err
 	}), middleware.After)

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
 // withClock is the cloud of a computer whose clock is wrong by as much.
@@ -14,21 +14,21 @@ func (w *world) withClock(wrong time.Duration) *Cloud {
 	return NewCloud(o)
 }
 
-// A wrong clock, on the computer that hunts or on the one that builds, neither
+// A wrong clock, on the computer that searches or on the one that builds, neither
 // kills a living build nor lets a dead one live.
 func TestWrongClock(t *testing.T) {
 	for _, wrong := range []time.Duration{-30 * time.Hour, -90 * time.Minute, 90 * time.Minute, 30 * time.Hour} {
 		w := newWorld(t, ec2local.Faults{})
 		w.launched("t1")
-		hunt := Hunt{Regions: []string{home}}
-		hunter := w.withClock(wrong)
-		if found, err := hunter.Orphans(t.Context(), hunt); err != nil || len(found) != 0 {
+		search := OrphanFilter{Regions: []string{home}}
+		searcher := w.withClock(wrong)
+		if found, err := searcher.Orphans(t.Context(), search); err != nil || len(found) != 0 {
 			t.Errorf("a hunter that is %s wrong: %v, %v", wrong, found, err)
 		}
 		if err := w.site().renew(t.Context(), "r1", time.Now().Add(-2*time.Minute).UTC().Format(time.RFC3339)); err != nil {
 			t.Fatal(err)
 		}
-		if found, err := hunter.Orphans(t.Context(), hunt); err != nil || len(found) != 1 {
+		if found, err := searcher.Orphans(t.Context(), search); err != nil || len(found) != 1 {
 			t.Errorf("a hunter that is %s wrong, after the lease: %v, %v", wrong, found, err)
 		}
 		builder := w.withClock(wrong)

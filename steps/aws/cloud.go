@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/internal/usual"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -27,6 +30,9 @@ type CloudOptions struct {
 	Endpoint  string
 	AccessKey string
 	SecretKey string
+	// Getenv reads the environment, in which credentials, profiles, proxies and
+	// endpoints are looked for; nil is an empty one.
+	Getenv func(name string) string
 	// Secret gives the values of the secrets that access settings mark.
 	Secret func(name string) (string, error)
 	// Vault holds the host keys that are made for instances.
@@ -37,9 +43,11 @@ type CloudOptions struct {
 	// Lease is how long what is made counts as in use when nobody renews it; 0
 	// is an hour.
 	Lease time.Duration
-	// Settle is how long EC2 may take to show what was made; 0 is 8 s. What was
+	// ConsistencyWindow is how long EC2 may take to show what was made; 0 is 8 s. What was
 	// not seen for that long does not exist.
-	Settle time.Duration
+	ConsistencyWindow time.Duration
+	// Times are how long waits took before; nil knows none, and learns none.
+	Times *usual.Times
 	// Now is this computer's clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -66,8 +74,9 @@ type Cloud struct {
 
 	mu       sync.Mutex
 	accounts map[string]Access
-	known    []Place
-	sites    map[Place]*site
+	naming
+	known []Place
+	sites map[Place]*site
 }
 
 // NewCloud returns a cloud that knows no account yet. It makes no call.
@@ -75,48 +84,41 @@ func NewCloud(o CloudOptions) *Cloud {
 	if o.Lease == 0 {
 		o.Lease = time.Hour
 	}
-	if o.Settle == 0 {
-		o.Settle = 8 * time.Second
+	if o.ConsistencyWindow == 0 {
+		o.ConsistencyWindow = 8 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
 	if o.Secret == nil {
 		o.Secret = func(name string) (string, error) { return "", fmt.Errorf("the value of %s is not known", name) }
 	}
-	return &Cloud{o: o, accounts: map[string]Access{}, sites: map[Place]*site{}}
+	return &Cloud{o: o, accounts: map[string]Access{}, naming: newNaming(), sites: map[Place]*site{}}
 }
 
-// Register makes access settings known and returns the name of the account that
-// steps carry. The same settings have the same name in every process.
-func (c *Cloud) Register(a Access) string {
+// Direct sends every call of every region to an endpoint, signed with the key, as
+// if the options had said so. A window other than 0 replaces
+// CloudOptions.ConsistencyWindow. Direct must be called before the first call of EC2.
+func (c *Cloud) Direct(endpoint, accessKey, secretKey string, window time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	base := a.name()
-	for i, name := 2, base; ; i++ {
-		old, taken := c.accounts[name]
-		if !taken || sameAccess(old, a) {
-			c.accounts[name] = a
-			return name
-		}
-		name = fmt.Sprintf("%s-%d", base, i)
+	c.o.Endpoint, c.o.AccessKey, c.o.SecretKey = endpoint, accessKey, secretKey
+	if window != 0 {
+		c.o.ConsistencyWindow = window
 	}
-}
-
-func sameAccess(a, b Access) bool {
-	a.Region, b.Region = "", ""
-	p, _ := json.Marshal(a) // plain data always marshals
-	q, _ := json.Marshal(b)
-	return string(p) == string(q)
 }
 
 // Learn makes the places known in which the steps work. After a crash the
 // things of interrupted steps are looked for in all places that are known, so
-// it must be called before an engine is told to go on or to destroy.
+// it must be called before an engine is told to go on or to destroy. Where data sources
+// look there is nothing of ours, and the credentials may be good for that look alone.
 func (c *Cloud) Learn(nodes []dag.Node) {
 	for _, n := range nodes {
 		var p Place
-		if json.Unmarshal(n.Spec, &p) == nil && p.Region != "" {
+		if !strings.HasPrefix(n.Kind, "aws.data-") && json.Unmarshal(n.Spec, &p) == nil && p.Region != "" {
 			c.learn(p)
 		}
 	}
@@ -138,7 +140,7 @@ func (c *Cloud) places(ctx context.Context) ([]Place, error) {
 	if len(known) > 0 {
 		return known, nil
 	}
-	region, err := Access{}.region(ctx)
+	region, err := Access{}.region(ctx, c.o.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -149,56 +151,95 @@ func (c *Cloud) places(ctx context.Context) ([]Place, error) {
 type site struct {
 	Place
 	api       API
-	loopback  bool // the endpoint is on this machine
-	settle    time.Duration
+	options   ec2.Options                   // of the client
+	named     call[imageNames, imagesNamed] // looks for images by name
+	loopback  bool                          // the endpoint is on this machine
+	window    time.Duration
 	clock     *clock
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
+	first     atomic.Pointer[defaultGroups] // what firstLook has seen
 }
 
-// at returns the site of a place. An account that nobody registered is the
-// SDK's own choice: a process that only removes things has no template.
+// at returns the site of a place where things may be.
 func (c *Cloud) at(ctx context.Context, p Place) (*site, error) {
+	if p.Region != "" {
+		c.learn(p)
+	}
+	return c.site(ctx, p)
+}
+
+// site returns the site of a place. An account that nobody registered is the
+// SDK's own choice: a process that only removes things has no template.
+func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	if p.Region == "" {
 		return nil, errors.New("cannot call AWS: the region is not known")
 	}
-	c.learn(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.sites[p]; s != nil {
 		return s, nil
 	}
-	a := c.accounts[p.Account]
-	pace := newGovernor(a.MaxRetries)
-	var client *ec2.Client
-	if c.o.Endpoint != "" {
-		client = ec2.New(ec2.Options{
-			Region: p.Region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(), APIOptions: append([]func(*middleware.Stack) error{doubtful}, everyClient...),
-			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
-		})
-	} else {
-		cfg, err := a.configure(ctx, p.Region, c.o.Secret)
-		if err != nil {
-			return nil, dag.NotMade(err)
-		}
-		client = a.client(cfg, p.Region, pace)
+	client, err := c.client(ctx, c.accounts[p.Account], p.Region)
+	if err != nil {
+		return nil, dag.NotMade(err)
 	}
 	clock := &clock{own: c.o.Now}
-	client = ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, clock.learn) })
-	s := &site{Place: p, api: client, settle: c.o.Settle, clock: clock}
+	client = ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, clock.learn, atMost(maxInFlight)) })
+	s := &site{Place: p, api: newAPI(client), options: client.Options(), window: c.o.ConsistencyWindow, clock: clock}
+	where := p.Region
 	if e := client.Options().BaseEndpoint; e != nil {
 		s.loopback = isLoopback(*e)
+		where += " at " + endpointName(*e)
 	}
-	s.instances = newPoller(s.settle, s.listInstances)
-	s.images = newPoller(s.settle, s.listImages)
+	s.api.batchCalls()
+	s.batchNames()
+	s.instances = newPoller(s.window, c.o.Times, where, sizeOfInstance, s.listInstances)
+	s.images = newPoller(s.window, c.o.Times, where, sizeOfImage, s.listImages)
 	c.sites[p] = s
 	return s, nil
 }
 
-// seek looks for what a task's token names, in the given place or, when that is
+// locate finds out, in files and environment, where the calls of a template's access
+// settings go, and makes them known.
+func (c *Cloud) locate(ctx context.Context, a *Access, p *Place) error {
+	region, err := a.region(ctx, c.o.Getenv)
+	if err != nil && c.o.Endpoint != "" {
+		region, err = "us-east-1", nil // nothing of the user's own is asked for
+	}
+	if err != nil {
+		return err
+	}
+	a.Region = region
+	*p = Place{Account: c.Register(*a), Region: region}
+	return nil
+}
+
+// client makes the EC2 client of an account in a region.
+func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Client, error) {
+	pace := newLimiter(a.MaxRetries)
+	if c.o.Endpoint != "" {
+		pace.free = isLoopback(c.o.Endpoint)
+		return ec2.New(ec2.Options{
+			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(c.o.Getenv, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
+			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
+		}), nil
+	}
+	cfg, err := a.configure(ctx, region, c.o.Getenv, c.o.Secret)
+	if err != nil {
+		return nil, err
+	}
+	client := a.client(cfg, region, c.o.Getenv, pace)
+	if e := client.Options().BaseEndpoint; e != nil {
+		pace.free = isLoopback(*e)
+	}
+	return client, nil
+}
+
+// findAnywhere looks for what a task's token names, in the given place or, when that is
 // not known, in every known one. It is not found only after EC2 had time to show
 // it.
-func seek[T any](ctx context.Context, c *Cloud, p Place, look func(*site) (T, error)) (T, error) {
+func findAnywhere[T any](ctx context.Context, c *Cloud, p Place, look func(*site) (T, error)) (T, error) {
 	places := []Place{p}
 	var zero T
 	if p.Region == "" {
@@ -219,7 +260,7 @@ func seek[T any](ctx context.Context, c *Cloud, p Place, look func(*site) (T, er
 				answers <- answer{zero, err}
 				return
 			}
-			v, err := patient(ctx, c.o.Settle, func() (T, error) { return look(s) })
+			v, err := untilVisible(ctx, c.o.ConsistencyWindow, func() (T, error) { return look(s) })
 			answers <- answer{v, err}
 		}()
 	}
@@ -236,37 +277,26 @@ func seek[T any](ctx context.Context, c *Cloud, p Place, look func(*site) (T, er
 	return zero, failure
 }
 
-// known is the thing itself, or what the token of its making names where nobody
+// withID is the thing itself, or what the token of its making names where nobody
 // knows its id: earlier versions kept things of a reply that named none.
-func known[T dag.Thing[*Cloud, T]](ctx context.Context, c *Cloud, t *dag.Task, thing T, id string) (T, error) {
+func withID[T dag.Thing[*Cloud, T]](ctx context.Context, c *Cloud, t *dag.Task, thing T, id string) (T, error) {
 	if id != "" {
 		return thing, nil
 	}
 	return thing.Find(ctx, c, t)
 }
 
-// patient repeats a look that finds nothing until EC2 must have shown it.
-func patient[T any](ctx context.Context, settle time.Duration, look func() (T, error)) (T, error) {
-	settle = max(settle, 0) // of what is older than any clock can tell
-	for start, wait := time.Now(), settle/32; ; wait = min(2*wait, time.Second) {
+// untilVisible repeats a look that finds nothing until EC2 must have shown it.
+func untilVisible[T any](ctx context.Context, window time.Duration, look func() (T, error)) (T, error) {
+	window = max(window, 0) // of what is older than any clock can tell
+	for start, wait := time.Now(), window/32; ; wait = min(2*wait, time.Second) {
 		v, err := look()
-		left := settle - time.Since(start)
+		left := window - time.Since(start)
 		if !errors.Is(err, dag.ErrNotFound) || left <= 0 {
 			return v, err
 		}
-		if err := pause(ctx, min(wait, left)); err != nil {
+		if err := sleep.For(ctx, min(wait, left)); err != nil {
 			return v, err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

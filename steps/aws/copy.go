@@ -12,13 +12,13 @@ import (
 // CopyImage copies a finished image to another region. The copy is an Image of
 // its own, for which another ImageReady waits.
 type CopyImage struct {
-	Place                             // where to
-	Of           dag.Out[Artifact]    `json:"of"`
-	Source       dag.Out[SourceImage] `json:"source"` // what late words stand for
-	Description  string               `json:"description,omitempty" dag:"late"`
-	Tags         map[string]string    `json:"tags,omitempty" dag:"late"`
-	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty" dag:"late"`
-	Minutes      int                  `json:"minutes,omitempty"` // to be done in that time; 0 leaves it to AWS
+	Place                              // where to
+	Of           dag.Out[ReadyImage]   `json:"of"`
+	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
+	Description  dag.Text              `json:"description,omitempty"`
+	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
+	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
+	Minutes      int                   `json:"minutes,omitempty"` // to be done in that time; 0 leaves it to AWS
 }
 
 func (CopyImage) Kind() string    { return "aws.copy" }
@@ -35,7 +35,7 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 	if err != nil {
 		return Image{}, err
 	}
-	description, specs, err := c.words(t, s.Source.Value(), s.Description, s.Tags, s.SnapshotTags)
+	description, specs, err := c.words(t, s.Description, s.Tags, s.SnapshotTags)
 	if err != nil {
 		return Image{}, err
 	}
@@ -51,11 +51,11 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 	if err == nil {
 		return Image{s.Place, text(out.ImageId), of.Name, t.Token, now()}, nil
 	}
-	if judge("CopyImage", 0, err).is == exists {
-		image, lookErr := patient(ctx, at.settle, func() (Image, error) { return at.image(ctx, t) })
+	if classify("CopyImage", 0, err).class == alreadyExists {
+		image, lookErr := untilVisible(ctx, at.window, func() (Image, error) { return at.image(ctx, t) })
 		if lookErr == nil {
 			return image, nil
 		}
 	}
-	return Image{}, unmade("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err)
+	return Image{}, asNotMade("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err)
 }

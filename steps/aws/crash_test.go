@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
 // mortal is a store whose process dies at a write: before it lands, or after.
@@ -46,16 +46,16 @@ func TestDeathAtEveryWrite(t *testing.T) {
 	count := &mortal{}
 	w := newWorld(t, ec2local.Faults{})
 	w.build(count, w.graph(whole()))
-	step := 1
-	if testing.Short() {
-		step = 7
+	step := 3
+	if *every {
+		step = 1
 	}
 	for at := 1; at <= count.writes; at += step {
 		for _, lands := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d landed %v", at, lands), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, ec2local.Faults{})
-				w.cloud.o.Settle = 50 * time.Millisecond
+				w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
 				store := &mortal{at: at, lands: lands}
 				g := w.graph(whole())
 				if _, err := w.engine(store, &events{}).Solve(t.Context(), g); err == nil && store.dead {
@@ -86,7 +86,7 @@ func TestDeathAtEveryWrite(t *testing.T) {
 			t.Run(fmt.Sprintf("%d landed %v destroy", at, lands), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, ec2local.Faults{})
-				w.cloud.o.Settle = 50 * time.Millisecond
+				w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
 				store := &mortal{at: at, lands: lands}
 				g := w.graph(whole())
 				w.engine(store, &events{}).Solve(t.Context(), g)

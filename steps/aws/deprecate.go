@@ -12,8 +12,8 @@ import (
 
 // Deprecate says from when on an image should not be used any more.
 type Deprecate struct {
-	Of dag.Out[Artifact] `json:"of"`
-	At string            `json:"at"` // RFC 3339
+	Of dag.Out[ReadyImage] `json:"of"`
+	At string              `json:"at"` // RFC 3339
 }
 
 func (Deprecate) Kind() string    { return "aws.deprecate" }
@@ -22,7 +22,7 @@ func (s Deprecate) Title() string { return "deprecate the image at " + s.At }
 // Do sets the time; doing it twice is no error.
 func (s Deprecate) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
 	of := s.Of.Value()
-	at, err := c.at(ctx, of.Place)
+	at, err := c.at(ctx, of.place())
 	if err != nil {
 		return Attributed{}, err
 	}
@@ -33,7 +33,7 @@ func (s Deprecate) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, e
 	t.Say("deprecating %s at %s", of.ID, s.At)
 	_, err = at.api.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{ImageId: &of.ID, DeprecateAt: &when})
 	if err != nil {
-		return Attributed{}, fault("deprecate "+of.ID, "EnableImageDeprecation", 0, err)
+		return Attributed{}, wrapAPI("deprecate "+of.ID, "EnableImageDeprecation", 0, err)
 	}
-	return Attributed{of.Place, of.ID}, nil
+	return Attributed{of.place(), of.ID}, nil
 }

@@ -38,7 +38,7 @@ func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered
 		}
 		out, err := at.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", s.Name)}, IncludeDeprecated: ptr(true)})
 		if err != nil {
-			return Deregistered{}, fault("look for images called "+s.Name, "DescribeImages", old, err)
+			return Deregistered{}, wrapAPI("look for images called "+s.Name, "DescribeImages", old, err)
 		}
 		for _, i := range out.Images {
 			if text(i.Name) != s.Name || tag(i.Tags, TagRun) == t.Run {
@@ -60,7 +60,7 @@ func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered
 }
 
 func (s *site) deregister(ctx context.Context, id string, made time.Time) error {
-	return s.erase(ctx, "deregister "+id, "DeregisterImage", made, func() error {
+	return s.removeThing(ctx, "deregister "+id, "DeregisterImage", made, func() error {
 		_, err := s.api.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &id})
 		return err
 	})
@@ -68,7 +68,7 @@ func (s *site) deregister(ctx context.Context, id string, made time.Time) error 
 
 func (s *site) deleteSnapshots(ctx context.Context, ids []string, made time.Time) error {
 	for _, id := range ids {
-		err := s.erase(ctx, "delete "+id, "DeleteSnapshot", made, func() error {
+		err := s.removeThing(ctx, "delete "+id, "DeleteSnapshot", made, func() error {
 			_, err := s.api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: &id})
 			return err
 		})

@@ -37,7 +37,7 @@ func (s Enhance) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error)
 	t.Say("setting enhanced networking of %s", in.ID)
 	for _, call := range calls {
 		if _, err := at.api.ModifyInstanceAttribute(ctx, call); err != nil {
-			return Stopped{}, fault("set enhanced networking of "+in.ID, "ModifyInstanceAttribute", old, err)
+			return Stopped{}, wrapAPI("set enhanced networking of "+in.ID, "ModifyInstanceAttribute", old, err)
 		}
 	}
 	return in, nil

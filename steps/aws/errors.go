@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -13,101 +14,109 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// verdict is what an error of EC2 means for the step that met it.
-type verdict int
+// errorClass is what an error of EC2 means for the step that met it.
+type errorClass int
 
 const (
-	fails   verdict = iota // nothing will change by itself
-	refused                // whoever calls may not: the call had no effect
-	passes                 // it may pass
-	absent                 // the thing is not there, or not yet visible
-	exists                 // it was made before: adopt it if it is ours
-	full                   // no capacity here: try the next place
+	permanent     errorClass = iota // nothing will change by itself
+	unauthorized                    // the caller may not: the call had no effect
+	transient                       // it may pass
+	notFound                        // the thing does not exist, or is not visible yet
+	alreadyExists                   // it was made before: adopt it if it is ours
+	noCapacity                      // try the next place
 )
 
 // young is how long after its making a thing may still be denied by EC2.
 const young = 150 * time.Second
 
-// rule is one line of the table that decides. A code may end in *; call "" is
+// rule is one line of the table that classifies. A code may end in *; call "" is
 // any call; a rule with an age holds only while the thing spoken of is younger.
 type rule struct {
 	code    string
 	call    string
 	younger time.Duration
-	is      verdict
+	class   errorClass
 	advice  string
 }
 
-// rules: the first that fits decides. What is not here fails, but for errors
-// that the SDK knows to pass (throttling, 5xx, broken connections).
+// rules: the first that matches decides. Any other error is permanent, unless the
+// SDK retries it (throttling, 5xx, broken connections).
 var rules = []rule{
 	// Made by an attempt whose reply was lost, perhaps.
-	{"InvalidKeyPair.Duplicate", "ImportKeyPair", 0, exists, "choose another temporary_key_pair_name"},
-	{"InvalidGroup.Duplicate", "CreateSecurityGroup", 0, exists, ""},
-	{"InvalidPermission.Duplicate", "AuthorizeSecurityGroupIngress", 0, exists, ""},
-	{"InvalidAMIName.Duplicate", "", 0, exists, "choose another ami_name, or set force_deregister"},
-	{"IdempotentParameterMismatch", "", 0, exists, ""},
+	{"InvalidKeyPair.Duplicate", "ImportKeyPair", 0, alreadyExists, "choose another temporary_key_pair_name"},
+	{"InvalidGroup.Duplicate", "CreateSecurityGroup", 0, alreadyExists, ""},
+	{"InvalidPermission.Duplicate", "AuthorizeSecurityGroupIngress", 0, alreadyExists, ""},
+	{"InvalidAMIName.Duplicate", "", 0, alreadyExists, "choose another ami_name, or set force_deregister"},
+	{"IdempotentParameterMismatch", "", 0, alreadyExists, ""},
 
 	// Removing what is gone.
-	{"InvalidKeyPair.NotFound", "DeleteKeyPair", 0, absent, ""},
-	{"InvalidGroup.NotFound", "DeleteSecurityGroup", 0, absent, ""},
-	{"InvalidGroupId.Malformed", "DeleteSecurityGroup", 0, fails, ""},
-	{"InvalidInstanceID.NotFound", "TerminateInstances", 0, absent, ""},
-	{"InvalidAMIID.NotFound", "DeregisterImage", 0, absent, ""},
-	{"InvalidAMIID.Unavailable", "DeregisterImage", 0, absent, ""},
-	{"InvalidSnapshot.NotFound", "DeleteSnapshot", 0, absent, ""},
-	{"InvalidVolume.NotFound", "DeleteVolume", 0, absent, ""},
-	{"DependencyViolation", "DeleteSecurityGroup", 0, passes, "an instance or a network interface still uses the group"},
-	{"InvalidGroup.InUse", "DeleteSecurityGroup", 0, passes, "an instance or a network interface still uses the group"},
-	{"InvalidSnapshot.InUse", "DeleteSnapshot", 0, passes, "an image still uses the snapshot"},
-	{"VolumeInUse", "DeleteVolume", 0, passes, "an instance still uses the volume"},
+	{"InvalidKeyPair.NotFound", "DeleteKeyPair", 0, notFound, ""},
+	{"InvalidGroup.NotFound", "DeleteSecurityGroup", 0, notFound, ""},
+	{"InvalidGroupId.Malformed", "DeleteSecurityGroup", 0, permanent, ""},
+	{"InvalidInstanceID.NotFound", "TerminateInstances", 0, notFound, ""},
+	{"InvalidAMIID.NotFound", "DeregisterImage", 0, notFound, ""},
+	{"InvalidAMIID.Unavailable", "DeregisterImage", 0, notFound, ""},
+	{"InvalidSnapshot.NotFound", "DeleteSnapshot", 0, notFound, ""},
+	{"InvalidVolume.NotFound", "DeleteVolume", 0, notFound, ""},
+	{"DependencyViolation", "DeleteSecurityGroup", 0, transient, "an instance or a network interface still uses the group"},
+	{"InvalidGroup.InUse", "DeleteSecurityGroup", 0, transient, "an instance or a network interface still uses the group"},
+	{"InvalidSnapshot.InUse", "DeleteSnapshot", 0, transient, "an image still uses the snapshot"},
+	{"VolumeInUse", "DeleteVolume", 0, transient, "an instance still uses the volume"},
 
 	// Not visible everywhere yet; an old one that is missing stays missing.
-	{"InvalidInstanceID.NotFound", "", young, passes, ""},
-	{"InvalidGroup.NotFound", "", young, passes, ""},
-	{"InvalidKeyPair.NotFound", "", young, passes, ""},
-	{"InvalidAMIID.NotFound", "", young, passes, ""},
-	{"InvalidAMIID.Unavailable", "", young, passes, ""},
-	{"InvalidSnapshot.NotFound", "", young, passes, ""},
-	{"InvalidInstanceID.NotFound", "", 0, absent, ""},
-	{"InvalidGroup.NotFound", "", 0, absent, "the security group does not exist in this region"},
-	{"InvalidKeyPair.NotFound", "", 0, absent, "the key pair does not exist in this region"},
-	{"InvalidAMIID.NotFound", "", 0, absent, "look whether the image exists in this region and whether you may use it"},
-	{"InvalidSnapshot.NotFound", "", 0, absent, ""},
+	{"InvalidInstanceID.NotFound", "", young, transient, ""},
+	{"InvalidGroup.NotFound", "", young, transient, ""},
+	{"InvalidKeyPair.NotFound", "", young, transient, ""},
+	{"InvalidAMIID.NotFound", "", young, transient, ""},
+	{"InvalidAMIID.Unavailable", "", young, transient, ""},
+	{"InvalidSnapshot.NotFound", "", young, transient, ""},
+	{"InvalidInstanceID.NotFound", "", 0, notFound, ""},
+	{"InvalidGroup.NotFound", "", 0, notFound, "the security group does not exist in this region"},
+	{"InvalidKeyPair.NotFound", "", 0, notFound, "the key pair does not exist in this region"},
+	{"InvalidAMIID.NotFound", "", 0, notFound, "look whether the image exists in this region and whether you may use it"},
+	{"InvalidSnapshot.NotFound", "", 0, notFound, ""},
 
 	// States that change by themselves.
-	{"IncorrectInstanceState", "", 0, passes, ""},
-	{"IncorrectState", "", 0, passes, ""},
-	{"InvalidInstanceID", "CreateImage", young, passes, ""},
-	{"SnapshotCreationPerVolumeRateExceeded", "", 0, passes, ""},
-	{"ConcurrentSnapshotLimitExceeded", "", 0, passes, ""},
-	{"PendingSnapshotLimitExceeded", "", 0, passes, ""},
-	{"ResourceLimitExceeded", "CopyImage", 0, passes, ""},
+	{"IncorrectInstanceState", "", 0, transient, ""},
+	{"IncorrectState", "", 0, transient, ""},
+	{"InvalidInstanceID", "CreateImage", young, transient, ""},
+	{"SnapshotCreationPerVolumeRateExceeded", "", 0, transient, ""},
+	{"ConcurrentSnapshotLimitExceeded", "", 0, transient, ""},
+	{"PendingSnapshotLimitExceeded", "", 0, transient, ""},
+	{"ResourceLimitExceeded", "CopyImage", 0, transient, ""},
 
-	// No room.
-	{"InsufficientInstanceCapacity", "RunInstances", 0, full, "try another instance_type, availability_zone or subnet"},
-	{"InsufficientHostCapacity", "RunInstances", 0, full, "try another host or availability_zone"},
-	{"InsufficientFreeAddressesInSubnet", "RunInstances", 0, full, "choose a subnet with free addresses"},
-	{"Unsupported", "RunInstances", 0, full, "look whether the zone offers the instance_type and whether it fits the image"},
-	{"InstanceLimitExceeded", "", 0, fails, "end an instance or ask AWS for a higher limit"},
-	{"VcpuLimitExceeded", "", 0, fails, "end an instance or ask AWS for a higher limit"},
+	// No capacity.
+	{"InsufficientInstanceCapacity", "RunInstances", 0, noCapacity, "try another instance_type, availability_zone or subnet"},
+	{"InsufficientHostCapacity", "RunInstances", 0, noCapacity, "try another host or availability_zone"},
+	{"InsufficientFreeAddressesInSubnet", "RunInstances", 0, noCapacity, "choose a subnet with free addresses"},
+	{"Unsupported", "RunInstances", 0, noCapacity, "look whether the zone offers the instance_type and whether it fits the image"},
+	{"InstanceLimitExceeded", "", 0, permanent, "end an instance or ask AWS for a higher limit"},
+	{"VcpuLimitExceeded", "", 0, permanent, "end an instance or ask AWS for a higher limit"},
 
 	// Who calls is not known or may not do it.
-	{"AuthFailure", "", 0, refused, "look at the credentials: the access key, the secret key, this machine's clock, and whether the region is enabled in your AWS account"},
-	{"InvalidClientTokenId", "", 0, refused, "the access key does not exist: look at the credentials"},
-	{"SignatureDoesNotMatch", "", 0, refused, "the secret key is wrong, or this machine's clock"},
-	{"RequestExpired", "", 0, refused, "this machine's clock is wrong"},
-	{"ExpiredToken*", "", 0, refused, "get new credentials, then resume"},
-	{"UnauthorizedOperation", "", 0, refused, "the credentials lack this permission"},
-	{"AccessDenied*", "", 0, refused, "the credentials lack this permission"},
+	{"AuthFailure", "", 0, unauthorized, "look at the credentials: the access key, the secret key, this machine's clock, and whether the region is enabled in your AWS account"},
+	{"InvalidClientTokenId", "", 0, unauthorized, "the access key does not exist: look at the credentials"},
+	{"SignatureDoesNotMatch", "", 0, unauthorized, "the secret key is wrong, or this machine's clock"},
+	{"RequestExpired", "", 0, unauthorized, "this machine's clock is wrong"},
+	{"ExpiredToken*", "", 0, unauthorized, "get new credentials, then resume"},
+	{"UnauthorizedOperation", "", 0, unauthorized, "the credentials lack this permission"},
+	{"AccessDenied*", "", 0, unauthorized, "the credentials lack this permission"},
+
+	{"UnrecognizedClientException", "", 0, unauthorized, "the access key does not exist: look at the credentials"},
+	{"InvalidSignatureException", "", 0, unauthorized, "the secret key is wrong, or this machine's clock"},
+
+	// What data sources read.
+	{"ParameterNotFound", "GetParameter", 0, permanent, "look at name and at the region"},
+	{"ParameterVersionNotFound", "GetParameter", 0, permanent, "look at what follows the colon in name"},
+	{"ResourceNotFoundException", "GetSecretValue", 0, permanent, "look at name, version_id, version_stage and the region"},
 
 	// What only the user can mend.
-	{"OptInRequired", "", 0, fails, "accept the terms of the image or enable the region in your AWS account"},
-	{"OperationNotPermitted", "TerminateInstances", 0, fails, "termination protection is on: switch it off"},
-	{"VPCIdNotSpecified", "", 0, fails, "there is no default VPC: set vpc_id and subnet_id"},
-	{"MissingInput", "RunInstances", 0, fails, "there is no default subnet: set subnet_id"},
-	{"InvalidSubnetID.NotFound", "", 0, fails, "look at subnet_id"},
-	{"InvalidVpcID.NotFound", "", 0, fails, "look at vpc_id"},
+	{"OptInRequired", "", 0, permanent, "accept the terms of the image or enable the region in your AWS account"},
+	{"OperationNotPermitted", "TerminateInstances", 0, permanent, "termination protection is on: switch it off"},
+	{"VPCIdNotSpecified", "", 0, permanent, "there is no default VPC: set vpc_id and subnet_id"},
+	{"MissingInput", "RunInstances", 0, permanent, "there is no default subnet: set subnet_id"},
+	{"InvalidSubnetID.NotFound", "", 0, permanent, "look at subnet_id"},
+	{"InvalidVpcID.NotFound", "", 0, permanent, "look at vpc_id"},
 }
 
 // apiError returns what EC2 itself said, if it said anything.
@@ -125,9 +134,9 @@ func isCall(err error) bool {
 	return errors.As(err, &e)
 }
 
-// judge looks an error up. Age is that of the youngest thing that the call spoke
+// classify looks an error up. Age is that of the youngest thing that the call spoke
 // of; one that cannot have been made by this run is old.
-func judge(call string, age time.Duration, err error) rule {
+func classify(call string, age time.Duration, err error) rule {
 	code, _ := apiError(err)
 	for _, r := range rules {
 		stem, wild := strings.CutSuffix(r.code, "*")
@@ -135,22 +144,22 @@ func judge(call string, age time.Duration, err error) rule {
 			return r
 		}
 	}
-	if transient(err) {
-		return rule{is: passes}
+	if isTransient(err) {
+		return rule{class: transient}
 	}
 	return rule{}
 }
 
-// transient knows the errors of the way to EC2 and of EC2's own moods.
-func transient(err error) bool {
-	if errors.Is(err, context.Canceled) {
+// isTransient reports whether the network or EC2 itself had trouble that passes.
+func isTransient(err error) bool {
+	if errors.Is(err, context.Canceled) || noMetadata(err) {
 		return false
 	}
 	var garbled *smithy.DeserializationError // a number that is none, for one
 	return errors.As(err, &garbled) || retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool()
 }
 
-func throttled(err error) bool {
+func isThrottled(err error) bool {
 	code, _ := apiError(err)
 	_, ok := retry.DefaultThrottleErrorCodes[code]
 	return ok
@@ -162,13 +171,13 @@ const old = 1000 * time.Hour
 // since is the age of a thing made at t.
 func since(t time.Time) time.Duration { return time.Since(t) }
 
-// fault words an error: what could not be done, what EC2 said, what to do. One
-// that may pass is marked for a retry; an absent thing is dag.ErrNotFound.
-func fault(doing, call string, age time.Duration, err error) error {
+// wrapAPI words the error of a call: what could not be done, what EC2 said, what to
+// do. A transient one is marked for a retry; a notFound one is dag.ErrNotFound.
+func wrapAPI(doing, call string, age time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
-	r := judge(call, age, err)
+	r := classify(call, age, err)
 	text := &Error{Doing: doing, Call: call, Advice: r.advice, Err: err}
 	text.Code, text.Message = apiError(err)
 	if strings.Contains(text.Message, "valid region") {
@@ -177,37 +186,45 @@ func fault(doing, call string, age time.Duration, err error) error {
 	if call == "RunInstances" && strings.Contains(strings.ToLower(text.Message), "iaminstanceprofile") {
 		text.Advice = "look whether iam_instance_profile exists"
 	}
-	switch r.is {
-	case passes:
+	switch r.class {
+	case transient:
 		return dag.Retry(text, 0)
-	case absent:
-		text.absent = true
+	case notFound:
+		text.notFound = true
 	}
 	return text
 }
 
-// unmade is the fault of the call that makes a step's thing. Where whoever calls
-// was refused, and no earlier attempt of it may have had an effect, it proves
-// that nothing was made.
-func unmade(doing, call string, age time.Duration, err error) error {
-	f := fault(doing, call, age, err)
-	var before *afterDoubt
-	if (judge(call, age, err).is == refused || noCredentials(err)) && !errors.As(err, &before) {
+// asNotMade is wrapAPI for the call that makes a step's thing. Where the caller is
+// unauthorized, and no earlier attempt of the call may have had an effect, the error
+// is dag.NotMade: it proves that nothing was made.
+func asNotMade(doing, call string, age time.Duration, err error) error {
+	f := wrapAPI(doing, call, age, err)
+	var before *ambiguousError
+	if (classify(call, age, err).class == unauthorized || noCredentials(err)) && !errors.As(err, &before) {
 		return dag.NotMade(f)
 	}
 	return f
 }
 
-// afterDoubt is the last error of a call of which an earlier attempt may have had
-// an effect.
-type afterDoubt struct{ error }
+// ambiguousError is the last error of a call of which an earlier attempt may have
+// had an effect.
+type ambiguousError struct{ error }
 
-func (e *afterDoubt) Unwrap() error { return e.error }
+func (e *ambiguousError) Unwrap() error { return e.error }
 
 // noCredentials reports whether the call was never sent, since nobody could sign it.
 func noCredentials(err error) bool {
 	code, _ := apiError(err)
 	return code == "" && (strings.Contains(err.Error(), "get identity") || strings.Contains(err.Error(), "refresh cached credentials"))
+}
+
+// noMetadata reports whether the last place to look for credentials, the metadata
+// service of an EC2 instance, cannot be connected to: then this is none, or one
+// that may not ask, and that does not pass.
+func noMetadata(err error) bool {
+	var dial *net.OpError
+	return noCredentials(err) && strings.Contains(err.Error(), "no EC2 IMDS role found") && errors.As(err, &dial) && dial.Op == "dial"
 }
 
 // lacksPermission reports whether EC2 knows who calls, and does not let them.
@@ -224,16 +241,18 @@ type Error struct {
 	Advice  string // what to do, may be empty
 	Err     error
 
-	absent bool
+	notFound bool
 }
 
 func (e *Error) Error() string {
 	text := "cannot " + e.Doing + ": "
 	switch {
 	case e.Code != "":
-		text += e.Code + ": " + strings.TrimSuffix(clip(e.Message, 400), ".")
+		if text += e.Code; e.Message != "" {
+			text += ": " + strings.TrimSuffix(clip(e.Message, 400), ".")
+		}
 		if lacksPermission(e.Code) {
-			return text + " (the credentials lack the permission ec2:" + e.Call + ")"
+			return text + " (the credentials lack the permission " + e.permission() + ")"
 		}
 	case noCredentials(e.Err):
 		return text + "no usable AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or access_key and secret_key in the template (" + clip(innermost(e.Err), 300) + ")"
@@ -246,8 +265,21 @@ func (e *Error) Error() string {
 	return text
 }
 
+// permission is what a call takes.
+func (e *Error) permission() string {
+	switch {
+	case strings.Contains(e.Message, "kms:Decrypt"):
+		return "kms:Decrypt"
+	case e.Call == "GetParameter":
+		return "ssm:" + e.Call
+	case e.Call == "GetSecretValue":
+		return "secretsmanager:" + e.Call
+	}
+	return "ec2:" + e.Call
+}
+
 func (e *Error) Unwrap() []error {
-	if e.absent {
+	if e.notFound {
 		return []error{e.Err, dag.ErrNotFound}
 	}
 	return []error{e.Err}

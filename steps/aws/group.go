@@ -15,11 +15,10 @@ import (
 // running the second.
 type Group struct {
 	Place
-	Network dag.Out[Network]     `json:"network"`
-	Tags    map[string]string    `json:"tags,omitempty" dag:"late"`
-	Source  dag.Out[SourceImage] `json:"source"` // what late words in Tags stand for, if there are any
+	Network dag.Out[Network]      `json:"network"`
+	Tags    map[dag.Text]dag.Text `json:"tags,omitempty"`
 
-	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
+	Access dag.Out[CheckedAccess] `json:"granted" key:"-"` // what only has to come first
 }
 
 // SecurityGroup is a temporary security group.
@@ -40,7 +39,7 @@ func (s Group) Do(ctx context.Context, c *Cloud, t *dag.Task) (SecurityGroup, er
 	if err != nil {
 		return SecurityGroup{}, err
 	}
-	tags, err := lateOwn(s.Source, "run_tags", s.Tags)
+	tags, err := filledTags(t, "run_tags", s.Tags)
 	if err != nil {
 		return SecurityGroup{}, err
 	}
@@ -57,21 +56,21 @@ func (s Group) Do(ctx context.Context, c *Cloud, t *dag.Task) (SecurityGroup, er
 	case err == nil:
 		t.Say("created the security group %s", text(out.GroupId))
 		return SecurityGroup{s.Place, text(out.GroupId), t.Token, text(in.VpcId), now()}, nil
-	case judge("CreateSecurityGroup", 0, err).is != exists:
-		return SecurityGroup{}, unmade(doing, "CreateSecurityGroup", 0, err)
+	case classify("CreateSecurityGroup", 0, err).class != alreadyExists:
+		return SecurityGroup{}, asNotMade(doing, "CreateSecurityGroup", 0, err)
 	}
-	g, lookErr := patient(ctx, at.settle, func() (SecurityGroup, error) { return at.group(ctx, byToken(t)) })
+	g, lookErr := untilVisible(ctx, at.window, func() (SecurityGroup, error) { return at.group(ctx, byToken(t)) })
 	if lookErr == nil {
 		return g, nil
 	}
-	return SecurityGroup{}, unmade(doing, "CreateSecurityGroup", 0, err)
+	return SecurityGroup{}, asNotMade(doing, "CreateSecurityGroup", 0, err)
 }
 
 // group is the one security group that the filter hits.
 func (s *site) group(ctx context.Context, f types.Filter) (SecurityGroup, error) {
 	out, err := s.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{f}})
 	if err != nil {
-		return SecurityGroup{}, fault("look for the security group", "DescribeSecurityGroups", old, err)
+		return SecurityGroup{}, wrapAPI("look for the security group", "DescribeSecurityGroups", old, err)
 	}
 	if len(out.SecurityGroups) == 0 {
 		return SecurityGroup{}, dag.ErrNotFound
@@ -82,7 +81,7 @@ func (s *site) group(ctx context.Context, f types.Filter) (SecurityGroup, error)
 
 // Find looks for the group by its id, or by the token of its making.
 func (g SecurityGroup) Find(ctx context.Context, c *Cloud, t *dag.Task) (SecurityGroup, error) {
-	return seek(ctx, c, g.Place, func(s *site) (SecurityGroup, error) {
+	return findAnywhere(ctx, c, g.Place, func(s *site) (SecurityGroup, error) {
 		if g.ID == "" {
 			return s.group(ctx, byToken(t))
 		}
@@ -91,10 +90,10 @@ func (g SecurityGroup) Find(ctx context.Context, c *Cloud, t *dag.Task) (Securit
 	})
 }
 
-// Undo deletes the group. While a network interface still uses it the error says
-// that this may pass.
+// Undo deletes the group, when instances in it that are ending have ended. While
+// anything else still uses it the error says that this may pass.
 func (g SecurityGroup) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
-	g, err := known(ctx, c, t, g, g.ID)
+	g, err := withID(ctx, c, t, g, g.ID)
 	if err != nil {
 		return err
 	}
@@ -102,9 +101,11 @@ func (g SecurityGroup) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.erase(ctx, "delete the security group "+g.ID, "DeleteSecurityGroup", g.Made, func() error {
-		_, err := at.api.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &g.ID})
-		return err
+	return at.removeWhenFree(ctx, t, filter("instance.group-id", g.ID), func() error {
+		return at.removeThing(ctx, "delete the security group "+g.ID, "DeleteSecurityGroup", g.Made, func() error {
+			_, err := at.api.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &g.ID})
+			return err
+		})
 	})
 }
 

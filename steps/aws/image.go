@@ -15,18 +15,18 @@ import (
 
 // CreateImage makes an image of a stopped instance.
 type CreateImage struct {
-	From         dag.Out[Stopped]     `json:"from" dag:"hold"`
-	Source       dag.Out[SourceImage] `json:"source"`
-	Name         string               `json:"name"`
-	Description  string               `json:"description,omitempty" dag:"late"`
-	Tags         map[string]string    `json:"tags,omitempty" dag:"late"`
-	SnapshotTags map[string]string    `json:"snapshot_tags,omitempty" dag:"late"`
-	Mappings     []BlockDevice        `json:"mappings,omitempty"`
+	From         dag.Out[Stopped]      `json:"from" dag:"attach"`
+	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
+	Name         string                `json:"name"`
+	Description  dag.Text              `json:"description,omitempty"`
+	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
+	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
+	Mappings     []BlockDevice         `json:"mappings,omitempty"`
 
 	// What only has to come first.
-	Settled dag.Out[Regrouped]     `json:"settled" key:"-"`
-	Free    dag.Out[Deregistered]  `json:"free" key:"-"`
-	Values  dag.Out[CheckedValues] `json:"values" key:"-"` // of an edited template, after the launch
+	Regrouped dag.Out[Regrouped]     `json:"settled" key:"-"`
+	Free      dag.Out[Deregistered]  `json:"free" key:"-"`
+	Values    dag.Out[CheckedValues] `json:"values" key:"-"` // of an edited template, after the launch
 }
 
 // Image is an image that is being made or has been.
@@ -52,7 +52,7 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	if err != nil {
 		return Image{}, err
 	}
-	description, specs, err := c.words(t, s.Source.Value(), s.Description, s.Tags, s.SnapshotTags)
+	description, specs, err := c.words(t, s.Description, s.Tags, s.SnapshotTags)
 	if err != nil {
 		return Image{}, err
 	}
@@ -70,36 +70,38 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 		return Image{from.Place, text(out.ImageId), s.Name, t.Token, now()}, nil
 	}
 	doing := fmt.Sprintf("create the image %q", s.Name)
-	if judge("CreateImage", 0, err).is == exists {
-		image, lookErr := patient(ctx, at.settle, func() (Image, error) { return at.image(ctx, t) })
+	if classify("CreateImage", 0, err).class == alreadyExists {
+		image, lookErr := untilVisible(ctx, at.window, func() (Image, error) { return at.image(ctx, t) })
 		if lookErr == nil {
 			return image, nil
 		}
 	}
-	return Image{}, unmade(doing, "CreateImage", 0, err)
+	return Image{}, asNotMade(doing, "CreateImage", 0, err)
 }
 
-// words evaluates the description of an image and the tags of it and its
+// words are the final description of an image and the tags of it and its
 // snapshots, which have the image's beside their own.
-func (c *Cloud) words(t *dag.Task, source SourceImage, description string, tags, snapshotTags map[string]string) (string, []types.TagSpecification, error) {
-	description, err := source.late("ami_description", description)
+func (c *Cloud) words(t *dag.Task, description dag.Text, tags, snapshotTags map[dag.Text]dag.Text) (string, []types.TagSpecification, error) {
+	told, err := filled(t, "ami_description", description)
 	if err != nil {
 		return "", nil, err
 	}
-	if tags, err = source.lateTags("tags", tags); err != nil {
+	image, err := filledTags(t, "tags", tags)
+	if err != nil {
 		return "", nil, err
 	}
-	if snapshotTags, err = source.lateTags("snapshot_tags", snapshotTags); err != nil {
+	snapshots, err := filledTags(t, "snapshot_tags", snapshotTags)
+	if err != nil {
 		return "", nil, err
 	}
-	return description, append(tagged(c.tags(t, tags), types.ResourceTypeImage), tagged(c.tags(t, over(tags, snapshotTags)), types.ResourceTypeSnapshot)...), nil
+	return told, append(tagged(c.tags(t, image), types.ResourceTypeImage), tagged(c.tags(t, mergeTags(image, snapshots)), types.ResourceTypeSnapshot)...), nil
 }
 
 // image is the one that a task has made.
 func (s *site) image(ctx context.Context, t *dag.Task) (Image, error) {
 	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{byToken(t)}, IncludeDeprecated: ptr(true)})
 	if err != nil {
-		return Image{}, fault("look for the image", "DescribeImages", old, err)
+		return Image{}, wrapAPI("look for the image", "DescribeImages", old, err)
 	}
 	for _, i := range out.Images {
 		if i.State != types.ImageStateDeregistered {
@@ -111,13 +113,13 @@ func (s *site) image(ctx context.Context, t *dag.Task) (Image, error) {
 
 // Find looks for the image by its id, or by the token of its making.
 func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
-	return seek(ctx, c, i.Place, func(s *site) (Image, error) {
+	return findAnywhere(ctx, c, i.Place, func(s *site) (Image, error) {
 		if i.ID == "" {
 			return s.image(ctx, t)
 		}
 		found, err := s.listImages(ctx, []string{i.ID})
 		if err != nil {
-			return i, fault("look for "+i.ID, "DescribeImages", old, err)
+			return i, wrapAPI("look for "+i.ID, "DescribeImages", old, err)
 		}
 		if v, ok := found[i.ID]; !ok || v.State == types.ImageStateDeregistered {
 			return i, dag.ErrNotFound
@@ -129,7 +131,7 @@ func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
 // Undo deregisters the image and deletes its snapshots. Those of an image that is
 // not finished may not be listed in it yet: they carry its token.
 func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
-	i, err := known(ctx, c, t, i, i.ID)
+	i, err := withID(ctx, c, t, i, i.ID)
 	if err != nil {
 		return err
 	}
@@ -142,10 +144,10 @@ func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 
 // removeImage removes an image that was made at a time, and its snapshots.
 func (s *site) removeImage(ctx context.Context, id, token string, made time.Time) error {
-	image, err := patient(ctx, s.settle-since(made), func() (types.Image, error) {
+	image, err := untilVisible(ctx, s.window-since(made), func() (types.Image, error) {
 		found, err := s.listImages(ctx, []string{id})
 		if err != nil {
-			return types.Image{}, fault("look for "+id, "DescribeImages", old, err)
+			return types.Image{}, wrapAPI("look for "+id, "DescribeImages", old, err)
 		}
 		if _, ok := found[id]; !ok {
 			return types.Image{}, dag.ErrNotFound
@@ -158,7 +160,7 @@ func (s *site) removeImage(ctx context.Context, id, token string, made time.Time
 	}
 	if there && text(image.DeregistrationProtection) != "" && text(image.DeregistrationProtection) != "disabled" {
 		if _, err := s.api.DisableImageDeregistrationProtection(ctx, &ec2.DisableImageDeregistrationProtectionInput{ImageId: &id}); err != nil {
-			return fault("lift the protection of "+id, "DisableImageDeregistrationProtection", old, err)
+			return wrapAPI("lift the protection of "+id, "DisableImageDeregistrationProtection", old, err)
 		}
 	}
 	ids := snapshots(image)
@@ -174,7 +176,7 @@ func (s *site) removeImage(ctx context.Context, id, token string, made time.Time
 	}
 	more, err := look()
 	if errors.Is(err, dag.ErrNotFound) && there && len(ids) == 0 { // a young image's snapshots come after it
-		more, err = patient(ctx, s.settle, look)
+		more, err = untilVisible(ctx, s.window, look)
 	}
 	if err != nil && !errors.Is(err, dag.ErrNotFound) {
 		return err
@@ -194,7 +196,7 @@ func (s *site) snapshotsOf(ctx context.Context, token string) (ids []string, err
 	}
 	out, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{filter("tag:"+TagToken, token)}})
 	if err != nil {
-		return nil, fault("look for snapshots", "DescribeSnapshots", old, err)
+		return nil, wrapAPI("look for snapshots", "DescribeSnapshots", old, err)
 	}
 	for _, sn := range out.Snapshots {
 		ids = append(ids, text(sn.SnapshotId))

@@ -12,7 +12,7 @@ import (
 // RequireIMDSv2 makes instances of an image use the second version of the
 // instance metadata service.
 type RequireIMDSv2 struct {
-	Of dag.Out[Artifact] `json:"of"`
+	Of dag.Out[ReadyImage] `json:"of"`
 }
 
 func (RequireIMDSv2) Kind() string  { return "aws.imds" }
@@ -21,14 +21,14 @@ func (RequireIMDSv2) Title() string { return "require IMDSv2 of the image's inst
 // Do sets the attribute; doing it twice is no error.
 func (s RequireIMDSv2) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
 	of := s.Of.Value()
-	at, err := c.at(ctx, of.Place)
+	at, err := c.at(ctx, of.place())
 	if err != nil {
 		return Attributed{}, err
 	}
 	t.Say("requiring IMDSv2 of instances of %s", of.ID)
 	_, err = at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: &of.ID, ImdsSupport: &types.AttributeValue{Value: ptr("v2.0")}})
 	if err != nil {
-		return Attributed{}, fault("require IMDSv2 of "+of.ID, "ModifyImageAttribute", 0, err)
+		return Attributed{}, wrapAPI("require IMDSv2 of "+of.ID, "ModifyImageAttribute", 0, err)
 	}
-	return Attributed{of.Place, of.ID}, nil
+	return Attributed{of.place(), of.ID}, nil
 }

@@ -17,12 +17,11 @@ import (
 // half never leaves this machine, so a lost reply loses nothing.
 type ImportKey struct {
 	Place
-	Key    dag.Out[comm.Key]    `json:"key"`
-	Name   string               `json:"name,omitempty"` // "" is the token
-	Tags   map[string]string    `json:"tags,omitempty" dag:"late"`
-	Source dag.Out[SourceImage] `json:"source"` // what late words in Tags stand for, if there are any
+	Key  dag.Out[comm.Key]     `json:"key"`
+	Name string                `json:"name,omitempty"` // "" is the token
+	Tags map[dag.Text]dag.Text `json:"tags,omitempty"`
 
-	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
+	Access dag.Out[CheckedAccess] `json:"granted" key:"-"` // what only has to come first
 }
 
 // KeyPair is an imported public key.
@@ -42,7 +41,7 @@ func (s ImportKey) Do(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, erro
 	if err != nil {
 		return KeyPair{}, err
 	}
-	tags, err := lateOwn(s.Source, "run_tags", s.Tags)
+	tags, err := filledTags(t, "run_tags", s.Tags)
 	if err != nil {
 		return KeyPair{}, err
 	}
@@ -59,22 +58,22 @@ func (s ImportKey) Do(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, erro
 	case err == nil:
 		t.Say("imported the key pair %s", name)
 		return KeyPair{s.Place, text(out.KeyPairId), name, now()}, nil
-	case judge("ImportKeyPair", 0, err).is != exists:
-		return KeyPair{}, unmade(doing, "ImportKeyPair", 0, err)
+	case classify("ImportKeyPair", 0, err).class != alreadyExists:
+		return KeyPair{}, asNotMade(doing, "ImportKeyPair", 0, err)
 	}
 	// Its name is taken: by an attempt whose reply was lost, or by somebody else.
-	k, lookErr := patient(ctx, at.settle, func() (KeyPair, error) { return at.keyPair(ctx, filter("key-name", name), byToken(t)) })
+	k, lookErr := untilVisible(ctx, at.window, func() (KeyPair, error) { return at.keyPair(ctx, filter("key-name", name), byToken(t)) })
 	if lookErr == nil {
 		return k, nil
 	}
-	return KeyPair{}, unmade(doing, "ImportKeyPair", 0, err)
+	return KeyPair{}, asNotMade(doing, "ImportKeyPair", 0, err)
 }
 
 // keyPair is the one key pair that the filters hit.
 func (s *site) keyPair(ctx context.Context, fs ...types.Filter) (KeyPair, error) {
 	out, err := s.api.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{Filters: fs})
 	if err != nil {
-		return KeyPair{}, fault("look for the key pair", "DescribeKeyPairs", old, err)
+		return KeyPair{}, wrapAPI("look for the key pair", "DescribeKeyPairs", old, err)
 	}
 	if len(out.KeyPairs) == 0 {
 		return KeyPair{}, dag.ErrNotFound
@@ -89,7 +88,7 @@ func (s *site) keyPair(ctx context.Context, fs ...types.Filter) (KeyPair, error)
 
 // Find looks for the key pair by its id, or by the token of its making.
 func (k KeyPair) Find(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, error) {
-	return seek(ctx, c, k.Place, func(s *site) (KeyPair, error) {
+	return findAnywhere(ctx, c, k.Place, func(s *site) (KeyPair, error) {
 		if k.ID == "" {
 			return s.keyPair(ctx, byToken(t))
 		}
@@ -100,7 +99,7 @@ func (k KeyPair) Find(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, erro
 
 // Undo deletes the key pair.
 func (k KeyPair) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
-	k, err := known(ctx, c, t, k, k.ID)
+	k, err := withID(ctx, c, t, k, k.ID)
 	if err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func (k KeyPair) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.erase(ctx, "delete the key pair "+k.Name, "DeleteKeyPair", k.Made, func() error {
+	return at.removeThing(ctx, "delete the key pair "+k.Name, "DeleteKeyPair", k.Made, func() error {
 		_, err := at.api.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyPairId: &k.ID})
 		return err
 	})
@@ -117,23 +116,23 @@ func (k KeyPair) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 // Label is the name that EC2 shows.
 func (k KeyPair) Label() string { return "key pair " + k.Name }
 
-// gone is the fault of a removal: what is not there has been removed.
+// gone is wrapAPI for a removal: what is not there has been removed.
 func gone(doing, call string, err error) error {
-	if err == nil || judge(call, old, err).is == absent {
+	if err == nil || classify(call, old, err).class == notFound {
 		return nil
 	}
-	return fault(doing, call, old, err)
+	return wrapAPI(doing, call, old, err)
 }
 
-// erase removes what was made at a time. EC2 denies that a young thing exists
+// removeThing removes what was made at a time. EC2 denies that a young thing exists
 // before it shows it: that is believed only when it must have been shown.
-func (s *site) erase(ctx context.Context, doing, call string, made time.Time, do func() error) error {
-	_, err := patient(ctx, s.settle-since(made), func() (struct{}, error) {
+func (s *site) removeThing(ctx context.Context, doing, call string, made time.Time, do func() error) error {
+	_, err := untilVisible(ctx, s.window-since(made), func() (struct{}, error) {
 		err := do()
 		if err == nil {
 			return struct{}{}, nil
 		}
-		return struct{}{}, fault(doing, call, old, err)
+		return struct{}{}, wrapAPI(doing, call, old, err)
 	})
 	if errors.Is(err, dag.ErrNotFound) {
 		return nil
@@ -143,11 +142,3 @@ func (s *site) erase(ctx context.Context, doing, call string, made time.Time, do
 
 // now is a time that survives being stored.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-// lateOwn evaluates a user's tags where the source image is known.
-func lateOwn(source dag.Out[SourceImage], option string, tags map[string]string) (map[string]string, error) {
-	if !source.Set() {
-		return tags, nil
-	}
-	return source.Value().lateTags(option, tags)
-}

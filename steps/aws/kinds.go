@@ -1,6 +1,30 @@
 package aws
 
-import "github.com/imgflow/imgflow/dag"
+import (
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
+)
+
+// Sources are the builders of this package by the names that templates use. Force
+// is the flag -force.
+func Sources(c *Cloud, force bool) map[string]func() steps.Source {
+	return map[string]func() steps.Source{
+		"amazon-ebs": func() steps.Source {
+			b := NewEBS(c)
+			b.Force = force
+			return b
+		},
+	}
+}
+
+// Data are the data sources of this package by the names that templates use.
+func Data(c *Cloud) map[string]func() steps.Data {
+	return map[string]func() steps.Data{
+		"amazon-ami":            func() steps.Data { return &AMIOptions{cloud: c} },
+		"amazon-parameterstore": func() steps.Data { return &ParameterOptions{cloud: c} },
+		"amazon-secretsmanager": func() steps.Data { return &SecretOptions{cloud: c} },
+	}
+}
 
 // Kinds are the steps of this package. A new one is one file and one line here.
 func Kinds(c *Cloud) []dag.Kind {
@@ -29,5 +53,8 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Deprecate](c),
 		dag.Bind[Protect](c),
 		dag.Bind[RequireIMDSv2](c),
+		dag.Bind[DataAMI](c),
+		dag.Bind[DataParameter](c),
+		dag.Bind[DataSecret](c),
 	}
 }

@@ -27,7 +27,7 @@ type Launch struct {
 	KeyName  string                   `json:"key_name,omitempty"` // an existing key pair
 	KeyPair  dag.Out[KeyPair]         `json:"key_pair"`
 	GroupIDs []string                 `json:"group_ids,omitempty"` // existing security groups
-	Groups   []dag.Out[SecurityGroup] `json:"groups,omitempty" dag:"hold"`
+	Groups   []dag.Out[SecurityGroup] `json:"groups,omitempty" dag:"attach"`
 	HostKey  dag.Out[comm.Key]        `json:"host_key"` // the machine is to show, where it takes one
 
 	// What only has to come first.
@@ -70,22 +70,22 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 	groups := s.groups(network)
 	var failure error
 	for i, try := range tries {
-		where := s.stand(in, try, groups)
+		where := s.setPlacement(in, try, groups)
 		t.Say("launching %s from %s (%s)%s", s.InstanceType, source.ID, source.Name, where)
 		made, err := at.run(ctx, in, t.Token, i)
 		if err == nil {
 			return at.launched(t, made), nil
 		}
-		failure = unmade("launch "+s.InstanceType, "RunInstances", s.age(err), err)
-		switch judge("RunInstances", s.age(err), err).is {
-		case exists:
+		failure = asNotMade("launch "+s.InstanceType, "RunInstances", s.age(err), err)
+		switch classify("RunInstances", s.age(err), err).class {
+		case alreadyExists:
 			// The token was used, with other words: what it made is ours all the same.
-			found, lookErr := patient(ctx, at.settle, func() (types.Instance, error) { return at.alive(ctx, byToken(t)) })
+			found, lookErr := untilVisible(ctx, at.window, func() (types.Instance, error) { return at.alive(ctx, byToken(t)) })
 			if lookErr == nil {
 				return at.launched(t, found), nil
 			}
 			return Instance{}, failure
-		case full:
+		case noCapacity:
 			if i+1 < len(tries) {
 				t.Warn("no room for %s%s; trying the next subnet", s.InstanceType, where)
 			}
@@ -113,8 +113,7 @@ func (s *site) run(ctx context.Context, in *ec2.RunInstancesInput, token string,
 			return types.Instance{}, fmt.Errorf("EC2 launched %d instances instead of one", len(out.Instances))
 		}
 		i := out.Instances[0]
-		ended := i.State != nil && (i.State.Name == types.InstanceStateNameTerminated || i.State.Name == types.InstanceStateNameShuttingDown)
-		if !ended || try > 10*ways {
+		if i.State == nil || !ended(*i.State) || try > 10*ways {
 			return i, nil
 		}
 	}
@@ -157,8 +156,8 @@ func (s Launch) groups(n Network) (ids []string) {
 	return ids
 }
 
-// stand puts the place of one try into the request.
-func (s Launch) stand(in *ec2.RunInstancesInput, try Subnet, groups []string) (where string) {
+// setPlacement puts the place of one try into the request.
+func (s Launch) setPlacement(in *ec2.RunInstancesInput, try Subnet, groups []string) (where string) {
 	in.SubnetId, in.SecurityGroupIds, in.NetworkInterfaces = nil, nil, nil
 	in.Placement = s.placement(try.Zone)
 	switch {
@@ -195,11 +194,11 @@ func (s Launch) placement(zone string) *types.Placement {
 
 // request is the call but for the place.
 func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInstancesInput, error) {
-	tags, err := source.lateTags("run_tags", merged(s.RunTags, s.RunTag))
+	tags, err := filledTags(t, "run_tags", withBlocks(s.RunTags, s.RunTag))
 	if err != nil {
 		return nil, err
 	}
-	volumes, err := source.lateTags("run_volume_tags", s.volumeTags())
+	volumes, err := filledTags(t, "run_volume_tags", s.volumeTags())
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +312,7 @@ func (s *site) view(i types.Instance) Instance {
 func (s *site) alive(ctx context.Context, f types.Filter) (types.Instance, error) {
 	found, err := s.describeInstances(ctx, f, filter("instance-state-name", "pending", "running", "stopping", "stopped"))
 	if err != nil {
-		return types.Instance{}, fault("look for the instance", "DescribeInstances", old, err)
+		return types.Instance{}, wrapAPI("look for the instance", "DescribeInstances", old, err)
 	}
 	if len(found) == 0 {
 		return types.Instance{}, dag.ErrNotFound
@@ -324,7 +323,7 @@ func (s *site) alive(ctx context.Context, f types.Filter) (types.Instance, error
 // Find looks for the instance by its id, or by the token of its launch. One that
 // is ending counts as gone.
 func (i Instance) Find(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error) {
-	return seek(ctx, c, i.Place, func(s *site) (Instance, error) {
+	return findAnywhere(ctx, c, i.Place, func(s *site) (Instance, error) {
 		if i.ID == "" {
 			found, err := s.alive(ctx, byToken(t))
 			return s.view(found), err
@@ -334,10 +333,11 @@ func (i Instance) Find(ctx context.Context, c *Cloud, t *dag.Task) (Instance, er
 	})
 }
 
-// Undo terminates the instance and returns when it has ended, so that what it
-// used can go next.
+// Undo terminates the instance and returns when EC2 has begun with it. It ends for
+// certain then, nobody pays for it, and Find does not find it any more; what it
+// still uses for a while waits by itself until it is free.
 func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
-	i, err := known(ctx, c, t, i, i.ID)
+	i, err := withID(ctx, c, t, i, i.ID)
 	if err != nil {
 		return err
 	}
@@ -345,28 +345,64 @@ func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.terminate(ctx, t, i.ID, i.Made)
+	_, err = at.terminate(ctx, i.ID, i.Made)
+	return err
 }
 
 // Label is what messages call the instance.
 func (i Instance) Label() string { return "instance " + i.ID }
 
-// terminate ends an instance and waits until it has ended; the task may be nil.
-func (s *site) terminate(ctx context.Context, t *dag.Task, id string, made time.Time) error {
-	there := false
-	err := s.erase(ctx, "terminate "+id, "TerminateInstances", made, func() error {
-		_, err := s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
-		there = err == nil
+// terminate has EC2 end an instance, which has begun when it returns. Ending is
+// false for one that EC2 does not know any more.
+func (s *site) terminate(ctx context.Context, id string, made time.Time) (ending bool, err error) {
+	var out *ec2.TerminateInstancesOutput
+	err = s.removeThing(ctx, "terminate "+id, "TerminateInstances", made, func() (err error) {
+		out, err = s.api.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
 		return err
 	})
-	if err != nil || !there {
-		return err
+	if err != nil || out == nil {
+		return false, err
 	}
-	_, err = s.instances.wait(ctx, t, id, func(i types.Instance) (bool, error) {
-		return i.State.Name == types.InstanceStateNameTerminated, nil
-	})
+	if slices.ContainsFunc(out.TerminatingInstances, func(c types.InstanceStateChange) bool { return c.CurrentState != nil && ended(*c.CurrentState) }) {
+		return true, nil
+	}
+	return true, s.until(ctx, nil, id, ended) // the answer does not say so
+}
+
+// ended reports whether an instance in that state has ended or will for certain.
+func ended(s types.InstanceState) bool {
+	return s.Name == types.InstanceStateNameTerminated || s.Name == types.InstanceStateNameShuttingDown
+}
+
+// terminated reports whether nothing of it uses anything any more.
+func terminated(s types.InstanceState) bool { return s.Name == types.InstanceStateNameTerminated }
+
+// until waits for a state of an instance that ends, or until EC2 does not know it
+// any more; the task may be nil.
+func (s *site) until(ctx context.Context, t *dag.Task, id string, is func(types.InstanceState) bool) error {
+	_, err := s.instances.wait(ctx, t, id, untilTerminated, func(i types.Instance) (bool, error) { return i.State != nil && is(*i.State), nil })
 	if errors.Is(err, dag.ErrNotFound) {
 		return nil
 	}
 	return gone("wait for the end of "+id, "TerminateInstances", err)
+}
+
+// removeWhenFree removes something that instances use. Where some of those that the filter
+// hits are ending, it waits for them and tries again.
+func (s *site) removeWhenFree(ctx context.Context, t *dag.Task, users types.Filter, remove func() error) error {
+	err := remove()
+	var used *dag.RetryError
+	if !errors.As(err, &used) {
+		return err
+	}
+	ending, lookErr := s.describeInstances(ctx, users, filter("instance-state-name", "shutting-down"))
+	if lookErr != nil || len(ending) == 0 {
+		return err
+	}
+	for _, i := range ending {
+		if err := s.until(ctx, t, text(i.InstanceId), terminated); err != nil {
+			return err
+		}
+	}
+	return remove()
 }

@@ -9,13 +9,29 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// KeepLease renews the lease of everything of a run that is not a finished
-// result, in every place that the process works in, until ctx ends. A renewal
-// that fails is tried again at the next one: a lease outlasts many of them.
-func (c *Cloud) KeepLease(ctx context.Context, run string) {
-	for ctx.Err() == nil {
+// Leases and orphans.
+//
+// What is made carries the end of its lease, an hour from its making.
+// [Cloud.KeepLease] renews the leases of a run while a process drives it.
+// [Cloud.Orphans] lists by tags alone what has no valid lease, without any local
+// state; the lease of a run is that of the thing of it that was renewed last, so
+// nothing of a run in progress is an orphan. ImageReady tags a finished image and
+// its snapshots as [TagArtifact], with the time, and has their lease end never: they
+// are results. A search for artifacts takes them for abandoned, at the soonest, a lease
+// after that time.
+
+// KeepLease renews the lease of everything of a run that began at a time and is
+// not a finished result, in every place that the process works in, until ctx ends.
+// What a run makes has a lease from its making on, so a young one has nothing to
+// renew yet. A renewal that fails is tried again at the next one: a lease outlasts
+// many of them.
+func (c *Cloud) KeepLease(ctx context.Context, run string, began time.Time) {
+	every := c.o.Lease / 12
+	for sleep.For(ctx, min(every, time.Until(began.Add(every)))); ctx.Err() == nil; sleep.For(ctx, every) {
 		c.mu.Lock()
 		known := slices.Clone(c.known)
 		c.mu.Unlock()
@@ -24,12 +40,11 @@ func (c *Cloud) KeepLease(ctx context.Context, run string) {
 				s.renewBy(ctx, run, c.expires)
 			}
 		}
-		pause(ctx, c.o.Lease/12)
 	}
 }
 
 // renew moves the end of the lease of a run's things. One call names many; what
-// has just gone must not cost the others their lease, so then each has its own.
+// has just gone must not cost the others their lease, so it is left out then.
 func (s *site) renew(ctx context.Context, run, expires string) error {
 	return s.renewBy(ctx, run, func(time.Time) string { return expires })
 }
@@ -65,24 +80,28 @@ func (s *site) renewBy(ctx context.Context, run string, end func(now time.Time) 
 	slices.Sort(ids)
 	m := map[string]string{TagExpires: end(s.clock.now())}
 	for batch := range slices.Chunk(ids, 500) {
-		if s.setTags(ctx, m, batch...) == nil {
-			continue
-		}
-		for _, id := range batch {
-			if e := s.setTags(ctx, m, id); e != nil {
-				err = e
-			}
+		if e := s.tagEach(ctx, m, batch); e != nil {
+			err = e
 		}
 	}
 	// What was finished meanwhile has a lease again, which nobody would end.
 	for batch := range slices.Chunk(unfinished, 200) {
 		done, e := finished(batch)
 		if e == nil && len(done) > 0 {
-			e = s.finish(ctx, slices.Collect(maps.Keys(done))...)
+			e = s.markFinished(ctx, slices.Collect(maps.Keys(done))...)
 		}
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// tagEach puts tags on all that take them. What does not is sought by halves.
+func (s *site) tagEach(ctx context.Context, m map[string]string, ids []string) error {
+	err := s.setTags(ctx, m, ids...)
+	if err == nil || len(ids) == 1 || isTransient(err) {
+		return err
+	}
+	return errors.Join(s.tagEach(ctx, m, ids[:len(ids)/2]), s.tagEach(ctx, m, ids[len(ids)/2:]))
 }
 
 // labels are the tags of one resource.
@@ -95,11 +114,10 @@ type labels struct {
 func (s *site) tagsOf(ctx context.Context, fs ...types.Filter) (map[string]*labels, error) {
 	all := map[string]*labels{}
 	ctx = ofPages(ctx, 128<<20, 250_000)
-	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{Filters: fs})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for in := (&ec2.DescribeTagsInput{Filters: fs}); ; {
+		page, err := s.api.DescribeTags(ctx, in)
 		if err != nil {
-			return nil, fault("list tags", "DescribeTags", old, err)
+			return nil, wrapAPI("list tags", "DescribeTags", old, err)
 		}
 		for _, t := range page.Tags {
 			id := text(t.ResourceId)
@@ -111,6 +129,8 @@ func (s *site) tagsOf(ctx context.Context, fs ...types.Filter) (map[string]*labe
 			}
 			all[id].tags[text(t.Key)] = text(t.Value)
 		}
+		if in.NextToken = page.NextToken; text(in.NextToken) == "" {
+			return all, nil
+		}
 	}
-	return all, nil
 }

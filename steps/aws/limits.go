@@ -24,14 +24,7 @@ const (
 
 // unknown reports whether a text of a template holds a sensitive value, or words
 // that wait for the source image.
-func unknown(text string) bool {
-	return strings.Contains(text, dag.MarkOpen) || strings.Contains(text, "{{")
-}
-
-var waiting = regexp.MustCompile("(?s){{.*?}}|" + dag.MarkOpen + ".*?" + dag.MarkClose)
-
-// literal is what a text holds in any case, whatever its unknown words come to.
-func literal(text string) string { return waiting.ReplaceAllString(text, "") }
+func unknown(text string) bool { return !dag.Text(text).Known() }
 
 // shown is a text for a message, not longer than a line.
 func shown(text string) string {

@@ -19,7 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -29,7 +30,7 @@ type stage struct {
 	ctx     context.Context
 	source  SourceImage
 	stopped Stopped
-	image   Artifact
+	image   ReadyImage
 	n       int
 }
 
@@ -37,7 +38,7 @@ func newStage(t *testing.T) *stage {
 	w := newWorld(t, ec2local.Faults{})
 	i, source := w.launched("launch")
 	s := &stage{world: w, ctx: t.Context(), source: source, stopped: w.rest(i)}
-	made, err := CreateImage{From: dag.Lit(s.stopped), Source: dag.Lit(source), Name: "stage"}.Do(s.ctx, w.cloud, task("image"))
+	made, err := CreateImage{From: dag.Lit(s.stopped), Name: "stage"}.Do(s.ctx, w.cloud, task("image"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,16 +56,16 @@ func (s *stage) task() *dag.Task {
 // These send what the options say, as the steps of a build do.
 
 func (s *stage) create(b *EBS) error {
-	_, err := CreateImage{From: dag.Lit(s.stopped), Source: dag.Lit(s.source), Name: b.AMIName, Description: b.AMIDescription, Tags: b.imageTags(),
-		SnapshotTags: merged(b.SnapshotTags, b.SnapshotTag), Mappings: b.AMIMappings}.Do(s.ctx, s.cloud, s.task())
+	_, err := CreateImage{From: dag.Lit(s.stopped), Name: b.AMIName, Description: b.AMIDescription, Tags: b.imageTags(),
+		SnapshotTags: withBlocks(b.SnapshotTags, b.SnapshotTag), Mappings: b.AMIMappings}.Do(s.ctx, s.cloud, s.task())
 	return err
 }
 
 func (s *stage) copy(b *EBS) error {
 	of := s.image
 	of.Name = b.AMIName
-	_, err := CopyImage{Place: Place{Region: "us-west-2"}, Of: dag.Lit(of), Source: dag.Lit(s.source), Description: b.AMIDescription, Tags: b.imageTags(),
-		SnapshotTags: merged(b.SnapshotTags, b.SnapshotTag), Minutes: b.SnapshotCopyMinutes}.Do(s.ctx, s.cloud, s.task())
+	_, err := CopyImage{Place: Place{Region: "us-west-2"}, Of: dag.Lit(of), Description: b.AMIDescription, Tags: b.imageTags(),
+		SnapshotTags: withBlocks(b.SnapshotTags, b.SnapshotTag), Minutes: b.SnapshotCopyMinutes}.Do(s.ctx, s.cloud, s.task())
 	return err
 }
 
@@ -112,7 +113,13 @@ func (s *stage) key(b *EBS) error {
 }
 
 // tag puts tags on the finished image alone, without ours.
-func (s *stage) tag(b *EBS) error { return s.site().setTags(s.ctx, b.imageTags(), s.image.ID) }
+func (s *stage) tag(b *EBS) error {
+	tags, err := filledTags(s.task(), "tags", b.imageTags())
+	if err != nil {
+		return err
+	}
+	return s.site().setTags(s.ctx, tags, s.image.ID)
+}
 
 func volumes(ds ...BlockDevice) func(*EBS) { return func(b *EBS) { b.AMIMappings = ds } }
 
@@ -130,21 +137,21 @@ var limits = map[string]struct {
 }{
 	"name-length":        {"ami_name", func(b *EBS) { b.AMIName = strings.Repeat("n", 129) }, (*stage).create},
 	"name-characters":    {"ami_name", func(b *EBS) { b.AMIName = "image:1" }, (*stage).create},
-	"description-length": {"ami_description", func(b *EBS) { b.AMIDescription = strings.Repeat("d", 256) }, (*stage).create},
+	"description-length": {"ami_description", func(b *EBS) { b.AMIDescription = dag.Text(strings.Repeat("d", 256)) }, (*stage).create},
 	"description-ascii":  {"ami_description", func(b *EBS) { b.AMIDescription = "today – or tomorrow" }, (*stage).create},
 	"copy-description":   {"ami_description", func(b *EBS) { b.AMIDescription = "今日" }, (*stage).copy},
 	"copy-name":          {"ami_name", func(b *EBS) { b.AMIName = "ab" }, (*stage).copy},
 	"copy-minutes":       {"snapshot_copy_duration_minutes", func(b *EBS) { b.AMIRegions, b.SnapshotCopyMinutes = []string{"us-west-2"}, 2895 }, (*stage).copy},
-	"tag-key-length":     {"tags." + strings.Repeat("k", 129), func(b *EBS) { b.Tags = map[string]string{strings.Repeat("k", 129): ""} }, (*stage).create},
+	"tag-key-length":     {"tags." + strings.Repeat("k", 129), func(b *EBS) { b.Tags = map[dag.Text]dag.Text{dag.Text(strings.Repeat("k", 129)): ""} }, (*stage).create},
 	"tag-key-empty":      {"tag[0].key", func(b *EBS) { b.Tag = []KeyValue{{Value: "v"}} }, (*stage).create},
-	"tag-value-length":   {"tags.k", func(b *EBS) { b.Tags = map[string]string{"k": strings.Repeat("ü", 257)} }, (*stage).create},
-	"tag-aws":            {"tags.aws:name", func(b *EBS) { b.Tags = map[string]string{"aws:name": ""} }, (*stage).create},
-	"tag-count":          {"tags", func(b *EBS) { b.Tags = many("t", 51) }, (*stage).tag},
-	"snapshot-tag":       {"snapshot_tags.AWS:name", func(b *EBS) { b.SnapshotTags = map[string]string{"AWS:name": ""} }, (*stage).create},
-	"copy-tag":           {"snapshot_tag[0].value", func(b *EBS) { b.SnapshotTag = []KeyValue{{"k", strings.Repeat("v", 257)}} }, (*stage).copy},
-	"run-tag":            {"run_tags.aws:x", func(b *EBS) { b.RunTags = map[string]string{"aws:x": ""} }, (*stage).start},
+	"tag-value-length":   {"tags.k", func(b *EBS) { b.Tags = map[dag.Text]dag.Text{"k": dag.Text(strings.Repeat("ü", 257))} }, (*stage).create},
+	"tag-aws":            {"tags.aws:name", func(b *EBS) { b.Tags = map[dag.Text]dag.Text{"aws:name": ""} }, (*stage).create},
+	"tag-count":          {"tags", func(b *EBS) { b.Tags = many[dag.Text]("t", 51) }, (*stage).tag},
+	"snapshot-tag":       {"snapshot_tags.AWS:name", func(b *EBS) { b.SnapshotTags = map[dag.Text]dag.Text{"AWS:name": ""} }, (*stage).create},
+	"copy-tag":           {"snapshot_tag[0].value", func(b *EBS) { b.SnapshotTag = []KeyValue{{"k", dag.Text(strings.Repeat("v", 257))}} }, (*stage).copy},
+	"run-tag":            {"run_tags.aws:x", func(b *EBS) { b.RunTags = map[dag.Text]dag.Text{"aws:x": ""} }, (*stage).start},
 	"volume-tag":         {"run_volume_tag[0].key", func(b *EBS) { b.RunVolumeTag = []VolumeTag{{Key: "aws:x"}} }, (*stage).start},
-	"metadata-tag":       {"run_tags.Patch Group", func(b *EBS) { b.RunTags, b.Metadata.Tags = map[string]string{"Patch Group": "x"}, "enabled" }, (*stage).start},
+	"metadata-tag":       {"run_tags.Patch Group", func(b *EBS) { b.RunTags, b.Metadata.Tags = map[dag.Text]dag.Text{"Patch Group": "x"}, "enabled" }, (*stage).start},
 	"user":               {"ami_users[0]", func(b *EBS) { b.Users = []string{"12345678901"} }, (*stage).share},
 	"user-empty":         {"ami_users[0]", func(b *EBS) { b.Users = []string{""} }, (*stage).share},
 	"group":              {"ami_groups[0]", func(b *EBS) { b.Groups = []string{"everybody"} }, (*stage).share},
@@ -210,7 +217,7 @@ func TestLimits(t *testing.T) {
 		b := template()
 		b.AMIName = name // what an endpoint took before does not stand in the way
 		l.spoil(b)
-		var fs []dag.Fault
+		var fs []steps.OptionError
 		for _, f := range b.Check() {
 			if !f.Harmless {
 				fs = append(fs, f)
@@ -240,12 +247,15 @@ func TestAtTheLimits(t *testing.T) {
 		set  func(*EBS)
 		send func(*stage, *EBS) error
 	}{
-		"name":        {func(b *EBS) { b.AMIName = strings.Repeat("n", 128) }, (*stage).create},
-		"description": {func(b *EBS) { b.AMIName, b.AMIDescription = "d", strings.Repeat("d", 254)+"~"; b.AMIName = "described" }, (*stage).create},
-		"tag": {func(b *EBS) {
-			b.AMIName, b.Tags = "tagged", map[string]string{strings.Repeat("ü", 128): strings.Repeat("ü", 256), "x-aws:": ""}
+		"name": {func(b *EBS) { b.AMIName = strings.Repeat("n", 128) }, (*stage).create},
+		"description": {func(b *EBS) {
+			b.AMIName, b.AMIDescription = "d", dag.Text(strings.Repeat("d", 254)+"~")
+			b.AMIName = "described"
 		}, (*stage).create},
-		"tags": {func(b *EBS) { b.AMIName, b.Tags = "many", many("t", 50) }, (*stage).create},
+		"tag": {func(b *EBS) {
+			b.AMIName, b.Tags = "tagged", map[dag.Text]dag.Text{dag.Text(strings.Repeat("ü", 128)): dag.Text(strings.Repeat("ü", 256)), "x-aws:": ""}
+		}, (*stage).create},
+		"tags": {func(b *EBS) { b.AMIName, b.Tags = "many", many[dag.Text]("t", 50) }, (*stage).create},
 		"gp3": {func(b *EBS) {
 			b.AMIName = "gp3"
 			volumes(BlockDevice{DeviceName: "/dev/sdf", VolumeType: "gp3", VolumeSize: 65536, IOPS: 80000, Throughput: 2000})(b)
@@ -342,9 +352,9 @@ func TestLimitsTableHasEveryParameter(t *testing.T) {
 	}
 	b := template()
 	b.Communicator, b.SSH.Username, b.InstanceType = "ssh", "ubuntu", "t2.micro"
-	b.AMIDescription, b.IMDSSupport, b.DeprecateAt = "made from {{ .SourceAMI }}", "v2.0", later(1, 0)
+	b.AMIDescription, b.IMDSSupport, b.DeprecateAt = "made from another", "v2.0", later(1, 0)
 	b.AMIRegions, b.SnapshotCopyMinutes = []string{"us-west-2"}, 15
-	b.Tags, b.SnapshotTags, b.RunTags, b.RunVolumeTags = many("t", 46), many("s", 1), many("r", 1), many("v", 1)
+	b.Tags, b.SnapshotTags, b.RunTags, b.RunVolumeTags = many[dag.Text]("t", 46), many[dag.Text]("s", 1), many[dag.Text]("r", 1), many[dag.Text]("v", 1)
 	b.Sharing = Sharing{Users: []string{"210987654321"}, Groups: []string{"all"}, OrgARNs: []string{"arn:aws:organizations::123456789012:organization/o-0123456789"},
 		OUARNs: []string{"arn:aws:organizations::123456789012:ou/o-0123456789/ou-ab12-01234567"}, ProductCodes: []string{"774F4FF8"},
 		SnapshotUsers: []string{"210987654321"}, SnapshotGroups: []string{"all"}}

@@ -16,7 +16,7 @@ type NameCheck struct {
 	Name  string `json:"name"`
 	Force bool   `json:"force,omitempty"` // images of that name will be deregistered
 
-	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
+	Access dag.Out[CheckedAccess] `json:"granted" key:"-"` // what only has to come first
 }
 
 // Namesakes are the caller's images that have the name already.
@@ -49,15 +49,35 @@ func (s NameCheck) Do(ctx context.Context, c *Cloud, t *dag.Task) (Namesakes, er
 }
 
 // namesakes are the caller's own images of a name.
-func (s *site) namesakes(ctx context.Context, name string) (ids []string, err error) {
-	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", name)}, IncludeDeprecated: ptr(true)})
+func (s *site) namesakes(ctx context.Context, name string) ([]string, error) {
+	out, err := s.named(ctx, &imageNames{[]string{name}})
 	if err != nil {
-		return nil, fault(fmt.Sprintf("look for images called %q", name), "DescribeImages", old, err)
+		return nil, wrapAPI(fmt.Sprintf("look for images called %q", name), "DescribeImages", old, err)
 	}
+	return (*out)[name], nil
+}
+
+// imageNames are names that are looked for in one call.
+type imageNames struct{ Names []string }
+
+// imagesNamed are the ids of images, by name.
+type imagesNamed map[string][]string
+
+// batchNames lets builds that look for names at the same time do it together. A name
+// has none of the characters that a filter takes for more than themselves.
+func (s *site) batchNames() {
+	s.named = batched(s.lookForNames, func(in *imageNames) *[]string { return &in.Names },
+		func(out imagesNamed, _ []string) *imagesNamed { return &out })
+}
+
+func (s *site) lookForNames(ctx context.Context, in *imageNames, _ ...func(*ec2.Options)) (*imagesNamed, error) {
+	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", in.Names...)}, IncludeDeprecated: ptr(true)})
+	if err != nil {
+		return nil, err
+	}
+	m := imagesNamed{}
 	for _, i := range out.Images {
-		if text(i.Name) == name {
-			ids = append(ids, *i.ImageId)
-		}
+		m[text(i.Name)] = append(m[text(i.Name)], *i.ImageId)
 	}
-	return ids, nil
+	return &m, nil
 }

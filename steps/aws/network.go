@@ -22,7 +22,7 @@ type FindNetwork struct {
 	GroupIDs     []string `json:"group_ids,omitempty"`     // existing security groups that the launch will name
 	KeyName      string   `json:"key_name,omitempty"`      // an existing key pair that it will name
 
-	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
+	Access dag.Out[CheckedAccess] `json:"granted" key:"-"` // what only has to come first
 }
 
 // Network is where an instance may stand. All empty, it is EC2's own choice: a
@@ -95,7 +95,7 @@ func (s FindNetwork) Do(ctx context.Context, c *Cloud, t *dag.Task) (Network, er
 func (s FindNetwork) vpc(ctx context.Context, at *site, fs ...types.Filter) (types.Vpc, error) {
 	out, err := at.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: fs})
 	if err != nil {
-		return types.Vpc{}, fault("find the VPC", "DescribeVpcs", old, err)
+		return types.Vpc{}, wrapAPI("find the VPC", "DescribeVpcs", old, err)
 	}
 	if len(out.Vpcs) != 1 {
 		return types.Vpc{}, fmt.Errorf("cannot choose the VPC: vpc_filter must hit exactly one, and hits %d", len(out.Vpcs))
@@ -107,7 +107,7 @@ func (s FindNetwork) vpc(ctx context.Context, at *site, fs ...types.Filter) (typ
 func (s FindNetwork) needDefault(ctx context.Context, at *site, id string) error {
 	out, err := at.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
 	if err != nil {
-		return fault("find the VPC "+id, "DescribeVpcs", old, err)
+		return wrapAPI("find the VPC "+id, "DescribeVpcs", old, err)
 	}
 	for _, v := range out.Vpcs {
 		if v.IsDefault != nil && *v.IsDefault {
@@ -120,7 +120,7 @@ func (s FindNetwork) needDefault(ctx context.Context, at *site, id string) error
 func (s FindNetwork) subnet(ctx context.Context, at *site, n *Network) error {
 	out, err := at.api.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{s.Subnet}})
 	if err != nil {
-		return fault("find the subnet "+s.Subnet, "DescribeSubnets", old, err)
+		return wrapAPI("find the subnet "+s.Subnet, "DescribeSubnets", old, err)
 	}
 	if len(out.Subnets) == 0 {
 		return fmt.Errorf("cannot find the subnet %s in %s", s.Subnet, s.Region)
@@ -179,7 +179,7 @@ func (s FindNetwork) choose(ctx context.Context, at *site, n *Network) error {
 func (s *site) subnets(ctx context.Context, fs ...types.Filter) ([]types.Subnet, error) {
 	out, err := s.api.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: fs})
 	if err != nil {
-		return nil, fault("find the subnet", "DescribeSubnets", old, err)
+		return nil, wrapAPI("find the subnet", "DescribeSubnets", old, err)
 	}
 	free := func(f types.Subnet) int32 {
 		if f.AvailableIpAddressCount == nil {
@@ -199,7 +199,7 @@ func (s FindNetwork) defaultSubnets(ctx context.Context, at *site, n *Network) e
 	if n.VPC == "" {
 		out, err := at.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: []types.Filter{filter("is-default", "true")}})
 		if err != nil {
-			return fault("find the default VPC", "DescribeVpcs", old, err)
+			return wrapAPI("find the default VPC", "DescribeVpcs", old, err)
 		}
 		if len(out.Vpcs) == 0 {
 			return errors.New("cannot use associate_public_ip_address: there is no default VPC, so set subnet_id")
@@ -209,7 +209,7 @@ func (s FindNetwork) defaultSubnets(ctx context.Context, at *site, n *Network) e
 	offers, err := at.api.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{
 		LocationType: types.LocationTypeAvailabilityZone, Filters: []types.Filter{filter("instance-type", s.InstanceType)}})
 	if err != nil {
-		return fault("find the zones that offer "+s.InstanceType, "DescribeInstanceTypeOfferings", old, err)
+		return wrapAPI("find the zones that offer "+s.InstanceType, "DescribeInstanceTypeOfferings", old, err)
 	}
 	zones := map[string]bool{}
 	for _, o := range offers.InstanceTypeOfferings {
@@ -238,7 +238,7 @@ func (s FindNetwork) groups(ctx context.Context, at *site, n *Network) error {
 	}
 	out, err := at.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: fs})
 	if err != nil {
-		return fault("find the security groups", "DescribeSecurityGroups", old, err)
+		return wrapAPI("find the security groups", "DescribeSecurityGroups", old, err)
 	}
 	for _, g := range out.SecurityGroups {
 		n.Groups = append(n.Groups, text(g.GroupId))
@@ -255,12 +255,12 @@ func (s FindNetwork) groups(ctx context.Context, at *site, n *Network) error {
 func (s FindNetwork) named(ctx context.Context, at *site) error {
 	if len(s.GroupIDs) > 0 {
 		if _, err := at.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: s.GroupIDs}); err != nil {
-			return fault("find the security group "+list(s.GroupIDs), "DescribeSecurityGroups", old, err)
+			return wrapAPI("find the security group "+list(s.GroupIDs), "DescribeSecurityGroups", old, err)
 		}
 	}
 	if s.KeyName != "" {
 		if _, err := at.api.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{KeyNames: []string{s.KeyName}}); err != nil {
-			return fault(fmt.Sprintf("find the key pair %q of ssh_keypair_name", s.KeyName), "DescribeKeyPairs", old, err)
+			return wrapAPI(fmt.Sprintf("find the key pair %q of ssh_keypair_name", s.KeyName), "DescribeKeyPairs", old, err)
 		}
 	}
 	return nil

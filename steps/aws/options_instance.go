@@ -4,131 +4,202 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 )
 
 // SourceOptions are the options that choose the image to begin from.
 type SourceOptions struct {
-	SourceAMI string       `json:"source_ami,omitempty"`
-	Filter    SourceFilter `json:"source_ami_filter,omitzero"`
+	// The id of the image to begin from; it or `source_ami_filter` has to be given.
+	SourceAMI dag.Text `json:"source_ami,omitempty" option:"results"`
+	// Looks for the image to begin from. Default: the image of `source_ami`.
+	Filter SourceFilter `json:"source_ami_filter,omitzero"`
 }
 
 // SourceFilter chooses an image by what it is. A filter's value may hold several,
 // separated by commas.
 type SourceFilter struct {
-	Filters           map[string]string `json:"filters,omitempty"`
-	Owners            []string          `json:"owners,omitempty"`
-	MostRecent        bool              `json:"most_recent,omitempty"`
-	IncludeDeprecated bool              `json:"include_deprecated,omitempty"`
+	// Filters of EC2's DescribeImages: a name of a filter, and values with commas between them. Default: none.
+	Filters map[string]string `json:"filters,omitempty"`
+	// Who may own the image: ids of accounts, or words such as self and amazon. It has to be given unless an image is
+	// named by its id.
+	Owners []string `json:"owners,omitempty"`
+	// Takes the newest of several images; otherwise several are an error. Default: `false`.
+	MostRecent bool `json:"most_recent,omitempty"`
+	// Looks at deprecated images, too. Default: `false`.
+	IncludeDeprecated bool `json:"include_deprecated,omitempty"`
 }
 
 // MachineOptions are the options that go into the launch as they are.
 type MachineOptions struct {
-	InstanceType       string        `json:"instance_type,omitempty"`
-	EBSOptimized       bool          `json:"ebs_optimized,omitempty"`
-	NitroEnclave       bool          `json:"enable_nitro_enclave,omitempty"`
-	UnlimitedCredits   bool          `json:"enable_unlimited_credits,omitempty"`
-	T2Unlimited        bool          `json:"enable_t2_unlimited,omitempty"` // the older name
-	ShutdownBehavior   string        `json:"shutdown_behavior,omitempty"`
-	InstanceProfile    string        `json:"iam_instance_profile,omitempty"`
-	UserData           string        `json:"user_data,omitempty"`
-	UserDataFile       dag.File      `json:"user_data_file,omitzero"`
-	NoEphemeral        bool          `json:"no_ephemeral,omitempty"`
-	Metadata           Metadata      `json:"metadata_options,omitzero"`
-	Licenses           []License     `json:"license_specifications,omitempty"`
-	CapacityPreference string        `json:"capacity_reservation_preference,omitempty"`
-	CapacityID         string        `json:"capacity_reservation_id,omitempty"`
-	CapacityGroupARN   string        `json:"capacity_reservation_group_arn,omitempty"`
-	Placement          Placement     `json:"placement,omitzero"`
-	Tenancy            string        `json:"tenancy,omitempty"` // the older place of placement.tenancy
-	LaunchMappings     []BlockDevice `json:"launch_block_device_mappings,omitempty"`
+	// The type of the instance, such as t3.micro. It has to be given.
+	InstanceType string `json:"instance_type,omitempty"`
+	// Gives the instance bandwidth of its own to its volumes. Default: `false`.
+	EBSOptimized bool `json:"ebs_optimized,omitempty"`
+	// Makes Nitro Enclaves possible on the instance. Default: `false`.
+	NitroEnclave bool `json:"enable_nitro_enclave,omitempty"`
+	// Lets a burstable instance use more processor time than it has earned, at a price. Default: `false`.
+	UnlimitedCredits bool `json:"enable_unlimited_credits,omitempty"`
+	// The older name of `enable_unlimited_credits`, which does the same. Default: `false`.
+	T2Unlimited bool `json:"enable_t2_unlimited,omitempty"`
+	// What becomes of the instance when it shuts itself down: `stop` or `terminate`. Default: EC2's, which is stop;
+	// terminate with `max_lifetime`.
+	ShutdownBehavior string `json:"shutdown_behavior,omitempty"`
+	// The name of an instance profile that exists, whose role the instance has. Default: none.
+	InstanceProfile string `json:"iam_instance_profile,omitempty"`
+	// Text that the instance gets at its first boot. Default: what imgflow itself needs.
+	UserData string `json:"user_data,omitempty"`
+	// A file with the user data, in place of `user_data`. Default: none.
+	UserDataFile steps.File `json:"user_data_file,omitzero"`
+	// Hides the instance stores that Windows images declare, xvdca to xvdcz. Default: `false`.
+	NoEphemeral bool `json:"no_ephemeral,omitempty"`
+	// How the instance is told about itself, by the instance metadata service. Default: EC2's.
+	Metadata Metadata `json:"metadata_options,omitzero"`
+	// A configuration of License Manager, as a block that may be repeated.
+	Licenses []License `json:"license_specifications,omitempty"`
+	// Whether the instance may use a capacity reservation: `open` or `none`. Default: EC2's.
+	CapacityPreference string `json:"capacity_reservation_preference,omitempty"`
+	// The id of the capacity reservation that the instance uses. Default: none.
+	CapacityID string `json:"capacity_reservation_id,omitempty"`
+	// The ARN of a resource group of capacity reservations that the instance uses. Default: none.
+	CapacityGroupARN string `json:"capacity_reservation_group_arn,omitempty"`
+	// On what hardware the instance runs. Default: shared hardware.
+	Placement Placement `json:"placement,omitzero"`
+	// The older place of `placement.tenancy`, which means the same. Default: none.
+	Tenancy string `json:"tenancy,omitempty"`
+	// The volumes of the instance, in place of those that the source image names alike. Default: those of the source
+	// image.
+	LaunchMappings []BlockDevice `json:"launch_block_device_mappings,omitempty"`
 
-	RunTags       map[string]string `json:"run_tags,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
-	RunTag        []KeyValue        `json:"run_tag,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
-	RunVolumeTags map[string]string `json:"run_volume_tags,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
-	RunVolumeTag  []VolumeTag       `json:"run_volume_tag,omitempty" option:"late=BuildRegion+SourceAMI+SourceAMIName+SourceAMIOwner+SourceAMIOwnerName+SourceAMICreationDate+SourceAMITags+build"`
+	// Tags of the instance and all else that is made for the build, and of the image unless `skip_ami_run_tags` is
+	// set. Default: none.
+	RunTags map[dag.Text]dag.Text `json:"run_tags,omitempty" option:"late=source+build"`
+	// One tag as in `run_tags`, as a block that may be repeated.
+	RunTag []KeyValue `json:"run_tag,omitempty" option:"late=source+build"`
+	// Tags of the instance's volumes. Default: none.
+	RunVolumeTags map[dag.Text]dag.Text `json:"run_volume_tags,omitempty" option:"late=source+build"`
+	// One tag of the instance's volumes, as a block that may be repeated.
+	RunVolumeTag []VolumeTag `json:"run_volume_tag,omitempty" option:"late=source+build"`
 
-	// MaxLifetime lets the instance shut down and terminate itself at that age.
+	// The age at which the instance terminates itself, a minute or more, should nobody remove it. Default: no such
+	// age.
 	MaxLifetime time.Duration `json:"max_lifetime,omitempty"`
 }
 
-// volumeTags are the tags of the instance's volumes, with the blocks beside them.
-func (m MachineOptions) volumeTags() map[string]string {
-	blocks := map[string]string{}
+// volumeTags are the tags of the instance's volumes, with those that the template has as blocks.
+func (m MachineOptions) volumeTags() map[dag.Text]dag.Text {
+	blocks := map[dag.Text]dag.Text{}
 	for _, b := range m.RunVolumeTag {
 		blocks[b.Key+b.Name] = b.Value
 	}
-	return over(m.RunVolumeTags, blocks)
+	return mergeTags(m.RunVolumeTags, blocks)
 }
 
 // Metadata configures the instance metadata service.
 type Metadata struct {
-	HTTPEndpoint string `json:"http_endpoint,omitempty"` // enabled or disabled
-	HTTPTokens   string `json:"http_tokens,omitempty"`   // optional or required
-	HopLimit     int    `json:"http_put_response_hop_limit,omitempty"`
-	Tags         string `json:"instance_metadata_tags,omitempty"` // enabled or disabled
+	// Whether the metadata service answers: `enabled` or `disabled`. Default: EC2's.
+	HTTPEndpoint string `json:"http_endpoint,omitempty"`
+	// Whether a token, that is IMDSv2, is `optional` or `required`. Default: EC2's.
+	HTTPTokens string `json:"http_tokens,omitempty"`
+	// How many hops an answer with a token may travel, from 1 to 64. Default: EC2's.
+	HopLimit int `json:"http_put_response_hop_limit,omitempty"`
+	// Whether the instance sees its tags there: `enabled` or `disabled`. Default: EC2's.
+	Tags string `json:"instance_metadata_tags,omitempty"`
 }
 
 // License is one block license_specifications.
 type License struct {
+	// Names the configuration.
 	Request LicenseRequest `json:"license_configuration_request"`
 }
 
 // LicenseRequest names a License Manager configuration.
 type LicenseRequest struct {
+	// The ARN of the License Manager configuration.
 	ARN string `json:"license_configuration_arn,omitempty"`
 }
 
 // Placement says on what hardware the instance runs.
 type Placement struct {
-	Tenancy              string `json:"tenancy,omitempty"` // default, dedicated or host
-	HostID               string `json:"host_id,omitempty"`
+	// Whose hardware it is: `default`, `dedicated` or `host`. Default: EC2's.
+	Tenancy string `json:"tenancy,omitempty"`
+	// The id of the dedicated host that the instance runs on. Default: none.
+	HostID string `json:"host_id,omitempty"`
+	// The ARN of the group of dedicated hosts that the instance runs on. Default: none.
 	HostResourceGroupARN string `json:"host_resource_group_arn,omitempty"`
 }
 
 // BlockDevice is one volume of the instance or of the image.
 type BlockDevice struct {
-	DeviceName          string `json:"device_name,omitempty"`
-	DeleteOnTermination *bool  `json:"delete_on_termination,omitempty"` // unset is true at launch
-	Encrypted           *bool  `json:"encrypted,omitempty"`
-	KMSKeyID            string `json:"kms_key_id,omitempty"`
-	IOPS                int    `json:"iops,omitempty"`
-	Throughput          int    `json:"throughput,omitempty"` // MiB/s
-	VolumeType          string `json:"volume_type,omitempty"`
-	VolumeSize          int    `json:"volume_size,omitempty"` // GiB
-	SnapshotID          string `json:"snapshot_id,omitempty"`
-	VirtualName         string `json:"virtual_name,omitempty"`
-	NoDevice            bool   `json:"no_device,omitempty"`
+	// The device under which the machine sees the volume, such as /dev/xvda. It has to be given.
+	DeviceName string `json:"device_name,omitempty"`
+	// Whether the volume goes with the instance. Default: true for the instance that is launched, EC2's for the image.
+	DeleteOnTermination *bool `json:"delete_on_termination,omitempty"`
+	// Whether the volume is encrypted. Default: that of the snapshot, or the account's.
+	Encrypted *bool `json:"encrypted,omitempty"`
+	// The KMS key that the volume is encrypted with. Default: the account's.
+	KMSKeyID string `json:"kms_key_id,omitempty"`
+	// How many operations a second the volume promises; for io1, io2 and gp3. Default: EC2's.
+	IOPS int `json:"iops,omitempty"`
+	// How many MiB a second the volume promises; for gp3. Default: EC2's.
+	Throughput int `json:"throughput,omitempty"`
+	// The type of the volume: gp2, gp3, io1, io2, st1, sc1 or standard. Default: EC2's.
+	VolumeType string `json:"volume_type,omitempty"`
+	// The size of the volume in GiB. Default: that of the snapshot.
+	VolumeSize int `json:"volume_size,omitempty"`
+	// The id of the snapshot that the volume begins as. Default: none.
+	SnapshotID string `json:"snapshot_id,omitempty"`
+	// The name of an instance store, such as ephemeral0, in place of a volume. Default: none.
+	VirtualName string `json:"virtual_name,omitempty"`
+	// Leaves out the device that the source image has there. Default: `false`.
+	NoDevice bool `json:"no_device,omitempty"`
 }
 
 // SpotOptions are the options of spot instances.
 type SpotOptions struct {
-	Price              string            `json:"spot_price,omitempty" option:"unsupported,off=0"`
-	InstanceTypes      []string          `json:"spot_instance_types,omitempty" option:"unsupported"`
-	AllocationStrategy string            `json:"spot_allocation_strategy,omitempty" option:"unsupported"`
-	SpotTags           map[string]string `json:"spot_tags,omitempty" option:"unsupported"`
-	SpotTag            []KeyValue        `json:"spot_tag,omitempty" option:"unsupported"`
-	FleetTags          map[string]string `json:"fleet_tags,omitempty" option:"unsupported"`
-	FleetTag           []KeyValue        `json:"fleet_tag,omitempty" option:"unsupported"`
-	BlockDuration      int               `json:"block_duration_minutes,omitempty" option:"unsupported"`
-	PriceAutoProduct   string            `json:"spot_price_auto_product,omitempty" option:"unsupported"`
+	// The most to pay for an hour of a spot instance, in US dollars; `auto` is the price on demand. Default: no spot
+	// instance.
+	Price string `json:"spot_price,omitempty" option:"unsupported,off=0"`
+	// Types of which a spot instance may be. Default: none.
+	InstanceTypes []string `json:"spot_instance_types,omitempty" option:"unsupported"`
+	// How EC2 chooses among the types of spot instances. Default: EC2's.
+	AllocationStrategy string `json:"spot_allocation_strategy,omitempty" option:"unsupported"`
+	// Tags of the request for spot instances. Default: none.
+	SpotTags map[string]string `json:"spot_tags,omitempty" option:"unsupported"`
+	// One tag of the request for spot instances, as a block that may be repeated.
+	SpotTag []KeyValue `json:"spot_tag,omitempty" option:"unsupported"`
+	// Tags of the fleet that is asked for spot instances. Default: none.
+	FleetTags map[string]string `json:"fleet_tags,omitempty" option:"unsupported"`
+	// One tag of that fleet, as a block that may be repeated.
+	FleetTag []KeyValue `json:"fleet_tag,omitempty" option:"unsupported"`
+	// For how many minutes a spot instance is asked for, which EC2 does no more. Default: none.
+	BlockDuration int `json:"block_duration_minutes,omitempty" option:"unsupported"`
+	// The product whose price `auto` means, which nothing uses any more. Default: none.
+	PriceAutoProduct string `json:"spot_price_auto_product,omitempty" option:"unsupported"`
 }
 
 // ProfileOptions are the options of instance profiles that are not part of the
 // launch itself.
 type ProfileOptions struct {
-	SkipProfileValidation bool         `json:"skip_profile_validation,omitempty"` // accepted: the launch itself tells
-	TemporaryPolicy       PolicyRecord `json:"temporary_iam_instance_profile_policy_document,omitzero" option:"unsupported"`
+	// Accepted and without effect: the launch itself tells whether the instance profile is there. Default: `false`.
+	SkipProfileValidation bool `json:"skip_profile_validation,omitempty"`
+	// The policy of a role that is made for the instance and removed after it. Default: none.
+	TemporaryPolicy PolicyRecord `json:"temporary_iam_instance_profile_policy_document,omitzero" option:"unsupported"`
 }
 
 // PolicyRecord is an IAM policy.
 type PolicyRecord struct {
-	Version   string            `json:"Version,omitempty"`
+	// The version of the policy's language, such as 2012-10-17.
+	Version string `json:"Version,omitempty"`
+	// The statements of the policy, as a block that may be repeated.
 	Statement []PolicyStatement `json:"Statement,omitempty"`
 }
 
 // PolicyStatement is one statement of an IAM policy.
 type PolicyStatement struct {
-	Effect   string   `json:"Effect,omitempty"`
-	Action   []string `json:"Action,omitempty"`
+	// What the statement does, `Allow` or `Deny`.
+	Effect string `json:"Effect,omitempty"`
+	// The calls that the statement is about, such as s3:GetObject.
+	Action []string `json:"Action,omitempty"`
+	// The ARNs of what the statement is about.
 	Resource []string `json:"Resource,omitempty"`
 }

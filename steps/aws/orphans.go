@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
 // Orphan is something that a run has made and that nobody seems to need.
@@ -28,8 +29,8 @@ type Orphan struct {
 	Token    string `json:"token,omitempty"`
 }
 
-// Hunt says what counts as an orphan.
-type Hunt struct {
+// OrphanFilter says what counts as an orphan.
+type OrphanFilter struct {
 	Regions []string
 	// OlderThan takes runs, too, whose lease still holds but was not renewed for
 	// that long. Nil takes only runs whose lease has ended.
@@ -49,14 +50,14 @@ var removal = []types.ResourceType{types.ResourceTypeInstance, types.ResourceTyp
 // be removed. A lease is that of the whole run: while one of its things is
 // renewed, all of them are in use. Listings lag, so it lists, waits and lists
 // again. Regions that fail do not hide the orphans of the others.
-func (c *Cloud) Orphans(ctx context.Context, h Hunt) (found []Orphan, err error) {
+func (c *Cloud) Orphans(ctx context.Context, h OrphanFilter) (found []Orphan, err error) {
 	var errs []error
 	for _, region := range h.Regions {
 		for _, account := range c.accountNames() {
 			s, err := c.at(ctx, Place{account, region})
 			if err == nil {
 				var os []Orphan
-				os, err = c.hunt(ctx, s, h)
+				os, err = c.search(ctx, s, h)
 				found = append(found, os...)
 			}
 			if err != nil {
@@ -71,23 +72,13 @@ func (c *Cloud) Orphans(ctx context.Context, h Hunt) (found []Orphan, err error)
 	return found, errors.Join(errs...)
 }
 
-// accountNames are those that were registered, or the default one.
-func (c *Cloud) accountNames() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.accounts) == 0 {
-		return []string{""}
-	}
-	return slices.Sorted(maps.Keys(c.accounts))
-}
-
-func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err error) {
+func (c *Cloud) search(ctx context.Context, s *site, h OrphanFilter) (found []Orphan, err error) {
 	keys := filter("key", TagRun, TagBuild, TagToken, TagExpires, TagArtifact)
 	all := map[string]*labels{}
 	driven := map[string]bool{} // at either look: a run that ends in between has left nothing
 	for look := range 2 {
 		if look > 0 {
-			if err := pause(ctx, c.o.Settle); err != nil {
+			if err := sleep.For(ctx, c.o.ConsistencyWindow); err != nil {
 				return nil, err
 			}
 		}
@@ -127,7 +118,7 @@ func (c *Cloud) hunt(ctx context.Context, s *site, h Hunt) (found []Orphan, err 
 }
 
 // orphaned decides by the lease of the run, at a time of the cloud.
-func (c *Cloud) orphaned(o Orphan, h Hunt, now time.Time) bool {
+func (c *Cloud) orphaned(o Orphan, h OrphanFilter, now time.Time) bool {
 	if o.Artifact && !h.Artifacts {
 		return false
 	}
@@ -155,7 +146,7 @@ func (s *site) present(ctx context.Context, os []Orphan) ([]Orphan, error) {
 		}
 		found, err := s.describeInstances(ctx, filter("instance-id", batch...))
 		if err != nil {
-			return nil, fault("look for instances", "DescribeInstances", old, err)
+			return nil, wrapAPI("look for instances", "DescribeInstances", old, err)
 		}
 		for _, i := range found {
 			gone[text(i.InstanceId)] = i.State.Name == types.InstanceStateNameTerminated || i.State.Name == types.InstanceStateNameShuttingDown
@@ -167,7 +158,7 @@ func (s *site) present(ctx context.Context, os []Orphan) ([]Orphan, error) {
 		}
 		out, err := s.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{filter("volume-id", batch...)}})
 		if err != nil {
-			return nil, fault("look for volumes", "DescribeVolumes", old, err)
+			return nil, wrapAPI("look for volumes", "DescribeVolumes", old, err)
 		}
 		for _, v := range out.Volumes {
 			gone[text(v.VolumeId)] = slices.ContainsFunc(v.Attachments, func(a types.VolumeAttachment) bool {
@@ -192,7 +183,7 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 		if !errors.As(err, &again) || time.Since(start) > 3*time.Minute {
 			return err
 		}
-		if e := pause(ctx, wait); e != nil {
+		if e := sleep.For(ctx, wait); e != nil {
 			return err
 		}
 	}
@@ -201,7 +192,11 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 func (s *site) remove(ctx context.Context, o Orphan) error {
 	switch types.ResourceType(o.Type) {
 	case types.ResourceTypeInstance:
-		return s.terminate(ctx, nil, o.ID, time.Time{})
+		ending, err := s.terminate(ctx, o.ID, time.Time{})
+		if err != nil || !ending {
+			return err
+		}
+		return s.until(ctx, nil, o.ID, terminated)
 	case types.ResourceTypeVolume:
 		_, err := s.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &o.ID})
 		return gone("delete "+o.ID, "DeleteVolume", err)

@@ -2,15 +2,15 @@ package aws
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Owners asks to which AWS account the credentials of each known account
-// belong: one call each. What another owner's things are called means nothing
+// Owners tells to which AWS account the credentials of each known account
+// belong, by one call each. What another owner's things are called means nothing
 // to us, and NotFound from the wrong owner would count as gone, so a process
 // that goes on with a run compares before it looks for anything. Accounts whose
 // options forbid the question, and the embedded endpoint, have no answer.
@@ -31,18 +31,41 @@ func (c *Cloud) Owners(ctx context.Context) (map[string]string, error) {
 		if _, asked := owners[p.Account]; asked || a.SkipCredentialValidation || a.CustomEndpointEC2 != "" {
 			continue
 		}
-		cfg, err := a.configure(ctx, p.Region, c.o.Secret)
+		owner, err := c.owner(ctx, p, a)
 		if err != nil {
 			return nil, err
 		}
-		out, err := sts.NewFromConfig(cfg, a.enduring).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-		if err != nil {
-			return nil, fault("find out whose the credentials are", "GetCallerIdentity", old, err)
-		}
-		if out.Account == nil {
-			return nil, fmt.Errorf("cannot find out whose the credentials are: the answer names no account")
-		}
-		owners[p.Account] = *out.Account
+		owners[p.Account] = owner
 	}
 	return owners, nil
+}
+
+// owner is the AWS account behind the settings. The default security groups tell it,
+// which a build asks for anyway; STS does where there are none, or they are not for
+// the caller to see.
+func (c *Cloud) owner(ctx context.Context, p Place, a Access) (string, error) {
+	const doing = "find out whose the credentials are"
+	at, err := c.at(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	first, err := at.firstLook(ctx)
+	if code, _ := apiError(err); err != nil && !lacksPermission(code) {
+		return "", wrapAPI(doing, "DescribeSecurityGroups", old, err)
+	}
+	if first.owner != "" {
+		return first.owner, nil
+	}
+	cfg, err := a.configure(ctx, p.Region, c.o.Getenv, c.o.Secret)
+	if err != nil {
+		return "", err
+	}
+	out, err := a.sts(cfg, c.o.Getenv).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", wrapAPI(doing, "GetCallerIdentity", old, err)
+	}
+	if out.Account == nil {
+		return "", errors.New("cannot " + doing + ": the answer names no account")
+	}
+	return *out.Account, nil
 }

@@ -11,33 +11,49 @@ import (
 	awsmiddle "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go/middleware"
+	"golang.org/x/time/rate"
+
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// governor is the SDK's retryer for one account in one region. All callers share
+// limiter is the SDK's retryer for one account in one region. All callers share
 // its buckets, which have the sizes that AWS publishes; a throttled call slows
 // every caller of the same bucket down, and the pace recovers by and by.
-type governor struct {
+type limiter struct {
 	attempts int
+	free     bool // nobody has published a pace: calls wait for one another once they were throttled
 	mu       sync.Mutex
 	buckets  map[string]*bucket
 }
 
-var _ awssdk.RetryerV2 = (*governor)(nil)
+var _ awssdk.RetryerV2 = (*limiter)(nil)
 
-// size is what AWS grants: calls at once, and calls a second after that.
-type size struct{ burst, refill float64 }
+// size is what AWS grants: tokens at once, and tokens a second after that.
+type size struct {
+	burst  int
+	refill rate.Limit
+}
 
-// sizes by operation; what is not here is a lookup or an ordinary change.
+// sizes of the buckets of calls, by operation; what is not here is a lookup or an
+// ordinary change.
 var sizes = map[string]size{
 	"RunInstances":            {5, 2},
 	"TerminateInstances":      {100, 5},
 	"CopyImage":               {100, 1},
 	"CreateTags":              {100, 10},
+	"DeleteTags":              {100, 10},
 	"DeleteSnapshot":          {100, 5},
 	"DeleteVolume":            {100, 5},
 	"DeregisterImage":         {100, 5},
 	"ModifyImageAttribute":    {100, 5},
 	"ModifySnapshotAttribute": {100, 5},
+}
+
+// resources are the sizes of the buckets that have a token for each instance that
+// a call is about, and not for each call.
+var resources = map[string]size{
+	"RunInstances":       {1000, 2},
+	"TerminateInstances": {1000, 20},
 }
 
 func sizeOf(op string) size {
@@ -50,74 +66,102 @@ func sizeOf(op string) size {
 	return size{50, 5}
 }
 
-func newGovernor(attempts int) *governor {
+func newLimiter(attempts int) *limiter {
 	if attempts <= 0 {
 		attempts = 10
 	}
-	return &governor{attempts: attempts, buckets: map[string]*bucket{}}
+	return &limiter{attempts: attempts, buckets: map[string]*bucket{}}
 }
 
-func (g *governor) bucket(op string) *bucket {
+func (g *limiter) bucket(name string, s size) *bucket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.buckets[op]
+	b := g.buckets[name]
 	if b == nil {
-		s := sizeOf(op)
-		b = &bucket{size: s, rate: s.refill, tokens: s.burst, last: time.Now()}
-		g.buckets[op] = b
+		b = &bucket{size: s, tokens: rate.NewLimiter(s.refill, s.burst)}
+		if g.free {
+			b.tokens.SetLimit(rate.Inf)
+		}
+		g.buckets[name] = b
 	}
 	return b
 }
 
+// calls is the bucket of an operation.
+func (g *limiter) calls(op string) *bucket { return g.bucket(op, sizeOf(op)) }
+
+// manyKey is of the context's value that says about how many instances a call is,
+// an int; without it, about one.
+type batchSizeKey struct{}
+
 // GetAttemptToken waits for the operation's turn.
-func (g *governor) GetAttemptToken(ctx context.Context) (func(error) error, error) {
-	b := g.bucket(awsmiddle.GetOperationName(ctx))
-	if err := pause(ctx, b.take()); err != nil {
-		return nil, err
+func (g *limiter) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	return g.acquire(ctx, awsmiddle.GetOperationName(ctx))
+}
+
+// acquire waits for an operation's turn, and returns what is told how the attempt has
+// ended.
+func (g *limiter) acquire(ctx context.Context, op string) (func(error) error, error) {
+	b := g.calls(op)
+	turns := []*rate.Reservation{b.tokens.Reserve()}
+	if s, ok := resources[op]; ok {
+		many, ok := ctx.Value(batchSizeKey{}).(int)
+		if !ok {
+			many = 1
+		}
+		turns = append(turns, g.bucket(op+" resources", s).tokens.ReserveN(time.Now(), min(many, s.burst)))
+	}
+	for _, r := range turns {
+		if err := sleep.For(ctx, r.Delay()); err != nil {
+			for _, r := range turns {
+				r.Cancel()
+			}
+			return nil, err
+		}
 	}
 	return func(err error) error { b.learn(err); return nil }, nil
 }
 
-func (g *governor) GetInitialToken() func(error) error { return func(error) error { return nil } }
+func (g *limiter) GetInitialToken() func(error) error { return func(error) error { return nil } }
 
-func (g *governor) GetRetryToken(context.Context, error) (func(error) error, error) {
+func (g *limiter) GetRetryToken(context.Context, error) (func(error) error, error) {
 	return func(error) error { return nil }, nil
 }
 
-func (g *governor) MaxAttempts() int { return g.attempts }
+func (g *limiter) MaxAttempts() int { return g.attempts }
 
 // IsErrorRetryable asks the same table as the steps do, but leaves to them what
 // only their knowledge of ages and states can decide.
-func (g *governor) IsErrorRetryable(err error) bool {
+func (g *limiter) IsErrorRetryable(err error) bool {
 	code, _ := apiError(err)
 	for _, r := range rules {
 		if r.code == code {
 			return false
 		}
 	}
-	return transient(err)
+	return isTransient(err)
 }
 
 // RetryDelay grows with every attempt and is spread, so that many builds that
 // were throttled together do not come back together.
-func (g *governor) RetryDelay(attempt int, err error) (time.Duration, error) {
+func (g *limiter) RetryDelay(attempt int, err error) (time.Duration, error) {
 	base := 100 * time.Millisecond
-	if throttled(err) {
+	if isThrottled(err) {
 		base = 250 * time.Millisecond
 	}
 	d := min(base<<min(attempt, 7), 20*time.Second)
 	return d/2 + rand.N(d/2+1), nil
 }
 
-// doubtful marks the last error of a call when an earlier attempt of it may have
+// markAmbiguous marks the last error of a call when an earlier attempt of it may have
 // had an effect, which that error does not tell.
-func doubtful(stack *middleware.Stack) error {
+func markAmbiguous(stack *middleware.Stack) error {
 	mark := func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		out, meta, err := next.HandleFinalize(ctx, in)
 		if all, ok := retry.GetAttemptResults(meta); ok && err != nil {
 			for _, a := range all.Results[:len(all.Results)-1] {
-				if a.Err != nil && !throttled(a.Err) && !noCredentials(a.Err) {
-					return out, meta, &afterDoubt{err}
+				if a.Err != nil && !isThrottled(a.Err) && !noCredentials(a.Err) {
+					return out, meta, &ambiguousError{err}
 				}
 			}
 		}
@@ -126,38 +170,46 @@ func doubtful(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("imgflow doubt", mark), "Retry", middleware.Before)
 }
 
+// maxInFlight is how many calls of one account in one region are on their way at
+// once. AWS grants less; an endpoint that takes them one by one would let the last
+// of a thousand wait until it counts as lost, and is sent again.
+const maxInFlight = 64
+
+// atMost lets so many attempts of calls be on their way at once. The others wait
+// before the time of an attempt begins.
+func atMost(n int) func(*middleware.Stack) error {
+	slots := make(chan struct{}, n)
+	wait := func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return middleware.FinalizeOutput{}, middleware.Metadata{}, ctx.Err()
+		}
+		defer func() { <-slots }()
+		return next.HandleFinalize(ctx, in)
+	}
+	return func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("imgflow slots", wait), "Retry", middleware.After)
+	}
+}
+
 // bucket grants calls at a rate that throttling shrinks.
 type bucket struct {
 	size
-	mu     sync.Mutex
-	rate   float64 // a second, at most refill
-	tokens float64 // below 0: promised to callers that wait
-	last   time.Time
-}
-
-// take returns how long to wait before the call.
-func (b *bucket) take() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	b.tokens = min(b.burst, b.tokens+now.Sub(b.last).Seconds()*b.rate)
-	b.last = now
-	b.tokens--
-	if b.tokens >= 0 {
-		return 0
-	}
-	return time.Duration(-b.tokens / b.rate * float64(time.Second))
+	mu     sync.Mutex // of what learn changes
+	tokens *rate.Limiter
 }
 
 // learn slows down at throttling and takes heart again at success.
 func (b *bucket) learn(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	pace := min(b.tokens.Limit(), b.refill)
 	switch {
-	case err == nil:
-		b.rate = min(b.refill, b.rate+b.refill/20)
-	case throttled(err):
-		b.rate = max(b.refill/8, b.rate*0.7)
-		b.tokens = min(b.tokens, 1) // what seemed to be left was not
+	case isThrottled(err):
+		b.tokens.SetLimit(max(b.refill/8, pace*0.7))
+		b.tokens.ReserveN(time.Now(), max(0, int(b.tokens.Tokens())-1)) // what seemed to be left was not
+	case err == nil && b.tokens.Limit() != rate.Inf:
+		b.tokens.SetLimit(min(b.refill, pace+b.refill/20))
 	}
 }

@@ -17,8 +17,20 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm"
 )
+
+// The password of Windows.
+//
+// A Windows machine makes a password at its first boot and seals it for the key
+// pair that it was launched with, which is one of type rsa, made for the build.
+// [Password] asks for it until windows_password_timeout, 20 minutes by default,
+// and puts it into the run's vault; no output, message or key of a step holds it.
+// With winrm_password nothing is asked, and no key pair is made. Only an image
+// that was prepared by Sysprep makes a new password: an image of a Windows build
+// has the accounts and passwords of the machine that it was made from.
 
 // Password waits until a Windows instance has made a password for its
 // administrator, and decrypts it with the key that the instance was launched
@@ -85,13 +97,13 @@ func (s Password) wait(ctx context.Context, at *site, t *dag.Task, id string) (s
 		timeout = passwordTimeout
 	}
 	t.Say("waiting until %s has made its password", id)
-	start, next := time.Now(), at.settle/4
+	start, next := time.Now(), at.window/4
 	for {
 		left := timeout - time.Since(start)
 		if left <= 0 {
 			return "", s.never(ctx, at, id, timeout)
 		}
-		if err := pause(ctx, min(next, left)); err != nil {
+		if err := sleep.For(ctx, min(next, left)); err != nil {
 			return "", err
 		}
 		next = min(max(2*next, 100*time.Millisecond), 10*time.Second)
@@ -99,10 +111,10 @@ func (s Password) wait(ctx context.Context, at *site, t *dag.Task, id string) (s
 		switch {
 		case ctx.Err() != nil:
 			return "", ctx.Err()
-		case err != nil && judge("GetPasswordData", since(s.Instance.Value().Made), err).is != passes:
-			return "", fault("get the password of "+id, "GetPasswordData", old, err)
+		case err != nil && classify("GetPasswordData", since(s.Instance.Value().Made), err).class != transient:
+			return "", wrapAPI("get the password of "+id, "GetPasswordData", old, err)
 		case err != nil:
-			t.Retrying(fault("get the password of "+id, "GetPasswordData", old, err), next)
+			t.Retrying(wrapAPI("get the password of "+id, "GetPasswordData", old, err), next)
 		case strings.TrimSpace(text(out.PasswordData)) != "":
 			return strings.TrimSpace(text(out.PasswordData)), nil
 		}
@@ -123,7 +135,7 @@ func (s Password) never(ctx context.Context, at *site, id string, timeout time.D
 // private is the key that the password is sealed for.
 func (s Password) private(c *Cloud) (*rsa.PrivateKey, error) {
 	if !s.Key.Set() {
-		return rsaFile(s.KeyFile)
+		return rsaFile(s.KeyFile, environ(c.o.Getenv).first("HOME", "USERPROFILE"))
 	}
 	p, err := c.o.Vault.Get(s.Key.Value().Secret)
 	if err != nil {
@@ -136,15 +148,18 @@ func (s Password) private(c *Cloud) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// rsaFile reads the user's own key.
-func rsaFile(path string) (*rsa.PrivateKey, error) {
+// rsaFile reads the user's own key. Without a home directory it is the process's.
+func rsaFile(path, home string) (*rsa.PrivateKey, error) {
 	file := path
 	if rest, ok := strings.CutPrefix(file, "~/"); ok {
-		if dir, err := os.UserHomeDir(); err == nil {
-			file = filepath.Join(dir, rest)
+		if dir, err := os.UserHomeDir(); home == "" && err == nil {
+			home = dir
+		}
+		if home != "" {
+			file = filepath.Join(home, rest)
 		}
 	}
-	p, err := dag.ReadFile(file, 1<<20)
+	p, err := localfile.Read(file, 1<<20)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the private key: %w", err)
 	}

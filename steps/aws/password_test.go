@@ -21,11 +21,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -161,8 +160,8 @@ func TestPasswordForTheUsersKey(t *testing.T) {
 	pkcs1 := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
 	locked := &pem.Block{Type: pkcs1.Type, Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: pkcs1.Bytes}
 	for _, c := range []struct {
-		name, fault string
-		block       *pem.Block
+		name, wantErr string
+		block         *pem.Block
 	}{
 		{"PKCS1", "", pkcs1},
 		{"PKCS8", "", &pem.Block{Type: "PRIVATE KEY", Bytes: eight}},
@@ -184,14 +183,14 @@ func TestPasswordForTheUsersKey(t *testing.T) {
 			b := windows()
 			b.KeyPairName, b.SSH.PrivateKeyFile = "mine", file
 			fs := b.Check()
-			if c.fault == "" {
+			if c.wantErr == "" {
 				if err != nil || w.password() != "secret-1" || len(fs) > 0 {
 					t.Errorf("%q, %v, %v", w.password(), err, fs)
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.fault) {
-				t.Errorf("got %v, want %q", err, c.fault)
+			if err == nil || !strings.Contains(err.Error(), c.wantErr) {
+				t.Errorf("got %v, want %q", err, c.wantErr)
 			}
 			if len(fs) != 1 || fs[0].Field != "ssh_private_key_file" || fs[0].Text != err.Error() {
 				t.Errorf("before the run: %v", fs)
@@ -200,12 +199,12 @@ func TestPasswordForTheUsersKey(t *testing.T) {
 	}
 	w := newWorld(t, ec2local.Faults{})
 	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
-		strange, err := rsa.GenerateKey(rand.Reader, 2048)
+		unexpectedReply, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			t.Error(err)
 			return false
 		}
-		tell(rw, form.Get("InstanceId"), seal(t, &strange.PublicKey, "secret-1"))
+		tell(rw, form.Get("InstanceId"), seal(t, &unexpectedReply.PublicKey, "secret-1"))
 		return true
 	}
 	if _, err := w.get(Password{KeyFile: pemFile(t, "key", pkcs1)}, now()); err == nil || !strings.Contains(err.Error(), "sealed for another key") {
@@ -293,7 +292,7 @@ func TestGraphOfWindows(t *testing.T) {
 			t.Errorf("%s: %v", c.name, fs)
 		}
 		g := dag.NewGraph(nil)
-		b.Machine(g, dag.Build{Name: "b"})
+		b.Wire(g, dag.Build{Name: "b"}, unprovisioned)
 		var names []string
 		for _, n := range g.Nodes {
 			if slices.Contains([]string{"key", "keypair", "password", "connect", "host-key"}, n.Name) {
@@ -325,37 +324,5 @@ func TestCheckOfWindows(t *testing.T) {
 		if fs := b.Check(); len(fs) != 1 || fs[0].Field != c.field || !strings.Contains(fs[0].Text, c.words) {
 			t.Errorf("%s: %v", c.field, fs)
 		}
-	}
-}
-
-// A system that makes no password is told from its image, before it is launched.
-func TestPasswordOfAnotherSystem(t *testing.T) {
-	w := newWorld(t, ec2local.Faults{})
-	_, err := Source{Place: here, SourceOptions: ubuntu(), NeedWindows: true}.Do(t.Context(), w.cloud, dag.NewTask("r1", "source", "t", nil, nil))
-	if err == nil || !strings.Contains(err.Error(), "winrm_password") || !strings.Contains(err.Error(), "Linux/UNIX") {
-		t.Error(err)
-	}
-}
-
-func TestPort(t *testing.T) {
-	var i types.Instance
-	tags := func(names ...string) {
-		for n, name := range names {
-			i.Tags = append(i.Tags, types.Tag{Key: &name, Value: ptr(fmt.Sprint(2222 + n))})
-		}
-	}
-	all := []Wait{{Communicator: "ssh"}, {Communicator: "winrm"}, {Communicator: "winrm", TLS: true}, {Communicator: "none"}}
-	ports := func() (ps []int) {
-		for _, w := range all {
-			ps = append(ps, w.port(i))
-		}
-		return ps
-	}
-	if got := ports(); !slices.Equal(got, []int{22, 5985, 5986, 22}) {
-		t.Error(got)
-	}
-	tags(portTag, winrmTag, winrmsTag)
-	if got := ports(); !slices.Equal(got, []int{2222, 2223, 2224, 2222}) {
-		t.Error(got)
 	}
 }

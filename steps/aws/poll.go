@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -10,13 +11,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/internal/usual"
 )
 
-// poller serves all waits for one type of thing in one site with one call a
-// round. A wait has no deadline: what makes progress on AWS is never given up.
+// poller serves all waits for one type of thing in one site: what is due at the same
+// time is asked for in one call. A wait has no deadline: what makes progress on AWS
+// is never given up.
 type poller[T any] struct {
-	settle time.Duration
+	window time.Duration
 	list   func(ctx context.Context, ids []string) (map[string]T, error)
+	times  *usual.Times
+	where  string         // whose times they are
+	size   func(T) string // what else they depend on; "" is not known yet
 
 	mu      sync.Mutex
 	watches map[*watch[T]]bool
@@ -24,11 +31,43 @@ type poller[T any] struct {
 	stop    context.CancelFunc // ends the polling when nobody waits
 }
 
+// expected is what is known of a wait before it begins. The zero value is for what
+// is there already.
+type expected struct {
+	what string     // of which kind it is, to learn from it; "" is of none
+	span usual.Span // as published
+	// begun is when that was asked for which is waited for; not set, it is now. What
+	// began some time ago, in another process perhaps, is not learned from.
+	begun time.Time
+}
+
+// What the waits of a build usually take on AWS, as people have published it of
+// small Linux instances. Spans begin a tenth before the medians: before its span a
+// thing is seen later.
+var (
+	untilRunning    = expected{what: "running", span: usual.Span{Lo: 6500 * time.Millisecond, Hi: 18 * time.Second}}
+	untilStopped    = expected{what: "stopped", span: usual.Span{Lo: 15 * time.Second, Hi: 60 * time.Second}}
+	untilAvailable  = expected{what: "image", span: usual.Span{Lo: 56 * time.Second, Hi: 170 * time.Second}}
+	untilTerminated = expected{what: "terminated", span: usual.Span{Lo: 20 * time.Second, Hi: 60 * time.Second}}
+)
+
+// since is the same wait for what was asked for at that time.
+func (e expected) since(t time.Time) expected {
+	e.begun = t
+	return e
+}
+
 type watch[T any] struct {
 	id    string
 	task  *dag.Task // hears of trouble; may be nil
+	what  expected
+	names []string // to learn from, the closest first
+	learn bool
+	span  usual.Span
+	begun time.Time // that for which it waits
 	since time.Time
-	round int
+	due   time.Time
+	gap   time.Duration // between the last look and the next
 	done  func(T) (bool, error)
 	end   chan result[T]
 }
@@ -38,16 +77,29 @@ type result[T any] struct {
 	err error
 }
 
-func newPoller[T any](settle time.Duration, list func(context.Context, []string) (map[string]T, error)) *poller[T] {
-	return &poller[T]{settle: settle, list: list, watches: map[*watch[T]]bool{}}
+func newPoller[T any](window time.Duration, times *usual.Times, where string, size func(T) string, list func(context.Context, []string) (map[string]T, error)) *poller[T] {
+	return &poller[T]{window: window, list: list, times: times, where: where, size: size, watches: map[*watch[T]]bool{}}
 }
+
+// fresh is how long ago something may have been asked for so that the wait for it
+// tells how long that takes: times in records have whole seconds, and those of EC2
+// are of another clock.
+const fresh = 5 * time.Second
 
 // wait returns when done says so of the thing called id. Done is called after
 // every look and must be quick. The error is dag.ErrNotFound when the thing did
 // not show itself for the time that EC2 may need, done's, the context's, or one
 // of EC2's that does not pass. Trouble that passes is told to the task, if any.
-func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, done func(T) (bool, error)) (T, error) {
-	w := &watch[T]{id: id, task: t, since: time.Now(), done: done, end: make(chan result[T], 1)}
+func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, e expected, done func(T) (bool, error)) (T, error) {
+	now := time.Now()
+	w := &watch[T]{id: id, task: t, what: e, span: e.span, begun: now, since: now, due: now, done: done, end: make(chan result[T], 1)}
+	if e.what != "" {
+		w.learn = true
+		w.expect(p.times, e.what+" "+p.where)
+	}
+	if !e.begun.IsZero() && now.Sub(e.begun) > fresh {
+		w.learn, w.begun = false, e.begun
+	}
 	p.mu.Lock()
 	p.watches[w] = true
 	if p.wake == nil {
@@ -72,6 +124,11 @@ func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, done func(
 	}
 }
 
+// expect has a watch go by the times of what has these names.
+func (w *watch[T]) expect(times *usual.Times, names ...string) {
+	w.names, w.span = names, times.Of(names, w.what.span)
+}
+
 // drop forgets a watch, and stops the polling after the last.
 func (p *poller[T]) drop(w *watch[T]) {
 	p.mu.Lock()
@@ -83,21 +140,36 @@ func (p *poller[T]) drop(w *watch[T]) {
 	}
 }
 
+// mostIDs is how many values a filter takes, and breath how long there is at least
+// between two calls: many waits that begin one by one share a look.
+const (
+	mostIDs = 200
+	breath  = 50 * time.Millisecond
+)
+
 func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
 	for ctx.Err() == nil {
-		p.mu.Lock()
-		var ws []*watch[T]
-		var ids []string
-		for w := range p.watches {
-			ws = append(ws, w)
-			if !slices.Contains(ids, w.id) {
-				ids = append(ids, w.id)
+		ws, next := p.due(time.Now())
+		if len(ws) == 0 {
+			timer := time.NewTimer(next)
+			select {
+			case <-ctx.Done():
+			case <-wake:
+			case <-timer.C:
 			}
+			timer.Stop()
+			continue
 		}
-		p.mu.Unlock()
+		var ids []string
+		for _, w := range ws {
+			ids = append(ids, w.id)
+		}
+		slices.Sort(ids)
 		seen := map[string]T{}
+		calls := time.Duration(0)
 		var err error
-		for batch := range slices.Chunk(ids, 200) { // the most values of a filter
+		for batch := range slices.Chunk(slices.Compact(ids), mostIDs) {
+			calls++
 			if err = p.collect(ctx, batch, seen); err != nil {
 				break
 			}
@@ -105,31 +177,62 @@ func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
 		if ctx.Err() != nil {
 			return // a new poller may be at work already
 		}
-		next := time.Minute
 		for _, w := range ws {
-			if r, ended := p.look(w, seen, err); ended {
-				select {
-				case w.end <- r:
-				default: // it has its answer
-				}
-				p.drop(w)
-				continue
-			}
-			w.round++
-			again := interval(w.round, time.Since(w.since))
-			if err != nil && w.task != nil {
-				w.task.Retrying(fault("ask how far it is", "", old, err), again)
-			}
-			next = min(next, again)
+			p.tell(w, seen, err)
 		}
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-		case <-wake:
-		case <-timer.C:
+		if sleep.For(ctx, calls*breath) != nil {
+			return
 		}
-		timer.Stop()
 	}
+}
+
+// due are the watches whose turn it is, with those whose turn is near; where there
+// are none, next is how long that will be so.
+func (p *poller[T]) due(now time.Time) (ws []*watch[T], next time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next = time.Minute
+	for w := range p.watches {
+		next = min(next, w.due.Sub(now))
+	}
+	if next > 0 {
+		return nil, next
+	}
+	for w := range p.watches {
+		if w.due.Sub(now) <= w.gap/4 {
+			ws = append(ws, w)
+		}
+	}
+	return ws, 0
+}
+
+// tell gives a watch what was seen, and ends it or makes its next turn.
+func (p *poller[T]) tell(w *watch[T], seen map[string]T, err error) {
+	r, ended := p.look(w, seen, err)
+	now := time.Now()
+	if v, ok := seen[w.id]; ok && len(w.names) == 1 {
+		if size := p.size(v); size != "" {
+			w.expect(p.times, w.names[0]+" "+size, w.names[0])
+		}
+	}
+	if ended {
+		if r.err == nil && w.learn {
+			p.times.Note(w.names, now.Sub(w.begun))
+		}
+		select {
+		case w.end <- r:
+		default: // it has its answer
+		}
+		p.drop(w)
+		return
+	}
+	gap := w.span.Next(now.Sub(w.begun))
+	if err != nil && w.task != nil {
+		w.task.Retrying(wrapAPI("ask how far it is", "", old, err), gap)
+	}
+	p.mu.Lock()
+	w.gap, w.due = gap, now.Add(gap)
+	p.mu.Unlock()
 }
 
 func (p *poller[T]) collect(ctx context.Context, ids []string, into map[string]T) error {
@@ -144,26 +247,15 @@ func (p *poller[T]) collect(ctx context.Context, ids []string, into map[string]T
 func (p *poller[T]) look(w *watch[T], seen map[string]T, err error) (r result[T], ended bool) {
 	if err != nil {
 		r.err = err
-		return r, judge("", old, err).is != passes
+		return r, classify("", old, err).class != transient
 	}
 	v, ok := seen[w.id]
 	if !ok {
 		r.err = dag.ErrNotFound
-		return r, time.Since(w.since) > p.settle
+		return r, time.Since(w.since) > p.window
 	}
 	done, err := w.done(v)
 	return result[T]{v, err}, done || err != nil
-}
-
-// interval is short while news is likely, and never long: one call serves all.
-func interval(round int, waited time.Duration) time.Duration {
-	switch {
-	case waited > 10*time.Minute:
-		return 10 * time.Second
-	case waited > time.Minute:
-		return 5 * time.Second
-	}
-	return min(100*time.Millisecond<<min(round-1, 5), 2*time.Second)
 }
 
 // listInstances shows instances by id. It asks by filter, since one unknown id
@@ -177,19 +269,43 @@ func (s *site) listInstances(ctx context.Context, ids []string) (map[string]type
 	return m, err
 }
 
+// sizeOfInstance is what the times of an instance depend on.
+func sizeOfInstance(i types.Instance) string {
+	if i.Platform == types.PlatformValuesWindows {
+		return string(i.InstanceType) + " windows"
+	}
+	return string(i.InstanceType)
+}
+
+// sizeOfImage is what the time to make an image depends on: how much its volumes
+// hold at most.
+func sizeOfImage(i types.Image) string {
+	sum := int32(0)
+	for _, d := range i.BlockDeviceMappings {
+		if d.Ebs != nil && d.Ebs.VolumeSize != nil {
+			sum += *d.Ebs.VolumeSize
+		}
+	}
+	if sum <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d GiB", sum)
+}
+
 func (s *site) describeInstances(ctx context.Context, filters ...types.Filter) (all []types.Instance, err error) {
 	ctx = ofPages(ctx, 32<<20, 20_000)
-	pages := ec2.NewDescribeInstancesPaginator(s.api, &ec2.DescribeInstancesInput{Filters: filters})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for in := (&ec2.DescribeInstancesInput{Filters: filters}); ; {
+		page, err := s.api.DescribeInstances(ctx, in)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.Reservations {
 			all = append(all, r.Instances...)
 		}
+		if in.NextToken = page.NextToken; text(in.NextToken) == "" {
+			return all, nil
+		}
 	}
-	return all, nil
 }
 
 func (s *site) listImages(ctx context.Context, ids []string) (map[string]types.Image, error) {

@@ -10,8 +10,8 @@ import (
 
 // Protect guards an image against deregistration.
 type Protect struct {
-	Of       dag.Out[Artifact] `json:"of"`
-	Cooldown bool              `json:"cooldown,omitempty"` // for 24 hours after the protection is lifted, too
+	Of       dag.Out[ReadyImage] `json:"of"`
+	Cooldown bool                `json:"cooldown,omitempty"` // for 24 hours after the protection is lifted, too
 }
 
 func (Protect) Kind() string  { return "aws.protect" }
@@ -20,7 +20,7 @@ func (Protect) Title() string { return "protect the image" }
 // Do switches the protection on; doing it twice is no error.
 func (s Protect) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
 	of := s.Of.Value()
-	at, err := c.at(ctx, of.Place)
+	at, err := c.at(ctx, of.place())
 	if err != nil {
 		return Attributed{}, err
 	}
@@ -30,7 +30,7 @@ func (s Protect) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, err
 		in.WithCooldown = ptr(true)
 	}
 	if _, err := at.api.EnableImageDeregistrationProtection(ctx, in); err != nil {
-		return Attributed{}, fault("protect "+of.ID, "EnableImageDeregistrationProtection", 0, err)
+		return Attributed{}, wrapAPI("protect "+of.ID, "EnableImageDeregistrationProtection", 0, err)
 	}
-	return Attributed{of.Place, of.ID}, nil
+	return Attributed{of.place(), of.ID}, nil
 }

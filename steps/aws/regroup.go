@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -15,8 +14,9 @@ import (
 // group of its VPC, so that the temporary group can go while the image is made.
 // It does not wait for the instance to stop.
 type Regroup struct {
-	Instance dag.Out[Instance]     `json:"instance" dag:"settle"`
-	After    dag.Out[comm.Machine] `json:"after"`
+	Instance dag.Out[Instance]      `json:"instance" dag:"detach"`
+	After    dag.Out[comm.Machine]  `json:"after"`
+	Access   dag.Out[CheckedAccess] `json:"granted" key:"-"` // knows the group, unless the VPC is younger
 }
 
 // Regrouped names the group that the instance is in now.
@@ -34,19 +34,28 @@ func (s Regroup) Do(ctx context.Context, c *Cloud, t *dag.Task) (Regrouped, erro
 	if err != nil {
 		return Regrouped{}, err
 	}
-	out, err := at.api.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
-		Filters: []types.Filter{filter("vpc-id", in.VPC), filter("group-name", "default")}})
-	if err != nil {
-		return Regrouped{}, fault("find the default group of "+in.VPC, "DescribeSecurityGroups", old, err)
+	group := s.known(in.VPC)
+	if group == "" {
+		found, err := at.defaultGroups(ctx, filter("vpc-id", in.VPC))
+		if err != nil {
+			return Regrouped{}, wrapAPI("find the default group of "+in.VPC, "DescribeSecurityGroups", old, err)
+		}
+		if group = found.groups[in.VPC]; group == "" {
+			return Regrouped{}, fmt.Errorf("cannot find the default group of %s", in.VPC)
+		}
 	}
-	if len(out.SecurityGroups) == 0 {
-		return Regrouped{}, fmt.Errorf("cannot find the default group of %s", in.VPC)
-	}
-	group := text(out.SecurityGroups[0].GroupId)
 	_, err = at.api.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{InstanceId: &in.ID, Groups: []string{group}})
 	if err != nil {
-		return Regrouped{}, fault("move "+in.ID+" to the group "+group, "ModifyInstanceAttribute", since(in.Made), err)
+		return Regrouped{}, wrapAPI("move "+in.ID+" to the group "+group, "ModifyInstanceAttribute", since(in.Made), err)
 	}
 	t.Detail("moved %s to the group %s", in.ID, group)
 	return Regrouped{group}, nil
+}
+
+// known is the default group of the VPC that was seen when the build began, or "".
+func (s Regroup) known(vpc string) string {
+	if !s.Access.Set() {
+		return ""
+	}
+	return s.Access.Value().DefaultGroups[vpc]
 }

@@ -31,12 +31,12 @@ const (
 
 // replyError is a reply that is not one.
 type replyError struct {
-	text   string
-	passes bool // the next reply may be whole
+	text      string
+	retryable bool // the next reply may be whole
 }
 
 func (e *replyError) Error() string        { return e.text }
-func (e *replyError) RetryableError() bool { return e.passes }
+func (e *replyError) RetryableError() bool { return e.retryable }
 
 // everyClient is what belongs into every client: those of EC2 and STS, and those
 // that find credentials.
@@ -69,7 +69,7 @@ func readReply(ctx context.Context, in middleware.DeserializeInput, next middlew
 	case good:
 		limit = maxOther
 	}
-	body, err := readBody(ctx, r.Body, limit+1, func(begun []byte) bool { return speaksXML && hopeless(begun) })
+	body, err := readBody(ctx, r.Body, limit+1, func(begun []byte) bool { return speaksXML && cannotComplete(begun) })
 	r.Body.Close() // at once: what is left of it is not wanted
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	long := len(body) > limit
@@ -78,33 +78,33 @@ func readReply(ctx context.Context, in middleware.DeserializeInput, next middlew
 		return out, meta, &smithy.CanceledError{Err: ctx.Err()}
 	case long && good:
 		return out, meta, &replyError{fmt.Sprintf("the reply to %s is longer than %d MiB", call, limit>>20), false}
-	case err != nil || !long && speaksXML && torn(body):
+	case err != nil || !long && speaksXML && truncated(body):
 		return out, meta, &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", call, len(body)), true}
 	case good && speaksXML:
 		return out, meta, checkXML(ctx, call, r.Response, body)
 	case speaksXML && (long || !isRefusal(body)):
-		return out, meta, strange(r.Response, "AWS's", body)
+		return out, meta, unexpectedReply(r.Response, "AWS's", body)
 	}
 	return out, meta, nil
 }
 
-// hopeless reports whether no end would make a reply of a body that begins so.
-func hopeless(begun []byte) bool {
-	_, _, err := weigh(begun)
-	return err != nil && !errors.Is(err, errBrokenOff)
+// cannotComplete reports whether a body that begins so is no reply however it ends.
+func cannotComplete(begun []byte) bool {
+	_, _, err := scanXML(begun)
+	return err != nil && !errors.Is(err, errTruncated)
 }
 
-// torn reports whether a body is the beginning of a reply of EC2's or STS's.
-func torn(body []byte) bool {
-	root, _, err := weigh(body)
-	return errors.Is(err, errBrokenOff) && strings.HasSuffix(root, "Response")
+// truncated reports whether a body is the beginning of a reply of EC2's or STS's.
+func truncated(body []byte) bool {
+	root, _, err := scanXML(body)
+	return errors.Is(err, errTruncated) && strings.HasSuffix(root, "Response")
 }
 
 // checkXML looks whether a body is a reply to the call.
 func checkXML(ctx context.Context, call string, r *http.Response, body []byte) error {
-	switch root, items, err := weigh(body); {
+	switch root, items, err := scanXML(body); {
 	case root != call+"Response":
-		return strange(r, "a "+call+"Response", body)
+		return unexpectedReply(r, "a "+call+"Response", body)
 	case err != nil:
 		return &replyError{fmt.Sprintf("the reply to %s %v", call, err), false}
 	default:
@@ -118,14 +118,14 @@ func isRefusal(body []byte) bool {
 		EC2 string `xml:"Errors>Error>Code"`
 		STS string `xml:"Error>Code"`
 	}
-	if _, _, err := weigh(body); err != nil {
+	if _, _, err := scanXML(body); err != nil {
 		return false
 	}
 	return xml.Unmarshal(body, &r) == nil && r.EC2+r.STS != ""
 }
 
-// strange tells a reply of somebody else's by its status and its first words.
-func strange(r *http.Response, whose string, body []byte) error {
+// unexpectedReply describes a reply of somebody else's by its status and its first words.
+func unexpectedReply(r *http.Response, whose string, body []byte) error {
 	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", r.StatusCode, http.StatusText(r.StatusCode))) + ", with "
 	if len(bytes.TrimSpace(body)) == 0 {
 		text += "an empty body"
@@ -154,22 +154,22 @@ func words(page []byte) string {
 // nobody could find or remove it. Whoever calls again gets the same thing by its
 // client token, or hears that its name is taken and looks for it.
 func wholeReply(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	turn := &turn{}
-	defer turn.end()
-	out, meta, err := next.HandleDeserialize(context.WithValue(ctx, turnKey{}, turn), in)
+	large := &largeLock{}
+	defer large.end()
+	out, meta, err := next.HandleDeserialize(context.WithValue(ctx, largeKey{}, large), in)
 	if r, ok := out.RawResponse.(*smithyhttp.Response); ok {
 		r.Body = http.NoBody // it has been decoded
 	}
 	if err == nil {
-		if what := nameless(out.Result); what != "" {
+		if what := missingID(out.Result); what != "" {
 			err = &replyError{fmt.Sprintf("the reply to %s names no %s", awsmiddle.GetOperationName(ctx), what), true}
 		}
 	}
 	return out, meta, err
 }
 
-// nameless is what a reply fails to name, if anything.
-func nameless(reply any) string {
+// missingID is what a reply lists or makes without an id, or "".
+func missingID(reply any) string {
 	without := func(what string, missing bool) string {
 		if missing {
 			return what
@@ -178,7 +178,7 @@ func nameless(reply any) string {
 	}
 	switch r := reply.(type) {
 	case *ec2.RunInstancesOutput:
-		return without("instance", len(r.Instances) == 0 || slices.ContainsFunc(r.Instances, shapeless))
+		return without("instance", len(r.Instances) == 0 || slices.ContainsFunc(r.Instances, incomplete))
 	case *ec2.CreateImageOutput:
 		return without("image", text(r.ImageId) == "")
 	case *ec2.CopyImageOutput:
@@ -188,7 +188,7 @@ func nameless(reply any) string {
 	case *ec2.ImportKeyPairOutput:
 		return without("key pair", text(r.KeyPairId) == "")
 	case *ec2.DescribeInstancesOutput:
-		return without("instance", slices.ContainsFunc(r.Reservations, func(r types.Reservation) bool { return slices.ContainsFunc(r.Instances, shapeless) }))
+		return without("instance", slices.ContainsFunc(r.Reservations, func(r types.Reservation) bool { return slices.ContainsFunc(r.Instances, incomplete) }))
 	case *ec2.DescribeImagesOutput:
 		return without("image", slices.ContainsFunc(r.Images, func(i types.Image) bool { return text(i.ImageId) == "" }))
 	case *ec2.DescribeSnapshotsOutput:
@@ -209,5 +209,5 @@ func nameless(reply any) string {
 	return ""
 }
 
-// shapeless is an instance without an id or a state.
-func shapeless(i types.Instance) bool { return text(i.InstanceId) == "" || i.State == nil }
+// incomplete is an instance without an id or a state.
+func incomplete(i types.Instance) bool { return text(i.InstanceId) == "" || i.State == nil }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
 // TestReplies is how answers that are none are told, and whether they are asked
@@ -44,7 +44,7 @@ func TestReplies(t *testing.T) {
 				return true
 			}
 			_, err := w.site().api.DescribeImages(t.Context(), &ec2.DescribeImagesInput{}, func(o *ec2.Options) { o.RetryMaxAttempts = 2 })
-			if got := fault("look", "DescribeImages", old, err); got == nil || got.Error() != "cannot look: "+c.want {
+			if got := wrapAPI("look", "DescribeImages", old, err); got == nil || got.Error() != "cannot look: "+c.want {
 				t.Errorf("%v, want cannot look: %s", got, c.want)
 			}
 			if n := w.front.count("DescribeImages"); n != c.calls {

@@ -11,7 +11,7 @@ import (
 
 // Share lets others use a finished image.
 type Share struct {
-	Of dag.Out[Artifact] `json:"of"`
+	Of dag.Out[ReadyImage] `json:"of"`
 	Sharing
 }
 
@@ -27,7 +27,7 @@ func (Share) Title() string { return "share the image" }
 // Do makes one call for each attribute; doing it twice is no error.
 func (s Share) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
 	of := s.Of.Value()
-	at, err := c.at(ctx, of.Place)
+	at, err := c.at(ctx, of.place())
 	if err != nil {
 		return Attributed{}, err
 	}
@@ -36,13 +36,13 @@ func (s Share) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error
 		_, err := at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
 			ImageId: &of.ID, LaunchPermission: &types.LaunchPermissionModifications{Add: add}})
 		if err != nil {
-			return Attributed{}, fault("share "+of.ID, "ModifyImageAttribute", 0, err)
+			return Attributed{}, wrapAPI("share "+of.ID, "ModifyImageAttribute", 0, err)
 		}
 	}
 	if len(s.ProductCodes) > 0 {
 		_, err := at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: &of.ID, ProductCodes: s.ProductCodes})
 		if err != nil {
-			return Attributed{}, fault("add product codes to "+of.ID, "ModifyImageAttribute", 0, err)
+			return Attributed{}, wrapAPI("add product codes to "+of.ID, "ModifyImageAttribute", 0, err)
 		}
 	}
 	if add := s.readers(); len(add) > 0 {
@@ -51,11 +51,11 @@ func (s Share) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error
 			_, err := at.api.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
 				SnapshotId: &id, CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add}})
 			if err != nil {
-				return Attributed{}, fault("share "+id, "ModifySnapshotAttribute", 0, err)
+				return Attributed{}, wrapAPI("share "+id, "ModifySnapshotAttribute", 0, err)
 			}
 		}
 	}
-	return Attributed{of.Place, of.ID}, nil
+	return Attributed{of.place(), of.ID}, nil
 }
 
 // empty reports whether the image stays the caller's own.

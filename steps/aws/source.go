@@ -21,7 +21,7 @@ type Source struct {
 	NeedHVM     bool `json:"need_hvm,omitempty"`     // what is done to the instance needs full virtualization
 	NeedWindows bool `json:"need_windows,omitempty"` // a password of its own is asked of the instance
 
-	Granted dag.Out[Granted] `json:"granted" key:"-"` // what only has to come first
+	Access dag.Out[CheckedAccess] `json:"granted" key:"-"` // what only has to come first
 }
 
 // SourceImage is an image to begin from, as it was found.
@@ -53,22 +53,16 @@ func (s Source) Title() string { return "find the source image" }
 
 // Do asks for the images that fit and chooses one.
 func (s Source) Do(ctx context.Context, c *Cloud, t *dag.Task) (SourceImage, error) {
+	id, err := filled(t, "source_ami", s.SourceAMI)
+	if err != nil {
+		return SourceImage{}, err
+	}
+	s.SourceAMI = dag.Text(id)
 	at, err := c.at(ctx, s.Place)
 	if err != nil {
 		return SourceImage{}, err
 	}
-	in := &ec2.DescribeImagesInput{Filters: filters(Filter{Filters: s.Filter.Filters}), Owners: s.Filter.Owners}
-	if s.Filter.IncludeDeprecated {
-		in.IncludeDeprecated = ptr(true)
-	}
-	if s.SourceAMI != "" {
-		in.ImageIds = []string{s.SourceAMI}
-	}
-	out, err := at.api.DescribeImages(ctx, in)
-	if err != nil {
-		return SourceImage{}, fault("find the source image "+s.what(), "DescribeImages", old, err)
-	}
-	image, err := s.choose(out.Images)
+	image, err := search{s.Place, s.SourceOptions, "the source image"}.do(ctx, at)
 	if err != nil {
 		return SourceImage{}, err
 	}
@@ -87,10 +81,33 @@ func (s Source) Do(ctx context.Context, c *Cloud, t *dag.Task) (SourceImage, err
 	return found, nil
 }
 
-// what names the image that is looked for.
-func (s Source) what() string {
+// search is for one image that a template describes.
+type search struct {
+	Place
+	SourceOptions
+	noun string // what it is to the user: the source image
+}
+
+// do asks for the images that fit and chooses one.
+func (s search) do(ctx context.Context, at *site) (types.Image, error) {
+	in := &ec2.DescribeImagesInput{Filters: filters(Filter{Filters: s.Filter.Filters}), Owners: s.Filter.Owners}
+	if s.Filter.IncludeDeprecated {
+		in.IncludeDeprecated = ptr(true)
+	}
 	if s.SourceAMI != "" {
-		return s.SourceAMI
+		in.ImageIds = []string{string(s.SourceAMI)}
+	}
+	out, err := at.api.DescribeImages(ctx, in)
+	if err != nil {
+		return types.Image{}, wrapAPI("find "+s.noun+" "+s.what(), "DescribeImages", old, err)
+	}
+	return s.choose(out.Images)
+}
+
+// what names the image that is looked for.
+func (s search) what() string {
+	if s.SourceAMI != "" {
+		return string(s.SourceAMI)
 	}
 	var parts []string
 	for _, k := range slices.Sorted(maps.Keys(s.Filter.Filters)) {
@@ -100,10 +117,10 @@ func (s Source) what() string {
 }
 
 // choose takes the one image that fits, or the newest if the template says so.
-func (s Source) choose(images []types.Image) (types.Image, error) {
+func (s search) choose(images []types.Image) (types.Image, error) {
 	switch {
 	case len(images) == 0:
-		return types.Image{}, fmt.Errorf("cannot find the source image %s in %s: no image fits; look at the filters, the owners and the region", s.what(), s.Region)
+		return types.Image{}, fmt.Errorf("cannot find %s %s in %s: no image fits; look at the filters, the owners and the region", s.noun, s.what(), s.Region)
 	case len(images) == 1:
 		return images[0], nil
 	}
@@ -117,7 +134,7 @@ func (s Source) choose(images []types.Image) (types.Image, error) {
 	for _, i := range images {
 		names = append(names, text(i.ImageId)+" ("+text(i.Name)+")")
 	}
-	return types.Image{}, fmt.Errorf("cannot choose the source image: %d images fit: %s; narrow the filters or set most_recent", len(images), list(names))
+	return types.Image{}, fmt.Errorf("cannot choose %s: %d images fit: %s; narrow the filters or set most_recent", s.noun, len(images), list(names))
 }
 
 func (s Source) view(i types.Image) SourceImage {

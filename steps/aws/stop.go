@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -36,15 +37,25 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 	if err != nil {
 		return Stopped{}, err
 	}
+	stopping := untilStopped
+	if s.Itself || t.Resumed { // nobody knows since when
+		stopping = expected{}
+	}
 	if s.Itself {
 		t.Say("waiting until %s stops by itself", in.ID)
 	} else {
 		t.Say("stopping %s", in.ID)
-		if _, err := at.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{in.ID}}); err != nil {
-			return Stopped{}, fault("stop "+in.ID, "StopInstances", since(in.Made), err)
+		out, err := at.api.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{in.ID}})
+		if err != nil {
+			return Stopped{}, wrapAPI("stop "+in.ID, "StopInstances", since(in.Made), err)
+		}
+		if slices.ContainsFunc(out.StoppingInstances, func(c types.InstanceStateChange) bool {
+			return text(c.InstanceId) == in.ID && c.CurrentState != nil && c.CurrentState.Name == types.InstanceStateNameStopped
+		}) {
+			return Stopped{in.Place, in.ID, in.VPC}, nil // it was at rest already
 		}
 	}
-	_, err = at.instances.wait(ctx, t, in.ID, func(i types.Instance) (bool, error) {
+	_, err = at.instances.wait(ctx, t, in.ID, stopping, func(i types.Instance) (bool, error) {
 		switch i.State.Name {
 		case types.InstanceStateNameStopped:
 			return true, nil

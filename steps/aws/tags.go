@@ -61,9 +61,9 @@ func leftOut(own map[string]string) []string {
 	return keys[min(len(keys), maxTags-needed):]
 }
 
-// crowded reports whether the user's tags leave no room for all of ours, which are
+// exceedsTagLimit reports whether the user's tags leave no room for all of ours, which are
 // six while a result is being marked.
-func crowded(own map[string]string) bool { return len(own)+needed+3 > maxTags }
+func exceedsTagLimit(own map[dag.Text]dag.Text) bool { return len(own)+needed+3 > maxTags }
 
 // expires is the end of a lease that begins at the given time. Whole minutes, so
 // that a repeated call says the same.
@@ -110,24 +110,17 @@ func (s *site) setTags(ctx context.Context, m map[string]string, ids ...string) 
 	return err
 }
 
-// finish marks images and snapshots as results. They have no lease from then on;
-// where nobody may delete its tag, it says so in words.
-func (s *site) finish(ctx context.Context, ids ...string) error {
+// markFinished marks images and snapshots as results. They have no lease from then on,
+// and its tag says so in words: to delete it would be another call.
+func (s *site) markFinished(ctx context.Context, ids ...string) error {
 	m := map[string]string{TagArtifact: time.Now().UTC().Format(time.RFC3339), TagExpires: "never"}
-	if err := s.setTags(ctx, m, ids...); err != nil {
-		return err
-	}
-	_, err := s.api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: ids, Tags: []types.Tag{{Key: ptr(TagExpires)}}})
-	if code, _ := apiError(err); lacksPermission(code) {
-		return nil
-	}
-	return err
+	return s.setTags(ctx, m, ids...)
 }
 
-// finishCrowded marks results whose tags are crowded: those of the user's that had no
+// markFinishedAtTagLimit marks results whose tags exceed the limit: those of the user's that had no
 // room at the making take the place of ours. What is left of ours tells most first.
 // It may be repeated. Beside an error stands the call that failed.
-func (s *site) finishCrowded(ctx context.Context, own map[string]string, ids ...string) (call string, err error) {
+func (s *site) markFinishedAtTagLimit(ctx context.Context, own map[string]string, ids ...string) (call string, err error) {
 	ours := []string{TagArtifact, TagRun, TagToken, TagBuild, TagStep, TagExpires}
 	keep := min(max(maxTags-len(own), 0), len(ours)-1)
 	var drop []types.Tag

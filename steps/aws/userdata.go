@@ -10,8 +10,20 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
+
+// The end of an instance that everybody forgot.
+//
+// With max_lifetime (or CloudOptions.MaxLifetime) an instance is told at launch
+// to terminate when it is shut down from inside, and user data starts a process
+// on it that shuts it down at that age. A stop by EC2 and a reboot are not
+// shutdowns in this sense. On images that are known to run cloud-init the timer
+// starts again at every boot; a user's own script as user data is run after it;
+// other user data is refused together with max_lifetime. Nothing of it is stored
+// on the machine, so the image is without it.
 
 // lifetime is the age at which the instance ends itself, 0 for never.
 func (m MachineOptions) lifetime(c *Cloud) time.Duration {
@@ -25,7 +37,7 @@ func (m MachineOptions) lifetime(c *Cloud) time.Duration {
 // key to show, with the end of its life added where it has one.
 func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, error) {
 	if f := s.UserDataFile; f.Path != "" {
-		now, err := dag.NewFile(f.Path)
+		now, err := steps.NewFile(f.Path)
 		if err != nil {
 			return "", fmt.Errorf("cannot use user_data_file: %w", err)
 		}
@@ -59,7 +71,7 @@ func (s Launch) userData(c *Cloud, t *dag.Task, source SourceImage) (string, err
 func (m MachineOptions) ownUserData() (string, error) {
 	data := m.UserData
 	if m.UserDataFile.Path != "" {
-		p, err := dag.ReadFile(m.UserDataFile.Path, 1<<20)
+		p, err := localfile.Read(m.UserDataFile.Path, 1<<20)
 		if err != nil {
 			return "", err
 		}
@@ -85,12 +97,12 @@ func ending(data string, life time.Duration, end time.Time) (string, error) {
 }
 
 // checkUserData measures what the launch will send, with what is added to it.
-func (b *EBS) checkUserData(f *faults) {
+func (b *EBS) checkUserData(f *optionErrors) {
 	field := "user_data"
 	if b.UserDataFile.Path != "" {
 		field = "user_data_file"
 		if info, err := os.Stat(b.UserDataFile.Path); err != nil || !info.Mode().IsRegular() {
-			f.add(field, "is not a file")
+			f.Add(field, "is not a file")
 			return
 		} else if info.Size() > maxUserData*2 { // too long even if it is base64
 			f.wrong(field, wrongUserData(int(info.Size())))
@@ -102,17 +114,17 @@ func (b *EBS) checkUserData(f *faults) {
 	}
 	data, err := b.ownUserData()
 	if err != nil {
-		f.add(field, "%v", err)
+		f.Add(field, "%v", err)
 		return
 	}
 	full, err := ending(data, b.lifetime(b.cloud), time.Now())
 	switch why := wrongUserData(len(full)); {
 	case err != nil && b.MaxLifetime > 0:
-		f.add("max_lifetime", "needs user_data that is a script (#!), or none")
+		f.Add("max_lifetime", "needs user_data that is a script (#!), or none")
 	case err != nil:
-		f.add(field, "must be a script (#!) for --max-lifetime to add the end to it")
+		f.Add(field, "must be a script (#!) for --max-lifetime to add the end to it")
 	case why != "" && len(data) <= maxUserData:
-		f.add(field, "%s, %d of them for max_lifetime", why, len(full)-len(data))
+		f.Add(field, "%s, %d of them for max_lifetime", why, len(full)-len(data))
 	default:
 		f.wrong(field, why)
 	}

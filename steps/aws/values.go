@@ -17,13 +17,13 @@ import (
 type CheckValues struct {
 	Source dag.Out[SourceImage] `json:"source"`
 
-	Description  string            `json:"description,omitempty" dag:"late"`
-	Tags         map[string]string `json:"tags,omitempty" dag:"late"`
-	SnapshotTags map[string]string `json:"snapshot_tags,omitempty" dag:"late"`
-	RunTags      map[string]string `json:"run_tags,omitempty" dag:"late"`
-	VolumeTags   map[string]string `json:"run_volume_tags,omitempty" dag:"late"`
-	OwnTagsOnly  bool              `json:"own_tags_only,omitempty"` // the image has none of RunTags
-	ShownTags    bool              `json:"shown_tags,omitempty"`    // the instance shows RunTags to what runs on it
+	Description  dag.Text              `json:"description,omitempty"`
+	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
+	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
+	RunTags      map[dag.Text]dag.Text `json:"run_tags,omitempty"`
+	VolumeTags   map[dag.Text]dag.Text `json:"run_volume_tags,omitempty"`
+	OwnTagsOnly  bool                  `json:"own_tags_only,omitempty"` // the image has none of RunTags
+	ShownTags    bool                  `json:"shown_tags,omitempty"`    // the instance shows RunTags to what runs on it
 	Sharing
 	DeprecateAt    string        `json:"deprecate_at,omitempty"`
 	LaunchMappings []BlockDevice `json:"launch_mappings,omitempty"`
@@ -39,48 +39,52 @@ func (CheckValues) Title() string { return "check what the image is to be" }
 // Do calls nobody.
 func (s CheckValues) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedValues, error) {
 	source := s.Source.Value()
-	f := faults{final: true}
-	description, err := source.late("ami_description", s.Description)
+	f := optionErrors{final: true}
+	description, err := filled(t, "ami_description", s.Description)
 	errs := []error{err}
 	f.least("ami_description", description, wrongDescription)
 	tags := []struct {
 		option string
-		tags   *map[string]string
+		tags   *map[dag.Text]dag.Text
 	}{{"run_tags", &s.RunTags}, {"run_volume_tags", &s.VolumeTags}, {"tags", &s.Tags}, {"snapshot_tags", &s.SnapshotTags}}
 	for _, m := range tags {
-		*m.tags, err = source.lateTags(m.option, *m.tags)
+		final, err := filledTags(t, m.option, *m.tags)
 		errs = append(errs, err)
+		*m.tags = map[dag.Text]dag.Text{}
+		for k, v := range final {
+			(*m.tags)[dag.Text(k)] = dag.Text(v)
+		}
 		f.tags(m.option, *m.tags)
 	}
 	s.count(&f)
 	s.Sharing.check(&f)
 	f.deprecation(s.DeprecateAt, s.Sharing.public())
 	s.devices(&f, source)
-	for _, fault := range f.list {
-		if !fault.Harmless { // else validate has said it
-			errs = append(errs, fmt.Errorf("cannot use %s", fault.Error()))
+	for _, e := range f.OptionErrors {
+		if !e.Harmless { // else validate has said it
+			errs = append(errs, fmt.Errorf("cannot use %s", e.Error()))
 		}
 	}
 	return CheckedValues{}, errors.Join(errs...)
 }
 
-func (s CheckValues) count(f *faults) {
+func (s CheckValues) count(f *optionErrors) {
 	if s.ShownTags {
 		f.metadataTags(s.RunTags, nil)
 	}
 	image := s.Tags
 	if !s.OwnTagsOnly {
-		image = over(s.RunTags, s.Tags)
+		image = mergeTags(s.RunTags, s.Tags)
 	}
 	f.tooMany("run_tags", "the instance", s.RunTags)
 	f.tooMany("run_volume_tags", "a volume", s.VolumeTags)
 	if !f.tooMany("tags", "the image", image) {
-		f.tooMany("snapshot_tags", "a snapshot", over(image, s.SnapshotTags))
+		f.tooMany("snapshot_tags", "a snapshot", mergeTags(image, s.SnapshotTags))
 	}
 }
 
 // devices looks at the mappings beside the volumes that the source image brings.
-func (s CheckValues) devices(f *faults, source SourceImage) {
+func (s CheckValues) devices(f *optionErrors, source SourceImage) {
 	if len(source.Devices) == 0 {
 		return
 	}
@@ -97,7 +101,7 @@ func (s CheckValues) devices(f *faults, source SourceImage) {
 	f.laidOver(amiMappings, s.AMIMappings, have, source)
 	for _, name := range slices.Sorted(maps.Keys(have)) {
 		if v := have[name]; v.Encrypted != nil && *v.Encrypted && s.Sharing.public() {
-			f.add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", name)
+			f.Add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", name)
 		}
 	}
 }
@@ -121,26 +125,26 @@ func overlay(have map[string]BlockDevice, blocks []BlockDevice) {
 }
 
 // laidOver looks at each block of an option beside the volume of its name.
-func (f *faults) laidOver(option string, list []BlockDevice, have map[string]BlockDevice, source SourceImage) {
+func (f *optionErrors) laidOver(option string, list []BlockDevice, have map[string]BlockDevice, source SourceImage) {
 	for _, d := range list {
 		at := func(field string) string { return fmt.Sprintf("%s of %s in %s", field, d.DeviceName, option) }
 		root := d.DeviceName == source.RootDevice
 		v, there := have[d.DeviceName]
 		switch {
 		case root && (d.NoDevice || !d.volume()):
-			f.add(at("device_name"), "it is the root device of the source image")
+			f.Add(at("device_name"), "it is the root device of the source image")
 			continue
 		case !d.volume():
 			continue
 		case !there && d.VolumeSize == 0 && d.SnapshotID == "":
-			f.add(at("volume_size"), "must be set, or snapshot_id: %s has no volume %s", source.ID, d.DeviceName)
+			f.Add(at("volume_size"), "must be set, or snapshot_id: %s has no volume %s", source.ID, d.DeviceName)
 			continue
 		case !there:
 			continue
 		case option == amiMappings || root:
 			checkAttached(f, at, d, v, source.ID)
 		case d.SnapshotID == "" && d.VolumeSize > 0 && d.VolumeSize < v.VolumeSize:
-			f.add(at("volume_size"), "must be at least the %d GiB that the volume has in %s", v.VolumeSize, source.ID)
+			f.Add(at("volume_size"), "must be at least the %d GiB that the volume has in %s", v.VolumeSize, source.ID)
 		}
 		if d.SnapshotID == "" && d.VolumeSize == 0 { // that of the source image, which validate did not know
 			d.VolumeSize = v.VolumeSize
@@ -148,23 +152,23 @@ func (f *faults) laidOver(option string, list []BlockDevice, have map[string]Blo
 			checkIOPS(f, at, d)
 		}
 		if root && slices.Contains([]string{"st1", "sc1"}, d.VolumeType) {
-			f.add(at("volume_type"), "no machine starts from a volume of the type %s", d.VolumeType)
+			f.Add(at("volume_type"), "no machine starts from a volume of the type %s", d.VolumeType)
 		}
 	}
 }
 
-// values adds the step where there is something to look at.
-func (b *EBS) values(g *dag.Graph, bd dag.Build) dag.Out[CheckedValues] {
-	s := CheckValues{Source: b.parts.source, RunTags: merged(b.RunTags, b.RunTag), VolumeTags: b.volumeTags(), ShownTags: b.Metadata.Tags == "enabled",
-		LaunchMappings: b.LaunchMappings}
-	if !b.SkipCreateAMI {
-		s.Description, s.Tags, s.SnapshotTags = b.AMIDescription, merged(b.Tags, b.Tag), merged(b.SnapshotTags, b.SnapshotTag)
-		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = b.SkipRunTags, b.Sharing, b.DeprecateAt, b.AMIMappings
+// checkValues adds the step where there is something to look at.
+func (w *wiring) checkValues() dag.Out[CheckedValues] {
+	s := CheckValues{Source: w.source, RunTags: withBlocks(w.RunTags, w.RunTag), VolumeTags: w.volumeTags(), ShownTags: w.Metadata.Tags == "enabled",
+		LaunchMappings: w.LaunchMappings}
+	if !w.SkipCreateAMI {
+		s.Description, s.Tags, s.SnapshotTags = w.AMIDescription, withBlocks(w.Tags, w.Tag), withBlocks(w.SnapshotTags, w.SnapshotTag)
+		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = w.SkipRunTags, w.Sharing, w.DeprecateAt, w.AMIMappings
 	}
 	if !s.needed() {
 		return dag.Out[CheckedValues]{}
 	}
-	return dag.Add(g, bd, "values", s)
+	return dag.Add(w.g, w.build, "values", s)
 }
 
 // needed reports whether something is to be found that validate cannot find.
@@ -172,10 +176,10 @@ func (s CheckValues) needed() bool {
 	if len(s.LaunchMappings)+len(s.AMIMappings) > 0 || s.Sharing.public() {
 		return true
 	}
-	texts := slices.Concat([]string{s.Description, s.DeprecateAt}, s.Users, s.Groups, s.OrgARNs, s.OUARNs, s.ProductCodes, s.SnapshotUsers, s.SnapshotGroups)
-	for _, m := range []map[string]string{s.Tags, s.SnapshotTags, s.RunTags, s.VolumeTags} {
+	texts := slices.Concat([]string{string(s.Description), s.DeprecateAt}, s.Users, s.Groups, s.OrgARNs, s.OUARNs, s.ProductCodes, s.SnapshotUsers, s.SnapshotGroups)
+	for _, m := range []map[dag.Text]dag.Text{s.Tags, s.SnapshotTags, s.RunTags, s.VolumeTags} {
 		for k, v := range m {
-			texts = append(texts, k, v)
+			texts = append(texts, string(k), string(v))
 		}
 	}
 	return unknown(strings.Join(texts, "\n"))

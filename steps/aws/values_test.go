@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
 // What only the source image tells is looked at before the launch, all of it at once.
@@ -20,18 +20,18 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 		want  []string
 	}{
 		{"words", func(b *EBS) {
-			b.AMIDescription = "made from {{ .SourceAMI }} {{ printf `–` }} today"
-			b.Tags = map[string]string{"{{ .SourceAMI }}": "1", "{{ build `SourceAMI` }}": "2"}
-			b.SnapshotTags = map[string]string{"base": strings.Repeat("{{ .SourceAMI }}", 13)}
-			b.RunTags = map[string]string{"aws:{{ .SourceAMI }}": "x"}
+			b.AMIDescription = parsed("made from {{ .SourceAMI }} {{ printf `–%s` .SourceAMI }} today")
+			b.Tags = map[dag.Text]dag.Text{parsed("{{ .SourceAMI }}"): "1", parsed("{{ build `SourceAMI` }}"): "2"}
+			b.SnapshotTags = map[dag.Text]dag.Text{"base": parsed(strings.Repeat("{{ .SourceAMI }}", 13))}
+			b.RunTags = map[dag.Text]dag.Text{parsed("aws:{{ .SourceAMI }}"): "x"}
 		}, []string{"ami_description: EC2 takes ASCII", "two of its keys are \"ami-", "snapshot_tags.base: the value of a tag has at most 256 characters, and this one 273", "run_tags.aws:ami-"}},
 		{"braces", func(b *EBS) { // what looks like words when it is final
-			b.AMIDescription = `{{ "{{" }}` + strings.Repeat("x", 240) + "{{ .SourceAMI }}"
+			b.AMIDescription = parsed(`{{ "{{" }}` + strings.Repeat("x", 240) + "{{ .SourceAMI }}")
 		}, []string{"ami_description: must have at most 255 characters, and has 263"}},
 		{"no such tag", func(b *EBS) {
-			b.Tags = map[string]string{"a": "{{ .SourceAMITags.Nope | upper }}"}
-			b.SnapshotTags = map[string]string{"{{ .SourceAMITags.One }}": "1", "{{ .SourceAMITags.Two }}": "2"}
-			b.RunTags = map[string]string{"b": "{{ split .SourceAMIName `-` 99 }}"}
+			b.Tags = map[dag.Text]dag.Text{"a": parsed("{{ .SourceAMITags.Nope | upper }}")}
+			b.SnapshotTags = map[dag.Text]dag.Text{parsed("{{ .SourceAMITags.One }}"): "1", parsed("{{ .SourceAMITags.Two }}"): "2"}
+			b.RunTags = map[dag.Text]dag.Text{"b": parsed("{{ split .SourceAMIName `-` 99 }}")}
 		}, []string{"cannot evaluate tags: the key is not there, and a function needs its value", "snapshot_tags: two of its keys are \"<no value>\"",
 			"cannot evaluate run_tags: split has no piece 99"}},
 		{"no volume", func(b *EBS) {
@@ -91,11 +91,11 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 		}
 	}
 	// An encrypted source image, which the endpoint's catalogue does not have.
-	f := faults{final: true}
+	f := optionErrors{final: true}
 	v := CheckValues{Sharing: Sharing{Groups: []string{"all"}}, LaunchMappings: []BlockDevice{{DeviceName: "/dev/sdb", NoDevice: true}, {DeviceName: "/dev/sdc", VolumeSize: 1, Encrypted: &yes}}}
 	v.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{"/dev/sda1", 8, true}, {"/dev/sdb", 8, true}}})
-	if len(f.list) != 2 || !strings.Contains(f.list[0].Text, "/dev/sda1") || !strings.Contains(f.list[1].Text, "/dev/sdc") {
-		t.Error(f.list)
+	if len(f.OptionErrors) != 2 || !strings.Contains(f.OptionErrors[0].Text, "/dev/sda1") || !strings.Contains(f.OptionErrors[1].Text, "/dev/sdc") {
+		t.Error(f.OptionErrors)
 	}
 }
 
@@ -103,9 +103,9 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 func TestTagThatTheSourceDoesNotHave(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	b := template()
-	b.Tags = map[string]string{"base": "{{ .SourceAMITags.Nope }}", "release": "{{ index .SourceAMITags `Nope` }}"}
-	b.RunTags = map[string]string{"team": "of {{ .SourceAMITags.Team }}"}
-	b.AMIDescription = "from {{ .SourceAMITags.Nope }}"
+	b.Tags = map[dag.Text]dag.Text{"base": parsed("{{ .SourceAMITags.Nope }}"), "release": parsed("{{ index .SourceAMITags `Nope` }}")}
+	b.RunTags = map[dag.Text]dag.Text{"team": parsed("of {{ .SourceAMITags.Team }}")}
+	b.AMIDescription = parsed("from {{ .SourceAMITags.Nope }}")
 	w.build(&dag.MemStore{}, w.graph(b))
 	image := w.describeImage(w.inventory().images[0])
 	tags := tagMap(image.Tags)
@@ -118,14 +118,14 @@ func TestTagThatTheSourceDoesNotHave(t *testing.T) {
 func TestSensitiveValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 	b := template()
 	b.Users, b.AMIName = []string{dag.Mark("who")}, dag.Mark("name")
-	b.Tags = map[string]string{"x": dag.Mark("word")}
+	b.Tags = map[dag.Text]dag.Text{"x": dag.Text(dag.Mark("word"))}
 	if fs := b.Check(); len(fs) > 0 {
 		t.Fatal(fs)
 	}
 	b.place = here
 	g := dag.NewGraph(func(string) string { return "digest" })
 	bd := dag.Build{Name: "b"}
-	b.Capture(g, bd, b.Machine(g, bd))
+	b.Wire(g, bd, unprovisioned)
 	found := false
 	for _, n := range g.Nodes {
 		found = found || n.Name == "values"
@@ -152,7 +152,7 @@ func TestEditedWordsKeepTheMachine(t *testing.T) {
 	store := &dag.MemStore{}
 	solve := func(description string) *dag.Report {
 		b := template()
-		b.AMIDescription = description
+		b.AMIDescription = parsed(description)
 		e, err := dag.New(dag.Options{Run: "r1", Store: store, Kinds: w.kinds(), Sink: &events{}, OnFailure: func(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }})
 		if err != nil {
 			t.Fatal(err)

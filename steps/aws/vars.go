@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
@@ -20,48 +21,80 @@ func (s SourceImage) vars() map[string]string {
 	}
 }
 
-// late evaluates one text of the template that had to wait for the source image.
-func (s SourceImage) late(option, text string) (string, error) {
+// Evaluate says what an action of a template comes to that had to wait for the
+// source image.
+func (s SourceImage) Evaluate(action string) (string, error) {
 	data := map[string]any{"SourceAMITags": s.Tags}
 	for k, v := range s.vars() {
 		data[k] = v
 	}
-	out, err := interp.Late(text, data, func(name string) (string, error) {
+	return interp.Late(action, data, func(name string) (string, error) {
 		if v, ok := s.vars()[name]; ok {
 			return v, nil
 		}
 		return "", fmt.Errorf("the build value %s is not known here", name)
 	})
+}
+
+// bound are the options of a build from that image: their words refer to it.
+func (b EBS) bound(source dag.Out[SourceImage]) *EBS {
+	text := func(t dag.Text) dag.Text {
+		return t.Bind(func(action string) dag.Text { return dag.Ref(source, action) })
+	}
+	b.AMIDescription = text(b.AMIDescription)
+	for _, tags := range []*map[dag.Text]dag.Text{&b.Tags, &b.SnapshotTags, &b.RunTags, &b.RunVolumeTags} {
+		all := make(map[dag.Text]dag.Text, len(*tags))
+		for k, v := range *tags {
+			all[text(k)] = text(v)
+		}
+		*tags = all
+	}
+	for _, tags := range []*[]KeyValue{&b.Tag, &b.SnapshotTag, &b.RunTag} {
+		*tags = slices.Clone(*tags)
+		for i, t := range *tags {
+			(*tags)[i] = KeyValue{text(t.Key), text(t.Value)}
+		}
+	}
+	b.RunVolumeTag = slices.Clone(b.RunVolumeTag)
+	for i, t := range b.RunVolumeTag {
+		b.RunVolumeTag[i] = VolumeTag{text(t.Name), text(t.Key), text(t.Value)}
+	}
+	return &b
+}
+
+// filled is the final form of an option's text.
+func filled(t *dag.Task, option string, text dag.Text) (string, error) {
+	s, err := t.Fill(text, nil)
 	if err != nil {
 		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
 	}
-	return out, nil
+	return s, nil
 }
 
-// lateTags evaluates keys and values of tags. Keys that become one are an error:
-// nobody can say whose value it has.
-func (s SourceImage) lateTags(option string, tags map[string]string) (map[string]string, error) {
+// filledTags are the final keys and values of tags. Keys that become one are an
+// error: nobody can say whose value it has.
+func filledTags(t *dag.Task, option string, tags map[dag.Text]dag.Text) (map[string]string, error) {
 	out := make(map[string]string, len(tags))
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		key, err := s.late(option, k)
+		key, err := filled(t, option, k)
 		if err != nil {
 			return nil, err
 		}
 		if _, twice := out[key]; twice {
 			return nil, fmt.Errorf("cannot use %s: two of its keys are %s", option, shown(key))
 		}
-		if out[key], err = s.late(option, tags[k]); err != nil {
+		if out[key], err = filled(t, option, tags[k]); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// over is the base with other tags that win.
-func over(base, winning map[string]string) map[string]string {
+// mergeTags is the base with other tags that win.
+func mergeTags[S ~string](base, winning map[S]S) map[S]S {
 	m := maps.Clone(base)
 	if m == nil {
-		m = map[string]string{}
+		m = map[S]S{}
 	}
 	maps.Copy(m, winning)
 	return m

@@ -62,7 +62,7 @@ func (v Volumes) Find(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, erro
 	}
 	out, err := at.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{filter("volume-id", v.IDs...)}})
 	if err != nil {
-		return v, fault("look for "+list(v.IDs), "DescribeVolumes", old, err)
+		return v, wrapAPI("look for "+list(v.IDs), "DescribeVolumes", old, err)
 	}
 	if len(out.Volumes) == 0 {
 		return v, dag.ErrNotFound
@@ -70,17 +70,19 @@ func (v Volumes) Find(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, erro
 	return v, nil
 }
 
-// Undo deletes the volumes. While the instance still uses them the error says that
-// this may pass.
+// Undo deletes the volumes, when their instance has ended if it is about to. While
+// it still uses them the error says that this may pass.
 func (v Volumes) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	at, err := c.at(ctx, v.Place)
 	if err != nil {
 		return err
 	}
 	for _, id := range v.IDs {
-		err := at.erase(ctx, "delete "+id, "DeleteVolume", v.Made, func() error {
-			_, err := at.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &id})
-			return err
+		err := at.removeWhenFree(ctx, t, filter("block-device-mapping.volume-id", id), func() error {
+			return at.removeThing(ctx, "delete "+id, "DeleteVolume", v.Made, func() error {
+				_, err := at.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &id})
+				return err
+			})
 		})
 		if err != nil {
 			return err
@@ -91,37 +93,3 @@ func (v Volumes) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 
 // Label lists the volumes.
 func (v Volumes) Label() string { return "volumes " + strings.Join(v.IDs, ", ") }
-
-// KeepVolumes makes the volumes of a good build results of it.
-type KeepVolumes struct {
-	Volumes dag.Out[Volumes]  `json:"volumes"`
-	Image   dag.Out[Artifact] `json:"image" key:"-"` // what only has to come first,
-	Stopped dag.Out[Stopped]  `json:"stopped" key:"-"`
-}
-
-// KeptVolumes stay in the user's account.
-type KeptVolumes struct {
-	Place
-	IDs []string `json:"ids,omitempty"`
-}
-
-func (KeepVolumes) Kind() string  { return "aws.keep-volumes" }
-func (KeepVolumes) Title() string { return "keep volumes" }
-
-// Do ends their lease, so that nobody takes them for orphans.
-func (s KeepVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (KeptVolumes, error) {
-	v := s.Volumes.Value()
-	kept := KeptVolumes{v.Place, v.IDs}
-	if len(v.IDs) == 0 {
-		return kept, nil
-	}
-	at, err := c.at(ctx, v.Place)
-	if err != nil {
-		return KeptVolumes{}, err
-	}
-	if err := at.finish(ctx, v.IDs...); err != nil {
-		return KeptVolumes{}, fault("keep "+list(v.IDs), "CreateTags", since(v.Made), err)
-	}
-	t.Say("%s: keeping %s, since delete_on_termination is false", v.Region, list(v.IDs))
-	return kept, nil
-}

@@ -1,41 +1,17 @@
 package aws
 
 import (
+	"errors"
+	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
-// A volume with delete_on_termination false stays after a good build, is no
-// orphan, and goes with the run's results; after a failed build it goes at once.
-func TestVolumesThatAreKept(t *testing.T) {
-	for _, skip := range []bool{false, true} {
-		w := newWorld(t, ec2local.Faults{})
-		b := template()
-		b.SkipCreateAMI = skip
-		b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdb", VolumeSize: 1, DeleteOnTermination: ptr(false)}, {DeviceName: "/dev/sdg", VolumeSize: 1}} // the image has an instance store at sdb
-		e := w.build(&dag.MemStore{}, w.graph(b))
-		if v := w.inventory(); len(v.volumes) != 1 || len(v.instances) != 0 {
-			t.Fatalf("left %+v, want one volume", v)
-		}
-		if err := w.site().renew(t.Context(), "r1", w.cloud.expires(time.Now())); err != nil {
-			t.Error(err)
-		}
-		now := time.Duration(0)
-		found, err := w.cloud.Orphans(t.Context(), Hunt{Regions: []string{home}, OlderThan: &now})
-		if err != nil || len(found) != 0 {
-			t.Errorf("orphans %v, %v", found, err)
-		}
-		if left, err := e.Destroy(t.Context(), dag.Unkept); err != nil || len(left) > 0 || len(w.inventory().volumes) != 1 {
-			t.Errorf("destroy of what is not kept: %v, %v", left, err)
-		}
-		if left, err := e.Destroy(t.Context(), func(dag.Record) bool { return true }); err != nil || len(left) > 0 {
-			t.Errorf("destroy: %v, %v", left, err)
-		}
-		w.only(0)
-	}
+// Volumes of a failed build are not kept.
+func TestVolumesOfAFailedBuild(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	b := template()
 	b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeSize: 1, DeleteOnTermination: ptr(false)}}
@@ -43,6 +19,45 @@ func TestVolumesThatAreKept(t *testing.T) {
 	r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
 	if err != nil || len(r.Failed) != 1 || len(r.Left) != 0 {
 		t.Fatal(r, err)
+	}
+	w.only(0)
+}
+
+// The volumes that outlive their instance are found by their ids, and go when it
+// has ended.
+func TestFindVolumes(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	source := must(Source{Place: here, SourceOptions: ubuntu()}.Do(t.Context(), w.cloud, task("s")))
+	launch := w.launch(source)
+	launch.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeSize: 1, DeleteOnTermination: ptr(false)}, {DeviceName: "/dev/sdg", VolumeSize: 1}}
+	i := must(launch.Do(t.Context(), w.cloud, task("t1")))
+	w.rest(i)
+	v := twice(t, w, FindVolumes{Instance: dag.Lit(i)})
+	if len(v.IDs) != 1 || v.Label() != "volumes "+v.IDs[0] {
+		t.Fatalf("%+v", v)
+	}
+	if found, err := v.Find(t.Context(), w.cloud, task("t2")); err != nil || !slices.Equal(found.IDs, v.IDs) {
+		t.Errorf("find itself: %v, %v", found, err)
+	}
+	if found, err := (Volumes{}).Find(t.Context(), w.cloud, task("t2")); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("find without ids: %v, %v", found, err)
+	}
+	if err := v.Undo(t.Context(), w.cloud, task("t2")); err == nil || !strings.Contains(err.Error(), "an instance still uses the volume") {
+		t.Errorf("undo beside the instance: %v", err)
+	}
+	if err := i.Undo(t.Context(), w.cloud, task("t1")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := v.Undo(t.Context(), w.cloud, task("t2")); err != nil {
+			t.Errorf("undo: %v", err)
+		}
+	}
+	if found, err := v.Find(t.Context(), w.cloud, task("t2")); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("find after undo: %v, %v", found, err)
+	}
+	if _, err := (FindVolumes{Instance: dag.Lit(i)}).Do(t.Context(), w.cloud, task("t3")); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("of an instance that has ended: %v", err)
 	}
 	w.only(0)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -41,7 +42,7 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 	t.Say("waiting until %s runs", in.ID)
 	var host string
 	looks := 0
-	i, err := at.instances.wait(ctx, t, in.ID, func(i types.Instance) (bool, error) {
+	i, err := at.instances.wait(ctx, t, in.ID, untilRunning.since(in.Made), func(i types.Instance) (bool, error) {
 		switch i.State.Name {
 		case types.InstanceStateNameRunning:
 			looks++
@@ -96,7 +97,7 @@ func (s Wait) keys(ctx context.Context, at *site, t *dag.Task, id string) ([]str
 			t.Say("waiting until the console of %s shows its host keys", id)
 			told = true
 		}
-		if err := pause(ctx, consolePause); err != nil {
+		if err := sleep.For(ctx, consolePause); err != nil {
 			return nil, err
 		}
 	}
@@ -115,13 +116,13 @@ func waitFault(id string, err error) error {
 		return fmt.Errorf("cannot wait for %s: it does not exist any more", id)
 	}
 	if isCall(err) {
-		return fault("wait for "+id, "DescribeInstances", old, err)
+		return wrapAPI("wait for "+id, "DescribeInstances", old, err)
 	}
 	return err
 }
 
-// address is where to dial. By itself it prefers the public address, and settles
-// for the private one when no public one has come by the third look.
+// address is where to dial. By itself it prefers the public address, and takes
+// the private one when no public one has come by the third look.
 func address(i types.Instance, iface string, looks int) string {
 	switch iface {
 	case "public_ip":
@@ -216,23 +217,23 @@ func (c *Cloud) Console(ctx context.Context, e comm.Endpoint) string {
 	return at.consoleTail(ctx, e.Thing)
 }
 
-// Fate is what has become of an instance that [Wait] told of. One that EC2 does not
+// Status is what has become of an instance that [Wait] told of. One that EC2 does not
 // show any more was terminated an hour ago or earlier.
-func (c *Cloud) Fate(ctx context.Context, e comm.Endpoint) comm.Fate {
+func (c *Cloud) Status(ctx context.Context, e comm.Endpoint) comm.Status {
 	at, err := c.at(ctx, placeOf(e.Place))
 	if err != nil {
-		return comm.Fate{}
+		return comm.Status{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*at.settle+time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*at.window+time.Second)
 	defer cancel()
-	i, err := at.instances.wait(ctx, nil, e.Thing, func(types.Instance) (bool, error) { return true, nil })
+	i, err := at.instances.wait(ctx, nil, e.Thing, expected{}, func(types.Instance) (bool, error) { return true, nil })
 	switch {
 	case errors.Is(err, dag.ErrNotFound):
-		return comm.Fate{State: comm.Terminated, Why: "EC2 does not know it any more"}
+		return comm.Status{State: comm.Terminated, Why: "EC2 does not know it any more"}
 	case err != nil || i.State == nil:
-		return comm.Fate{}
+		return comm.Status{}
 	}
-	f := comm.Fate{Why: strings.TrimPrefix(reason(i), ": ")}
+	f := comm.Status{Why: strings.TrimPrefix(reason(i), ": ")}
 	switch i.State.Name {
 	case types.InstanceStateNameStopped:
 		f.State = comm.Stopped

@@ -3,12 +3,14 @@ package aws
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,8 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local"
+	"github.com/imgflow/imgflow/internal/ec2local"
 	"github.com/imgflow/imgflow/steps/comm"
+	tmpl "github.com/imgflow/imgflow/template"
 )
 
 const home = "us-east-1"
@@ -51,7 +54,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form, _ := url.ParseQuery(string(body))
-	action := form.Get("Action")
+	_, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	action := form.Get("Action") + target
 	f.mu.Lock()
 	f.calls[action]++
 	n := f.calls[action]
@@ -116,7 +120,15 @@ func (v *memVault) Put(name string, b []byte) error {
 
 func newWorld(t *testing.T, f ec2local.Faults) *world {
 	t.Helper()
-	server, err := ec2local.New(ec2local.Options{Dir: t.TempDir(), Key: ec2local.Key{ID: "AKIDEXAMPLE", Secret: "not-a-secret"}, Faults: f})
+	return newWorldOf(t, ec2local.Options{Faults: f})
+}
+
+// newWorldOf is one whose endpoint has further options.
+func newWorldOf(t *testing.T, o ec2local.Options) *world {
+	t.Helper()
+	o.Dir, o.Key = t.TempDir(), ec2local.Key{ID: "AKIDEXAMPLE", Secret: "not-a-secret"}
+	f := o.Faults
+	server, err := ec2local.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,12 +142,12 @@ func newWorld(t *testing.T, f ec2local.Faults) *world {
 			t.Error(err)
 		}
 	})
-	settle := 300 * time.Millisecond
+	window := 300 * time.Millisecond
 	if f.Lag > 0 {
-		settle = 2*f.Lag + time.Second
+		window = 2*f.Lag + time.Second
 	}
 	vault := &memVault{m: map[string][]byte{}}
-	return &world{t, NewCloud(CloudOptions{Endpoint: h.URL, AccessKey: "AKIDEXAMPLE", SecretKey: "not-a-secret", Vault: vault, Settle: settle}), front, vault}
+	return &world{t, NewCloud(CloudOptions{Endpoint: h.URL, AccessKey: "AKIDEXAMPLE", SecretKey: "not-a-secret", Vault: vault, ConsistencyWindow: window}), front, vault}
 }
 
 func (w *world) site() *site {
@@ -191,23 +203,40 @@ func template() *EBS {
 	return b
 }
 
+// parsed is the text of an option as a template has it.
+func parsed(source string) dag.Text {
+	text, err := tmpl.ParseText(source)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// unprovisioned leaves a machine as it is.
+func unprovisioned(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return m }
+
 // graph is the template without provisioners.
 func (w *world) graph(b *EBS) *dag.Graph {
 	w.t.Helper()
-	if faults := b.Check(); len(faults) > 0 {
-		w.t.Fatal(faults)
+	g := dag.NewGraph(nil)
+	w.add(g, b, "amazon-ebs")
+	return g
+}
+
+// add puts the template, without provisioners, into a graph as a build of that name.
+func (w *world) add(g *dag.Graph, b *EBS, name string) {
+	w.t.Helper()
+	if optionErrors := b.Check(); len(optionErrors) > 0 {
+		w.t.Fatal(optionErrors)
 	}
 	b.cloud = w.cloud
-	if err := b.Supported(); err != nil {
+	if err := b.Prepare(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	g := dag.NewGraph(nil)
-	bd := dag.Build{Name: "amazon-ebs", Type: "amazon-ebs"}
-	b.Capture(g, bd, b.Machine(g, bd))
+	b.Wire(g, dag.Build{Name: name, Type: "amazon-ebs"}, unprovisioned)
 	if err := g.Err(); err != nil {
 		w.t.Fatal(err)
 	}
-	return g
 }
 
 // build solves the graph in a new process and insists on success.
@@ -322,3 +351,112 @@ func (w *world) fail(action string) {
 
 // suspend keeps everything after a failure.
 func suspend(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }
+
+// testThing is what every Thing owes the engine: it is found by the token of its
+// making and by itself, making it again adopts it, removing it twice is no error,
+// and then it is not there.
+func testThing[T dag.Thing[*Cloud, T]](t *testing.T, w *world, s dag.Step[*Cloud, T], same func(a, b T) bool) T {
+	t.Helper()
+	ctx := t.Context()
+	task := dag.NewTask("r1", "step", "imgflow-r1-0badcafe-1", nil, nil)
+	made, err := s.Do(ctx, w.cloud, task)
+	if err != nil {
+		t.Fatalf("do: %v", err)
+	}
+	again, err := s.Do(ctx, w.cloud, task)
+	if err != nil || !same(made, again) {
+		t.Errorf("do again: %v, %v, want what was made: %v", again, err, made)
+	}
+	var unknown T
+	found, err := unknown.Find(ctx, w.cloud, task)
+	if err != nil || !same(made, found) {
+		t.Errorf("find by token: %v, %v", found, err)
+	}
+	if found, err = made.Find(ctx, w.cloud, task); err != nil || !same(made, found) {
+		t.Errorf("find itself: %v, %v", found, err)
+	}
+	other := dag.NewTask("r2", "step", "imgflow-r2-0badcafe-1", nil, nil)
+	if found, err := unknown.Find(ctx, w.cloud, other); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("find by another run's token: %v, %v", found, err)
+	}
+	for range 2 {
+		if err := made.Undo(ctx, w.cloud, task); err != nil {
+			t.Errorf("undo: %v", err)
+		}
+	}
+	if _, err := made.Find(ctx, w.cloud, task); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("find after undo: %v", err)
+	}
+	if _, err := unknown.Find(ctx, w.cloud, task); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("find by token after undo: %v", err)
+	}
+	return made
+}
+
+func task(token string) *dag.Task { return dag.NewTask("r1", "step", token, nil, nil) }
+
+// rest is the instance stopped.
+func (w *world) rest(i Instance) Stopped {
+	w.t.Helper()
+	ctx := context.Background()
+	if _, err := (Wait{Instance: dag.Lit(i).Take(), Source: dag.Lit(SourceImage{}), Communicator: "none"}).Do(ctx, w.cloud, task("wait")); err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := Stop{Instance: dag.Lit(i), After: dag.Lit(comm.Machine{}).Take()}.Do(ctx, w.cloud, task("stop"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// reachable is a template with all that a machine needs to be reached.
+func reachable() *EBS {
+	b := template()
+	b.Communicator = "ssh"
+	b.SSH.Username = "ubuntu"
+	return b
+}
+
+// public is a key that any step may import.
+const public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVmPnPqMGOwIYBiCAnZR2PkBxpUUPNXQuS0Y9sqHnzy test"
+
+// image is one that is being made of an instance at rest.
+func (w *world) image(name string) Image {
+	w.t.Helper()
+	i, _ := w.launched(name)
+	return must(CreateImage{From: dag.Lit(w.rest(i)), Name: name}.Do(w.t.Context(), w.cloud, task(name+"-image")))
+}
+
+// ready is an image that is finished.
+func (w *world) ready(name string) ReadyImage {
+	w.t.Helper()
+	return must(ImageReady{Image: dag.Lit(w.image(name))}.Do(w.t.Context(), w.cloud, task(name+"-ready")))
+}
+
+// client is for the calls that no step makes.
+func (w *world) client() *ec2.Client {
+	w.t.Helper()
+	return must(w.cloud.client(w.t.Context(), Access{}, home))
+}
+
+// refused insists that a step fails with those words while EC2 refuses the action.
+func refused[T any](t *testing.T, w *world, action string, s dag.Step[*Cloud, T], want string) {
+	t.Helper()
+	w.fail(action)
+	defer func() { w.front.play = nil }()
+	if _, err := s.Do(t.Context(), w.cloud, task("refused")); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "OutOfOrder") {
+		t.Errorf("%s is refused: %v, want %q", action, err, want)
+	}
+}
+
+// twice does a step two times, of which the second must change nothing.
+func twice[T any](t *testing.T, w *world, s dag.Step[*Cloud, T]) (out T) {
+	t.Helper()
+	for range 2 {
+		var err error
+		if out, err = s.Do(t.Context(), w.cloud, task("twice")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}

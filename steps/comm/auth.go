@@ -10,9 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/imgflow/imgflow/dag"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
 // login is who to be on one server, the machine's or the bastion's.
@@ -79,14 +81,14 @@ func (e *Env) methods(t *dag.Task, l login, o *shownKeys) (ms []ssh.AuthMethod, 
 		signers = append(signers, s)
 	}
 	if l.keyFile != "" {
-		s, err := fileSigner(l.keyFile, l.certFile, l.options)
+		s, err := fileSigner(e.home(l.keyFile), e.home(l.certFile), l.options)
 		if err != nil {
 			return nil, done, err
 		}
 		signers = append(signers, s...)
 	}
 	if l.agent {
-		sock := os.Getenv("SSH_AUTH_SOCK")
+		sock := e.getenv("SSH_AUTH_SOCK")
 		if sock == "" {
 			return nil, done, errors.New(l.options + "agent_auth is set, but no agent is running: SSH_AUTH_SOCK is empty")
 		}
@@ -158,7 +160,7 @@ const maxKeyFile = 1 << 20
 // fileSigner reads a private key and its certificate. With a certificate both
 // are offered, the certificate first.
 func fileSigner(keyFile, certFile, options string) ([]ssh.Signer, error) {
-	b, err := dag.ReadFile(home(keyFile), maxKeyFile)
+	b, err := localfile.Read(keyFile, maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the private key: %w", err)
 	}
@@ -173,7 +175,7 @@ func fileSigner(keyFile, certFile, options string) ([]ssh.Signer, error) {
 	if certFile == "" {
 		return []ssh.Signer{s}, nil
 	}
-	b, err = dag.ReadFile(home(certFile), maxKeyFile)
+	b, err = localfile.Read(certFile, maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the certificate: %w", err)
 	}
@@ -192,7 +194,7 @@ func fileSigner(keyFile, certFile, options string) ([]ssh.Signer, error) {
 	return []ssh.Signer{cs, s}, nil
 }
 
-// home expands a leading ~.
+// home expands a leading ~ where only the process's home directory is known.
 func home(p string) string {
 	if p == "~" || strings.HasPrefix(p, "~/") {
 		if h, err := os.UserHomeDir(); err == nil {

@@ -3,8 +3,6 @@ package comm
 import (
 	"strings"
 	"testing"
-
-	"github.com/imgflow/imgflow/dag"
 )
 
 // The cost of a run that survives, against a bare command, on a live connection.
@@ -14,7 +12,7 @@ func BenchmarkRun(b *testing.B) {
 		b.Run("survives/"+shell, func(b *testing.B) {
 			l := newLab(b, s.machine())
 			for b.Loop() {
-				t := dag.NewTask("run", "step", newToken(), l.sink, nil)
+				t := dagTask(newToken(), l.sink)
 				r, err := l.env.Remote(t, s.machine())
 				if err != nil {
 					b.Fatal(err)
@@ -31,7 +29,7 @@ func BenchmarkRun(b *testing.B) {
 			if _, _, err := l.remote.Exec(b.Context(), ":", nil); err != nil {
 				b.Fatal(err)
 			}
-			k, err := l.env.link(b.Context(), l.task, s.machine(), patience{})
+			k, err := l.env.conn(b.Context(), l.task, s.machine(), patience{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -56,7 +54,7 @@ func BenchmarkOutput(b *testing.B) {
 	const size = 16 << 20
 	b.SetBytes(size)
 	for b.Loop() {
-		t := dag.NewTask("run", "step", newToken(), l.sink, nil)
+		t := dagTask(newToken(), l.sink)
 		r, _ := l.env.Remote(t, s.machine())
 		j := Job{Token: t.Token, Command: "yes 'the quick brown fox jumps over the lazy dog 0123456789 abcdef' | head -c 16777216"}
 		if _, err := r.Run(b.Context(), j); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
 // Connect waits until a machine lets us in.
@@ -49,11 +50,14 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 		m.Port = 22
 	}
 	t.Say("waiting for SSH at %s:%d", m.Host, m.Port)
-	p := m.SSH.firstPatience()
-	for {
-		l, err := e.link(ctx, t, m, p)
+	p, begun := m.SSH.firstPatience(), time.Now()
+	for first := true; ; first = false {
+		l, err := e.conn(ctx, t, m, p)
 		if err != nil {
 			return Machine{}, e.withConsole(ctx, m, firstKey(err, m))
+		}
+		if first && !t.Resumed {
+			e.Times.Note(m.boots(), time.Since(begun))
 		}
 		if len(m.HostKeys) == 0 {
 			m.HostKeys = []string{l.hostKey}
@@ -63,17 +67,17 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 		}
 		e.drop(m)
 		t.Say("waiting %s before connecting", s.Pause)
-		if err := sleep(ctx, s.Pause); err != nil {
+		if err := sleep.For(ctx, s.Pause); err != nil {
 			return Machine{}, err
 		}
 		s.Pause = 0
 	}
 	if m.SSH.BastionHost != "" && len(m.SSH.BastionHostKeys) == 0 {
-		ln, err := e.line(m.SSH.bastion())
+		slot, err := e.slot(m.SSH.bastion())
 		if err != nil {
 			return Machine{}, err
 		}
-		m.SSH.BastionHostKeys = ln.pinned()
+		m.SSH.BastionHostKeys = slot.pinned()
 	}
 	t.Say("connected")
 	return m, nil

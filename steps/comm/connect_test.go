@@ -7,19 +7,25 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/imgflow/imgflow/dag"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/nettest"
+	"github.com/imgflow/imgflow/internal/usual"
 )
 
 func connect(t *testing.T, l *lab, s Connect, ep Endpoint) (Machine, error) {
@@ -275,46 +281,8 @@ func TestNoisyLogin(t *testing.T) {
 	}
 }
 
-func TestGenerateKey(t *testing.T) {
-	t.Parallel()
-	s := sshd(t, "dash")
-	for _, g := range []GenerateKey{{}, {Type: "rsa", Bits: 2048}} {
-		l := newLab(t, s.machine())
-		k, err := g.Do(t.Context(), l.env, l.task)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := g.Do(t.Context(), l.env, l.task)
-		if err != nil || again != k {
-			t.Errorf("%+v, want %+v: %v", again, k, err)
-		}
-		b, err := l.env.vault.Get(k.Secret)
-		if block, _ := pem.Decode(b); err != nil || block == nil || block.Type != "OPENSSH PRIVATE KEY" {
-			t.Errorf("%v", err)
-		}
-		auth, _ := os.OpenFile(s.key+".pub", os.O_APPEND|os.O_WRONLY, 0)
-		io.WriteString(auth, k.Public+"\n")
-		auth.Close()
-		m := s.machine()
-		m.SSH.PrivateKeyFile = ""
-		if _, err := connect(t, l, Connect{SSH: m.SSH, Key: dag.Lit(k)}, m.Endpoint); err != nil {
-			t.Error(err)
-		}
-	}
-	l := newLab(t, s.machine())
-	for _, g := range []GenerateKey{{Type: "dsa"}, {Type: "rsa", Bits: 1024}} {
-		if _, err := g.Do(t.Context(), l.env, l.task); err == nil {
-			t.Errorf("%+v is no error", g)
-		}
-	}
-	k, err := GenerateHostKey{}.Do(t.Context(), l.env, l.task)
-	if err != nil || k.Type != "ed25519" || k.Secret == "" {
-		t.Errorf("%+v %v", k, err)
-	}
-}
-
-// runAgent runs an SSH agent that has the keys.
-func runAgent(t *testing.T, keys ...any) {
+// runAgent runs an SSH agent that has the keys, and returns where it answers.
+func runAgent(t *testing.T, keys ...any) string {
 	t.Helper()
 	ring := agent.NewKeyring()
 	for _, k := range keys {
@@ -337,7 +305,7 @@ func runAgent(t *testing.T, keys ...any) {
 			go agent.ServeAgent(ring, c)
 		}
 	}()
-	t.Setenv("SSH_AUTH_SOCK", sock)
+	return sock
 }
 
 // A server hangs up after six wrong keys, or as many as it is told; the right one
@@ -363,12 +331,12 @@ func TestAgentWithManyKeys(t *testing.T) {
 		}
 		m := s.machine()
 		m.SSH.PrivateKeyFile, m.SSH.AgentAuth, m.SSH.HandshakeAttempts = "", true, 1
-		runAgent(t, append(keys, raw)...)
-		if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err != nil {
+		agent := runAgent(t, append(keys, raw)...)
+		if _, err := connect(t, newLab(t, m).asking(agent), Connect{SSH: m.SSH}, m.Endpoint); err != nil {
 			t.Errorf("%v: %v", settings, err)
 		}
-		runAgent(t, keys...)
-		if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err == nil || !strings.Contains(err.Error(), "does not let") || !strings.Contains(err.Error(), "ssh_agent_auth") {
+		agent = runAgent(t, keys...)
+		if _, err := connect(t, newLab(t, m).asking(agent), Connect{SSH: m.SSH}, m.Endpoint); err == nil || !strings.Contains(err.Error(), "does not let") || !strings.Contains(err.Error(), "ssh_agent_auth") {
 			t.Errorf("%v: with wrong keys only: %v", settings, err)
 		}
 	}
@@ -381,14 +349,14 @@ func TestBastionHints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runAgent(t, &wrong)
+	agent := runAgent(t, &wrong)
 	m := s.machine()
 	m.SSH.HandshakeAttempts = 1
 	m.SSH.BastionHost, m.SSH.BastionPort, m.SSH.BastionUsername, m.SSH.BastionAgentAuth = "127.0.0.1", s.port, "somebody", true
 	m.SSH.PrivateKeyFile, m.SSH.AgentAuth = "", true
 	check := func(words ...string) {
 		t.Helper()
-		_, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint)
+		_, err := connect(t, newLab(t, m).asking(agent), Connect{SSH: m.SSH}, m.Endpoint)
 		for _, w := range words {
 			if err == nil || !strings.Contains(err.Error(), w) {
 				t.Errorf("%v, want %s", err, w)
@@ -396,7 +364,7 @@ func TestBastionHints(t *testing.T) {
 		}
 	}
 	check("does not let somebody in", "ssh_bastion_username", "ssh_bastion_private_key_file")
-	t.Setenv("SSH_AUTH_SOCK", "")
+	agent = ""
 	check("ssh_bastion_agent_auth is set")
 	m.SSH.BastionAgentAuth = false
 	check("set ssh_bastion_private_key_file, ssh_bastion_password or ssh_bastion_agent_auth")
@@ -409,13 +377,12 @@ func TestAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runAgent(t, raw)
+	agent := runAgent(t, raw)
 	m := s.machine()
 	m.SSH.PrivateKeyFile, m.SSH.AgentAuth = "", true
-	if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err != nil {
+	if _, err := connect(t, newLab(t, m).asking(agent), Connect{SSH: m.SSH}, m.Endpoint); err != nil {
 		t.Error(err)
 	}
-	t.Setenv("SSH_AUTH_SOCK", "")
 	if _, err := connect(t, newLab(t, m), Connect{SSH: m.SSH}, m.Endpoint); err == nil || !strings.Contains(err.Error(), "no agent") {
 		t.Error(err)
 	}
@@ -527,35 +494,6 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-func TestClearKeys(t *testing.T) {
-	t.Parallel()
-	s := sshd(t, "dash")
-	home := t.TempDir()
-	os.Mkdir(home+"/.ssh", 0o700)
-	l := newLab(t, s.machine())
-	k, err := GenerateKey{}.Do(t.Context(), l.env, l.task)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := home + "/.ssh/authorized_keys"
-	os.WriteFile(file, []byte(s.host+" other\n"+k.Public+"\n# end\n"), 0o600)
-	out, x, err := l.remote.Exec(t.Context(), "HOME="+quote(home)+"\n"+clearKeys, strings.NewReader(strings.Fields(k.Public)[1]+"\n"))
-	if err != nil || x.Code != 0 {
-		t.Fatal(string(out), x, err)
-	}
-	if b, _ := os.ReadFile(file); string(b) != s.host+" other\n# end\n" {
-		t.Errorf("%q", b)
-	}
-	out, err = json.Marshal(ClearKeys{On: dag.Lit(s.machine()).Take(), Key: dag.Lit(k)})
-	if err != nil || strings.Contains(string(out), "PRIVATE") {
-		t.Error(err)
-	}
-	m, err := ClearKeys{On: dag.Lit(s.machine()).Take(), Key: dag.Lit(k)}.Do(t.Context(), l.env, l.task)
-	if err != nil || m.Port != s.port {
-		t.Error(m, err)
-	}
-}
-
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	key, _ := newPrivateKey("ed25519", 0, "")
@@ -566,8 +504,8 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.WriteFile(dir+"/locked", pem.EncodeToMemory(block), 0o600)
-	if f := (SSH{Username: "u", PrivateKeyFile: dir + "/good", FileTransferMethod: "sftp", Ciphers: []string{"aes128-ctr"}}).Check(); f != nil {
-		t.Errorf("%v", f)
+	if f := optionErrors(SSH{Username: "u", PrivateKeyFile: dir + "/good", FileTransferMethod: "sftp", Ciphers: []string{"aes128-ctr"}}); f != "" {
+		t.Error(f)
 	}
 	for _, tt := range []struct {
 		s    SSH
@@ -588,8 +526,8 @@ func TestCheck(t *testing.T) {
 		{SSH{BastionHost: "b", BastionUsername: "u"}, "ssh_bastion_host: needs"},
 		{SSH{BastionHost: "b", ProxyHost: "p"}, "ssh_proxy_host: cannot be used together"},
 	} {
-		if !strings.Contains(faults(tt.s), tt.want) {
-			t.Errorf("%+v: %s, want %s", tt.s, faults(tt.s), tt.want)
+		if !strings.Contains(optionErrors(tt.s), tt.want) {
+			t.Errorf("%+v: %s, want %s", tt.s, optionErrors(tt.s), tt.want)
 		}
 	}
 }
@@ -603,12 +541,21 @@ func mustRaw(t *testing.T, pem []byte) any {
 	return raw
 }
 
-func faults(s SSH) string {
-	var b strings.Builder
-	for _, f := range s.Check() {
-		b.WriteString(f.Error() + "\n")
-	}
-	return b.String()
+// report is what is wrong with options, and what has no effect.
+type report struct{ wrong, idle []string }
+
+func (r *report) Add(field, format string, a ...any) {
+	r.wrong = append(r.wrong, field+": "+fmt.Sprintf(format, a...))
+}
+
+func (r *report) Idle(field, format string, a ...any) {
+	r.idle = append(r.idle, field+": "+fmt.Sprintf(format, a...))
+}
+
+func optionErrors(s SSH) string {
+	var r report
+	s.Check(&r)
+	return strings.Join(slices.Concat(r.wrong, r.idle), "\n")
 }
 
 func TestKinds(t *testing.T) {
@@ -627,12 +574,7 @@ func TestConnectCancelled(t *testing.T) {
 	l := newLab(t, Machine{})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	ep := Endpoint{Host: "127.0.0.1", Port: silent.Addr().(*net.TCPAddr).Port}
+	ep := Endpoint{Host: "127.0.0.1", Port: nettest.Silent(t, "tcp", "127.0.0.1:0").(*net.TCPAddr).Port}
 	s := Connect{To: dag.Lit(ep).Take(), SSH: SSH{Username: "me", Password: "x", Timeout: time.Hour}}
 	if _, err := s.Do(ctx, l.env, l.task); !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -645,7 +587,7 @@ func TestReadWriteTimeout(t *testing.T) {
 	m := sshd(t, "dash").machine()
 	m.SSH.ReadWriteTimeout, m.SSH.KeepAliveInterval = 100*time.Millisecond, -1
 	l := newLab(t, m)
-	k, err := l.env.link(t.Context(), l.task, m, patience{})
+	k, err := l.env.conn(t.Context(), l.task, m, patience{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -656,5 +598,52 @@ func TestReadWriteTimeout(t *testing.T) {
 	}
 	if x := l.mustRun(t, l.job("sleep 1; exit 3")); x.Code != 3 {
 		t.Error(x)
+	}
+}
+
+// A machine that boots is tried often when it usually is up; what it refuses is not
+// tried sooner for that.
+func TestPauseBetweenAttempts(t *testing.T) {
+	usually := usual.Span{Lo: 11 * time.Second, Hi: 12 * time.Second, Known: true}
+	const grown = 5 * time.Second
+	down, no := syscall.ECONNREFUSED, errors.New("ssh: unable to authenticate")
+	for _, tt := range []struct {
+		name    string
+		p       patience
+		elapsed time.Duration
+		err     error
+		least   time.Duration
+		most    time.Duration
+	}{
+		{"early", patience{first: true}, 8 * time.Second, down, time.Second, 3 * time.Second},
+		{"when it usually is up", patience{first: true}, 11 * time.Second, down, time.Millisecond, 300 * time.Millisecond},
+		{"much later", patience{first: true}, 10 * time.Minute, down, grown, grown},
+		{"refused", patience{first: true}, 11 * time.Second, no, grown, grown},
+		{"a machine that was reached", patience{}, 11 * time.Second, down, grown, grown},
+		{"at the end of its time", patience{total: 12 * time.Second}, 11 * time.Second, no, time.Second, time.Second + time.Millisecond},
+	} {
+		if got := tt.p.pause(grown, tt.elapsed, usually, tt.err); got < tt.least || got > tt.most {
+			t.Errorf("%s: %s, want %s to %s", tt.name, got, tt.least, tt.most)
+		}
+	}
+}
+
+// How long a machine took is learned, but not by a step that was interrupted.
+func TestConnectLearns(t *testing.T) {
+	t.Parallel()
+	s := sshd(t, "dash")
+	m := s.machine()
+	m.Place, m.Vars = "region/", map[string]string{"SourceAMIName": "ubuntu/images/x"}
+	for _, resumed := range []bool{true, false} {
+		l := newLab(t, m)
+		l.env.Times, l.task.Resumed = usual.Open(filepath.Join(t.TempDir(), "times.json")), resumed
+		if _, err := connect(t, l, Connect{SSH: m.SSH}, m.Endpoint); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"ssh region/ at this machine ubuntu", "ssh region/ at this machine"} {
+			if got := l.env.Times.Of([]string{name}, usual.Span{}); got.Known == resumed {
+				t.Errorf("resumed %v, %s: %+v", resumed, name, got)
+			}
+		}
 	}
 }

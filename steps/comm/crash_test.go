@@ -213,7 +213,7 @@ func TestStartedTwice(t *testing.T) {
 				wg.Go(func() {
 					j := l.job("echo x >>" + count + "; exit 3")
 					j.Token = token
-					k, err := l.env.link(t.Context(), l.task, s.machine(), patience{})
+					k, err := l.env.conn(t.Context(), l.task, s.machine(), patience{})
 					if err != nil {
 						t.Error(err)
 						return

@@ -10,8 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/internal/usual"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -47,6 +50,38 @@ func (s SSH) redialPatience() patience {
 	return p
 }
 
+// untilSSH is how long Linux takes to answer from when EC2 says that its instance
+// runs, as people have published it of many images.
+var untilSSH = usual.Span{Lo: 3 * time.Second, Hi: 35 * time.Second}
+
+// boots is what to call that time: of systems of one family where the machine is, and
+// of all there. The family is the word that the name of the source image begins with.
+func (m Machine) boots() []string {
+	all := "ssh " + m.Place
+	if loopback(m.Host) {
+		all += " at this machine"
+	}
+	name := m.Vars["SourceAMIName"]
+	family := name[:len(name)-len(strings.TrimLeftFunc(name, unicode.IsLetter))]
+	if family == "" || len(family) > 20 {
+		return []string{all}
+	}
+	return []string{all + " " + strings.ToLower(family), all}
+}
+
+// pause is how long to wait before the next attempt: no longer than a wait that grows,
+// than is usual while a machine boots, or than there is time. Refusals are counted,
+// and may need theirs.
+func (p patience) pause(wait, elapsed time.Duration, usually usual.Span, err error) time.Duration {
+	if p.first && !refused(err) {
+		wait = min(wait, usually.Next(elapsed))
+	}
+	if p.total > 0 {
+		wait = min(wait, max(0, p.total-elapsed)+time.Millisecond)
+	}
+	return wait
+}
+
 // permanent is an error that does not pass by waiting.
 type permanent struct{ error }
 
@@ -65,7 +100,7 @@ func refused(err error) bool {
 	return strings.Contains(text, "unable to authenticate") || strings.Contains(text, "too many authentication failures")
 }
 
-func hopeless(err error) bool {
+func isPermanent(err error) bool {
 	var p permanent
 	var k *HostKeyError
 	var a *ssh.AlgorithmNegotiationError
@@ -74,10 +109,11 @@ func hopeless(err error) bool {
 
 // dialUntil dials until the machine answers. It begins with short waits, and
 // comes back to them whenever the failure changes: then the machine has come a
-// step further, and the next one is near.
-func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience) (*link, error) {
+// step further, and the next one is near. One that boots is tried often when it
+// usually is up.
+func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience) (*sshConn, error) {
 	begun, wait, refusals, last := time.Now(), time.Duration(0), 0, ""
-	asked := e.inquiry(m, p.first)
+	asked, usually := e.statusCheck(m, p.first), e.Times.Of(m.boots(), untilSSH)
 	for {
 		l, err, cut := e.dialWithin(ctx, t, m, begun, p.total)
 		if err == nil {
@@ -93,7 +129,7 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 		if cut {
 			why = cmp.Or(last, "no answer") // what it was about when our time was up
 		}
-		if hopeless(err) {
+		if isPermanent(err) {
 			return nil, fmt.Errorf("cannot connect to %s: %w", m.label(), reason{why, err})
 		}
 		if refused(err) {
@@ -109,10 +145,7 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 			last, wait = why, 0
 		}
 		wait = min(max(250*time.Millisecond, wait*3/2), 5*time.Second)
-		if p.total > 0 {
-			wait = min(wait, max(0, p.total-time.Since(begun))+time.Millisecond)
-		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep.For(ctx, p.pause(wait, time.Since(begun), usually, err)); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +153,7 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 
 // dialWithin makes one attempt that takes no longer than what is left of the time, or
 // a second; cut says that it was ended for that.
-func (e *Env) dialWithin(ctx context.Context, t *dag.Task, m Machine, begun time.Time, total time.Duration) (l *link, err error, cut bool) {
+func (e *Env) dialWithin(ctx context.Context, t *dag.Task, m Machine, begun time.Time, total time.Duration) (l *sshConn, err error, cut bool) {
 	if total <= 0 {
 		l, err = e.dial(ctx, t, m)
 		return l, err, false
@@ -128,7 +161,7 @@ func (e *Env) dialWithin(ctx context.Context, t *dag.Task, m Machine, begun time
 	within, cancel := context.WithTimeout(ctx, max(time.Second, total-time.Since(begun)))
 	defer cancel()
 	l, err = e.dial(within, t, m)
-	return l, err, err != nil && within.Err() != nil && !hopeless(err)
+	return l, err, err != nil && within.Err() != nil && !isPermanent(err)
 }
 
 // reason is an error told in the user's words.
@@ -170,13 +203,4 @@ func explain(err error, who login) string {
 		return "no answer"
 	}
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "ssh: handshake failed: "), "ssh: ")
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -13,7 +13,7 @@
 // attempts grows from a quarter of a second to five seconds, beginning anew
 // whenever the failure changes.
 //
-// While a machine cannot be reached Env.Fate is asked every few seconds what has
+// While a machine cannot be reached Env.Status is asked every few seconds what has
 // become of it. One that is stopped or terminated is not waited for: the error holds
 // a [DownError]. One that was never reached is asked about after 20 s.
 //
@@ -34,70 +34,22 @@
 //
 // # Runs
 //
-// Remote.Run starts a script on the machine under a few lines of POSIX sh
-// (sh/run.sh) that detach it, spool its output and keep its exit status. One
-// exec channel uploads, starts and follows (sh/launch.sh). When the channel
-// breaks, or this process dies, the script goes on; the next call with the same
-// Job.Token follows from where the lines that were kept end. A run is started
-// once: every starter must make the directory "claim.<boot id>", and only one
-// can; once the file "run" is there nobody tries. A reboot before that leaves a
-// run that never began, and the next starter's claim is a new one.
+// Remote.Run starts a script on the machine so that it goes on when the connection
+// breaks or this process dies; the next call with the same Job.Token follows it. The
+// task's printed lines are the journal: what was printed and where to go on are one
+// record. That it has begun, and its end, are saved in the task. The end of a run is never guessed: it is an exit status, a reboot (the
+// machine's boot id has changed), or a [LostError], and a lost run is not started
+// again. After a failed attempt a step that wants to run its script again must use
+// another token; see [JobToken].
 //
-// The task's printed lines are the journal. A line is printed with the offset
-// behind it, so what was printed and where to go on are one record. The streams
-// of a job are named "stdout" and "stderr" if its token is the task's, and else
-// have a tail, "stdout/1" for the token <task's token>-1: readers show what is
-// before the slash. A line without end is broken at 64 KiB. Two more streams
-// hold numbers in place of an offset and are not shown; their names begin with
-// "exit": "exit-boot" is the boot of the machine in which the run began, and
-// "exit" its end. Only when that is on disk does the machine forget the run.
-//
-// After a failed attempt a step that wants to run its script again must use
-// another token; see [JobToken]. The end of a run is never guessed: it is an
-// exit status, a reboot (the machine's boot id has changed), or a [LostError],
-// and a lost run is not started again.
-//
-// On the machine a run lives in /var/tmp/.imgf-<token>, else in the home
-// directory, else in /tmp. Its script may be one that cleans these up: it may
-// delete, move, hide or give away all that lies there. What the runner
-// (sh/run.sh) has open is the run then, reached by /proc/<pid>/fd, and the runner
-// stays until somebody has taken the end of the script; only a reboot, or who kills
-// the runner as well, loses it. A command that ends with 0 and has never read the
-// script (Exit.Unread) is known by the script's time of access, where there is one. It needs Linux with /proc, a POSIX sh and the usual
-// small commands; GNU's and busybox's do. If setsid is missing the script is
-// still not hurt by the end of the connection. Where logind is told to kill
-// users' processes (KillUserProcesses=yes), log in as root.
-//
-// A run costs about 20 ms more than the same script by a bare `ssh host sh -s`
-// over a connection that is already open (30 against 8 ms with dash; see
-// BenchmarkRun), and as many round trips plus one, the acknowledgement.
+// It needs Linux with /proc, a POSIX sh and the usual small commands, and takes four
+// to five times as long as the same script by a bare `ssh host sh -s` (BenchmarkRun).
+// How it is done is told in run.go.
 //
 // # Runs on Windows
 //
-// The scripts in ps are constants for Windows PowerShell 3 and later; whatever is
-// a value goes to them as data, and never becomes part of a program or of a command
-// line. powershell.exe is started with ps/bootstrap.ps1, reads a script and its
-// data from its input line by line, and answers in lines.
-//
-// ps/launch.ps1 makes the directory %ProgramData%\imgf-<token>, which only
-// administrators and the user can read and clean-up scripts do not empty (what is
-// needed there is held open, too, and so cannot be deleted), and lets WMI start the runner (ps/run.ps1),
-// outside of the session, whose end ends all its processes; an elevated run is
-// started by a scheduled task of the same name. A runner must open the file
-// "lock" for itself alone, which only one can, and holds it until it ends: so it is
-// known whether it is alive, and a starter that dies leaves nothing locked. Once the
-// file "run" is there nobody tries. The command has the environment of a fresh
-// session, with Job.Env over it; a variable with an empty value is not set, as
-// Windows has none. Its input is empty. UTF-8 is the console's code page, so native
-// programs print it unless they insist on another.
-//
-// Windows has no boot id. A reboot is told by the time for which the machine is up,
-// which no change of its clock changes: it must have grown by as much as has passed
-// since the run was first heard of. If our own clock is set forward meanwhile, a run
-// whose runner was killed counts as rebooted. Cancel ends the tree of the command's
-// processes; one whose parent has ended before is not found. What is left running
-// and has the streams open keeps the run's directory from being removed; then there
-// is a warning.
+// The scripts in ps are constants for Windows PowerShell 3 and later; whatever is a
+// value goes to them as data. What keeps a run alive there is told in winrm_run.go.
 //
 // # Files
 //

@@ -1,15 +1,23 @@
 package comm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 
+	"golang.org/x/net/http/httpproxy"
+
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/usual"
 )
 
 // Env is what steps that reach machines are bound to: the run's vault and the
@@ -19,24 +27,89 @@ type Env struct {
 	// or "". It is for the errors of machines that cannot be reached; nil is no
 	// console.
 	Console func(context.Context, Endpoint) string
-	// Fate tells what has become of a machine that cannot be reached. It is asked
+	// Status tells what has become of a machine that cannot be reached. It is asked
 	// every few seconds for as long as that lasts, and must be quick; nil knows
 	// nothing.
-	Fate func(context.Context, Endpoint) Fate
+	Status func(context.Context, Endpoint) Status
+	// Times are how long machines took to let us in before; nil knows none.
+	Times *usual.Times
+
+	// Environ is the environment, as os.Environ returns one, in which an SSH agent and a
+	// proxy are found and that local programs have; Dir is where they run and where relative
+	// paths begin.
+	Environ []string
+	Dir     string
 
 	vault Vault
 
-	mu     sync.Mutex
-	lines  map[string]*line
-	wires  map[string]*wire
-	runs   map[string]int // followers by token
-	closed bool
+	mu         sync.Mutex
+	slots      map[string]*connSlot
+	winrmSlots map[string]*winrmSlot
+	runs       map[string]int // followers by token
+	closed     bool
 }
 
 // NewEnv returns an environment without connections. The vault may be nil if
 // no step uses a generated key.
 func NewEnv(v Vault) *Env {
-	return &Env{vault: v, lines: map[string]*line{}, wires: map[string]*wire{}, runs: map[string]int{}}
+	return &Env{vault: v, slots: map[string]*connSlot{}, winrmSlots: map[string]*winrmSlot{}, runs: map[string]int{}}
+}
+
+// getenv is the value of a variable; "" if there is none.
+func (e *Env) getenv(name string) string {
+	for _, kv := range e.Environ {
+		if n, value, _ := strings.Cut(kv, "="); n == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// home expands a leading ~ to the home directory that the environment names.
+func (e *Env) home(p string) string {
+	name := "HOME"
+	if runtime.GOOS == "windows" {
+		name = "USERPROFILE"
+	}
+	if dir := e.getenv(name); dir != "" && (p == "~" || strings.HasPrefix(p, "~/")) {
+		return filepath.Join(dir, p[1:])
+	}
+	return home(p)
+}
+
+// Vault keeps the secrets that steps make; nil if there is none.
+func (e *Env) Vault() Vault { return e.vault }
+
+// Proxy is the proxy that the environment names for an address.
+func (e *Env) Proxy() func(*url.URL) (*url.URL, error) {
+	either := func(name string) string { return cmp.Or(e.getenv(name), e.getenv(strings.ToLower(name))) }
+	c := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY"), CGI: e.getenv("REQUEST_METHOD") != ""}
+	return c.ProxyFunc()
+}
+
+// TempDir is where the environment has files for a while.
+func (e *Env) TempDir() string {
+	if dir := e.getenv("TMPDIR"); dir != "" && runtime.GOOS != "windows" {
+		return dir
+	}
+	return os.TempDir()
+}
+
+// LookPath finds a program as a shell with the environment would.
+func (e *Env) LookPath(name string) string {
+	if runtime.GOOS == "windows" || strings.ContainsRune(name, '/') {
+		return name
+	}
+	for _, dir := range filepath.SplitList(e.getenv("PATH")) {
+		if !filepath.IsAbs(dir) { // what lies in the directory of the template is not meant
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	return name
 }
 
 // Kinds are the steps of this package.
@@ -81,38 +154,38 @@ func (e *Env) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
-	for _, ln := range e.lines {
-		ln.shut()
+	for _, slot := range e.slots {
+		slot.shut()
 	}
-	for _, w := range e.wires {
+	for _, w := range e.winrmSlots {
 		w.shut()
 	}
 	return nil
 }
 
-// line is the place of one machine in the pool: at most one live connection,
+// connSlot is the place of one machine in the pool: at most one live connection,
 // dialed by one caller at a time.
-type line struct {
+type connSlot struct {
 	turn chan struct{} // held while dialing
 
 	mu   sync.Mutex
-	live *link
+	live *sshConn
 	pins []string // what a machine without known host keys showed first
 }
 
-func (ln *line) shut() {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	if ln.live != nil {
-		ln.live.close()
+func (slot *connSlot) shut() {
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if slot.live != nil {
+		slot.live.close()
 	}
 }
 
 // current is the live connection, if it leads to a machine with one of the keys.
-func (ln *line) current(keys []string) *link {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	l := ln.live
+func (slot *connSlot) current(keys []string) *sshConn {
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	l := slot.live
 	if l == nil || l.dead() {
 		return nil
 	}
@@ -123,56 +196,56 @@ func (ln *line) current(keys []string) *link {
 	return l
 }
 
-func (ln *line) pinned() []string {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	return ln.pins
+func (slot *connSlot) pinned() []string {
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	return slot.pins
 }
 
-func (ln *line) pin(key string) {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	ln.pins = []string{key}
+func (slot *connSlot) pin(key string) {
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	slot.pins = []string{key}
 }
 
-// line finds a machine's place by all that tells it from others; an address
+// slot finds a machine's place by all that tells it from others; an address
 // may serve another machine later.
-func (e *Env) line(m Machine) (*line, error) {
+func (e *Env) slot(m Machine) (*connSlot, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("the connections have been closed")
 	}
 	id := strings.Join([]string{m.SSH.Username, m.address(), m.Thing, m.SSH.KeyName, m.SSH.PrivateKeyFile, m.SSH.BastionHost, m.SSH.ProxyHost}, "\x00")
-	ln := e.lines[id]
-	if ln == nil {
-		ln = &line{turn: make(chan struct{}, 1)}
-		e.lines[id] = ln
+	slot := e.slots[id]
+	if slot == nil {
+		slot = &connSlot{turn: make(chan struct{}, 1)}
+		e.slots[id] = slot
 	}
-	return ln, nil
+	return slot, nil
 }
 
-// link returns the live connection to the machine, dialing for as long as the
+// conn returns the live connection to the machine, dialing for as long as the
 // patience allows when there is none.
-func (e *Env) link(ctx context.Context, t *dag.Task, m Machine, p patience) (*link, error) {
-	ln, err := e.line(m)
+func (e *Env) conn(ctx context.Context, t *dag.Task, m Machine, p patience) (*sshConn, error) {
+	slot, err := e.slot(m)
 	if err != nil {
 		return nil, err
 	}
-	if l := ln.current(m.HostKeys); l != nil {
+	if l := slot.current(m.HostKeys); l != nil {
 		return l, nil
 	}
 	select {
-	case ln.turn <- struct{}{}:
-		defer func() { <-ln.turn }()
+	case slot.turn <- struct{}{}:
+		defer func() { <-slot.turn }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if l := ln.current(m.HostKeys); l != nil {
+	if l := slot.current(m.HostKeys); l != nil {
 		return l, nil
 	}
 	if len(m.HostKeys) == 0 {
-		m.HostKeys = ln.pinned()
+		m.HostKeys = slot.pinned()
 	}
 	l, err := e.dialUntil(ctx, t, m, p)
 	if err != nil {
@@ -181,9 +254,9 @@ func (e *Env) link(ctx context.Context, t *dag.Task, m Machine, p patience) (*li
 	if len(m.HostKeys) == 0 {
 		t.Warn("the host key of %s is not known; trusting %s from now on", m.label(), fingerprint(l.hostKey))
 	}
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	ln.live, ln.pins = l, []string{l.hostKey}
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	slot.live, slot.pins = l, []string{l.hostKey}
 	if e.shutting() {
 		l.close()
 		return nil, errors.New("the connections have been closed")
@@ -218,8 +291,8 @@ func (e *Env) followed(token string) bool {
 
 // drop ends the live connection to the machine, if any.
 func (e *Env) drop(m Machine) {
-	if ln, err := e.line(m); err == nil {
-		ln.shut()
+	if slot, err := e.slot(m); err == nil {
+		slot.shut()
 	}
 }
 

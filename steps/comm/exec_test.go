@@ -98,13 +98,13 @@ func TestFeedCancelled(t *testing.T) {
 func TestOutletShut(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	o := &outlet{w: &b}
+	o := &closableWriter{w: &b}
 	io.WriteString(o, "one")
 	o.shut()
 	if _, err := io.WriteString(o, "two"); err == nil || b.String() != "one" {
 		t.Errorf("%q %v", b.String(), err)
 	}
-	r := &inlet{r: strings.NewReader("more")}
+	r := &closableReader{r: strings.NewReader("more")}
 	r.shut.Store(true)
 	if got, err := io.ReadAll(r); err == nil || len(got) != 0 {
 		t.Errorf("%q %v", got, err)

@@ -37,7 +37,7 @@ exit "${s:-1}"
 func (r *remote) DownloadDir(ctx context.Context, src string, to *os.Root, dir string) error {
 	err := r.downloadDir(ctx, relative(src), to, dir)
 	if err != nil {
-		return fmt.Errorf("cannot download the directory %s from %s to %s: %w", src, r.m.label(), filepath.Join(to.Name(), dir), plainer(err))
+		return fmt.Errorf("cannot download the directory %s from %s to %s: %w", src, r.m.label(), filepath.Join(to.Name(), dir), plainError(err))
 	}
 	return nil
 }
@@ -47,15 +47,15 @@ func (r *remote) downloadDir(ctx context.Context, src string, to *os.Root, dir s
 		return err
 	}
 	script := assign("d", src, "sample", strconv.Itoa(sampleSize), "most", strconv.Itoa(sampleMost)) + tarScript
-	err := r.attempt(ctx, func(l *link) error { return r.fetch(ctx, l, script, src, r.unpacker(to, dir), (*unpacker).stream) })
+	err := r.attempt(ctx, func(l *sshConn) error { return r.fetch(ctx, l, script, src, r.unpacker(to, dir), (*unpacker).stream) })
 	var ee *exitError
 	if !errors.As(err, &ee) || ee.exit.Code != exitNoTar {
 		return err
 	}
-	return r.attempt(ctx, func(l *link) error {
+	return r.attempt(ctx, func(l *sshConn) error {
 		err := r.fetchTree(ctx, l, src, to, dir)
 		if errors.Is(err, errNoSFTP) {
-			return r.fetch(ctx, l, assign("d", src)+readScript, src, r.unpacker(to, dir), (*unpacker).spelled)
+			return r.fetch(ctx, l, assign("d", src)+readScript, src, r.unpacker(to, dir), (*unpacker).readShellTree)
 		}
 		return err
 	})
@@ -66,7 +66,7 @@ func (r *remote) unpacker(to *os.Root, dir string) *unpacker {
 }
 
 // fetch unpacks what a script of ours sends, by one of the unpacker's methods.
-func (r *remote) fetch(ctx context.Context, l *link, script, src string, u *unpacker, unpack func(*unpacker, io.Reader) error) error {
+func (r *remote) fetch(ctx context.Context, l *sshConn, script, src string, u *unpacker, unpack func(*unpacker, io.Reader) error) error {
 	pr, pw := io.Pipe()
 	unpacked := make(chan error, 1)
 	go func() {
@@ -96,7 +96,7 @@ func (r *remote) fetch(ctx context.Context, l *link, script, src string, u *unpa
 }
 
 // fetchTree fetches file by file, from machines without tar.
-func (r *remote) fetchTree(ctx context.Context, l *link, src string, to *os.Root, dir string) error {
+func (r *remote) fetchTree(ctx context.Context, l *sshConn, src string, to *os.Root, dir string) error {
 	q := &quota{}
 	c, release, err := l.openSFTP(ctx, q)
 	if err != nil {
@@ -106,7 +106,7 @@ func (r *remote) fetchTree(ctx context.Context, l *link, src string, to *os.Root
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	t := &treeFetch{c: c, q: q, u: r.unpacker(to, dir), src: src}
 	defer t.u.m.end()
-	defer t.u.letGo()
+	defer t.u.closeDir()
 	if err = t.dir(""); err == nil {
 		err = t.u.finish()
 	}

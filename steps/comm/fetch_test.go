@@ -94,7 +94,7 @@ func TestDownloadOfHostileTree(t *testing.T) {
 	t.Run("without tar", func(t *testing.T) {
 		l := newLab(t, sshd(t, "dash").machine())
 		r := l.remote.(*remote)
-		k, err := l.env.link(t.Context(), l.task, r.m, patience{})
+		k, err := l.env.conn(t.Context(), l.task, r.m, patience{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,9 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/imgflow/imgflow/dag"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 // Key is a generated key pair whose private half lies in the vault.
@@ -35,20 +36,6 @@ func (GenerateKey) Title() string { return "generate a key pair" }
 // Do makes the key pair, or gives back the one that an earlier call has made.
 func (s GenerateKey) Do(ctx context.Context, e *Env, t *dag.Task) (Key, error) {
 	return e.generate("key-"+t.Token, s.Type, s.Bits, t.Token)
-}
-
-// GenerateHostKey makes a key pair for a machine to show as its own, so that
-// its key is known before it boots.
-type GenerateHostKey struct {
-	Scope string `json:"scope,omitempty"`
-}
-
-func (GenerateHostKey) Kind() string  { return "comm.hostkey" }
-func (GenerateHostKey) Title() string { return "generate a host key" }
-
-// Do makes the key pair, or gives back the one that an earlier call has made.
-func (s GenerateHostKey) Do(ctx context.Context, e *Env, t *dag.Task) (Key, error) {
-	return e.generate("hostkey-"+t.Token, "ed25519", 0, t.Token)
 }
 
 // generate puts the private half into the vault before it returns, so that a

@@ -15,19 +15,19 @@ const (
 	maxOutput = 4 << 20  // a command's whole output, or a line of our scripts on Windows
 )
 
-// noisy is a machine that prints more than anybody would before it runs what it is
+// tooMuchNoise is a machine that prints more than anybody would before it runs what it is
 // told to.
-func noisy(text string) error {
+func tooMuchNoise(text string) error {
 	return permanent{fmt.Errorf("the machine prints more than %d MiB before it runs our commands, as rc files of a login shell can%s", maxNoise>>20, said(clipped(text)))}
 }
 
-// talkative is a command with more output than can be kept.
-func talkative() error {
+// tooMuchOutput is a command with more output than can be kept.
+func tooMuchOutput() error {
 	return permanent{fmt.Errorf("the machine answers with more than %d MiB", maxOutput>>20)}
 }
 
-// complaining is a command that writes errors without an end.
-func complaining() error {
+// tooManyErrors is a command that writes errors without an end.
+func tooManyErrors() error {
 	return permanent{fmt.Errorf("the machine writes more than %d MiB of errors", maxErrors>>20)}
 }
 
@@ -54,7 +54,7 @@ type output struct{ bytes.Buffer }
 
 func (o *output) Write(p []byte) (int, error) {
 	if o.Len()+len(p) > maxOutput {
-		return 0, talkative()
+		return 0, tooMuchOutput()
 	}
 	return o.Buffer.Write(p)
 }

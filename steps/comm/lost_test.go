@@ -14,7 +14,14 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-func dagTask(token string, s dag.Sink) *dag.Task { return dag.NewTask("run", "step", token, s, nil) }
+// dagTask is a task as any process has it that drives the run of the sink, which
+// may be nil.
+func dagTask(token string, s *fileSink) *dag.Task {
+	if s == nil {
+		return dag.NewTask("run", "step", token, nil, nil)
+	}
+	return s.keep(dag.NewTask("run", "step", token, s, nil))
+}
 
 // during runs the job and calls f once when its first line has come.
 func during(t *testing.T, l *lab, j Job, f func(dir string)) (Exit, error) {

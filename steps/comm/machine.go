@@ -25,47 +25,83 @@ type Machine struct {
 	WinRM WinRM `json:"winrm,omitzero"`
 }
 
-// SSH holds the communicator options of a template that concern SSH, under the
-// names that templates use. Secrets are sealed; see dag.Secret. An option tagged
+// SSH holds the options of the communicator ssh, under the names that templates use.
+//
+// Secrets are sealed; see dag.Secret. An option tagged
 // "-" is not for templates; one tagged "unsupported" is known and refused.
 type SSH struct {
-	Host                   string        `json:"ssh_host,omitempty"` // instead of the endpoint's
-	Port                   int           `json:"ssh_port,omitempty"` // instead of the endpoint's
-	Username               string        `json:"ssh_username,omitempty"`
-	Password               dag.Secret    `json:"ssh_password,omitempty"`
-	KeyName                string        `json:"key_name,omitempty" option:"-"` // a generated key in Vault
-	PrivateKeyFile         string        `json:"ssh_private_key_file,omitempty"`
-	CertificateFile        string        `json:"ssh_certificate_file,omitempty"`
-	AgentAuth              bool          `json:"ssh_agent_auth,omitempty"`
-	DisableAgentForwarding bool          `json:"ssh_disable_agent_forwarding,omitempty" key:"-"` // the agent is never forwarded
-	Pty                    bool          `json:"ssh_pty,omitempty"`
-	Timeout                time.Duration `json:"ssh_timeout,omitempty" key:"-"`
-	HandshakeAttempts      int           `json:"ssh_handshake_attempts,omitempty" key:"-"`
-	KeepAliveInterval      time.Duration `json:"ssh_keep_alive_interval,omitempty" key:"-"`
-	ReadWriteTimeout       time.Duration `json:"ssh_read_write_timeout,omitempty" key:"-"`
-	Ciphers                []string      `json:"ssh_ciphers,omitempty"`
-	KeyExchanges           []string      `json:"ssh_key_exchange_algorithms,omitempty"`
-	FileTransferMethod     string        `json:"ssh_file_transfer_method,omitempty"` // scp and sftp both mean the best that the machine has
-	ClearAuthorizedKeys    bool          `json:"ssh_clear_authorized_keys,omitempty"`
-	HostKey                string        `json:"ssh_host_key,omitempty"` // how the machine's host key comes to be known: preset, console or first-use; "": the best that there is
+	// The address to connect to. Default: that of the machine.
+	Host string `json:"ssh_host,omitempty"`
+	// The port to connect to. Default: `22`.
+	Port int `json:"ssh_port,omitempty"`
+	// The user to log in as.
+	Username string `json:"ssh_username,omitempty"`
+	// The password to log in with. Default: none.
+	Password dag.Secret `json:"ssh_password,omitempty"`
+	KeyName  string     `json:"key_name,omitempty" option:"-"` // a generated key in Vault
+	// The file of a private key to log in with; ~ is the home directory. Default: a temporary key, where the builder
+	// can make one.
+	PrivateKeyFile string `json:"ssh_private_key_file,omitempty"`
+	// The file of a user certificate for the key of `ssh_private_key_file`. Default: none.
+	CertificateFile string `json:"ssh_certificate_file,omitempty"`
+	// Logs in with the keys of the local SSH agent, at SSH_AUTH_SOCK. Default: `false`.
+	AgentAuth bool `json:"ssh_agent_auth,omitempty"`
+	// Accepted and without effect: the agent is never forwarded. Default: `false`.
+	DisableAgentForwarding bool `json:"ssh_disable_agent_forwarding,omitempty" key:"-"`
+	// Gives commands a terminal, for a sudo that asks for one. Default: `false`.
+	Pty bool `json:"ssh_pty,omitempty"`
+	// How long to wait until the machine lets us in. Default: 5m, or no limit if `ssh_handshake_attempts` is given.
+	Timeout time.Duration `json:"ssh_timeout,omitempty" key:"-"`
+	// How many logins may fail before the machine counts as one that does not let us in. Default: 10, or no limit if
+	// `ssh_timeout` is given.
+	HandshakeAttempts int `json:"ssh_handshake_attempts,omitempty" key:"-"`
+	// How often to show that the connection is in use; negative: never. Default: `5s`.
+	KeepAliveInterval time.Duration `json:"ssh_keep_alive_interval,omitempty" key:"-"`
+	// How long nothing may come over the connection before it counts as lost. Default: no limit.
+	ReadWriteTimeout time.Duration `json:"ssh_read_write_timeout,omitempty" key:"-"`
+	// Ciphers that may be used, the best first. Default: those of Go.
+	Ciphers []string `json:"ssh_ciphers,omitempty"`
+	// Key exchanges that may be used, the best first. Default: those of Go.
+	KeyExchanges []string `json:"ssh_key_exchange_algorithms,omitempty"`
+	// `scp` or `sftp`; both mean the best that the machine has. Default: the same.
+	FileTransferMethod string `json:"ssh_file_transfer_method,omitempty"`
+	// Takes the key of the build out of authorized_keys before the image is made. Default: `false`.
+	ClearAuthorizedKeys bool `json:"ssh_clear_authorized_keys,omitempty"`
+	// How the machine's host key comes to be known: `preset` by user data, by its `console`, or `first-use`. Default:
+	// the safest that there is.
+	HostKey string `json:"ssh_host_key,omitempty"`
 
-	BastionHost            string     `json:"ssh_bastion_host,omitempty"`
-	BastionPort            int        `json:"ssh_bastion_port,omitempty"`
-	BastionUsername        string     `json:"ssh_bastion_username,omitempty"`
-	BastionPassword        dag.Secret `json:"ssh_bastion_password,omitempty"`
-	BastionAgentAuth       bool       `json:"ssh_bastion_agent_auth,omitempty"`
-	BastionInteractive     bool       `json:"ssh_bastion_interactive,omitempty" option:"unsupported"`
-	BastionPrivateKeyFile  string     `json:"ssh_bastion_private_key_file,omitempty"`
-	BastionCertificateFile string     `json:"ssh_bastion_certificate_file,omitempty"`
-	BastionHostKeys        []string   `json:"bastion_host_keys,omitempty" option:"-"` // pinned by Connect
+	// The address of a jump host to connect through. Default: none.
+	BastionHost string `json:"ssh_bastion_host,omitempty"`
+	// The port of the jump host. Default: `22`.
+	BastionPort int `json:"ssh_bastion_port,omitempty"`
+	// The user to log in as on the jump host.
+	BastionUsername string `json:"ssh_bastion_username,omitempty"`
+	// The password for the jump host. Default: none.
+	BastionPassword dag.Secret `json:"ssh_bastion_password,omitempty"`
+	// Logs in to the jump host with the keys of the local SSH agent. Default: `false`.
+	BastionAgentAuth bool `json:"ssh_bastion_agent_auth,omitempty"`
+	// Asks the user for what the jump host wants to know. Default: `false`.
+	BastionInteractive bool `json:"ssh_bastion_interactive,omitempty" option:"unsupported"`
+	// The file of a private key for the jump host. Default: that of `ssh_private_key_file`.
+	BastionPrivateKeyFile string `json:"ssh_bastion_private_key_file,omitempty"`
+	// The file of a user certificate for that key. Default: none.
+	BastionCertificateFile string   `json:"ssh_bastion_certificate_file,omitempty"`
+	BastionHostKeys        []string `json:"bastion_host_keys,omitempty" option:"-"` // pinned by Connect
 
-	ProxyHost     string     `json:"ssh_proxy_host,omitempty"` // SOCKS 5
-	ProxyPort     int        `json:"ssh_proxy_port,omitempty"`
-	ProxyUsername string     `json:"ssh_proxy_username,omitempty"`
+	// The address of a SOCKS 5 proxy to connect through. Default: none.
+	ProxyHost string `json:"ssh_proxy_host,omitempty"`
+	// The port of the proxy. Default: `1080`.
+	ProxyPort int `json:"ssh_proxy_port,omitempty"`
+	// The user to log in as at the proxy. Default: none.
+	ProxyUsername string `json:"ssh_proxy_username,omitempty"`
+	// The password for the proxy. Default: none.
 	ProxyPassword dag.Secret `json:"ssh_proxy_password,omitempty"`
 
+	// Ports of the machine that lead to hosts here, each as port:host:port. Default: none.
 	RemoteTunnels []string `json:"ssh_remote_tunnels,omitempty" option:"unsupported"`
-	LocalTunnels  []string `json:"ssh_local_tunnels,omitempty" option:"unsupported"`
+	// Local ports that lead to hosts behind the machine, each as port:host:port. Default: none.
+	LocalTunnels []string `json:"ssh_local_tunnels,omitempty" option:"unsupported"`
 }
 
 // Vault keeps a run's secrets sealed. Get returns fs.ErrNotExist for a name

@@ -42,11 +42,11 @@ func (l *lab) counted(t testing.TB, m Machine) *countingConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := l.env.line(m)
+	slot, err := l.env.slot(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.live = k
+	slot.live = k
 	return c
 }
 

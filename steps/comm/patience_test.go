@@ -3,7 +3,6 @@ package comm
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -11,32 +10,13 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/nettest"
 )
-
-// silent is a server that takes connections and never says a word.
-func silent(t *testing.T, network, addr string) net.Addr {
-	t.Helper()
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { io.Copy(io.Discard, c); c.Close() }()
-		}
-	}()
-	return l.Addr()
-}
 
 // A user's timeout is the timeout, whoever on the way stays silent.
 func TestSilent(t *testing.T) {
 	s := sshd(t, "dash")
-	port := silent(t, "tcp", "127.0.0.1:0").(*net.TCPAddr).Port
+	port := nettest.Silent(t, "tcp", "127.0.0.1:0").(*net.TCPAddr).Port
 	const patience = 2 * time.Second
 	base := Machine{Endpoint: Endpoint{Protocol: "ssh", Host: "127.0.0.1", Port: port}, SSH: SSH{Username: user(), PrivateKeyFile: s.key, Timeout: patience}}
 	for name, f := range map[string]func(m *Machine){
@@ -87,15 +67,14 @@ func TestSilent(t *testing.T) {
 func TestSilentAgent(t *testing.T) {
 	s := sshd(t, "dash")
 	path := filepath.Join(t.TempDir(), "agent")
-	silent(t, "unix", path)
-	t.Setenv("SSH_AUTH_SOCK", path)
+	nettest.Silent(t, "unix", path)
 	defer func(d time.Duration) { agentTimeout = d }(agentTimeout)
 	agentTimeout = time.Second
 	m := s.machine()
 	m.SSH.PrivateKeyFile, m.SSH.AgentAuth = "", true
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, _, err := newLab(t, m).remote.Exec(ctx, "exit 0", nil); err == nil || !strings.Contains(err.Error(), "cannot read the keys of the SSH agent") {
+	if _, _, err := newLab(t, m).asking(path).remote.Exec(ctx, "exit 0", nil); err == nil || !strings.Contains(err.Error(), "cannot read the keys of the SSH agent") {
 		t.Error(err)
 	}
 }

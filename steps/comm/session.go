@@ -14,7 +14,7 @@ func (e *Env) Session(ctx context.Context, t *dag.Task, m Machine) (s *ssh.Sessi
 	if m.Protocol != "ssh" && m.Protocol != "" {
 		return nil, nil, fmt.Errorf("cannot open a shell on %s: the communicator is %s; only ssh has shells", m.Host, m.Protocol)
 	}
-	l, err := e.link(ctx, t, m, m.SSH.redialPatience())
+	l, err := e.conn(ctx, t, m, m.SSH.redialPatience())
 	if err != nil {
 		return nil, nil, err
 	}

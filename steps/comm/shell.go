@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -26,8 +27,8 @@ type remote struct {
 
 var _ Remote = (*remote)(nil)
 
-func (r *remote) link(ctx context.Context) (*link, error) {
-	return r.env.link(ctx, r.t, r.m, r.m.SSH.redialPatience())
+func (r *remote) conn(ctx context.Context) (*sshConn, error) {
+	return r.env.conn(ctx, r.t, r.m, r.m.SSH.redialPatience())
 }
 
 // bootstrap is a command that any login shell understands: it takes exactly n
@@ -37,9 +38,6 @@ func (r *remote) link(ctx context.Context) (*link, error) {
 func bootstrap(n int) string {
 	return fmt.Sprintf(`exec sh -c 'eval "$(dd ibs=1 obs=65536 count=%d 2>/dev/null)"'`, n)
 }
-
-// quote makes one word of sh of any text without NUL.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // tail keeps the last bytes that were written to it.
 type tail struct {
@@ -101,9 +99,9 @@ func (e *exitError) Error() string {
 	return s + said(e.text)
 }
 
-// marked passes on what follows a line that a script prints first: whatever rc
+// markSkipper passes on what follows a line that a script prints first: whatever rc
 // files print comes before it.
-type marked struct {
+type markSkipper struct {
 	w     io.Writer
 	noise []byte
 	heard int // bytes before the mark
@@ -112,12 +110,12 @@ type marked struct {
 
 const mark = "\nimgflow:begin\n"
 
-func (m *marked) Write(p []byte) (int, error) {
+func (m *markSkipper) Write(p []byte) (int, error) {
 	if m.found {
 		return m.w.Write(p)
 	}
 	if m.heard += len(p); m.heard > maxNoise {
-		return 0, noisy(string(m.noise))
+		return 0, tooMuchNoise(string(m.noise))
 	}
 	m.noise = append(m.noise, p...)
 	i := bytes.Index(m.noise, []byte(mark))
@@ -142,15 +140,15 @@ func (m *marked) Write(p []byte) (int, error) {
 // errDropped is a channel that ended without an exit status.
 var errDropped = errors.New("the connection was lost")
 
-// outlet passes on to the caller's writer until it is shut, or the writer fails:
+// closableWriter passes on to the caller's writer until it is shut, or the writer fails:
 // then nobody takes what the machine prints, and its script would wait for ever.
-type outlet struct {
+type closableWriter struct {
 	mu     sync.Mutex
 	w      io.Writer
 	failed chan error // has room for one
 }
 
-func (o *outlet) Write(p []byte) (int, error) {
+func (o *closableWriter) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.w == nil {
@@ -165,7 +163,7 @@ func (o *outlet) Write(p []byte) (int, error) {
 }
 
 // fail tells of the first failure.
-func (o *outlet) fail(err error) {
+func (o *closableWriter) fail(err error) {
 	select {
 	case o.failed <- err:
 	default:
@@ -173,19 +171,19 @@ func (o *outlet) fail(err error) {
 }
 
 // shut returns when nobody writes any more.
-func (o *outlet) shut() {
+func (o *closableWriter) shut() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.w = nil
 }
 
-// inlet reads from the caller's reader until it is shut.
-type inlet struct {
+// closableReader reads from the caller's reader until it is shut.
+type closableReader struct {
 	r    io.Reader
 	shut atomic.Bool
 }
 
-func (i *inlet) Read(p []byte) (int, error) {
+func (i *closableReader) Read(p []byte) (int, error) {
 	if i.shut.Load() {
 		return 0, errDropped
 	}
@@ -198,8 +196,8 @@ func (i *inlet) Read(p []byte) (int, error) {
 // holds already, up to 2 MiB.
 const block = 32 << 10
 
-// inBlocks copies all of r to w in full blocks, however little r gives at once.
-func inBlocks(w io.Writer, r io.Reader) error {
+// copyInBlocks copies all of r to w in full blocks, however little r gives at once.
+func copyInBlocks(w io.Writer, r io.Reader) error {
 	b := bufio.NewWriterSize(w, block)
 	if _, err := b.ReadFrom(r); err != nil {
 		return err
@@ -207,19 +205,19 @@ func inBlocks(w io.Writer, r io.Reader) error {
 	return b.Flush()
 }
 
-// script runs a script of ours once, on the link. Stdin feeds what the script
+// script runs a script of ours once, on the connection. Stdin feeds what the script
 // leaves of its input; stdout takes its output. When ctx ends it returns at
 // once: a server keeps the channel until all that was started on it has ended.
-func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout io.Writer) error {
+func (l *sshConn) script(ctx context.Context, text string, stdin io.Reader, stdout io.Writer) error {
 	s, release, err := l.session(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	out := &marked{w: stdout}
-	to, from := &outlet{w: out, failed: make(chan error, 1)}, &inlet{r: stdin}
+	out := &markSkipper{w: stdout}
+	to, from := &closableWriter{w: out, failed: make(chan error, 1)}, &closableReader{r: stdin}
 	defer from.shut.Store(true)
-	errs := tail{over: func() { to.fail(complaining()) }}
+	errs := tail{over: func() { to.fail(tooManyErrors()) }}
 	s.Stdout, s.Stderr = to, &errs
 	text = "printf '" + strings.ReplaceAll(mark, "\n", `\n`) + "'\n" + text
 	in, err := s.StdinPipe()
@@ -235,7 +233,7 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 		go func() {
 			_, err := io.WriteString(in, text)
 			if err == nil && stdin != nil {
-				if err = inBlocks(in, from); errors.Is(err, io.EOF) {
+				if err = copyInBlocks(in, from); errors.Is(err, io.EOF) {
 					err = nil // the script ended without reading all: its status tells
 				}
 			}
@@ -258,7 +256,7 @@ func (l *link) script(ctx context.Context, text string, stdin io.Reader, stdout 
 	ended := err == nil || errors.As(err, &ee)
 	switch {
 	case ended && !out.found:
-		return permanent{&strange{strings.TrimSpace(string(out.noise) + "\n" + errs.String())}}
+		return permanent{&notPOSIXError{strings.TrimSpace(string(out.noise) + "\n" + errs.String())}}
 	case err == nil:
 	case ended:
 		x := Exit{Code: ee.ExitStatus()}
@@ -285,9 +283,9 @@ var signals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6,
 
 // attempt calls f with a live connection, again with a new one when the
 // connection broke, until f has an answer or the machine stays away.
-func (r *remote) attempt(ctx context.Context, f func(l *link) error) error {
+func (r *remote) attempt(ctx context.Context, f func(l *sshConn) error) error {
 	for n := 0; ; n++ {
-		l, err := r.link(ctx)
+		l, err := r.conn(ctx)
 		if err != nil {
 			return err
 		}
@@ -303,7 +301,7 @@ func (r *remote) attempt(ctx context.Context, f func(l *link) error) error {
 			return fmt.Errorf("gave up after %d broken connections: %w", n+1, err)
 		}
 		r.t.Detail("connection to %s lost, trying again", r.m.label())
-		if err := sleep(ctx, min(50*time.Millisecond<<min(n, 8), 5*time.Second)); err != nil {
+		if err := sleep.For(ctx, min(50*time.Millisecond<<min(n, 8), 5*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -312,7 +310,7 @@ func (r *remote) attempt(ctx context.Context, f func(l *link) error) error {
 // shell runs a script of ours with the text as its input.
 func (r *remote) shell(ctx context.Context, text, stdin string) ([]byte, *exitError, error) {
 	var out output
-	err := r.attempt(ctx, func(l *link) error {
+	err := r.attempt(ctx, func(l *sshConn) error {
 		out.Reset()
 		return l.script(ctx, text, strings.NewReader(stdin), &out)
 	})
@@ -335,7 +333,7 @@ func (e *exitError) err() error {
 func (r *remote) Exec(ctx context.Context, command string, stdin io.Reader) ([]byte, Exit, error) {
 	var out output
 	again := rewinder(stdin)
-	err := r.attempt(ctx, func(l *link) error {
+	err := r.attempt(ctx, func(l *sshConn) error {
 		out.Reset()
 		if err := again(); err != nil {
 			return err

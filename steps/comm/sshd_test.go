@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -248,14 +249,17 @@ func (v *memVault) Put(name string, b []byte) error {
 }
 
 // fileSink keeps printed lines in a file, one write for each, and finds the
-// offsets there again, as a run's event file does.
+// offsets there again, as a run's event file does. What tasks save it keeps there,
+// too, as lines of streams that are called "saved/" and the name.
 type fileSink struct {
 	mu     sync.Mutex
 	f      *os.File
 	off    map[string]int64
+	saved  map[string]map[string]json.RawMessage // by token and name
 	events []dag.Event
 	on     func(dag.Event)
 	fail   func(dag.Event) error
+	synced func()
 }
 
 func openSink(path string) (*fileSink, error) {
@@ -263,7 +267,7 @@ func openSink(path string) (*fileSink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, good := &fileSink{f: f, off: map[string]int64{}}, int64(0)
+	s, good := &fileSink{f: f, off: map[string]int64{}, saved: map[string]map[string]json.RawMessage{}}, int64(0)
 	for r := bufio.NewReaderSize(f, 1<<20); ; {
 		l, err := r.ReadBytes('\n')
 		if err != nil {
@@ -274,7 +278,7 @@ func openSink(path string) (*fileSink, error) {
 		if err := json.Unmarshal(l, &e); err != nil {
 			return nil, err
 		}
-		s.off[e.Token+" "+e.Stream] = e.Offset
+		s.learn(e)
 	}
 	if err := f.Truncate(good); err != nil {
 		return nil, err
@@ -305,11 +309,38 @@ func (s *fileSink) Emit(e dag.Event) error {
 	if _, err := s.f.Write(append(b, '\n')); err != nil {
 		return err
 	}
-	s.off[e.Token+" "+e.Stream] = e.Offset
+	s.learn(e)
 	return nil
 }
 
-func (s *fileSink) Sync() error { return nil }
+func (s *fileSink) learn(e dag.Event) {
+	name, ok := strings.CutPrefix(e.Stream, "saved/")
+	switch {
+	case !ok:
+		s.off[e.Token+" "+e.Stream] = e.Offset
+	case s.saved[e.Token] == nil:
+		s.saved[e.Token] = map[string]json.RawMessage{}
+		fallthrough
+	default:
+		s.saved[e.Token][name] = json.RawMessage(e.Text)
+	}
+}
+
+// keep lets a task find what those before it have saved.
+func (s *fileSink) keep(t *dag.Task) *dag.Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.Keep(maps.Clone(s.saved[t.Token]), func(name string, value json.RawMessage) error {
+		return s.Emit(dag.Event{Type: dag.Printed, Token: t.Token, Stream: "saved/" + name, Text: string(value)})
+	})
+}
+
+func (s *fileSink) Sync() error {
+	if s.synced != nil {
+		s.synced()
+	}
+	return nil
+}
 
 func (s *fileSink) Break(_ []byte, most int) int { return most }
 
@@ -370,6 +401,12 @@ var prefix = "t-" + strings.ToLower(rand.Text()[:8])
 
 func newToken() string { return prefix + strings.ToLower(rand.Text()) }
 
+// asking lets the lab ask an SSH agent; "" is none.
+func (l *lab) asking(agent string) *lab {
+	l.env.Environ = []string{"SSH_AUTH_SOCK=" + agent}
+	return l
+}
+
 func newLab(t testing.TB, m Machine) *lab {
 	t.Helper()
 	l := &lab{log: filepath.Join(t.TempDir(), "log"), env: NewEnv(&memVault{})}
@@ -378,7 +415,7 @@ func newLab(t testing.TB, m Machine) *lab {
 	if l.sink, err = openSink(l.log); err != nil {
 		t.Fatal(err)
 	}
-	l.task = dag.NewTask("run", "step", newToken(), l.sink, func(name string) (string, error) { return "secret of " + name, nil })
+	l.task = l.sink.keep(dag.NewTask("run", "step", newToken(), l.sink, func(name string) (string, error) { return "secret of " + name, nil }))
 	if l.remote, err = l.env.Remote(l.task, m); err != nil {
 		t.Fatal(err)
 	}
@@ -442,7 +479,7 @@ func caller() int {
 		return 3
 	}
 	e := NewEnv(nil)
-	r, err := e.Remote(dag.NewTask("run", "step", c.Job.Token, sink, nil), c.Machine)
+	r, err := e.Remote(dagTask(c.Job.Token, sink), c.Machine)
 	if err != nil {
 		fmt.Println(err)
 		return 3

@@ -11,196 +11,10 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
-	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/pkg/sftp"
 )
-
-// errNoSFTP is a server without such a subsystem.
-var errNoSFTP = errors.New("the machine has no SFTP")
-
-// sftp returns the connection's SFTP client, nil if the server has none.
-func (l *link) sftp(ctx context.Context) (*sftp.Client, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.files != nil || l.noSFTP {
-		return l.files, nil
-	}
-	c, release, err := l.openSFTP(ctx, nil)
-	if errors.Is(err, errNoSFTP) {
-		l.noSFTP = true
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	l.files = c
-	go func() {
-		c.Wait()
-		release()
-	}()
-	return c, nil
-}
-
-// openSFTP starts an SFTP client on a channel of its own, which release ends.
-// What it reads comes through the quota, if there is one.
-func (l *link) openSFTP(ctx context.Context, q *quota) (c *sftp.Client, release func(), err error) {
-	s, end, err := l.session(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			end()
-		}
-	}()
-	unhook := context.AfterFunc(ctx, end)
-	defer unhook()
-	in, err := s.StdinPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	out, err := s.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	if q != nil {
-		q.r, out = out, q
-	}
-	if err = s.RequestSubsystem("sftp"); err == nil {
-		c, err = sftp.NewClientPipe(out, in, sftp.UseConcurrentWrites(true))
-	}
-	switch {
-	case err == nil:
-		return c, end, l.widen(c)
-	case ctx.Err() != nil:
-		return nil, nil, ctx.Err()
-	case l.broke():
-		return nil, nil, errDropped
-	}
-	return nil, nil, errNoSFTP // refused, or no server behind it
-}
-
-// What OpenSSH's server takes in one message (limits@openssh.com in its PROTOCOL;
-// SFTP_MAX_MSG_LENGTH less 1024), and how many of them fill a channel's window of
-// 2 MiB twice.
-const (
-	wideMessage  = 255 << 10
-	wideMessages = 16
-)
-
-// widen lets the client use messages of 255 KiB where they are known to be taken:
-// each is answered, so with the 32 KiB that every server takes there are eight
-// times as many, and they cost more than the data.
-func (l *link) widen(c *sftp.Client) error {
-	if _, ok := c.HasExtension("limits@openssh.com"); !ok || !strings.HasPrefix(string(l.client.ServerVersion()), "SSH-2.0-OpenSSH") {
-		return nil
-	}
-	return errors.Join(sftp.MaxPacketUnchecked(wideMessage)(c), sftp.MaxConcurrentRequestsPerFile(wideMessages)(c))
-}
-
-// abort makes ctx end whatever the SFTP client is doing: it has no other way.
-// A client that was aborted is replaced by the next one that asks.
-func (l *link) abort(ctx context.Context, c *sftp.Client) (stop func() bool) {
-	return context.AfterFunc(ctx, func() {
-		l.mu.Lock()
-		if l.files == c {
-			l.files = nil
-		}
-		l.mu.Unlock()
-		c.Close()
-	})
-}
-
-// files calls over with a live SFTP client, or without when the server has none.
-func (r *remote) files(ctx context.Context, over func(c *sftp.Client) error, without func(l *link) error) error {
-	return r.attempt(ctx, func(l *link) error {
-		c, err := l.sftp(ctx)
-		if err != nil {
-			return err
-		}
-		if c == nil {
-			return without(l)
-		}
-		stop := l.abort(ctx, c)
-		err = over(c)
-		if !stop() && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, sftp.ErrSSHFxConnectionLost) {
-			l.mu.Lock()
-			if l.files == c {
-				l.files = nil
-			}
-			l.mu.Unlock()
-			return fmt.Errorf("%w: %v", errDropped, err)
-		}
-		return err
-	})
-}
-
-// relative makes a path that begins with ~/ one below the login directory,
-// where both SFTP and our scripts begin.
-func relative(p string) string {
-	switch {
-	case p == "~":
-		return "."
-	case strings.HasPrefix(p, "~/"):
-		return "./" + strings.TrimLeft(p[2:], "/")
-	}
-	return p
-}
-
-// meter reports progress a few times a second.
-type meter struct {
-	t           *dag.Task  // nil: to nobody
-	mu          sync.Mutex // what a script has not read may still be on its way when it has ended
-	done, total int64
-	next        time.Time
-}
-
-func (m *meter) add(n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.done += int64(n)
-	if now := time.Now(); m.t != nil && now.After(m.next) {
-		m.next = now.Add(200 * time.Millisecond)
-		m.t.Progress(m.done, max(m.total, 0), "bytes")
-	}
-}
-
-// set says how much is done when that is known otherwise.
-func (m *meter) set(done int64) { m.add(int(done - m.done)) }
-
-func (m *meter) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.t.Progress(m.done, max(m.total, m.done), "bytes")
-}
-
-type meteredReader struct {
-	r io.Reader
-	m *meter
-}
-
-func (r meteredReader) Read(b []byte) (int, error) {
-	n, err := r.r.Read(b)
-	r.m.add(n)
-	return n, err
-}
-
-type meteredWriter struct {
-	w io.Writer
-	m *meter
-}
-
-func (w meteredWriter) Write(b []byte) (int, error) {
-	n, err := w.w.Write(b)
-	w.m.add(n)
-	return n, err
-}
 
 // Upload implements Remote. Mode 0 leaves the mode to the file that is replaced,
 // or the machine. A destination that is no plain file, that belongs to somebody
@@ -217,7 +31,7 @@ func (r *remote) Upload(ctx context.Context, dst string, src io.Reader, size int
 		m := &meter{t: r.t, total: size}
 		defer m.end()
 		return put(c, p, meteredReader{src, m}, size, mode)
-	}, func(l *link) error {
+	}, func(l *sshConn) error {
 		if err := again(); err != nil {
 			return err
 		}
@@ -226,7 +40,7 @@ func (r *remote) Upload(ctx context.Context, dst string, src io.Reader, size int
 		return l.script(ctx, assign("p", p, "t", temporary(p), "m", octal(mode), "n", strconv.FormatInt(size, 10))+putScript, meteredReader{src, m}, io.Discard)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot upload to %s on %s: %w", dst, r.m.label(), plainer(err))
+		return fmt.Errorf("cannot upload to %s on %s: %w", dst, r.m.label(), plainError(err))
 	}
 	return nil
 }
@@ -251,7 +65,7 @@ fi
 func assign(kv ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(kv); i += 2 {
-		b.WriteString(kv[i] + "=" + quote(kv[i+1]) + "\n")
+		b.WriteString(kv[i] + "=" + quote.Sh(kv[i+1]) + "\n")
 	}
 	return b.String()
 }
@@ -381,7 +195,7 @@ func (r *remote) Download(ctx context.Context, src string, w io.Writer) error {
 			return err
 		}
 		return drain(f, to, fi.Size()-m.done)
-	}, func(l *link) error {
+	}, func(l *sshConn) error {
 		return l.script(ctx, assign("p", p)+`case $p in -*) p=./$p;; esac
 [ ! -d "$p" ] || { echo "it is a directory" >&2; exit 1; }
 exec 3<"$p" || exit 1
@@ -390,7 +204,7 @@ exec cat <&3
 `, nil, to)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot download %s from %s: %w", src, r.m.label(), plainer(err))
+		return fmt.Errorf("cannot download %s from %s: %w", src, r.m.label(), plainError(err))
 	}
 	return nil
 }
@@ -399,7 +213,7 @@ exec cat <&3
 // who writes to it may go on for ever. Files that have no size of their own, such
 // as those of /proc, are short.
 func drain(f *sftp.File, w io.Writer, size int64) error {
-	c := &capped{w: w, left: size}
+	c := &limitedWriter{w: w, left: size}
 	if size <= 0 {
 		c.left = maxOutput
 	}
@@ -408,20 +222,20 @@ func drain(f *sftp.File, w io.Writer, size int64) error {
 	case !errors.Is(err, errCapped):
 		return err
 	case size <= 0:
-		return talkative()
+		return tooMuchOutput()
 	}
 	return nil
 }
 
-// capped takes so many bytes and no more.
-type capped struct {
+// limitedWriter takes so many bytes and no more.
+type limitedWriter struct {
 	w    io.Writer
 	left int64
 }
 
 var errCapped = errors.New("that is enough")
 
-func (c *capped) Write(p []byte) (int, error) {
+func (c *limitedWriter) Write(p []byte) (int, error) {
 	most := min(int64(len(p)), c.left)
 	n, err := c.w.Write(p[:most])
 	c.left -= int64(n)
@@ -431,71 +245,8 @@ func (c *capped) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Stat implements Remote.
-func (r *remote) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
-	p := relative(name)
-	var fi fs.FileInfo
-	err := r.files(ctx, func(c *sftp.Client) (err error) {
-		fi, err = c.Stat(p)
-		return err
-	}, func(l *link) error {
-		var out output
-		err := l.script(ctx, assign("p", p)+`case $p in -*) p=./$p;; esac
-[ -e "$p" ] || { echo none; exit; }
-stat -L -c '%f %s %Y' "$p"
-`, nil, &out)
-		if err != nil {
-			return err
-		}
-		fi, err = parseStat(path.Base(p), out.String())
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot look at %s on %s: %w", name, r.m.label(), plainer(err))
-	}
-	return fi, nil
-}
-
-// statInfo is what stat tells of a file.
-type statInfo struct {
-	name string
-	mode fs.FileMode
-	size int64
-	time time.Time
-}
-
-func (s statInfo) Name() string       { return s.name }
-func (s statInfo) Size() int64        { return s.size }
-func (s statInfo) Mode() fs.FileMode  { return s.mode }
-func (s statInfo) ModTime() time.Time { return s.time }
-func (s statInfo) IsDir() bool        { return s.mode.IsDir() }
-func (s statInfo) Sys() any           { return nil }
-
-// parseStat reads a raw hexadecimal mode, a size and a time.
-func parseStat(name, text string) (fs.FileInfo, error) {
-	if strings.TrimSpace(text) == "none" {
-		return nil, fs.ErrNotExist
-	}
-	var raw uint32
-	var unix int64
-	s := statInfo{name: name}
-	if _, err := fmt.Sscanf(text, "%x %d %d", &raw, &s.size, &unix); err != nil {
-		return nil, fmt.Errorf("the machine answers %.200q", text)
-	}
-	s.mode = fs.FileMode(raw & 0o777)
-	switch raw & 0o170000 {
-	case 0o040000:
-		s.mode |= fs.ModeDir
-	case 0o100000:
-	default:
-		s.mode |= fs.ModeIrregular
-	}
-	s.time = time.Unix(unix, 0)
-	return s, nil
-}
-
-// plainer takes the protocol's words out of an error.
-func plainer(err error) error {
+// plainError takes the protocol's words out of an error.
+func plainError(err error) error {
 	var se *sftp.StatusError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

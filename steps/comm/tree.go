@@ -37,7 +37,7 @@ const mostNotes = 20
 func (r *remote) UploadDir(ctx context.Context, dst, src string) error {
 	err := r.uploadDir(ctx, relative(dst), src)
 	if err != nil {
-		return fmt.Errorf("cannot upload the directory %s to %s on %s: %w", src, dst, r.m.label(), plainer(err))
+		return fmt.Errorf("cannot upload the directory %s to %s on %s: %w", src, dst, r.m.label(), plainError(err))
 	}
 	return nil
 }
@@ -59,12 +59,12 @@ if [ "$z" = 1 ]; then gzip -dc | tar -x $k -p -o -f -; else tar -x $k -p -o -f -
 `
 
 func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
-	total, err := survey(r.t, tree.Walk{}, src)
+	total, err := warnOmitted(r.t, tree.Walk{}, src)
 	if err != nil {
 		return err
 	}
 	zip := "0"
-	if total > smallTree && pays(src) {
+	if total > smallTree && compressible(src) {
 		zip = "1"
 	}
 	for {
@@ -77,7 +77,7 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 			zip = "0"
 		case errors.As(err, &ee) && ee.exit.Code == exitNoTar:
 			return r.feed(ctx, assign("d", dst)+treeScript, total, func(w io.Writer, m *meter) error {
-				return spell(w, src, m)
+				return writeShellTree(w, src, m)
 			})
 		default:
 			return err
@@ -88,7 +88,7 @@ func (r *remote) uploadDir(ctx context.Context, dst, src string) error {
 // feed runs a script of ours with what write writes as its input, as often as the
 // connection breaks.
 func (r *remote) feed(ctx context.Context, script string, total int64, write func(w io.Writer, m *meter) error) error {
-	return r.attempt(ctx, func(l *link) error {
+	return r.attempt(ctx, func(l *sshConn) error {
 		pr, pw := io.Pipe()
 		m := &meter{t: r.t, total: total}
 		written := make(chan error, 1)
@@ -110,9 +110,9 @@ func (r *remote) feed(ctx context.Context, script string, total int64, write fun
 	})
 }
 
-// survey tells the user what will not arrive as it is here, and returns the size of
+// warnOmitted tells the user what will not arrive as it is here, and returns the size of
 // the files in bytes.
-func survey(t *dag.Task, w tree.Walk, src string) (total int64, err error) {
+func warnOmitted(t *dag.Task, w tree.Walk, src string) (total int64, err error) {
 	notes := 0
 	w.Note = func(path, why string) {
 		if notes++; notes <= mostNotes {
@@ -143,12 +143,12 @@ func send(w io.Writer, src string, zip bool, m *meter) error {
 	return zw.Close()
 }
 
-// pays tells whether the stream of pack is worth compressing, by what it begins
+// compressible tells whether the stream of pack is worth compressing, by what it begins
 // with. What cannot be read is told when it is sent.
-func pays(src string) bool {
+func compressible(src string) bool {
 	var b bytes.Buffer
 	zw, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-	pack(&capped{zw, sampleSize}, src, &meter{})
+	pack(&limitedWriter{zw, sampleSize}, src, &meter{})
 	zw.Close()
 	return b.Len() < sampleMost
 }

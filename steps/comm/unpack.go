@@ -20,24 +20,24 @@ import (
 // unpacker writes what a machine sends below a local directory, and nowhere
 // else: os.Root follows no link out of it, and no link is made that leads out.
 type unpacker struct {
-	root *os.Root
-	dir  string // below the root, where the names of the machine begin
-	out  omitted
-	m    *meter
-	open []folder // each lies in the one before it
-	held held
-	buf  [block]byte
+	root   *os.Root
+	dir    string // below the root, where the names of the machine begin
+	out    omitted
+	m      *meter
+	open   []pendingDir // each lies in the one before it
+	parent parent
+	buf    [block]byte
 }
 
-// held is the directory of the file that came last, open for those that follow: most
+// parent is the directory of the file that came last, open for those that follow: most
 // files come with their neighbours, and each way from the root costs.
-type held struct {
+type parent struct {
 	dir  *os.Root // nil: none
 	name string
 }
 
-// folder is a directory whose mode and time are set when all in it is there.
-type folder struct {
+// pendingDir is a directory whose mode and time are set when all in it is there.
+type pendingDir struct {
 	name string
 	mode fs.FileMode
 	time time.Time
@@ -77,7 +77,7 @@ func damaged(err error) error { return fmt.Errorf("the machine's archive is dama
 
 // stream unpacks what tarScript sends.
 func (u *unpacker) stream(r io.Reader) error {
-	defer u.letGo()
+	defer u.closeDir()
 	br := bufio.NewReaderSize(r, maxFrame)
 	line, err := br.ReadSlice('\n')
 	switch {
@@ -159,7 +159,7 @@ func (u *unpacker) entry(h *tar.Header, body io.Reader) error {
 }
 
 func (u *unpacker) make(p string, h *tar.Header, body io.Reader) error {
-	if err := u.leave(p); err != nil {
+	if err := u.finishDirs(p); err != nil {
 		return err
 	}
 	if sparse(h) {
@@ -168,7 +168,7 @@ func (u *unpacker) make(p string, h *tar.Header, body io.Reader) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeDir:
-		return u.folder(p, h)
+		return u.makeDir(p, h)
 	case tar.TypeReg:
 		return u.file(p, h, body)
 	case tar.TypeSymlink:
@@ -192,7 +192,7 @@ func sparse(h *tar.Header) bool {
 
 // clear makes room for what is called p: never through a link that is there.
 func (u *unpacker) clear(p string) error {
-	u.letGo() // it may be what has to go
+	u.closeDir() // it may be what has to go
 	if dir := filepath.Dir(p); dir != "." {
 		if err := u.root.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -204,7 +204,7 @@ func (u *unpacker) clear(p string) error {
 	return nil
 }
 
-func (u *unpacker) folder(p string, h *tar.Header) error {
+func (u *unpacker) makeDir(p string, h *tar.Header) error {
 	placing.Lock()
 	defer placing.Unlock()
 	if old, err := u.root.Lstat(p); err != nil || !old.IsDir() {
@@ -215,7 +215,7 @@ func (u *unpacker) folder(p string, h *tar.Header) error {
 			return err
 		}
 	}
-	u.open = append(u.open, folder{p, fs.FileMode(h.Mode & 0o777), h.ModTime})
+	u.open = append(u.open, pendingDir{p, fs.FileMode(h.Mode & 0o777), h.ModTime})
 	return nil
 }
 
@@ -230,7 +230,7 @@ func (u *unpacker) file(p string, h *tar.Header, body io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	to := &capped{meteredWriter{f, u.m}, h.Size}
+	to := &limitedWriter{meteredWriter{f, u.m}, h.Size}
 	_, err = io.CopyBuffer(to, body, u.buf[:])
 	if errors.Is(err, errCapped) { // it has grown since it was listed
 		err = nil
@@ -246,10 +246,10 @@ func (u *unpacker) file(p string, h *tar.Header, body io.Reader) (err error) {
 	}
 	name := filepath.Base(p)
 	if err == nil && !h.ModTime.IsZero() {
-		err = u.held.dir.Chtimes(name, h.ModTime, h.ModTime)
+		err = u.parent.dir.Chtimes(name, h.ModTime, h.ModTime)
 	}
 	if err != nil {
-		u.held.dir.Remove(name)
+		u.parent.dir.Remove(name)
 	}
 	return err
 }
@@ -260,48 +260,48 @@ func (u *unpacker) create(p string) (*os.File, error) {
 	defer placing.Unlock()
 	f, err := u.place(p)
 	if errors.Is(err, fs.ErrNotExist) { // another download has removed the directory
-		u.letGo()
+		u.closeDir()
 		f, err = u.place(p)
 	}
 	return f, err
 }
 
 func (u *unpacker) place(p string) (*os.File, error) {
-	if err := u.hold(filepath.Dir(p)); err != nil {
+	if err := u.openDir(filepath.Dir(p)); err != nil {
 		return nil, err
 	}
 	const fresh = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	name := filepath.Base(p)
-	f, err := u.held.dir.OpenFile(name, fresh, 0o600)
+	f, err := u.parent.dir.OpenFile(name, fresh, 0o600)
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err
 	}
-	if err := u.held.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := u.parent.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return u.held.dir.OpenFile(name, fresh, 0o600)
+	return u.parent.dir.OpenFile(name, fresh, 0o600)
 }
 
-// hold opens a directory, which it makes if there is none.
-func (u *unpacker) hold(name string) error {
-	if u.held.dir != nil && u.held.name == name {
+// openDir opens a directory, which it makes if there is none.
+func (u *unpacker) openDir(name string) error {
+	if u.parent.dir != nil && u.parent.name == name {
 		return nil
 	}
-	u.letGo()
+	u.closeDir()
 	if err := u.root.MkdirAll(name, 0o755); err != nil {
 		return err
 	}
 	dir, err := u.root.OpenRoot(name)
 	if err == nil {
-		u.held = held{dir, name}
+		u.parent = parent{dir, name}
 	}
 	return err
 }
 
-func (u *unpacker) letGo() {
-	if u.held.dir != nil {
-		u.held.dir.Close()
-		u.held = held{}
+func (u *unpacker) closeDir() {
+	if u.parent.dir != nil {
+		u.parent.dir.Close()
+		u.parent = parent{}
 	}
 }
 
@@ -337,25 +337,25 @@ func (u *unpacker) hardLink(p string, h *tar.Header) error {
 	return u.root.Link(to, p)
 }
 
-// leave sets the modes and times of the directories that p does not lie in: an
+// finishDirs sets the modes and times of the directories that p does not lie in: an
 // archive has all of a directory in one piece.
-func (u *unpacker) leave(p string) error {
+func (u *unpacker) finishDirs(p string) error {
 	for len(u.open) > 0 {
 		f := u.open[len(u.open)-1]
 		if strings.HasPrefix(p, f.name+string(filepath.Separator)) {
 			return nil
 		}
 		u.open = u.open[:len(u.open)-1]
-		if err := u.dress(f); err != nil {
+		if err := u.setMetadata(f); err != nil {
 			return &localError{err}
 		}
 	}
 	return nil
 }
 
-// dress sets a directory's mode and time. Its owner can always write there, for
+// setMetadata sets a directory's mode and time. Its owner can always write there, for
 // the next download.
-func (u *unpacker) dress(f folder) error {
+func (u *unpacker) setMetadata(f pendingDir) error {
 	placing.Lock()
 	defer placing.Unlock()
 	if fi, err := u.root.Lstat(f.name); err != nil || !fi.IsDir() {
@@ -369,7 +369,7 @@ func (u *unpacker) dress(f folder) error {
 
 // finish ends an archive that has come whole.
 func (u *unpacker) finish() error {
-	u.letGo()
+	u.closeDir()
 	u.out.end()
-	return u.leave("")
+	return u.finishDirs("")
 }

@@ -363,7 +363,7 @@ func TestHeldDirectory(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBox(t)
 			u := newUnpacker(t, b.root)
-			defer u.letGo()
+			defer u.closeDir()
 			send := func(name string) error {
 				return u.entry(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(evil)), Mode: 0o644}, strings.NewReader(evil))
 			}

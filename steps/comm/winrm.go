@@ -19,6 +19,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
 
@@ -77,14 +78,14 @@ type winremote struct {
 
 var _ Windows = (*winremote)(nil)
 
-// wire is the place of one Windows machine in the pool: the clients that nobody
+// winrmSlot is the place of one Windows machine in the pool: the clients that nobody
 // uses now, each with a shell of its own.
-type wire struct {
+type winrmSlot struct {
 	mu   sync.Mutex
 	idle []*wsman.Client
 }
 
-func (w *wire) take() *wsman.Client {
+func (w *winrmSlot) take() *wsman.Client {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := len(w.idle)
@@ -96,7 +97,7 @@ func (w *wire) take() *wsman.Client {
 	return c
 }
 
-func (w *wire) give(c *wsman.Client) {
+func (w *winrmSlot) give(c *wsman.Client) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.idle = append(w.idle, c)
@@ -109,24 +110,24 @@ func hangUp(c *wsman.Client) {
 	c.Close(ctx)
 }
 
-func (w *wire) shut() {
+func (w *winrmSlot) shut() {
 	for c := w.take(); c != nil; c = w.take() {
 		hangUp(c)
 	}
 }
 
-// wire finds a machine's place by all that tells it from others.
-func (e *Env) wire(m Machine) (*wire, error) {
+// winrmSlot finds a machine's place by all that tells it from others.
+func (e *Env) winrmSlot(m Machine) (*winrmSlot, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("the connections have been closed")
 	}
 	id := strings.Join([]string{m.WinRM.Username, string(m.WinRM.Password), m.address(), m.Thing, fmt.Sprint(m.WinRM.UseSSL, m.WinRM.UseNTLM), strings.Join(m.HostKeys, " ")}, "\x00")
-	w := e.wires[id]
+	w := e.winrmSlots[id]
 	if w == nil {
-		w = &wire{}
-		e.wires[id] = w
+		w = &winrmSlot{}
+		e.winrmSlots[id] = w
 	}
 	return w, nil
 }
@@ -135,7 +136,10 @@ func (e *Env) wire(m Machine) (*wire, error) {
 func (r *winremote) client() (*wsman.Client, error) {
 	s := r.m.WinRM
 	o := wsman.Options{
-		Host: r.m.Host, Port: r.m.Port, TLS: s.UseSSL, NTLM: s.UseNTLM, NoProxy: s.NoProxy, User: s.Username,
+		Host: r.m.Host, Port: r.m.Port, TLS: s.UseSSL, NTLM: s.UseNTLM, User: s.Username,
+	}
+	if !s.NoProxy {
+		o.Proxy = r.env.Proxy()
 	}
 	if s.Timeout > 0 {
 		o.Timeout = min(s.Timeout, winrmRequest)
@@ -148,7 +152,7 @@ func (r *winremote) client() (*wsman.Client, error) {
 		return nil, permanent{errors.New("there is no password for " + s.Username + ": set winrm_password")}
 	}
 	if s.CAFile != "" {
-		if o.CAs, err = dag.ReadFile(home(s.CAFile), maxKeyFile); err != nil {
+		if o.CAs, err = localfile.Read(r.env.home(s.CAFile), maxKeyFile); err != nil {
 			return nil, permanent{fmt.Errorf("winrm_ca_file cannot be read: %w", err)}
 		}
 	}
@@ -168,9 +172,9 @@ func (r *winremote) client() (*wsman.Client, error) {
 // attempt calls f with a client, again when the connection breaks, until f has
 // an answer or the machine stays away. F tells by calling heard that it got on.
 func (r *winremote) attempt(ctx context.Context, f func(ctx context.Context, c *wsman.Client, heard func()) error) error {
-	p := r.effort(false)
+	p := r.redialer(false)
 	for {
-		w, err := r.env.wire(r.m)
+		w, err := r.env.winrmSlot(r.m)
 		if err != nil {
 			return err
 		}
@@ -196,21 +200,21 @@ func (r *winremote) attempt(ctx context.Context, f func(ctx context.Context, c *
 	}
 }
 
-// talk is one of our scripts on the machine: lines in, lines out.
-type talk struct {
+// scriptSession is one of our scripts on the machine: lines in, lines out.
+type scriptSession struct {
 	cmd   *wsman.Command
 	buf   []byte
 	noise tail // what others print
 	ended bool
 }
 
-// converse starts a script and hands it its first lines.
-func converse(ctx context.Context, c *wsman.Client, script string, lines ...string) (*talk, error) {
+// startScript starts a script and hands it its first lines.
+func startScript(ctx context.Context, c *wsman.Client, script string, lines ...string) (*scriptSession, error) {
 	cmd, err := c.Start(ctx, bootCommand)
 	if err != nil {
 		return nil, err
 	}
-	k := &talk{cmd: cmd}
+	k := &scriptSession{cmd: cmd}
 	// One that has ended reads no more; what it said is why.
 	if err := k.send(ctx, append([]string{code(lean(psLib + script))}, lines...)...); err != nil && !errors.Is(err, wsman.ErrInputClosed) {
 		k.close()
@@ -228,18 +232,18 @@ func converse(ctx context.Context, c *wsman.Client, script string, lines ...stri
 		k.noise.Write([]byte(l + "\n"))
 		if heard += len(l) + 1; heard > maxNoise {
 			k.close()
-			return nil, noisy(k.noise.String())
+			return nil, tooMuchNoise(k.noise.String())
 		}
 	}
 }
 
-func (k *talk) send(ctx context.Context, lines ...string) error {
+func (k *scriptSession) send(ctx context.Context, lines ...string) error {
 	return k.cmd.Send(ctx, []byte(strings.Join(lines, "\n")+"\n"), false)
 }
 
 // line is the next line that the script prints. The failure of a script is for
 // good: it would fail again.
-func (k *talk) line(ctx context.Context) (string, error) {
+func (k *scriptSession) line(ctx context.Context) (string, error) {
 	for {
 		if i := bytes.IndexByte(k.buf, '\n'); i >= 0 {
 			l := strings.TrimRight(string(k.buf[:i]), "\r")
@@ -253,7 +257,7 @@ func (k *talk) line(ctx context.Context) (string, error) {
 			return l, nil
 		}
 		if k.ended {
-			return "", &mute{strings.TrimSpace(string(k.buf) + "\n" + k.noise.String())}
+			return "", &silentError{strings.TrimSpace(string(k.buf) + "\n" + k.noise.String())}
 		}
 		o, err := k.cmd.Receive(ctx)
 		if err != nil {
@@ -269,7 +273,7 @@ func (k *talk) line(ctx context.Context) (string, error) {
 
 // hear keeps what a script printed, but no line without an end: the longest line of
 // our scripts is what a caller's script printed.
-func (k *talk) hear(b []byte) error {
+func (k *scriptSession) hear(b []byte) error {
 	if len(k.buf) > maxOutput {
 		return permanent{fmt.Errorf("the machine answers %.200q, and without an end", k.buf)}
 	}
@@ -278,7 +282,7 @@ func (k *talk) hear(b []byte) error {
 }
 
 // close ends what runs on the machine, if it can be reached at once.
-func (k *talk) close() {
+func (k *scriptSession) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	k.cmd.Close(ctx)
@@ -291,10 +295,10 @@ func (e *psError) Error() string { return oneLine(e.text) }
 
 func oneLine(s string) string { return strings.TrimPrefix(said(s), ": ") }
 
-// mute is a script that ended too early.
-type mute struct{ text string }
+// silentError is a script that ended too early.
+type silentError struct{ text string }
 
-func (e *mute) Error() string {
+func (e *silentError) Error() string {
 	if e.text == "" {
 		return "PowerShell ended without an answer"
 	}
@@ -328,7 +332,7 @@ func (r *winremote) PowerShell(ctx context.Context, script string, args, result 
 
 // call runs a script of a caller once.
 func call(ctx context.Context, c *wsman.Client, script, args string) ([]byte, error) {
-	k, err := converse(ctx, c, psCall, code(script), args)
+	k, err := startScript(ctx, c, psCall, code(script), args)
 	if err != nil {
 		return nil, err
 	}
@@ -362,7 +366,7 @@ func (r *winremote) Exec(ctx context.Context, command string, stdin io.Reader) (
 		if err != nil {
 			return err
 		}
-		k := &talk{cmd: cmd}
+		k := &scriptSession{cmd: cmd}
 		defer k.close()
 		// A command that has ended takes no input; how it ended is what matters.
 		if err := feed(ctx, cmd, stdin); err != nil && !errors.As(err, new(*wsman.FaultError)) {
@@ -374,7 +378,7 @@ func (r *winremote) Exec(ctx context.Context, command string, stdin io.Reader) (
 				return err
 			}
 			if out = append(out, o.Stdout...); len(out) > maxOutput {
-				return talkative()
+				return tooMuchOutput()
 			}
 			if o.Done {
 				exit = Exit{Code: o.Code}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
+	"github.com/imgflow/imgflow/internal/winguest"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
 
@@ -50,8 +50,8 @@ func TestWinRMConnect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "login" {
-				g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = "secret of The-Passw0rd" })
-				defer g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword })
+				g.ChangeAccount("Administrator", func(a *winguest.Account) { a.Password = "secret of The-Passw0rd" })
+				defer g.ChangeAccount("Administrator", func(a *winguest.Account) { a.Password = guestPassword })
 			}
 			w, m, err := g.connect(t, f)
 			if err != nil {
@@ -85,7 +85,7 @@ func (g *guest) https(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.AddListener(windows.Listener{Address: "*", Transport: "HTTPS", Thumbprint: c.Thumbprint}); err != nil {
+	if err := g.AddListener(winguest.Listener{Address: "*", Transport: "HTTPS", Thumbprint: c.Thumbprint}); err != nil {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.DER()}))
@@ -216,7 +216,7 @@ func TestWinRMRefused(t *testing.T) {
 func TestWinRMPatience(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)
-	g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = "An0ther-one" })
+	g.ChangeAccount("Administrator", func(a *winguest.Account) { a.Password = "An0ther-one" })
 	g.SetWinRM("service/auth", map[string]string{"Basic": "false"})
 	w := newWin(t, g.m)
 	w.sink.on = func(e dag.Event) {
@@ -225,7 +225,7 @@ func TestWinRMPatience(t *testing.T) {
 		case strings.Contains(e.Text, "does not allow Basic"):
 			g.SetWinRM("service/auth", map[string]string{"Basic": "true"})
 		case strings.Contains(e.Text, "the user or the password is wrong"):
-			g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword })
+			g.ChangeAccount("Administrator", func(a *winguest.Account) { a.Password = guestPassword })
 		}
 	}
 	if _, err := (Connect{WinRM: g.m.WinRM, To: dag.Lit(g.m.Endpoint).Take()}).Do(t.Context(), w.env, w.task); err != nil {
@@ -255,7 +255,7 @@ func TestWinRMRefusals(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &effort{t: dagTask("t", sink), total: winrmTimeout, first: true, begun: time.Now()}
+				p := &redialer{t: dagTask("t", sink), total: winrmTimeout, first: true, begun: time.Now()}
 				logins := 0
 				var first time.Time
 				try := func(err error) error {
@@ -292,7 +292,7 @@ func TestWinRMReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		p := &effort{t: dagTask("t", sink), total: time.Second, first: true, begun: time.Now()}
+		p := &redialer{t: dagTask("t", sink), total: time.Second, first: true, begun: time.Now()}
 		for _, err := range []error{&wsman.NetError{Why: "refused"}, &wsman.NetError{Why: "silent", Err: context.DeadlineExceeded}, context.DeadlineExceeded} {
 			if err := p.again(t.Context(), err); err != nil {
 				t.Fatal(err)
@@ -383,7 +383,7 @@ func TestPowerShellMissing(t *testing.T) {
 	}
 	defer hangUp(c)
 	// It takes several requests to say all that, and nobody is there any more.
-	_, err = converse(t.Context(), c, psCall, code(strings.Repeat("x", 1<<20)))
+	_, err = startScript(t.Context(), c, psCall, code(strings.Repeat("x", 1<<20)))
 	if err == nil || !strings.Contains(err.Error(), "is not recognized") {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
 
@@ -29,24 +30,24 @@ const (
 	winrmNonsense = 5 * time.Minute // and for how long
 )
 
-// effort is how long to go on with a machine that cannot be reached.
-type effort struct {
-	t       *dag.Task
-	m       Machine
-	total   time.Duration
-	first   bool // the machine has never been reached
-	begun   time.Time
-	refused int           // logins of a kind that the machine offers
-	slow    time.Duration // the wait after the last of them
-	strange time.Time     // since when answers make no sense
-	odd     int
-	wait    time.Duration
-	last    string
-	asked   *inquiry
+// redialer is how long to go on with a machine that cannot be reached.
+type redialer struct {
+	t        *dag.Task
+	m        Machine
+	total    time.Duration
+	first    bool // the machine has never been reached
+	begun    time.Time
+	refused  int           // logins of a kind that the machine offers
+	slow     time.Duration // the wait after the last of them
+	oddSince time.Time     // since when answers make no sense
+	odd      int
+	wait     time.Duration
+	last     string
+	asked    *statusCheck
 }
 
-func (r *winremote) effort(first bool) *effort {
-	p := &effort{t: r.t, m: r.m, total: r.m.WinRM.Timeout, first: first, begun: time.Now(), asked: r.env.inquiry(r.m, first)}
+func (r *winremote) redialer(first bool) *redialer {
+	p := &redialer{t: r.t, m: r.m, total: r.m.WinRM.Timeout, first: first, begun: time.Now(), asked: r.env.statusCheck(r.m, first)}
 	if p.total == 0 {
 		p.total = winrmTimeout
 	}
@@ -54,13 +55,13 @@ func (r *winremote) effort(first bool) *effort {
 }
 
 // heard says that the machine was there.
-func (p *effort) heard() {
+func (p *redialer) heard() {
 	p.begun, p.refused, p.slow, p.odd, p.wait, p.last = time.Now(), 0, 0, 0, 0, ""
 }
 
 // again waits before the next attempt, or says why there is none. The waits
 // begin anew whenever the failure changes: the machine has come a step further.
-func (p *effort) again(ctx context.Context, err error) error {
+func (p *redialer) again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -88,9 +89,9 @@ func (p *effort) again(ctx context.Context, err error) error {
 	case auth != nil, errors.As(err, &net), errors.As(err, &web): // it starts, or is not set up yet
 	default:
 		if p.odd++; p.odd == 1 {
-			p.strange = time.Now()
+			p.oddSince = time.Now()
 		}
-		if p.odd >= winrmFailures && time.Since(p.strange) >= winrmNonsense && !p.first {
+		if p.odd >= winrmFailures && time.Since(p.oddSince) >= winrmNonsense && !p.first {
 			return reason{fmt.Sprintf("%s (%d attempts)", why, p.odd), err}
 		}
 	}
@@ -111,7 +112,7 @@ func (p *effort) again(ctx context.Context, err error) error {
 		p.slow = max(winrmLoginWait, 2*p.slow)
 		p.wait = p.slow
 	}
-	return sleep(ctx, min(p.wait, left+time.Millisecond))
+	return sleep.For(ctx, min(p.wait, left+time.Millisecond))
 }
 
 // offered reports whether the machine would have taken a login of this kind.
@@ -171,7 +172,7 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 			break
 		}
 		t.Say("waiting %s before connecting", s.Pause)
-		if err := sleep(ctx, s.Pause); err != nil {
+		if err := sleep.For(ctx, s.Pause); err != nil {
 			return Machine{}, err
 		}
 		s.Pause = 0
@@ -187,7 +188,7 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 // ready returns when a script has really run, with the certificate that the
 // machine then showed, if it did.
 func ready(ctx context.Context, r *winremote) (cert string, err error) {
-	p := r.effort(true)
+	p := r.redialer(true)
 	for {
 		cert, err := r.probe(ctx, p)
 		if err == nil {
@@ -199,8 +200,8 @@ func ready(ctx context.Context, r *winremote) (cert string, err error) {
 	}
 }
 
-// probe makes one attempt, for no longer than is left of the effort.
-func (r *winremote) probe(ctx context.Context, p *effort) (cert string, err error) {
+// probe makes one attempt, for no longer than the redialer has left.
+func (r *winremote) probe(ctx context.Context, p *redialer) (cert string, err error) {
 	c, err := r.client()
 	if err != nil {
 		return "", err

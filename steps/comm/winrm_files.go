@@ -24,9 +24,9 @@ import (
 // window is how many parts are sent before the machine is heard again.
 const window = 32
 
-// parcel is a zip archive on its way to a machine. It lies in a file: its digest
+// zipArchive is a zip archive on its way to a machine. It lies in a file: its digest
 // must be known before it is sent, and after a crash the same bytes are made again.
-type parcel struct {
+type zipArchive struct {
 	f       *os.File
 	zw      *zip.Writer
 	sum     hash.Hash
@@ -36,28 +36,28 @@ type parcel struct {
 	content string // digest of the last file
 }
 
-func newParcel() (*parcel, error) {
+func newZipArchive() (*zipArchive, error) {
 	f, err := os.CreateTemp("", "imgflow-*.zip")
 	if err != nil {
 		return nil, err
 	}
-	p := &parcel{f: f, sum: sha256.New()}
+	p := &zipArchive{f: f, sum: sha256.New()}
 	p.zw = zip.NewWriter(io.MultiWriter(f, p.sum))
 	p.zw.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	return p, nil
 }
 
-func (p *parcel) close() {
+func (p *zipArchive) close() {
 	p.f.Close()
 	os.Remove(p.f.Name())
 }
 
-func (p *parcel) dir(name string) error {
+func (p *zipArchive) dir(name string) error {
 	_, err := p.zw.Create(name + "/")
 	return err
 }
 
-func (p *parcel) file(name string, r io.Reader) (n int64, err error) {
+func (p *zipArchive) file(name string, r io.Reader) (n int64, err error) {
 	w, err := p.zw.Create(name)
 	if err != nil {
 		return 0, err
@@ -69,7 +69,7 @@ func (p *parcel) file(name string, r io.Reader) (n int64, err error) {
 	return n, err
 }
 
-func (p *parcel) seal() (err error) {
+func (p *zipArchive) finish() (err error) {
 	if err = p.zw.Close(); err == nil {
 		p.size, err = p.f.Seek(0, io.SeekCurrent)
 	}
@@ -92,7 +92,7 @@ func (r *winremote) upload(ctx context.Context, dst string, src io.Reader, size 
 	if dst == "" {
 		return errors.New("the remote path is empty")
 	}
-	p, err := newParcel()
+	p, err := newZipArchive()
 	if err != nil {
 		return err
 	}
@@ -102,12 +102,12 @@ func (r *winremote) upload(ctx context.Context, dst string, src io.Reader, size 
 		err = fmt.Errorf("%d bytes were promised and %d came", size, n)
 	}
 	if err == nil {
-		err = p.seal()
+		err = p.finish()
 	}
 	if err != nil {
 		return err
 	}
-	return r.deliver(ctx, dst, p, false)
+	return r.sendArchive(ctx, dst, p, false)
 }
 
 // UploadDir implements Remote. Empty directories go along, modes and times do
@@ -124,26 +124,26 @@ func (r *winremote) uploadDir(ctx context.Context, dst, src string) error {
 	if dst == "" {
 		return errors.New("the remote path is empty")
 	}
-	if _, err := survey(r.t, tree.Walk{Follow: true}, src); err != nil {
+	if _, err := warnOmitted(r.t, tree.Walk{Follow: true}, src); err != nil {
 		return err
 	}
-	p, err := newParcel()
+	p, err := newZipArchive()
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	if err = wrap(p, src); err == nil {
-		err = p.seal()
+	if err = zipDir(p, src); err == nil {
+		err = p.finish()
 	}
 	if err != nil {
 		return err
 	}
-	return r.deliver(ctx, dst, p, true)
+	return r.sendArchive(ctx, dst, p, true)
 }
 
-// wrap puts what the directory holds into the parcel. Windows has no symbolic links
+// zipDir puts what the directory holds into the archive. Windows has no symbolic links
 // that everybody may make.
-func wrap(p *parcel, src string) error {
+func zipDir(p *zipArchive, src string) error {
 	seen := map[string]string{}
 	return tree.Walk{Follow: true}.Each(src, func(e tree.Entry) error {
 		if !windowsName(path.Base(e.Name)) {
@@ -184,8 +184,8 @@ func windowsName(name string) bool {
 	return !(len(stem) == 4 && (strings.HasPrefix(stem, "COM") || strings.HasPrefix(stem, "LPT")) && stem[3] >= '1' && stem[3] <= '9')
 }
 
-// deliver sends the parcel, or what the machine does not have of it yet.
-func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool) error {
+// sendArchive sends the archive, or what the machine does not have of it yet.
+func (r *winremote) sendArchive(ctx context.Context, dst string, p *zipArchive, dir bool) error {
 	first, err := header(map[string]any{
 		"path": dst, "dir": dir, "name": place16("put", dst),
 		"digest": p.digest, "size": p.size, "content": p.content, "bytes": p.raw,
@@ -196,7 +196,7 @@ func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool
 	damaged, gone := 0, 0
 	return r.attempt(ctx, func(ctx context.Context, c *wsman.Client, heard func()) error {
 		for {
-			l, err := r.hand(ctx, c, p, first, heard)
+			l, err := r.sendMissing(ctx, c, p, first, heard)
 			if err != nil {
 				return err
 			}
@@ -228,9 +228,9 @@ func (r *winremote) deliver(ctx context.Context, dst string, p *parcel, dir bool
 	})
 }
 
-// hand gives the machine what it lacks and returns its last word.
-func (r *winremote) hand(ctx context.Context, c *wsman.Client, p *parcel, first string, heard func()) (string, error) {
-	k, err := converse(ctx, c, psPut, first)
+// sendMissing gives the machine what it lacks and returns its last word.
+func (r *winremote) sendMissing(ctx context.Context, c *wsman.Client, p *zipArchive, first string, heard func()) (string, error) {
+	k, err := startScript(ctx, c, psPut, first)
 	if err != nil {
 		return "", err
 	}
@@ -294,7 +294,7 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 		if err != nil {
 			return permanent{err}
 		}
-		k, err := converse(ctx, c, psGet, first)
+		k, err := startScript(ctx, c, psGet, first)
 		if err != nil {
 			return err
 		}
@@ -305,12 +305,12 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 				return err
 			}
 			f := append(strings.SplitN(l, " ", 3), "", "")
-			strange := permanent{fmt.Errorf("the machine answers %.200q", l)}
+			bad := permanent{fmt.Errorf("the machine answers %.200q", l)}
 			switch f[0] {
 			case "I":
 				n, err := strconv.ParseInt(f[1], 10, 64)
 				if err != nil || n < 0 {
-					return strange
+					return bad
 				}
 				if m.done == 0 {
 					size, ticks, m.total = n, f[2], n
@@ -318,13 +318,13 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 			case "W":
 				name, err := base64.StdEncoding.DecodeString(f[1])
 				if err != nil {
-					return strange
+					return bad
 				}
 				out.tell("%.200s is a link", name)
 			case "F":
 				b, err := base64.StdEncoding.DecodeString(f[1])
 				if err != nil {
-					return strange
+					return bad
 				}
 				if int64(len(b)) > size-m.done {
 					return permanent{fmt.Errorf("the machine sends more than the %d bytes that it has announced", size)}
@@ -340,7 +340,7 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 					return permanent{errors.New("it changed while it was sent, or arrived damaged: its digest is not that of what came")}
 				}
 				if dir {
-					r.settle(ctx, k, src)
+					r.removeArchive(ctx, k, src)
 				}
 				return nil
 			case "N":
@@ -354,17 +354,17 @@ func (r *winremote) fetch(ctx context.Context, src string, dir bool, w io.Writer
 				case "changed":
 					return permanent{errors.New("the file changed while the connection was lost")}
 				}
-				return strange
+				return bad
 			default:
-				return strange
+				return bad
 			}
 		}
 	})
 }
 
-// settle lets the machine drop the archive of a directory that has come. All is
+// removeArchive lets the machine drop the archive of a directory that has come. All is
 // here: if it cannot, that is no reason to fail, or to fetch it again.
-func (r *winremote) settle(ctx context.Context, k *talk, src string) {
+func (r *winremote) removeArchive(ctx context.Context, k *scriptSession, src string) {
 	if err := k.ack(ctx); err != nil && ctx.Err() == nil {
 		r.t.Warn("cannot remove the archive of %s from %s: %v", src, r.m.label(), err)
 	}

@@ -173,7 +173,7 @@ func TestWindowsUploadDamaged(t *testing.T) {
 	g := newGuest(t)
 	w := newWin(t, g.m)
 	content := noise(3 * partSize)
-	p, err := newParcel()
+	p, err := newZipArchive()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestWindowsUploadDamaged(t *testing.T) {
 	if _, err := p.file("file", bytes.NewReader(content)); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.seal(); err != nil {
+	if err := p.finish(); err != nil {
 		t.Fatal(err)
 	}
 	dir := "Windows/Temp/" + place16("put", `C:\large.bin`)
@@ -206,7 +206,7 @@ func TestWindowsUploadUnpacked(t *testing.T) {
 	g := newGuest(t)
 	w := newWin(t, g.m)
 	content := noise(partSize)
-	p, err := newParcel()
+	p, err := newZipArchive()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestWindowsUploadUnpacked(t *testing.T) {
 	if _, err := p.file("file", bytes.NewReader(content)); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.seal(); err != nil {
+	if err := p.finish(); err != nil {
 		t.Fatal(err)
 	}
 	archive := make([]byte, p.size)

@@ -13,13 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
+	"github.com/imgflow/imgflow/internal/winguest"
 )
 
 // guest is a Windows machine of the embedded EC2, on loopback.
 type guest struct {
-	*windows.Machine
+	*winguest.Machine
 	t     testing.TB
 	dir   string
 	ports map[string]int
@@ -33,7 +32,7 @@ func newGuest(t testing.TB) *guest {
 	t.Helper()
 	g := &guest{t: t, dir: t.TempDir()}
 	var err error
-	if g.Machine, err = windows.Open(g.dir, windows.Spec{Release: windows.ReleaseOf("2019"), Name: "TESTER", Addr: "127.0.0.1"}); err != nil {
+	if g.Machine, err = winguest.Open(g.dir, winguest.Spec{Release: winguest.ReleaseOf("2019"), Name: "TESTER", Addr: "127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.Close() })
@@ -41,7 +40,7 @@ func newGuest(t testing.TB) *guest {
 		t.Fatal(err)
 	}
 	for _, err := range []error{
-		g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword }),
+		g.ChangeAccount("Administrator", func(a *winguest.Account) { a.Password = guestPassword }),
 		g.SetWinRM("service", map[string]string{"AllowUnencrypted": "true"}),
 		g.SetWinRM("service/auth", map[string]string{"Basic": "true"}),
 		g.SetFirewall("Public", false),
@@ -66,7 +65,7 @@ func newGuest(t testing.TB) *guest {
 }
 
 func (g *guest) boot() error {
-	return g.Boot(windows.Boot{Exited: func(reboot bool) {
+	return g.Boot(winguest.Boot{Exited: func(reboot bool) {
 		if reboot {
 			go g.boot()
 		}
@@ -272,7 +271,7 @@ func (w *win) again(t testing.TB, m Machine) *win {
 		t.Fatal(err)
 	}
 	l := newLab(t, m)
-	l.log, l.sink, l.task = w.log, sink, dag.NewTask("run", "step", w.task.Token, sink, nil)
+	l.log, l.sink, l.task = w.log, sink, dagTask(w.task.Token, sink)
 	if l.remote, err = l.env.Remote(l.task, m); err != nil {
 		t.Fatal(err)
 	}

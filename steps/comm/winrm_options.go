@@ -7,21 +7,32 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
-// WinRM holds the communicator options of a template that concern WinRM, under
-// the names that templates use.
+// WinRM holds the options of the communicator winrm, under the names that
+// templates use.
 type WinRM struct {
-	Host     string        `json:"winrm_host,omitempty"` // instead of the endpoint's
-	Port     int           `json:"winrm_port,omitempty"` // instead of the endpoint's; 0: 5985, or 5986 with TLS
-	Username string        `json:"winrm_username,omitempty"`
-	Password dag.Secret    `json:"winrm_password,omitempty"`
-	UseSSL   bool          `json:"winrm_use_ssl,omitempty"`
-	Insecure bool          `json:"winrm_insecure,omitempty"` // trust the certificate that is seen first, and only that from then on
-	CAFile   string        `json:"winrm_ca_file,omitempty"`  // PEM: who may sign the machine's certificate, or the certificate itself
-	UseNTLM  bool          `json:"winrm_use_ntlm,omitempty"`
-	NoProxy  bool          `json:"winrm_no_proxy,omitempty"`
-	Timeout  time.Duration `json:"winrm_timeout,omitempty" key:"-"` // how long to wait until the machine answers; 0: 30 m
+	// The address to connect to. Default: that of the machine.
+	Host string `json:"winrm_host,omitempty"`
+	// The port to connect to. Default: 5985, or 5986 with TLS.
+	Port int `json:"winrm_port,omitempty"`
+	// The user to log in as, such as Administrator.
+	Username string `json:"winrm_username,omitempty"`
+	// The password to log in with. Default: on AWS the one that the machine makes.
+	Password dag.Secret `json:"winrm_password,omitempty"`
+	// Connects over HTTPS. Default: `false`.
+	UseSSL bool `json:"winrm_use_ssl,omitempty"`
+	// Takes the certificate that is seen first, whoever signed it, and only that from then on. Default: `false`.
+	Insecure bool `json:"winrm_insecure,omitempty"`
+	// A PEM file of who may sign the machine's certificate, or of the certificate itself. Default: the system's.
+	CAFile string `json:"winrm_ca_file,omitempty"`
+	// Logs in by NTLM, with sealed messages over HTTP. Default: `false`.
+	UseNTLM bool `json:"winrm_use_ntlm,omitempty"`
+	// Connects without the proxy that the environment names. Default: `false`.
+	NoProxy bool `json:"winrm_no_proxy,omitempty"`
+	// How long to wait until the machine answers. Default: `30m`.
+	Timeout time.Duration `json:"winrm_timeout,omitempty" key:"-"`
 }
 
 // Login is how to log in to a machine that made its own password.
@@ -31,42 +42,36 @@ type Login struct {
 
 // Check reports what is wrong with the options, without reaching anything but
 // local files.
-func (s WinRM) Check() []dag.Fault {
-	var faults []dag.Fault
-	add := func(field, format string, a ...any) {
-		faults = append(faults, dag.Fault{Field: field, Text: fmt.Sprintf(format, a...)})
-	}
+func (s WinRM) Check(r Report) {
 	if s.Username == "" {
-		add("winrm_username", "must be set: the name to log in with, such as Administrator")
+		r.Add("winrm_username", "must be set: the name to log in with, such as Administrator")
 	}
 	if s.Port < 0 || s.Port > 65535 {
-		add("winrm_port", "%d is not a port number", s.Port)
+		r.Add("winrm_port", "%d is not a port number", s.Port)
 	}
 	if s.Timeout < 0 {
-		add("winrm_timeout", "must not be negative")
+		r.Add("winrm_timeout", "must not be negative")
 	}
 	if s.Insecure && !s.UseSSL {
-		faults = append(faults, dag.Fault{Field: "winrm_insecure", Harmless: true,
-			Text: "without winrm_use_ssl there is no certificate"})
+		r.Idle("winrm_insecure", "without winrm_use_ssl there is no certificate")
 	}
 	if s.CAFile == "" {
-		return faults
+		return
 	}
 	if !s.UseSSL {
-		add("winrm_ca_file", "concerns certificates, and without winrm_use_ssl there are none: set that too, or leave this out")
+		r.Add("winrm_ca_file", "concerns certificates, and without winrm_use_ssl there are none: set that too, or leave this out")
 	}
 	if s.Insecure {
-		add("winrm_ca_file", "cannot be used together with winrm_insecure, which trusts any certificate")
+		r.Add("winrm_ca_file", "cannot be used together with winrm_insecure, which trusts any certificate")
 	}
 	if err := checkPEM(home(s.CAFile)); err != nil {
-		add("winrm_ca_file", "%v", err)
+		r.Add("winrm_ca_file", "%v", err)
 	}
-	return faults
 }
 
 // checkPEM reports why a file does not hold certificates.
 func checkPEM(path string) error {
-	b, err := dag.ReadFile(path, maxKeyFile)
+	b, err := localfile.Read(path, maxKeyFile)
 	if err != nil {
 		return fmt.Errorf("cannot read the certificate: %w", err)
 	}

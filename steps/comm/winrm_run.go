@@ -16,6 +16,33 @@ import (
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
 
+// How a run on Windows outlives its shell.
+//
+// The scripts in ps are constants for Windows PowerShell 3 and later; whatever is
+// a value goes to them as data, and never becomes part of a program or of a command
+// line. powershell.exe is started with ps/bootstrap.ps1, reads a script and its
+// data from its input line by line, and answers in lines.
+//
+// ps/launch.ps1 makes the directory %ProgramData%\imgf-<token>, which only
+// administrators and the user can read and clean-up scripts do not empty (what is
+// needed there is held open, too, and so cannot be deleted), and lets WMI start the runner (ps/run.ps1),
+// outside of the session, whose end ends all its processes; an elevated run is
+// started by a scheduled task of the same name. A runner must open the file
+// "lock" for itself alone, which only one can, and holds it until it ends: so it is
+// known whether it is alive, and a starter that dies leaves nothing locked. Once the
+// file "run" is there nobody tries. The command has the environment of a fresh
+// session, with Job.Env over it; a variable with an empty value is not set, as
+// Windows has none. Its input is empty. UTF-8 is the console's code page, so native
+// programs print it unless they insist on another.
+//
+// Windows has no boot id. A reboot is told by the time for which the machine is up,
+// which no change of its clock changes: it must have grown by as much as has passed
+// since the run was first heard of. If our own clock is set forward meanwhile, a run
+// whose runner was killed counts as rebooted. Cancel ends the tree of the command's
+// processes; one whose parent has ended before is not found. What is left running
+// and has the streams open keeps the run's directory from being removed; then there
+// is a warning.
+
 const (
 	// partSize is how much of a file goes in one line, so that the line, in
 	// base64 twice, fits one request of the usual 500 KB.
@@ -143,11 +170,14 @@ func (r *winremote) Run(ctx context.Context, j Job) (Exit, error) {
 		return Exit{}, err
 	}
 	defer r.env.follow(j.Token)()
-	jr := newJournal(r.t, j.Token)
-	if x, ok := jr.finished(); ok {
-		return x, jr.swept(ctx, r.m, r.forget(ctx, j))
+	jr, err := newJournal(r.t, j.Token)
+	if err != nil {
+		return Exit{}, err
 	}
-	p := r.effort(false)
+	if x, ok := jr.finished(); ok {
+		return x, jr.warnNotRemoved(ctx, r.m, r.forget(ctx, j))
+	}
+	p := r.redialer(false)
 	for senseless := 0; ; {
 		x, err := r.follow(ctx, j, jr, p.heard)
 		if err == nil {
@@ -156,7 +186,7 @@ func (r *winremote) Run(ctx context.Context, j Job) (Exit, error) {
 		if errors.As(err, new(*LostError)) {
 			return Exit{}, err
 		}
-		if errors.As(err, new(garbled)) {
+		if errors.As(err, new(malformedError)) {
 			if senseless++; senseless >= maxGarbled {
 				return Exit{}, r.runError(ctx, jr, err)
 			}
@@ -198,7 +228,7 @@ func (r *winremote) follow(ctx context.Context, j Job, jr *journal, heard func()
 		return x, err
 	}
 	defer hangUp(c)
-	k, err := converse(ctx, c, psLaunch, lines...)
+	k, err := startScript(ctx, c, psLaunch, lines...)
 	if err != nil {
 		return x, err
 	}
@@ -212,33 +242,33 @@ func (r *winremote) follow(ctx context.Context, j Job, jr *journal, heard func()
 		if len(f) == 0 {
 			continue
 		}
-		strange := garbled(l)
+		bad := malformedError(l)
 		switch f[0] {
 		case "B":
 			n, err := numbers(f[1:], 3)
 			if err != nil {
-				return x, strange
+				return x, bad
 			}
 			heard()
 			rebooted = jr.rebooted(n[0], n[1], n[2])
 			if err := jr.met(); err != nil {
-				return x, unkept(err)
+				return x, notKept(err)
 			}
 		case "O", "E":
 			i := strings.Index("OE", f[0])
-			b, at, err := piece(f)
+			b, at, err := parseChunk(f)
 			if err != nil || at != pos[i] {
-				return x, strange
+				return x, bad
 			}
 			heard()
 			if err := jr.write(i, b); err != nil {
-				return x, unkept(err)
+				return x, notKept(err)
 			}
 			pos[i] += int64(len(b))
 		case "S":
 			n, err := numbers(f[1:], 2)
 			if err != nil {
-				return x, strange
+				return x, bad
 			}
 			x = Exit{Code: int(n[0]), Truncated: n[1] == 1}
 			switch x.Code {
@@ -255,7 +285,7 @@ func (r *winremote) follow(ctx context.Context, j Job, jr *journal, heard func()
 			}
 			if errors.As(err, new(*LostError)) {
 				if ferr := jr.flush(); ferr != nil {
-					return x, unkept(ferr)
+					return x, notKept(ferr)
 				}
 			}
 			k.ack(ctx)
@@ -264,7 +294,7 @@ func (r *winremote) follow(ctx context.Context, j Job, jr *journal, heard func()
 	}
 }
 
-func unkept(err error) error { return permanent{fmt.Errorf("cannot keep the output: %w", err)} }
+func notKept(err error) error { return permanent{fmt.Errorf("cannot keep the output: %w", err)} }
 
 func numbers(f []string, want int) ([]int64, error) {
 	var ns []int64
@@ -281,8 +311,8 @@ func numbers(f []string, want int) ([]int64, error) {
 	return ns, nil
 }
 
-// piece reads "O offset base64".
-func piece(f []string) (b []byte, at int64, err error) {
+// parseChunk reads "O offset base64".
+func parseChunk(f []string) (b []byte, at int64, err error) {
 	if len(f) != 3 {
 		return nil, 0, errors.New("wrong length")
 	}
@@ -292,12 +322,12 @@ func piece(f []string) (b []byte, at int64, err error) {
 	return b, at, err
 }
 
-// met keeps when the run was first heard of, by our clock.
+// met saves when the run was first heard of, by our clock.
 func (j *journal) met() error {
 	if j.boot() != 0 {
 		return nil
 	}
-	return j.t.Print(bootStream+j.tail, time.Now().UnixMilli(), "")
+	return j.save(runState{Boot: time.Now().UnixMilli()})
 }
 
 // since is how long ago that was, in ms.
@@ -342,13 +372,13 @@ func lostWindows(jr *journal, why []string, rebooted bool) (Exit, error) {
 			return Exit{}, permanent{errors.New(oneLine(string(b)))}
 		}
 	}
-	return Exit{}, garbled(strings.TrimSpace(strings.Join(why, " ")))
+	return Exit{}, malformedError(strings.TrimSpace(strings.Join(why, " ")))
 }
 
 // end keeps the exit, and only then lets the machine forget the run.
-func (r *winremote) end(ctx context.Context, k *talk, j Job, jr *journal, x Exit) error {
+func (r *winremote) end(ctx context.Context, k *scriptSession, j Job, jr *journal, x Exit) error {
 	if err := jr.finish(x); err != nil {
-		return unkept(err)
+		return notKept(err)
 	}
 	err := k.ack(ctx)
 	if err == nil || x.Rebooted {
@@ -357,11 +387,11 @@ func (r *winremote) end(ctx context.Context, k *talk, j Job, jr *journal, x Exit
 	if !errors.As(err, new(permanent)) {
 		err = r.forget(context.Background(), j)
 	}
-	return jr.swept(context.Background(), r.m, err)
+	return jr.warnNotRemoved(context.Background(), r.m, err)
 }
 
 // ack tells the script that it was heard.
-func (k *talk) ack(ctx context.Context) error {
+func (k *scriptSession) ack(ctx context.Context) error {
 	if err := k.send(ctx, "ack"); err != nil {
 		return err
 	}
@@ -387,7 +417,7 @@ func (r *winremote) order(ctx context.Context, j Job, op string) (answer string,
 		return "", err
 	}
 	err = r.attempt(ctx, func(ctx context.Context, c *wsman.Client, _ func()) error {
-		k, err := converse(ctx, c, psLaunch, lines...)
+		k, err := startScript(ctx, c, psLaunch, lines...)
 		if err != nil {
 			return err
 		}
@@ -405,13 +435,14 @@ func (r *winremote) Cancel(ctx context.Context, j Job) error {
 		return err
 	}
 	answer, err := r.order(ctx, j, "cancel")
-	if err == nil && !strings.HasPrefix(answer, "C ") && !strings.HasPrefix(answer, "L failed") {
+	gone := strings.HasPrefix(answer, "L gone") // its follower let it be forgotten meanwhile
+	if err == nil && !gone && !strings.HasPrefix(answer, "C ") && !strings.HasPrefix(answer, "L failed") {
 		err = fmt.Errorf("the machine answers %.200q", answer)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot cancel the run on %s: %w", r.m.label(), err)
 	}
-	if answer == "C none" || r.env.followed(j.Token) {
+	if gone || answer == "C none" || r.env.followed(j.Token) {
 		return nil
 	}
 	if strings.HasPrefix(answer, "L ") { // it never began, and would now

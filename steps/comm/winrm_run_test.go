@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
+	"github.com/imgflow/imgflow/internal/winguest"
 )
 
 func TestWindowsRun(t *testing.T) {
@@ -232,7 +232,7 @@ func TestWindowsStreams(t *testing.T) {
 // during runs the job and calls f once when its first line has come.
 func (w *win) during(t *testing.T, j Job, f func()) (Exit, error) {
 	t.Helper()
-	stream := "stdout" + newJournal(w.task, j.Token).tail
+	stream := "stdout" + mustJournal(t, w.task, j.Token).tail
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -506,6 +506,54 @@ func TestWindowsCancel(t *testing.T) {
 	}
 }
 
+// Whoever cancels a run may meet its follower, who lets the machine forget it at
+// any moment.
+func TestWindowsCancelForgotten(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	for at, want := range map[string]string{
+		"$alive = held": "L gone",
+		"$f = [IO.File]::Open($s.dir + '\\' + $name, 'Open', 'Read', 'ReadWrite')": "C done",
+	} {
+		w := newWin(t, g.m)
+		j := w.ps("Write-Output one")
+		j.Token = newToken()
+		answer := func(text, op, until string) string {
+			lines, err := j.orders(op, [2]int64{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := w.Windows.(*winremote).client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer hangUp(c)
+			k, err := startScript(t.Context(), c, text, lines...)
+			for err == nil {
+				var l string
+				if l, err = k.line(t.Context()); strings.HasPrefix(l, until) {
+					return l
+				}
+			}
+			return err.Error()
+		}
+		if got := answer(psLaunch, "start", "S "); got != "S 0 0" {
+			t.Fatal(got)
+		}
+		await(t, "the end of the runner", func() bool {
+			return !slices.ContainsFunc(g.Processes(), func(p winguest.Info) bool { return strings.Contains(p.Line, "run.ps1") })
+		})
+		text := strings.Replace(psLaunch, at, "if ('"+want+"' -eq 'L gone' -or $name -eq 'main') { discard $s.dir }; "+at, 1)
+		if got := answer(text, "cancel", ""); !strings.HasPrefix(got, want) {
+			t.Errorf("forgotten before %s: %q, want %q", at, got, want)
+		}
+		if err := w.Cancel(t.Context(), j); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+		g.clean()
+	}
+}
+
 // A run that is cancelled when nobody follows it leaves nothing on the machine
 // and never starts again.
 func TestWindowsCancelUnfollowed(t *testing.T) {
@@ -566,11 +614,11 @@ func TestWindowsCancelEarly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := converse(t.Context(), c, psLaunch, lines...); err != nil {
+		if _, err := startScript(t.Context(), c, psLaunch, lines...); err != nil {
 			t.Fatal(err)
 		}
 		slow := func() bool {
-			return slices.ContainsFunc(g.Processes(), func(p windows.Info) bool { return strings.HasPrefix(p.Line, "ping") })
+			return slices.ContainsFunc(g.Processes(), func(p winguest.Info) bool { return strings.HasPrefix(p.Line, "ping") })
 		}
 		await(t, "a runner on its way", slow)
 		if err := w.Cancel(t.Context(), j); err != nil {
@@ -630,7 +678,7 @@ func TestWindowsStartedTwice(t *testing.T) {
 					return
 				}
 				defer hangUp(c)
-				k, err := converse(t.Context(), c, psLaunch, lines...)
+				k, err := startScript(t.Context(), c, psLaunch, lines...)
 				if err != nil {
 					t.Error(err)
 					return

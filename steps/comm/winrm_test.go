@@ -17,29 +17,15 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// The journal holds every exit of Windows.
-func TestWideExit(t *testing.T) {
-	for _, x := range []Exit{{}, {Code: 1}, {Code: 0xfffe}, {Code: 0xffff}, {Code: 0x10000}, {Code: -1}, {Code: -1 << 31}, {Code: 1<<31 - 1}, {Code: 143, Signal: 15, OOM: true}, {Code: exitControlC, Rebooted: true}, {Code: 70000, Truncated: true}} {
-		sink, err := openSink(filepath.Join(t.TempDir(), "log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		j := newJournal(dagTask("t", sink), "t")
-		if err := j.finish(x); err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := j.finished(); !ok || got != x {
-			t.Errorf("%+v became %+v", x, got)
-		}
-	}
-}
-
 func TestRebootTold(t *testing.T) {
 	sink, err := openSink(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := newJournal(dagTask("t", sink), "t")
+	j, err := newJournal(dagTask("t", sink), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		then, age, now int64
 		want           bool
@@ -56,7 +42,7 @@ func TestRebootTold(t *testing.T) {
 
 // A machine cannot make us keep without end what is no line.
 func TestWinRMEndlessLine(t *testing.T) {
-	k, part := &talk{}, bytes.Repeat([]byte("x"), 1<<20)
+	k, part := &scriptSession{}, bytes.Repeat([]byte("x"), 1<<20)
 	var err error
 	for n := 0; err == nil; n++ {
 		if n > 2*maxOutput/len(part) {
@@ -106,12 +92,12 @@ func TestWindowsNames(t *testing.T) {
 				t.Skip("SKIPPED: needs a file system with all names")
 			}
 		}
-		p, err := newParcel()
+		p, err := newZipArchive()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.close()
-		if err := wrap(p, src); err == nil || !strings.Contains(err.Error(), "on Windows") {
+		if err := zipDir(p, src); err == nil || !strings.Contains(err.Error(), "on Windows") {
 			t.Errorf("%v: %v", names, err)
 		}
 	}
@@ -125,11 +111,11 @@ func TestParcelIsTheSame(t *testing.T) {
 	}
 	var digests []string
 	for range 2 {
-		p, err := newParcel()
+		p, err := newZipArchive()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(wrap(p, src), p.seal()); err != nil {
+		if err := errors.Join(zipDir(p, src), p.finish()); err != nil {
 			t.Fatal(err)
 		}
 		digests = append(digests, p.digest)
@@ -187,23 +173,25 @@ func TestWinRMOptions(t *testing.T) {
 		"winrm_timeout":  {Username: "u", Timeout: -1},
 		"winrm_ca_file":  {Username: "u", UseSSL: true, CAFile: bad},
 	} {
-		faults := s.Check()
-		if len(faults) != 1 || faults[0].Field != field || faults[0].Text == "" {
-			t.Errorf("%s: %v", field, faults)
+		var r report
+		if s.Check(&r); len(r.wrong) != 1 || len(r.idle) > 0 || !strings.HasPrefix(r.wrong[0], field+": ") {
+			t.Errorf("%s: %v", field, r)
 		}
 	}
 	for _, s := range []WinRM{
 		{Username: "u", CAFile: bad}, {Username: "u", UseSSL: true, CAFile: filepath.Join(dir, "none")}, {Username: "u", UseSSL: true, Insecure: true, CAFile: bad},
 	} {
-		if s.Check() == nil {
-			t.Errorf("%+v has no fault", s)
+		var r report
+		if s.Check(&r); len(r.wrong) == 0 {
+			t.Errorf("%+v has no error", s)
 		}
 	}
-	if f := (WinRM{Username: "u", UseSSL: true, Insecure: true}).Check(); f != nil {
-		t.Error(f)
+	var good, idle report
+	if (WinRM{Username: "u", UseSSL: true, Insecure: true}).Check(&good); len(good.wrong)+len(good.idle) > 0 {
+		t.Error(good)
 	}
-	if f := (WinRM{Username: "u", Insecure: true}).Check(); len(f) != 1 || f[0].Field != "winrm_insecure" || !f[0].Harmless {
-		t.Error(f)
+	if (WinRM{Username: "u", Insecure: true}).Check(&idle); len(idle.wrong) > 0 || len(idle.idle) != 1 || !strings.HasPrefix(idle.idle[0], "winrm_insecure: ") {
+		t.Error(idle)
 	}
 }
 

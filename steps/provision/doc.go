@@ -18,7 +18,7 @@
 //	windows-shell    [WindowsShell]    batch files on the machine
 //	windows-restart  [WindowsRestart]  the machine restarts
 //
-// [Breakpoint] knows and checks its options but cannot stop a run; its Supported
+// [Breakpoint] knows and checks its options but cannot stop a run; its Prepare
 // says so.
 //
 // # Windows
@@ -51,7 +51,7 @@
 //
 // # Values known late
 //
-// Options tagged late may use the values of the build: {{ build `ID` }} and the
-// like. They are put in when the step runs. Sensitive values never enter a step's
+// Options that are a dag.Text may use the values of the build: {{ build `ID` }} and
+// the like. They are put in when the step runs. Sensitive values never enter a step's
 // key or its stored form.
 package provision

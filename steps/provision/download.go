@@ -13,15 +13,15 @@ import (
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
-// landing is the local directory that downloads are put into. All that a machine
+// downloadRoot is the local directory that downloads are put into. All that a machine
 // names lies below it: the directory is opened once, and no link leads out of it.
-type landing struct {
+type downloadRoot struct {
 	path string
 	root *os.Root
 }
 
 // at opens the directory at a path that the template gives, which is made.
-func (l *landing) at(path string) (*os.Root, error) {
+func (l *downloadRoot) at(path string) (*os.Root, error) {
 	if l.root != nil && l.path == path {
 		return l.root, nil
 	}
@@ -36,7 +36,7 @@ func (l *landing) at(path string) (*os.Root, error) {
 	return root, err
 }
 
-func (l *landing) close() {
+func (l *downloadRoot) close() {
 	if l.root != nil {
 		l.root.Close()
 		l.root = nil
@@ -44,12 +44,12 @@ func (l *landing) close() {
 }
 
 // fetch downloads every source.
-func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst string) error {
+func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst, dir string) error {
 	into := slashed(dst)
 	if !filepath.IsAbs(dst) {
-		dst = filepath.Join(s.Cwd, dst)
+		dst = filepath.Join(dir, dst)
 	}
-	var l landing
+	var l downloadRoot
 	defer l.close()
 	p := pathsOf(v.m)
 	for _, src := range s.sources() {
@@ -78,7 +78,7 @@ func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst string
 
 // fetchOne downloads a file or directory. Into says that dst is the directory to
 // put it into.
-func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, l *landing, from, dst string, into bool) error {
+func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, l *downloadRoot, from, dst string, into bool) error {
 	p := pathsOf(v.m)
 	fi, err := r.Stat(ctx, from)
 	switch {
@@ -101,12 +101,12 @@ func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, l *land
 	if err != nil {
 		return fmt.Errorf("cannot download %s: %w", from, err)
 	}
-	v.t.Say("downloading %s => %s", from, shown(filepath.Join(dir, name)))
+	v.t.Say("downloading %s => %s", from, shown(v.dir, filepath.Join(dir, name)))
 	return download(ctx, r, from, root, name)
 }
 
 // fetchDir downloads a directory: by its own name, or what it holds.
-func fetchDir(ctx context.Context, r comm.Remote, v values, l *landing, from, dst string) error {
+func fetchDir(ctx context.Context, r comm.Remote, v values, l *downloadRoot, from, dst string) error {
 	p, dir := pathsOf(v.m), "."
 	if !contents(from, p.seps) {
 		dir = p.base(from)
@@ -115,7 +115,7 @@ func fetchDir(ctx context.Context, r comm.Remote, v values, l *landing, from, ds
 	if err != nil {
 		return fmt.Errorf("cannot download %s: %w", from, err)
 	}
-	v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(filepath.Join(dst, dir)))
+	v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(v.dir, filepath.Join(dst, dir)))
 	return r.DownloadDir(ctx, from, root, dir)
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -20,27 +21,33 @@ import (
 // itself. A slash at the end of the destination means a directory to put the files
 // into.
 type FileCopy struct {
-	On     dag.Take[comm.Machine] `json:"on"`
-	Build  dag.Build              `json:"build,omitzero" option:"-" key:"-"`
-	Common `option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	Build        dag.Build              `json:"build,omitzero" option:"-" key:"-"`
+	steps.Common `option:"-"`
 
-	Source      string   `json:"source,omitempty" option:"late=build"`
-	Sources     []string `json:"sources,omitempty" option:"late=build"`
-	Content     string   `json:"content,omitempty" option:"late=build"`
-	Destination string   `json:"destination,omitempty" option:"required,late=build"`
-	Direction   string   `json:"direction,omitempty"`         // upload (default) or download
-	Generated   bool     `json:"generated,omitempty" key:"-"` // the sources are made while the run goes on
+	// The path to copy: here for an upload, on the machine for a download. What a slash at its end means is said
+	// above.
+	Source dag.Text `json:"source,omitempty" option:"late=build"`
+	// Several paths to copy, beside `source`. Default: none.
+	Sources []dag.Text `json:"sources,omitempty" option:"late=build"`
+	// The text of a file to write, in place of a source. Default: none.
+	Content dag.Text `json:"content,omitempty" option:"late=build"`
+	// Where to copy to; a slash at its end makes it a directory.
+	Destination dag.Text `json:"destination,omitempty" option:"required,late=build"`
+	// Which way to copy: `upload` or `download`. Default: `upload`.
+	Direction string `json:"direction,omitempty"`
+	// Says that the sources are made while the build runs, so that they are not looked for before. Default: `false`.
+	Generated bool `json:"generated,omitempty" key:"-"`
 
-	Uploads []Upload `json:"uploads,omitempty" option:"-"`     // what Source and Sources are, for an upload
-	Cwd     string   `json:"cwd,omitempty" option:"-" key:"-"` // where local paths that are known late begin
+	Uploads []Upload `json:"uploads,omitempty" option:"-"` // what Source and Sources are, for an upload
 }
 
 // Upload is one local file or directory.
 type Upload struct {
-	File     dag.File `json:"file"`               // without digest: looked at when the step runs
-	Name     string   `json:"name"`               // its own name
-	Contents bool     `json:"contents,omitempty"` // what the directory holds, not the directory
-	Dir      bool     `json:"dir,omitempty"`
+	File     steps.File `json:"file"`               // without digest: looked at when the step runs
+	Name     string     `json:"name"`               // its own name
+	Contents bool       `json:"contents,omitempty"` // what the directory holds, not the directory
+	Dir      bool       `json:"dir,omitempty"`
 }
 
 func (FileCopy) Kind() string { return "provision.file" }
@@ -49,7 +56,8 @@ func (FileCopy) Kind() string { return "provision.file" }
 func (s FileCopy) Title() string {
 	switch {
 	case s.download() && len(s.sources()) == 1:
-		return "download " + guess(s.sources()[0].text).base(s.sources()[0].text)
+		from := s.sources()[0].text.String()
+		return "download " + pathsLike(from).base(from)
 	case s.download():
 		return fmt.Sprintf("download %d files", len(s.sources()))
 	case len(s.Uploads) == 1:
@@ -63,7 +71,10 @@ func (s FileCopy) Title() string {
 func (s FileCopy) download() bool { return s.Direction == "download" }
 
 // named is a source and the option that it stands in.
-type named struct{ option, text string }
+type named struct {
+	option string
+	text   dag.Text
+}
 
 func (s FileCopy) sources() (list []named) {
 	if s.Source != "" {
@@ -77,25 +88,21 @@ func (s FileCopy) sources() (list []named) {
 
 // ResolveFiles finds the local files that are to be uploaded, so that their
 // content is part of the step's key. It is called once, before Check.
-func (s *FileCopy) ResolveFiles(resolve func(path string) (dag.File, error)) []dag.Fault {
-	var f faults
-	cwd, err := os.Getwd()
-	if err != nil {
-		f.add("", "the working directory is not known: %v", err)
-	}
-	s.Cwd = cwd
+func (s *FileCopy) ResolveFiles(resolve func(path string) (steps.File, error)) []steps.OptionError {
+	var f steps.OptionErrors
 	if s.download() {
 		return f
 	}
 	for _, src := range s.sources() {
-		u := Upload{File: dag.File{Path: src.text}, Name: filepath.Base(src.text), Contents: contents(src.text, hereSeps)}
-		late := strings.Contains(src.text, "{{")
-		switch file, err := resolve(src.text); {
-		case strings.Contains(src.text, dag.MarkOpen):
-			f.add(src.option, "a sensitive variable cannot stand in the name of a file")
+		path := string(src.text)
+		u := Upload{File: steps.File{Path: path}, Name: filepath.Base(src.text.String()), Contents: contents(path, hereSeps)}
+		late := len(src.text.Words()) > 0
+		switch file, err := resolve(path); {
+		case strings.Contains(path, dag.MarkOpen):
+			f.Add(src.option, "a sensitive variable cannot stand in the name of a file")
 			continue
 		case late && !s.Generated:
-			f.add(src.option, "a file whose name is known only at build time needs \"generated\": true")
+			f.Add(src.option, "a file whose name is known only at build time needs \"generated\": true")
 			continue
 		case late:
 		case err == nil:
@@ -107,7 +114,7 @@ func (s *FileCopy) ResolveFiles(resolve func(path string) (dag.File, error)) []d
 				u.File.Digest = file.Digest
 			}
 		case !s.Generated || !errors.Is(err, fs.ErrNotExist):
-			f.add(src.option, "%v", err)
+			f.Add(src.option, "%v", err)
 			continue
 		}
 		s.Uploads = append(s.Uploads, u)
@@ -117,25 +124,26 @@ func (s *FileCopy) ResolveFiles(resolve func(path string) (dag.File, error)) []d
 }
 
 // Check says what is wrong with the options.
-func (s *FileCopy) Check() []dag.Fault {
-	var f faults
+func (s *FileCopy) Check() []steps.OptionError {
+	var f steps.OptionErrors
 	if s.Direction != "" && s.Direction != "upload" && s.Direction != "download" {
-		f.add("direction", "%q is not known: it is upload or download", s.Direction)
+		f.Add("direction", "%q is not known: it is upload or download", s.Direction)
 	}
 	given := len(s.sources()) + len(s.Uploads)
 	switch {
 	case given == 0 && s.Content == "":
-		f.lacks("there is nothing to copy: give source, sources or content", "source", "sources", "content")
+		f.Lacks("there is nothing to copy: give source, sources or content", "source", "sources", "content")
 	case given > 0 && s.Content != "":
-		f.add("content", "it cannot be given together with source or sources")
+		f.Add("content", "it cannot be given together with source or sources")
 	case s.Content != "" && s.download():
-		f.add("content", "it cannot be downloaded: use source")
+		f.Add("content", "it cannot be downloaded: use source")
 	}
 	if s.Destination == "" {
-		f.add("destination", "it must say where to copy to")
+		f.Add("destination", "it must say where to copy to")
 	}
-	if files := s.files(); files > 1 && s.Destination != "" && !strings.HasSuffix(s.Destination, `\`) && !slashed(s.Destination) && !strings.Contains(s.Destination, "{{") {
-		f.add("destination", "%v", crowd(files, s.Destination))
+	dst := string(s.Destination)
+	if files := s.files(); files > 1 && dst != "" && !strings.HasSuffix(dst, `\`) && !slashed(dst) && len(s.Destination.Words()) == 0 {
+		f.Add("destination", "%v", needsDirectory(files, dst))
 	}
 	return f
 }
@@ -150,9 +158,12 @@ func (s FileCopy) files() (n int) {
 	return n
 }
 
-func crowd(files int, dst string) error {
+func needsDirectory(files int, dst string) error {
 	return fmt.Errorf("%d files cannot all be %s: a directory ends with a slash", files, dst)
 }
+
+// Communicators are those that carry files.
+func (*FileCopy) Communicators() []string { return []string{"ssh", "winrm"} }
 
 // Add adds the step to the graph.
 func (s *FileCopy) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
@@ -168,27 +179,28 @@ func (s FileCopy) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machin
 	if err != nil {
 		return m, err
 	}
-	return m, s.tries(ctx, t, func(ctx context.Context, _ int) error {
-		return s.run(ctx, r, values{t, m})
+	return m, s.Try(ctx, t, func(ctx context.Context, _ int) error {
+		return s.run(ctx, r, values{t, m, e.Dir}, e.Dir)
 	})
 }
 
-func (s FileCopy) run(ctx context.Context, r comm.Remote, v values) error {
+// run copies what the options name; local paths that are known late begin in dir.
+func (s FileCopy) run(ctx context.Context, r comm.Remote, v values, dir string) error {
 	dst, err := v.render("destination", s.Destination, nil)
 	if err != nil {
 		return err
 	}
 	if s.download() {
-		return s.fetch(ctx, r, v, dst)
+		return s.fetch(ctx, r, v, dst, dir)
 	}
 	if s.Content != "" {
 		return s.sendContent(ctx, r, v, dst)
 	}
 	if n := s.files(); n > 1 && !pathsOf(v.m).slashed(dst) {
-		return fmt.Errorf("cannot upload: %w", crowd(n, dst))
+		return fmt.Errorf("cannot upload: %w", needsDirectory(n, dst))
 	}
 	for _, u := range s.Uploads {
-		if err := s.send(ctx, r, v, u, dst); err != nil {
+		if err := s.send(ctx, r, v, u, dst, dir); err != nil {
 			return err
 		}
 	}
@@ -208,16 +220,16 @@ func (s FileCopy) sendContent(ctx context.Context, r comm.Remote, v values, dst 
 	return s.hint(ctx, r, pathsOf(v.m), dst, r.Upload(ctx, dst, strings.NewReader(text), int64(len(text)), 0))
 }
 
-func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, dst string) error {
-	src, err := v.render("source", u.File.Path, nil)
+func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, dst, dir string) error {
+	src, err := v.render("source", dag.Text(u.File.Path), nil)
 	if err != nil {
 		return err
 	}
 	whole := u.Contents || contents(src, hereSeps)
 	if !filepath.IsAbs(src) {
-		src = filepath.Join(s.Cwd, src)
+		src = filepath.Join(dir, src)
 	}
-	if err := unchanged(dag.File{Path: src, Digest: u.File.Digest}); err != nil {
+	if err := unchanged(v.dir, steps.File{Path: src, Digest: u.File.Digest}); err != nil {
 		return err
 	}
 	fi, err := os.Stat(src)
@@ -231,16 +243,16 @@ func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, d
 		} else {
 			dst = p.trim(dst)
 		}
-		v.t.Say("uploading %s => %s", shown(filepath.Clean(src)+"/"), dst)
+		v.t.Say("uploading %s => %s", shown(v.dir, filepath.Clean(src)+"/"), dst)
 		if err := r.UploadDir(ctx, dst, src); err != nil {
-			return orphaned(ctx, r, p, dst, err)
+			return hintMissingParent(ctx, r, p, dst, err)
 		}
 		return nil
 	}
 	if p.slashed(dst) {
 		dst += filepath.Base(src)
 	}
-	v.t.Say("uploading %s => %s", shown(src), dst)
+	v.t.Say("uploading %s => %s", shown(v.dir, src), dst)
 	f, err := os.Open(src)
 	if err != nil {
 		return fmt.Errorf("cannot upload: %w", err)
@@ -257,12 +269,12 @@ func (s FileCopy) hint(ctx context.Context, r comm.Remote, p paths, dst string, 
 	if fi, serr := r.Stat(ctx, dst); serr == nil && fi.IsDir() {
 		return fmt.Errorf("%w; end the destination with a slash to put the file into the directory", err)
 	}
-	return orphaned(ctx, r, p, dst, err)
+	return hintMissingParent(ctx, r, p, dst, err)
 }
 
-// orphaned says so if it is the directory to put dst into that is missing, which
+// hintMissingParent says so if it is the directory to put dst into that is missing, which
 // Windows makes.
-func orphaned(ctx context.Context, r comm.Remote, p paths, dst string, err error) error {
+func hintMissingParent(ctx context.Context, r comm.Remote, p paths, dst string, err error) error {
 	if ctx.Err() != nil || p.windows() {
 		return err
 	}

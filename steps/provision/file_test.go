@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // find resolves paths as a template in dir does.
-func find(dir string) func(string) (dag.File, error) {
-	return func(path string) (dag.File, error) {
+func find(dir string) func(string) (steps.File, error) {
+	return func(path string) (steps.File, error) {
 		full := path
 		if !filepath.IsAbs(full) {
 			full = filepath.Join(dir, path)
@@ -24,7 +25,7 @@ func find(dir string) func(string) (dag.File, error) {
 				full += "/"
 			}
 		}
-		return dag.NewFile(full)
+		return steps.NewFile(full)
 	}
 }
 
@@ -96,15 +97,15 @@ func testFileUpload(t *testing.T, copyFiles copier) {
 		{"a directory with a dot and a slash", "sub/y=Y x=X", FileCopy{Source: "d/./", Destination: ""}},
 		{"the directory above", "sub/y=Y x=X", FileCopy{Source: "d/sub/..", Destination: ""}},
 		{"the directory above, slash at its end", "sub/y=Y x=X", FileCopy{Source: "d/sub/../", Destination: ""}},
-		{"known late", "sub/y=Y x=X", FileCopy{Source: filepath.Join(src, "d") + "/sub/{{ if build `ID` }}..{{ end }}", Destination: "", Generated: true}},
-		{"several", "a.txt=A b.txt=B d/sub/y=Y d/x=X", FileCopy{Source: "a.txt", Sources: []string{"b.txt", "d"}, Destination: "/"}},
-		{"content", "c=id i-0abc", FileCopy{Content: "id {{ build `ID` }}", Destination: "/c"}},
-		{"late destination", "i-0abc=A", FileCopy{Source: "a.txt", Destination: "/{{ build `ID` }}", Direction: "upload"}},
+		{"known late", "sub/y=Y x=X", FileCopy{Source: parsed(filepath.Join(src, "d") + "/sub/{{ if build `ID` }}..{{ end }}"), Destination: "", Generated: true}},
+		{"several", "a.txt=A b.txt=B d/sub/y=Y d/x=X", FileCopy{Source: "a.txt", Sources: []dag.Text{"b.txt", "d"}, Destination: "/"}},
+		{"content", "c=id i-0abc", FileCopy{Content: parsed("id {{ build `ID` }}"), Destination: "/c"}},
+		{"late destination", "i-0abc=A", FileCopy{Source: "a.txt", Destination: parsed("/{{ build `ID` }}"), Direction: "upload"}},
 		{"generated", "g=A", FileCopy{Source: "a.txt", Destination: "/g", Generated: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dst := t.TempDir()
-			c.s.Destination = dst + c.s.Destination
+			c.s.Destination = dag.Text(dst) + c.s.Destination
 			if _, err := copyFiles(t, src, c.s); err != nil {
 				t.Fatal(err)
 			}
@@ -115,37 +116,37 @@ func testFileUpload(t *testing.T, copyFiles copier) {
 	}
 
 	dst := t.TempDir()
-	sink, err := copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dst + "/n"})
+	sink, err := copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dag.Text(dst + "/n")})
 	if want := "uploading " + filepath.Join(src, "a.txt") + " => " + dst + "/n\n"; err != nil || sink.said(dag.Said) != want {
 		t.Errorf("said %q, want %q, %v", sink.said(dag.Said), want, err)
 	}
-	if _, err := copyFiles(t, src, FileCopy{Content: "x", Destination: dst + "/c/"}); err == nil {
+	if _, err := copyFiles(t, src, FileCopy{Content: "x", Destination: dag.Text(dst + "/c/")}); err == nil {
 		t.Error("content into a directory that is not there")
 	}
 	os.Mkdir(dst+"/c", 0o755)
-	if _, err := copyFiles(t, src, FileCopy{Content: "x", Destination: dst + "/c/"}); err != nil || !strings.HasPrefix(tree(t, dst+"/c"), "content-") {
+	if _, err := copyFiles(t, src, FileCopy{Content: "x", Destination: dag.Text(dst + "/c/")}); err != nil || !strings.HasPrefix(tree(t, dst+"/c"), "content-") {
 		t.Errorf("content into a directory: %s, %v", tree(t, dst), err)
 	}
 	os.Chmod(filepath.Join(src, "b.txt"), 0o751)
-	if _, err := copyFiles(t, src, FileCopy{Source: "b.txt", Destination: dst + "/mode"}); err != nil {
+	if _, err := copyFiles(t, src, FileCopy{Source: "b.txt", Destination: dag.Text(dst + "/mode")}); err != nil {
 		t.Error(err)
 	} else if fi, _ := os.Stat(dst + "/mode"); fi.Mode().Perm() != 0o751 {
 		t.Errorf("mode %v", fi.Mode())
 	}
 
-	_, err = copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dst + "/no/such"})
+	_, err = copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dag.Text(dst + "/no/such")})
 	wantError(t, err, dst+"/no", "does not exist")
-	_, err = copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dst})
+	_, err = copyFiles(t, src, FileCopy{Source: "a.txt", Destination: dag.Text(dst)})
 	wantError(t, err, "end the destination with a slash")
 	for _, d := range []string{"d", "d/"} {
-		_, err = copyFiles(t, src, FileCopy{Source: d, Destination: dst + "/no/such/one"})
+		_, err = copyFiles(t, src, FileCopy{Source: dag.Text(d), Destination: dag.Text(dst + "/no/such/one")})
 		wantError(t, err, "the directory "+dst+"/no/such", "does not exist", "make it by a shell provisioner")
 	}
 }
 
 func TestFileGeneratedLate(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
-	s := FileCopy{Source: filepath.Join(src, "{{ build `ID` }}"), Destination: dst + "/", Generated: true}
+	s := FileCopy{Source: parsed(filepath.Join(src, "{{ build `ID` }}")), Destination: dag.Text(dst + "/"), Generated: true}
 	_, err := copyFiles(t, src, s)
 	wantError(t, err, "i-0abc")
 	file(t, filepath.Join(src, "i-0abc"), "late")
@@ -157,7 +158,7 @@ func TestFileGeneratedLate(t *testing.T) {
 	wantError(t, err, "generated")
 
 	file(t, filepath.Join(src, "dots...", "f"), "F")
-	if _, err := copyFiles(t, src, FileCopy{Source: "dots...", Destination: dst + "/"}); err != nil || tree(t, dst) != "dots.../f=F i-0abc=late" {
+	if _, err := copyFiles(t, src, FileCopy{Source: "dots...", Destination: dag.Text(dst + "/")}); err != nil || tree(t, dst) != "dots.../f=F i-0abc=late" {
 		t.Errorf("a name that only ends with dots: %s, %v", tree(t, dst), err)
 	}
 }
@@ -165,7 +166,7 @@ func TestFileGeneratedLate(t *testing.T) {
 func TestFileChanged(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	file(t, filepath.Join(src, "a"), "A")
-	s := FileCopy{Source: "a", Destination: dst + "/a"}
+	s := FileCopy{Source: "a", Destination: dag.Text(dst + "/a")}
 	if f := s.ResolveFiles(find(src)); len(f) > 0 {
 		t.Fatal(f)
 	}
@@ -192,7 +193,7 @@ func testFileDownload(t *testing.T, copyFiles copier) {
 	}{
 		{"file to a name", "n=A", FileCopy{Source: "/a.log", Destination: "/n"}},
 		{"file to a new directory", "deep/er/a.log=A", FileCopy{Source: "/a.log", Destination: "/deep/er/"}},
-		{"glob, and the sources behind it", "a.log=A b c.log=BC x=X", FileCopy{Sources: []string{"/*.log", "/d/x"}, Destination: "/"}},
+		{"glob, and the sources behind it", "a.log=A b c.log=BC x=X", FileCopy{Sources: []dag.Text{"/*.log", "/d/x"}, Destination: "/"}},
 		{"glob of one", "a.log=A", FileCopy{Source: "/[a].log", Destination: ""}},
 		{"name that a shell would run", "$(touch pwned).txt=T", FileCopy{Source: "/$(touch pwned).tx?", Destination: "/"}},
 		{"directory", "d/x=X", FileCopy{Source: "/d", Destination: ""}},
@@ -202,17 +203,17 @@ func testFileDownload(t *testing.T, copyFiles copier) {
 		{"files and a directory", "a.log=A b c.log=BC d/x=X", FileCopy{Source: "/[abd]*", Destination: ""}},
 		{"what directories hold", "x=X", FileCopy{Source: "/*/", Destination: ""}},
 		{"hidden files, which a shell finds . and .. beside", ".hidden=H", FileCopy{Source: "/.*", Destination: "/"}},
-		{"one source over another", "x=X", FileCopy{Sources: []string{"/d/x", "/d/"}, Destination: "/"}},
+		{"one source over another", "x=X", FileCopy{Sources: []dag.Text{"/d/x", "/d/"}, Destination: "/"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dst := t.TempDir()
 			s := c.s
-			s.Direction, s.Destination = "download", dst+s.Destination
+			s.Direction, s.Destination = "download", dag.Text(dst)+s.Destination
 			if s.Source != "" {
-				s.Source = src + s.Source
+				s.Source = dag.Text(src) + s.Source
 			}
 			for i := range s.Sources {
-				s.Sources[i] = src + s.Sources[i]
+				s.Sources[i] = dag.Text(src) + s.Sources[i]
 			}
 			if _, err := copyFiles(t, "", s); err != nil {
 				t.Fatal(err)
@@ -224,7 +225,7 @@ func testFileDownload(t *testing.T, copyFiles copier) {
 	}
 	dst := t.TempDir()
 	for _, name := range []string{"/nosuch", "/nosuch*", "/a.log/"} {
-		_, err := copyFiles(t, "", FileCopy{Direction: "download", Source: src + name, Destination: dst + "/x"})
+		_, err := copyFiles(t, "", FileCopy{Direction: "download", Source: dag.Text(src + name), Destination: dag.Text(dst + "/x")})
 		wantError(t, err, "cannot download", name)
 	}
 	if got := tree(t, dst); got != "" {
@@ -233,10 +234,10 @@ func testFileDownload(t *testing.T, copyFiles copier) {
 	if err := exec.Command("mkfifo", filepath.Join(src, "fifo")).Run(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := copyFiles(t, "", FileCopy{Direction: "download", Source: src + "/fifo", Destination: dst + "/x"})
+	_, err := copyFiles(t, "", FileCopy{Direction: "download", Source: dag.Text(src + "/fifo"), Destination: dag.Text(dst + "/x")})
 	wantError(t, err, "cannot download", "neither a file nor a directory")
 	t.Chdir(dst)
-	if _, err := copyFiles(t, "", FileCopy{Direction: "download", Source: src + "/a.log", Destination: "rel/"}); err != nil || tree(t, dst) != "rel/a.log=A" {
+	if _, err := copyFiles(t, "", FileCopy{Direction: "download", Source: dag.Text(src + "/a.log"), Destination: "rel/"}); err != nil || tree(t, dst) != "rel/a.log=A" {
 		t.Errorf("relative: %q, %v", tree(t, dst), err)
 	}
 }
@@ -251,15 +252,15 @@ func TestFileCheck(t *testing.T) {
 	}{
 		{"", FileCopy{Source: "a", Destination: "/x"}},
 		{"source", FileCopy{Source: "nosuch", Destination: "/x"}},
-		{"sources[1]", FileCopy{Sources: []string{"a", "nosuch"}, Destination: "/x/"}},
+		{"sources[1]", FileCopy{Sources: []dag.Text{"a", "nosuch"}, Destination: "/x/"}},
 		{"", FileCopy{Source: "nosuch", Destination: "/x", Generated: true}},
 		{"direction", FileCopy{Source: "a", Destination: "/x", Direction: "sideways"}},
 		{"content", FileCopy{Source: "a", Content: "x", Destination: "/x"}},
 		{"content", FileCopy{Content: "x", Destination: "/x", Direction: "download"}},
 		{"destination", FileCopy{Source: "a"}},
-		{"destination", FileCopy{Sources: []string{"a", "b"}, Destination: "/x"}},
-		{"", FileCopy{Sources: []string{"/remote/*", "b"}, Destination: "x", Direction: "download"}},
-		{"source", FileCopy{Source: dag.Mark("secret"), Destination: "/x"}},
+		{"destination", FileCopy{Sources: []dag.Text{"a", "b"}, Destination: "/x"}},
+		{"", FileCopy{Sources: []dag.Text{"/remote/*", "b"}, Destination: "x", Direction: "download"}},
+		{"source", FileCopy{Source: dag.Text(dag.Mark("secret")), Destination: "/x"}},
 	} {
 		s := c.s
 		found := s.ResolveFiles(find(dir))
@@ -267,7 +268,7 @@ func TestFileCheck(t *testing.T) {
 			found = s.Check()
 		}
 		if got := fields(found); got != c.want {
-			t.Errorf("%+v: faults of %q, want %q: %v", c.s, got, c.want, found)
+			t.Errorf("%+v: option errors of %q, want %q: %v", c.s, got, c.want, found)
 		}
 	}
 	if f := (&FileCopy{Destination: "/x"}).Check(); len(f) != 1 || f[0].Field != "" {
@@ -291,7 +292,7 @@ func TestFileKey(t *testing.T) {
 	file(t, filepath.Join(three, "a"), "other")
 	file(t, filepath.Join(three, "b"), "A")
 	base := key(one, FileCopy{Source: "a", Destination: "/x/"})
-	if key(two, FileCopy{Source: filepath.Join(two, "a"), Destination: "/x/"}) != base {
+	if key(two, FileCopy{Source: dag.Text(filepath.Join(two, "a")), Destination: "/x/"}) != base {
 		t.Error("where the file lies is part of the key")
 	}
 	if key(three, FileCopy{Source: "a", Destination: "/x/"}) == base {
@@ -300,7 +301,7 @@ func TestFileKey(t *testing.T) {
 	if key(three, FileCopy{Source: "b", Destination: "/x/"}) == base {
 		t.Error("the name, which the destination takes on, is not part of the key")
 	}
-	if key(one, FileCopy{Source: one, Destination: "/x"}) == key(one, FileCopy{Source: one + "/", Destination: "/x"}) {
+	if key(one, FileCopy{Source: dag.Text(one), Destination: "/x"}) == key(one, FileCopy{Source: dag.Text(one + "/"), Destination: "/x"}) {
 		t.Error("the slash is not part of the key")
 	}
 }

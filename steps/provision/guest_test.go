@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/aws/ec2local/windows"
+	"github.com/imgflow/imgflow/internal/winguest"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // guest is a Windows machine of the embedded EC2.
 type guest struct {
-	*windows.Machine
+	*winguest.Machine
 	t    *testing.T
 	env  *comm.Env
 	m    comm.Machine
@@ -35,7 +36,7 @@ func newGuest(t *testing.T) *guest {
 	t.Parallel()
 	g := &guest{t: t, dir: t.TempDir(), env: comm.NewEnv(nil)}
 	var err error
-	if g.Machine, err = windows.Open(g.dir, windows.Spec{Release: windows.ReleaseOf("2022"), Name: "TESTER", Addr: "127.0.0.1"}); err != nil {
+	if g.Machine, err = winguest.Open(g.dir, winguest.Spec{Release: winguest.ReleaseOf("2022"), Name: "TESTER", Addr: "127.0.0.1"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.env.Close(); g.Close() })
@@ -50,7 +51,7 @@ func newGuest(t *testing.T) *guest {
 		t.Fatal(err)
 	}
 	for _, err := range []error{
-		g.ChangeAccount("Administrator", func(a *windows.Account) { a.Password = guestPassword }),
+		g.ChangeAccount("Administrator", func(a *winguest.Account) { a.Password = guestPassword }),
 		g.SetFirewall("Public", false),
 		g.boot(),
 	} {
@@ -66,7 +67,7 @@ func newGuest(t *testing.T) *guest {
 }
 
 func (g *guest) boot() error {
-	return g.Boot(windows.Boot{Exited: func(reboot bool) {
+	return g.Boot(winguest.Boot{Exited: func(reboot bool) {
 		if reboot {
 			go g.boot()
 		}
@@ -83,7 +84,7 @@ func (g *guest) do(s interface {
 	return g.sink.printed(), err
 }
 
-func (g *guest) powershell(s PowerShell, lines ...string) (string, error) {
+func (g *guest) powershell(s PowerShell, lines ...dag.Text) (string, error) {
 	g.t.Helper()
 	s.On, s.Inline = dag.Lit(g.m).Take(), lines
 	if f := s.Check(); len(f) > 0 {
@@ -115,17 +116,17 @@ func awkward() (values []string) {
 // TestEnvironmentOfAGuest: whatever way they take, the values arrive byte for byte.
 func TestEnvironmentOfAGuest(t *testing.T) {
 	g := newGuest(t)
-	env := map[string]string{}
+	env := map[string]dag.Text{}
 	values := awkward()
 	for i, v := range values {
-		env[fmt.Sprintf("V%d", i)] = v
+		env[fmt.Sprintf("V%d", i)] = dag.Text(v)
 	}
 	show := fmt.Sprintf(`for ($i = 0; $i -lt %d; $i++) { [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes([Environment]::GetEnvironmentVariable("V$i"))) }`, len(values))
 	for name, s := range map[string]PowerShell{
 		"by default":           {},
 		"elevated":             {ElevatedUser: "Administrator", ElevatedPassword: guestPassword},
 		"as a service":         {ElevatedUser: "SYSTEM"},
-		"in a command":         {ExecuteCommand: `powershell -NoProfile -Command ". '{{ .Vars }}'; & '{{ .Path }}'"`},
+		"in a command":         {ExecuteCommand: parsed(`powershell -NoProfile -Command ". '{{ .Vars }}'; & '{{ .Path }}'"`)},
 		"at a place":           {RemoteEnvVarPath: "c:/Windows/Temp/vars.ps1"},
 		"at a place by name":   {RemoteEnvVarPath: "${env:SystemRoot}/Temp/vars.ps1", RemotePath: `$env:SystemRoot\Temp\the script.ps1`},
 		"in a format":          {EnvVarFormat: "$env:%s = \"%s\"\n"},
@@ -133,7 +134,7 @@ func TestEnvironmentOfAGuest(t *testing.T) {
 		"elevated in a format": {ElevatedUser: "SYSTEM", ElevatedEnvVarFormat: "$env:%s=\"%s\"; "},
 	} {
 		s.Env = env
-		out, err := g.powershell(s, show)
+		out, err := g.powershell(s, dag.Text(show))
 		got := strings.Fields(out)
 		if err != nil || len(got) != len(values) {
 			t.Errorf("%s: %v, %d values of %d\n%.2000s", name, err, len(got), len(values), out)
@@ -152,24 +153,24 @@ func TestEnvironmentOfAGuest(t *testing.T) {
 func TestEndsOfPowerShell(t *testing.T) {
 	g := newGuest(t)
 	for _, c := range []struct {
-		lines  []string
+		lines  []dag.Text
 		status string // "" for none
 		out    string // what is printed, in part
 	}{
-		{[]string{"Write-Output '\u00e4\u20ac'"}, "", "\u00e4\u20ac\n"},
-		{[]string{"exit 3"}, "3", ""},
-		{[]string{"exit 3010"}, "3010", ""},
-		{[]string{"exit -1073741819"}, "-1073741819 (0xC0000005)", ""},
-		{[]string{"cmd /c exit 7"}, "7", ""},
-		{[]string{"cmd /c exit 7", "Write-Output on"}, "7", "on"},
-		{[]string{"cmd /c exit 7", "exit 0"}, "", ""},
-		{[]string{"cmd /c exit 7", "cmd /c exit 0"}, "", ""},
-		{[]string{"throw 'cannot do it'", "Write-Output on"}, "1", "cannot do it\n"},
-		{[]string{"Write-Output one", "Get-Item C:\\nowhere -ErrorAction Stop", "Write-Output two"}, "1", "one\n"},
-		{[]string{"try { throw 'x' } catch { Write-Output caught }"}, "", "caught\n"},
-		{[]string{"no-such-command"}, "1", "no-such-command"},
-		{[]string{"if ("}, "1", ""},
-		{[]string{"Write-Output $PSScriptRoot.Length", "$x = $imgflowPolicy", "exit [int](Test-Path variable:x)"}, "1", ""},
+		{[]dag.Text{"Write-Output '\u00e4\u20ac'"}, "", "\u00e4\u20ac\n"},
+		{[]dag.Text{"exit 3"}, "3", ""},
+		{[]dag.Text{"exit 3010"}, "3010", ""},
+		{[]dag.Text{"exit -1073741819"}, "-1073741819 (0xC0000005)", ""},
+		{[]dag.Text{"cmd /c exit 7"}, "7", ""},
+		{[]dag.Text{"cmd /c exit 7", "Write-Output on"}, "7", "on"},
+		{[]dag.Text{"cmd /c exit 7", "exit 0"}, "", ""},
+		{[]dag.Text{"cmd /c exit 7", "cmd /c exit 0"}, "", ""},
+		{[]dag.Text{"throw 'cannot do it'", "Write-Output on"}, "1", "cannot do it\n"},
+		{[]dag.Text{"Write-Output one", "Get-Item C:\\nowhere -ErrorAction Stop", "Write-Output two"}, "1", "one\n"},
+		{[]dag.Text{"try { throw 'x' } catch { Write-Output caught }"}, "", "caught\n"},
+		{[]dag.Text{"no-such-command"}, "1", "no-such-command"},
+		{[]dag.Text{"if ("}, "1", ""},
+		{[]dag.Text{"Write-Output $PSScriptRoot.Length", "$x = $imgflowPolicy", "exit [int](Test-Path variable:x)"}, "1", ""},
 	} {
 		out, err := g.powershell(PowerShell{}, c.lines...)
 		switch {
@@ -206,14 +207,14 @@ func TestScriptsStayOnAGuest(t *testing.T) {
 func TestBatchOnAGuest(t *testing.T) {
 	g := newGuest(t)
 	s := WindowsShell{On: dag.Lit(g.m).Take(), Scripts: inline("@echo off", "echo [%A%]", "goto on", "echo not", ":on", "set ZZ", "exit /b 4")}
-	s.EnvironmentVars = []string{"A=x y", "ZZ=1"}
+	s.EnvironmentVars = []dag.Text{"A=x y", "ZZ=1"}
 	out, err := g.do(s)
 	wantError(t, err, "exited with status 4")
 	if out != "[x y]\nZZ=1\n" {
 		t.Errorf("printed %q", out)
 	}
 	s.ValidExitCodes = []int{4}
-	s.ExecuteCommand = `{{ .Vars }}call "{{ .Path }}"`
+	s.ExecuteCommand = parsed(`{{ .Vars }}call "{{ .Path }}"`)
 	s.RemotePath = `C:\new\too\x.bat`
 	if out, err = g.do(s); err != nil || !strings.HasPrefix(out, "[x y]\n") {
 		t.Errorf("%q, %v", out, err)
@@ -242,7 +243,7 @@ func TestRestartOfAGuest(t *testing.T) {
 // While a machine starts or goes down its WMI does not answer.
 func TestUptimeOfAGuest(t *testing.T) {
 	g := newGuest(t)
-	r, err := g.env.Windows(dag.NewTask("run", "step", "token", &memSink{}, nil), g.m)
+	r, err := g.env.Windows(taskOf("token", &memSink{}), g.m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +268,7 @@ func TestFilesOfAGuest(t *testing.T) {
 	os.MkdirAll(g.path("to"), 0o755)
 	do := func(s FileCopy) error {
 		t.Helper()
-		s.On, s.Cwd = dag.Lit(g.m).Take(), src
+		s.On, g.env.Dir = dag.Lit(g.m).Take(), src
 		if f := s.ResolveFiles(find(src)); len(f) > 0 {
 			t.Fatal(f)
 		}
@@ -283,7 +284,7 @@ func TestFilesOfAGuest(t *testing.T) {
 	}{
 		{"n.txt=A", FileCopy{Source: "a.txt", Destination: `C:\to\n.txt`}},
 		{"a.txt=A", FileCopy{Source: "a.txt", Destination: `C:\to\`}},
-		{"a.txt=A b.txt=B", FileCopy{Sources: []string{"a.txt", "b.txt"}, Destination: `C:\to\`}},
+		{"a.txt=A b.txt=B", FileCopy{Sources: []dag.Text{"a.txt", "b.txt"}, Destination: `C:\to\`}},
 		{"a.txt=A", FileCopy{Source: "a.txt", Destination: "c:/to/"}},
 		{"d/\u00e4 [1].txt=D", FileCopy{Source: "d", Destination: `C:\to`}},
 		{"\u00e4 [1].txt=D", FileCopy{Source: "d/", Destination: `C:\to\`}},
@@ -324,13 +325,13 @@ func TestFilesOfAGuest(t *testing.T) {
 	} {
 		os.RemoveAll(dst)
 		os.MkdirAll(dst, 0o755)
-		c.s.Direction, c.s.Destination = "download", filepath.Join(dst, c.s.Destination)+strings.Repeat("/", strings.Count(c.s.Destination, "/"))
+		c.s.Direction, c.s.Destination = "download", dag.Text(filepath.Join(dst, string(c.s.Destination))+strings.Repeat("/", strings.Count(string(c.s.Destination), "/")))
 		if err := do(c.s); err != nil || tree(t, dst) != c.want {
 			t.Errorf("%s: %v, %q, want %q", c.s.Source, err, tree(t, dst), c.want)
 		}
 	}
-	wantError(t, do(FileCopy{Source: `C:\to\nothing*`, Direction: "download", Destination: dst + "/"}), "nothing on the machine matches")
-	wantError(t, do(FileCopy{Source: `C:\to\none`, Direction: "download", Destination: dst + "/"}), "it is not on the machine")
+	wantError(t, do(FileCopy{Source: `C:\to\nothing*`, Direction: "download", Destination: dag.Text(dst + "/")}), "nothing on the machine matches")
+	wantError(t, do(FileCopy{Source: `C:\to\none`, Direction: "download", Destination: dag.Text(dst + "/")}), "it is not on the machine")
 	g.clean()
 }
 
@@ -340,7 +341,7 @@ func TestPowerShellResume(t *testing.T) {
 	g := newGuest(t)
 	dir := t.TempDir()
 	s := PowerShell{On: dag.Lit(g.m).Take()}
-	s.Scripts.Scripts = []dag.File{
+	s.Scripts.Scripts = []steps.File{
 		file(t, filepath.Join(dir, "a.ps1"), "Add-Content -Path C:\\ran.txt -Value a\nWrite-Host one\n"),
 		file(t, filepath.Join(dir, "b.ps1"), "Add-Content -Path C:\\ran.txt -Value b\nWrite-Host two\nfor ($i = 0; $i -lt 300 -and -not (Test-Path C:\\go); $i++) { Start-Sleep -Milliseconds 50 }\nWrite-Host three\nexit 3010\n"),
 	}

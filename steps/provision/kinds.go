@@ -2,8 +2,24 @@ package provision
 
 import (
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
+
+// Provisioners are the provisioners of this package by the names that templates
+// use. A new one is one file, one line here, and one in Kinds.
+func Provisioners() map[string]func() steps.Provisioner {
+	return map[string]func() steps.Provisioner{
+		"shell":           func() steps.Provisioner { return &Shell{} },
+		"file":            func() steps.Provisioner { return &FileCopy{} },
+		"shell-local":     func() steps.Provisioner { return &ShellLocal{} },
+		"sleep":           func() steps.Provisioner { return &Sleep{} },
+		"powershell":      func() steps.Provisioner { return &PowerShell{} },
+		"windows-shell":   func() steps.Provisioner { return &WindowsShell{} },
+		"windows-restart": func() steps.Provisioner { return &WindowsRestart{} },
+		"breakpoint":      func() steps.Provisioner { return &Breakpoint{} },
+	}
+}
 
 // Kinds are the steps of this package.
 func Kinds(e *comm.Env) []dag.Kind {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -22,14 +24,17 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
+	"github.com/imgflow/imgflow/template"
 )
 
-// memSink keeps events in memory.
+// memSink keeps events in memory, and what tasks save.
 type memSink struct {
 	mu     sync.Mutex
 	events []dag.Event
 	off    map[string]int64
+	saved  map[string]json.RawMessage
 	on     func(dag.Event)
 }
 
@@ -49,6 +54,21 @@ func (s *memSink) Emit(e dag.Event) error {
 	return nil
 }
 
+// keep lets a task of a process find what those before it have saved.
+func (s *memSink) keep(t *dag.Task) *dag.Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.Keep(maps.Clone(s.saved), func(name string, value json.RawMessage) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.saved == nil {
+			s.saved = map[string]json.RawMessage{}
+		}
+		s.saved[name] = value
+		return nil
+	})
+}
+
 func (s *memSink) Sync() error { return nil }
 
 func (s *memSink) Break(_ []byte, most int) int { return most }
@@ -65,7 +85,7 @@ func (s *memSink) printed() string {
 	defer s.mu.Unlock()
 	var b strings.Builder
 	for _, e := range s.events {
-		if e.Type == dag.Printed && strings.HasPrefix(e.Stream, "std") {
+		if e.Type == dag.Printed {
 			b.WriteString(e.Text + "\n")
 		}
 	}
@@ -88,19 +108,26 @@ func (s *memSink) said(typ dag.EventType) string {
 // prefix begins the tokens of this process.
 var prefix = "imgflow-test-" + strings.ToLower(rand.Text()[:8])
 
-func task(sink dag.Sink) *dag.Task {
-	token := fmt.Sprintf("%s%s-1", prefix, strings.ToLower(rand.Text()[:12]))
-	return dag.NewTask("run1", "step", token, sink, func(name string) (string, error) {
+func task(sink *memSink) *dag.Task {
+	return taskOf(fmt.Sprintf("%s%s-1", prefix, strings.ToLower(rand.Text()[:12])), sink)
+}
+
+func taskOf(token string, sink *memSink) *dag.Task {
+	secret := func(name string) (string, error) {
 		if name == "key-1" {
 			return "PRIVATE", nil
 		}
 		return "", errors.New("no secret " + name)
-	})
+	}
+	if sink == nil {
+		return dag.NewTask("run1", "step", token, nil, secret)
+	}
+	return sink.keep(dag.NewTask("run1", "step", token, sink, secret))
 }
 
 // again is the task of a process that goes on with it.
-func again(t *dag.Task, sink dag.Sink) *dag.Task {
-	n := dag.NewTask(t.Run, t.Name, t.Token, sink, nil)
+func again(t *dag.Task, sink *memSink) *dag.Task {
+	n := taskOf(t.Token, sink)
 	n.Resumed = true
 	return n
 }
@@ -302,7 +329,7 @@ func (r *fakeRemote) Stat(context.Context, string) (fs.FileInfo, error) { return
 // is is a run on a machine that is down.
 func is(state string) func(context.Context, comm.Job) (comm.Exit, error) {
 	return func(context.Context, comm.Job) (comm.Exit, error) {
-		return comm.Exit{}, fmt.Errorf("cannot follow the run: %w", &comm.DownError{Fate: comm.Fate{State: state, Why: "by itself"}})
+		return comm.Exit{}, fmt.Errorf("cannot follow the run: %w", &comm.DownError{Status: comm.Status{State: state, Why: "by itself"}})
 	}
 }
 
@@ -310,20 +337,29 @@ func exits(code int) func(context.Context, comm.Job) (comm.Exit, error) {
 	return func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Code: code}, nil }
 }
 
-func file(t testing.TB, path, text string) dag.File {
+// parsed is the text of an option as a template has it.
+func parsed(source string) dag.Text {
+	text, err := template.ParseText(source)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func file(t testing.TB, path, text string) steps.File {
 	t.Helper()
 	os.MkdirAll(filepath.Dir(path), 0o755)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f, err := dag.NewFile(path)
+	f, err := steps.NewFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func fields(fs []dag.Fault) string {
+func fields(fs []steps.OptionError) string {
 	var s []string
 	for _, f := range fs {
 		if f.Harmless {

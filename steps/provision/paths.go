@@ -19,8 +19,8 @@ func pathsOf(m comm.Machine) paths {
 	return paths{"/"}
 }
 
-// guess tells from a path alone whose it is.
-func guess(name string) paths {
+// pathsLike tells from a path alone whose it is.
+func pathsLike(name string) paths {
 	if len(name) > 1 && name[1] == ':' || strings.HasPrefix(name, `\\`) {
 		return paths{`/\`}
 	}

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -23,25 +25,41 @@ import (
 // and {{.Vars}} of a command of the user's own is a constant script that reads it
 // from a file.
 type PowerShell struct {
-	On     dag.Take[comm.Machine] `json:"on"`
-	Build  dag.Build              `json:"build,omitzero" option:"-"`
-	Common `option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	Build        dag.Build              `json:"build,omitzero" option:"-"`
+	steps.Common `option:"-"`
 	Scripts
 
-	EnvVarFormat           string        `json:"env_var_format,omitempty"`
-	ElevatedEnvVarFormat   string        `json:"elevated_env_var_format,omitempty"`
-	RemotePath             string        `json:"remote_path,omitempty" option:"late=build"`
-	RemoteEnvVarPath       string        `json:"remote_env_var_path,omitempty" option:"late=build"`
-	ExecuteCommand         string        `json:"execute_command,omitempty" option:"late=Path+Vars+build"` // for cmd.exe
-	ElevatedExecuteCommand string        `json:"elevated_execute_command,omitempty" option:"late=Path+Vars+build"`
-	ElevatedUser           string        `json:"elevated_user,omitempty" option:"late=build"`     // run by a scheduled task with all rights
-	ElevatedPassword       dag.Secret    `json:"elevated_password,omitempty" option:"late=build"` // none: a service account such as SYSTEM
-	ExecutionPolicy        string        `json:"execution_policy,omitempty"`                      // bypass unless given; none: the machine's own
-	DebugMode              int           `json:"debug_mode,omitempty"`                            // as Set-PSDebug -Trace
-	UsePwsh                bool          `json:"use_pwsh,omitempty"`
-	StartRetryTimeout      time.Duration `json:"start_retry_timeout,omitempty" key:"-"` // try longer to start a script than winrm_timeout has the connection tried
-	SkipClean              bool          `json:"skip_clean,omitempty"`                  // leave the scripts on the machine
-	PauseAfter             time.Duration `json:"pause_after,omitempty" key:"-"`
+	// How one variable is written where {{.Vars}} stands: a format with two %s, for name and value. Default: they are
+	// set before PowerShell starts.
+	EnvVarFormat string `json:"env_var_format,omitempty"`
+	// The same as `env_var_format`, for a script that runs elevated. Default: as there.
+	ElevatedEnvVarFormat string `json:"elevated_env_var_format,omitempty"`
+	// Where the script lies on the machine while it runs. Default: a directory of the run's own.
+	RemotePath dag.Text `json:"remote_path,omitempty" option:"late=build"`
+	// Where the file of variables lies on the machine. Default: a directory of the run's own.
+	RemoteEnvVarPath dag.Text `json:"remote_env_var_path,omitempty" option:"late=build"`
+	// The command, for cmd.exe, that runs the script. Default: PowerShell with the script as a file.
+	ExecuteCommand dag.Text `json:"execute_command,omitempty" option:"late=Path+Vars+build"`
+	// The same as `execute_command`, for a script that runs elevated. Default: as there.
+	ElevatedExecuteCommand dag.Text `json:"elevated_execute_command,omitempty" option:"late=Path+Vars+build"`
+	// Runs the script as this user with all rights, by a scheduled task. Default: none.
+	ElevatedUser dag.Text `json:"elevated_user,omitempty" option:"late=build"`
+	// The password of `elevated_user`; a service account such as SYSTEM has none. Default: none.
+	ElevatedPassword dag.Secret `json:"elevated_password,omitempty" option:"late=build"`
+	// PowerShell's execution policy for the script; none is the machine's own. Default: `bypass`.
+	ExecutionPolicy string `json:"execution_policy,omitempty"`
+	// How much PowerShell traces, from 0 to 2, as Set-PSDebug -Trace. Default: `0`.
+	DebugMode int `json:"debug_mode,omitempty"`
+	// Runs pwsh, which is PowerShell 7, in place of Windows PowerShell. Default: `false`.
+	UsePwsh bool `json:"use_pwsh,omitempty"`
+	// For how long to try to start a script, beyond the time that `winrm_timeout` has a connection tried. Default:
+	// none.
+	StartRetryTimeout time.Duration `json:"start_retry_timeout,omitempty" key:"-"`
+	// Leaves the scripts on the machine. Default: `false`.
+	SkipClean bool `json:"skip_clean,omitempty"`
+	// How long to wait after the last script. Default: none.
+	PauseAfter time.Duration `json:"pause_after,omitempty" key:"-"`
 }
 
 var executionPolicies = []string{"bypass", "allsigned", "default", "remotesigned", "restricted", "undefined", "unrestricted", "none"}
@@ -52,8 +70,8 @@ func (PowerShell) Kind() string { return "provision.powershell" }
 func (s PowerShell) Title() string { return s.Scripts.title("PowerShell script") }
 
 // Check says what is wrong with the options.
-func (s *PowerShell) Check() []dag.Fault {
-	var f faults
+func (s *PowerShell) Check() []steps.OptionError {
+	var f steps.OptionErrors
 	s.Scripts.check(&f)
 	s.Scripts.checkWindowsCodes(&f)
 	checkFormat(&f, "env_var_format", s.EnvVarFormat)
@@ -66,17 +84,17 @@ func (s *PowerShell) Check() []dag.Fault {
 		checkEnd(&f, "remote_path", s.RemotePath, ".ps1")
 	}
 	if s.ElevatedUser != "" {
-		f.runs("elevated_execute_command", s.ElevatedExecuteCommand, "Path", s.RemotePath)
+		mustRun(&f, "elevated_execute_command", s.ElevatedExecuteCommand, "Path", s.RemotePath)
 	} else {
-		f.runs("execute_command", s.ExecuteCommand, "Path", s.RemotePath)
+		mustRun(&f, "execute_command", s.ExecuteCommand, "Path", s.RemotePath)
 	}
 	checkEnd(&f, "remote_env_var_path", s.RemoteEnvVarPath, ".ps1")
 	if s.ElevatedPassword != "" && s.ElevatedUser == "" {
-		f.add("elevated_user", "it must be given when elevated_password is")
+		f.Add("elevated_user", "it must be given when elevated_password is")
 	}
 	pointless := func(option string, given, because bool, why string) {
 		if given && because {
-			f.idle(option, "%s", why)
+			f.Idle(option, "%s", why)
 		}
 	}
 	const unelevated = "there is no elevated_user"
@@ -96,13 +114,13 @@ func (s *PowerShell) Check() []dag.Fault {
 		pointless(format, given, own != "" && !uses(own, "Vars"), "the command is your own and has no {{.Vars}}; the environment is set anyway")
 	}
 	if s.ExecutionPolicy != "" && !slices.Contains(executionPolicies, strings.ToLower(s.ExecutionPolicy)) {
-		f.add("execution_policy", "%q is not known: it is one of %s", s.ExecutionPolicy, strings.Join(executionPolicies, ", "))
+		f.Add("execution_policy", "%q is not known: it is one of %s", s.ExecutionPolicy, strings.Join(executionPolicies, ", "))
 	}
 	if s.DebugMode < 0 || s.DebugMode > 2 {
-		f.add("debug_mode", "%d is not a trace level: it is 0, 1 or 2", s.DebugMode)
+		f.Add("debug_mode", "%d is not a trace level: it is 0, 1 or 2", s.DebugMode)
 	}
-	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
-	f.notNegative("pause_after", s.PauseAfter)
+	notNegative(&f, "start_retry_timeout", s.StartRetryTimeout)
+	notNegative(&f, "pause_after", s.PauseAfter)
 	return f
 }
 
@@ -114,6 +132,9 @@ func (s PowerShell) format() string {
 	return s.EnvVarFormat
 }
 
+// Communicators is the one of Windows.
+func (*PowerShell) Communicators() []string { return []string{"winrm"} }
+
 // Add adds the step to the graph.
 func (s *PowerShell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
@@ -123,12 +144,7 @@ func (s *PowerShell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm
 
 // Do runs the scripts that have not been run by an earlier process.
 func (s PowerShell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
-	m := s.On.Value()
-	r, err := e.Windows(t, m)
-	if err != nil {
-		return m, err
-	}
-	return m, s.tries(ctx, t, func(ctx context.Context, try int) error { return s.run(ctx, r, values{t, m}, try) })
+	return onWindows(ctx, e, t, s.On.Value(), s.Common, s.run)
 }
 
 func (s PowerShell) run(ctx context.Context, r comm.Windows, v values, try int) error {
@@ -152,7 +168,7 @@ func (s PowerShell) run(ctx context.Context, r comm.Windows, v values, try int) 
 	}
 	if s.PauseAfter > 0 {
 		v.t.Say("pausing %s after the script", s.PauseAfter)
-		return sleep(ctx, s.PauseAfter)
+		return sleep.For(ctx, s.PauseAfter)
 	}
 	return nil
 }
@@ -217,7 +233,7 @@ func (s PowerShell) job(v values, token string, script source, env [][2]string) 
 
 // vars hands the variables to the job: as its environment, or where the user asks
 // for a script that sets them, as that, whose path it returns.
-func (s PowerShell) vars(v values, j *winJob, token string, env [][2]string, command string) (path string, err error) {
+func (s PowerShell) vars(v values, j *winJob, token string, env [][2]string, command dag.Text) (path string, err error) {
 	if path, err = v.render("remote_env_var_path", s.RemoteEnvVarPath, nil); err != nil {
 		return "", err
 	}
@@ -261,10 +277,7 @@ func (s PowerShell) elevate(v values) (*comm.Elevate, error) {
 	if user == "" {
 		return nil, errors.New("cannot run the script elevated: elevated_user is empty")
 	}
-	password, err := v.render("elevated_password", string(s.ElevatedPassword), nil)
-	if err == nil {
-		password, err = v.t.Reveal(dag.Secret(password))
-	}
+	password, err := v.render("elevated_password", dag.Text(s.ElevatedPassword), nil)
 	if err != nil {
 		return nil, err
 	}

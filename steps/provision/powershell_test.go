@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 const nasty = "it's $5 `each` \"%PATH%\" !x! ^&|<>\n\u00e4\u4e16\U0001f600"
 
 func TestPowerShellByDefault(t *testing.T) {
-	s := PowerShell{Scripts: inline(`Write-Host "$Env:A"`, "{{ build `ID` }}"), Build: dag.Build{Name: "web", Type: "amazon-ebs"}}
-	s.EnvironmentVars = []string{"A=" + nasty}
+	s := PowerShell{Scripts: inline(`Write-Host "$Env:A"`, parsed("{{ build `ID` }}")), Build: dag.Build{Name: "web", Type: "amazon-ebs"}}
+	s.EnvironmentVars = []dag.Text{"A=" + nasty}
 	jobs, err := runs(t, &fakeWindows{}, s)
 	if err != nil {
 		t.Fatal(err)
@@ -47,16 +48,16 @@ func TestPowerShellOptions(t *testing.T) {
 		{"no policy", PowerShell{ExecutionPolicy: "none"}, func(j comm.Job, _ *fakeWindows) bool { return j.Command == head+script+" -imgflowPolicy undefined" }},
 		{"trace", PowerShell{DebugMode: 2}, func(j comm.Job, _ *fakeWindows) bool { return j.Command == head+script+" -imgflowTrace 2" }},
 		{"pwsh", PowerShell{UsePwsh: true}, func(j comm.Job, _ *fakeWindows) bool { return strings.HasPrefix(j.Command, "pwsh -NonInteractive ") }},
-		{"remote_path", PowerShell{RemotePath: "c:/x/{{ build `ID` }}.ps1"}, func(j comm.Job, _ *fakeWindows) bool { return j.Path == "c:/x/i-0abc.ps1" && !j.Keep }},
+		{"remote_path", PowerShell{RemotePath: parsed("c:/x/{{ build `ID` }}.ps1")}, func(j comm.Job, _ *fakeWindows) bool { return j.Path == "c:/x/i-0abc.ps1" && !j.Keep }},
 		{"remote_path of a directory", PowerShell{RemotePath: `c:\x\`}, func(j comm.Job, _ *fakeWindows) bool { return j.Path == `c:\x\script-`+j.Token+".ps1" }},
 		{"remote_path of a directory for a file", PowerShell{Scripts: named, RemotePath: "c:/x/"}, func(j comm.Job, _ *fakeWindows) bool { return j.Path == "c:/x/setup.ps1" }},
 		{"skip_clean", PowerShell{SkipClean: true}, func(j comm.Job, _ *fakeWindows) bool {
 			return j.Path == "c:/Windows/Temp/script-"+j.Token+".ps1" && j.Keep
 		}},
-		{"a command of its own", PowerShell{ExecuteCommand: `powershell -File "{{.Path}}" {{ build ` + "`User`" + ` }}`}, func(j comm.Job, _ *fakeWindows) bool {
+		{"a command of its own", PowerShell{ExecuteCommand: parsed(`powershell -File "{{.Path}}" {{ build ` + "`User`" + ` }}`)}, func(j comm.Job, _ *fakeWindows) bool {
 			return j.Command == `powershell -File "{{.Path}}" Administrator` && len(j.Files) == 0 && j.Env["A"] == nasty
 		}},
-		{"a command with variables", PowerShell{ExecuteCommand: `powershell "& { . '{{ .Vars }}'; & '{{ .Path }}' }"`}, func(j comm.Job, _ *fakeWindows) bool {
+		{"a command with variables", PowerShell{ExecuteCommand: parsed(`powershell "& { . '{{ .Vars }}'; & '{{ .Path }}' }"`)}, func(j comm.Job, _ *fakeWindows) bool {
 			return j.Command == `powershell "& { . '{{.Dir}}\vars.ps1'; & '{{.Path}}' }"` && string(j.Files["vars.ps1"]) == psVars && strings.Contains(string(j.Files["vars.ps1.txt"]), data) && j.Env == nil
 		}},
 		{"variables at a place of their own", PowerShell{RemoteEnvVarPath: "c:/v.ps1"}, func(j comm.Job, r *fakeWindows) bool {
@@ -69,21 +70,21 @@ func TestPowerShellOptions(t *testing.T) {
 			text := string(j.Files["vars.ps1"])
 			return strings.HasPrefix(text, "\xef\xbb\xbf") && strings.Contains(text, "\"A\", \"it`'s `$5 ``each`` `\"%PATH%`\" !x!") && strings.HasSuffix(j.Command, ` -imgflowVars "{{.Dir}}\vars.ps1"`) && j.Files["vars.ps1.txt"] == nil && j.Env == nil
 		}},
-		{"elevated", PowerShell{ElevatedUser: "{{ build `User` }}", ElevatedPassword: "{{ build `Password` }}"}, func(j comm.Job, _ *fakeWindows) bool {
+		{"elevated", PowerShell{ElevatedUser: parsed("{{ build `User` }}"), ElevatedPassword: dag.Secret(parsed("{{ build `Password` }}"))}, func(j comm.Job, _ *fakeWindows) bool {
 			return *j.Elevate == comm.Elevate{User: "Administrator", Password: "PRIVATE"} && j.Command == head+script && j.Env["A"] == nasty
 		}},
 		{"elevated, a sealed password", PowerShell{ElevatedUser: "me", ElevatedPassword: dag.Secret(dag.Mark("key-1"))}, func(j comm.Job, _ *fakeWindows) bool {
 			return *j.Elevate == comm.Elevate{User: "me", Password: "PRIVATE"}
 		}},
 		{"elevated, a service account", PowerShell{ElevatedUser: "SYSTEM"}, func(j comm.Job, _ *fakeWindows) bool { return *j.Elevate == comm.Elevate{User: "SYSTEM"} }},
-		{"elevated, by a command", PowerShell{ElevatedUser: "me", ElevatedExecuteCommand: "x {{.Path}} {{.Vars}}", ElevatedEnvVarFormat: "$env:%s = \"%s\"\n"}, func(j comm.Job, _ *fakeWindows) bool {
+		{"elevated, by a command", PowerShell{ElevatedUser: "me", ElevatedExecuteCommand: parsed("x {{.Path}} {{.Vars}}"), ElevatedEnvVarFormat: "$env:%s = \"%s\"\n"}, func(j comm.Job, _ *fakeWindows) bool {
 			return j.Command == `x {{.Path}} {{.Dir}}\vars.ps1` && strings.Contains(string(j.Files["vars.ps1"]), "$env:A = \"it`'s")
 		}},
 	} {
-		if len(c.s.Inline) == 0 && c.s.Script == (dag.File{}) {
-			c.s.Inline = []string{"x"}
+		if len(c.s.Inline) == 0 && c.s.Script == (steps.File{}) {
+			c.s.Inline = []dag.Text{"x"}
 		}
-		c.s.EnvironmentVars = []string{"A=" + nasty}
+		c.s.EnvironmentVars = []dag.Text{"A=" + nasty}
 		if f := c.s.Check(); len(f) > 0 {
 			t.Errorf("%s: %v", c.name, f)
 		}
@@ -94,13 +95,13 @@ func TestPowerShellOptions(t *testing.T) {
 		}
 	}
 	// A command that asks for no variables has them all the same, however they are to be written.
-	idle := PowerShell{Scripts: inline("x"), ExecuteCommand: "powershell -File {{.Path}}", EnvVarFormat: "%s=%s", RemoteEnvVarPath: "c:/v.ps1"}
-	idle.EnvironmentVars = []string{"A=" + nasty}
+	idle := PowerShell{Scripts: inline("x"), ExecuteCommand: parsed("powershell -File {{.Path}}"), EnvVarFormat: "%s=%s", RemoteEnvVarPath: "c:/v.ps1"}
+	idle.EnvironmentVars = []dag.Text{"A=" + nasty}
 	r := &fakeWindows{}
 	if jobs, err := runs(t, r, idle); err != nil || jobs[0].Env["A"] != nasty || len(jobs[0].Files)+len(r.uploaded) > 0 {
 		t.Errorf("%v, %+v", err, jobs)
 	}
-	_, err := runs(t, &fakeWindows{}, PowerShell{Scripts: inline("x"), ElevatedUser: "{{ build `SSHPrivateKeyFile` }}"})
+	_, err := runs(t, &fakeWindows{}, PowerShell{Scripts: inline("x"), ElevatedUser: parsed("{{ build `SSHPrivateKeyFile` }}")})
 	wantError(t, err, "elevated_user is empty")
 }
 
@@ -137,27 +138,27 @@ func TestPowerShellCheck(t *testing.T) {
 		{"env_var_format", PowerShell{EnvVarFormat: "set"}},
 		{"elevated_env_var_format", PowerShell{ElevatedUser: "x", ElevatedEnvVarFormat: "set"}},
 		{"elevated_env_var_format (idle)", PowerShell{ElevatedEnvVarFormat: "%s%s"}},
-		{"elevated_execute_command (idle)", PowerShell{ElevatedExecuteCommand: "x {{.Path}}"}},
-		{"execute_command (idle)", PowerShell{ElevatedUser: "x", ExecuteCommand: "x {{.Path}}"}},
+		{"elevated_execute_command (idle)", PowerShell{ElevatedExecuteCommand: parsed("x {{.Path}}")}},
+		{"execute_command (idle)", PowerShell{ElevatedUser: "x", ExecuteCommand: parsed("x {{.Path}}")}},
 		{"env_var_format (idle)", PowerShell{ElevatedUser: "x", EnvVarFormat: "%s%s"}},
-		{"execution_policy (idle)", PowerShell{ExecuteCommand: "x {{.Path}}", ExecutionPolicy: "bypass"}},
-		{"debug_mode (idle)", PowerShell{ExecuteCommand: "x {{.Path}}", DebugMode: 1}},
-		{"use_pwsh (idle)", PowerShell{ElevatedUser: "x", ElevatedExecuteCommand: "x {{.Path}}", UsePwsh: true}},
-		{"env_var_format (idle)", PowerShell{ExecuteCommand: "x {{.Path}}", EnvVarFormat: "%s%s"}},
-		{"remote_env_var_path (idle)", PowerShell{ExecuteCommand: "x {{.Path}}", RemoteEnvVarPath: "c:/x.ps1"}},
-		{"", PowerShell{ExecuteCommand: "x {{.Vars}} {{.Path}}", RemoteEnvVarPath: "c:/x.ps1", EnvVarFormat: "%s%s"}},
+		{"execution_policy (idle)", PowerShell{ExecuteCommand: parsed("x {{.Path}}"), ExecutionPolicy: "bypass"}},
+		{"debug_mode (idle)", PowerShell{ExecuteCommand: parsed("x {{.Path}}"), DebugMode: 1}},
+		{"use_pwsh (idle)", PowerShell{ElevatedUser: "x", ElevatedExecuteCommand: parsed("x {{.Path}}"), UsePwsh: true}},
+		{"env_var_format (idle)", PowerShell{ExecuteCommand: parsed("x {{.Path}}"), EnvVarFormat: "%s%s"}},
+		{"remote_env_var_path (idle)", PowerShell{ExecuteCommand: parsed("x {{.Path}}"), RemoteEnvVarPath: "c:/x.ps1"}},
+		{"", PowerShell{ExecuteCommand: parsed("x {{.Vars}} {{.Path}}"), RemoteEnvVarPath: "c:/x.ps1", EnvVarFormat: "%s%s"}},
 		{"remote_path", PowerShell{RemotePath: "c:/x.txt"}},
 		{"", PowerShell{RemotePath: `c:\x\`}},
 		{"", PowerShell{RemotePath: `C:\x.PS1`}},
-		{"", PowerShell{RemotePath: "c:/x.txt", ExecuteCommand: "x {{.Path}}"}},
+		{"", PowerShell{RemotePath: "c:/x.txt", ExecuteCommand: parsed("x {{.Path}}")}},
 		{"remote_env_var_path", PowerShell{RemoteEnvVarPath: "c:/x"}},
 		{"start_retry_timeout", PowerShell{StartRetryTimeout: -1}},
 		{"pause_after", PowerShell{PauseAfter: -1}},
 		{"valid_exit_codes[1]", PowerShell{Scripts: Scripts{ValidExitCodes: []int{3010, 1 << 32}}}},
 	} {
-		c.s.Inline = []string{"x"}
+		c.s.Inline = []dag.Text{"x"}
 		if got := fields(c.s.Check()); got != c.want {
-			t.Errorf("%+v: faults of %q, want %q", c.s, got, c.want)
+			t.Errorf("%+v: option errors of %q, want %q", c.s, got, c.want)
 		}
 	}
 }
@@ -165,7 +166,7 @@ func TestPowerShellCheck(t *testing.T) {
 func TestPowerShellPausesAlsoWithSkipClean(t *testing.T) {
 	s := PowerShell{Scripts: inline("x"), SkipClean: true, PauseAfter: time.Millisecond}
 	sink := &memSink{}
-	if err := s.run(t.Context(), &fakeWindows{run: exits(0)}, values{task(sink), winMachine()}, 0); err != nil || !strings.Contains(sink.said(dag.Said), "pausing 1ms") {
+	if err := s.run(t.Context(), &fakeWindows{run: exits(0)}, values{task(sink), winMachine(), ""}, 0); err != nil || !strings.Contains(sink.said(dag.Said), "pausing 1ms") {
 		t.Errorf("%v, said %q", err, sink.said(dag.Said))
 	}
 }

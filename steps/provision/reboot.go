@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -69,7 +70,7 @@ func awaitReboot(ctx context.Context, r comm.Remote, t *dag.Task, went bool, bef
 			t.Say("waiting for the machine to reboot")
 			told = true
 		}
-		if err := sleep(ctx, pollReboot); err != nil {
+		if err := sleep.For(ctx, pollReboot); err != nil {
 			return err
 		}
 	}

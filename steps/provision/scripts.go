@@ -10,44 +10,52 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 )
 
 // Scripts are the options that all provisioners which run scripts have: what to
 // run, with which environment, and how it may end.
 type Scripts struct {
-	Inline          []string          `json:"inline,omitempty" option:"late=build"` // lines of one script
-	Script          dag.File          `json:"script,omitzero"`
-	Scripts         []dag.File        `json:"scripts,omitempty"`
-	Binary          bool              `json:"binary,omitempty"`                               // leave line ends alone
-	ValidExitCodes  []int             `json:"valid_exit_codes,omitempty"`                     // none: 0
-	EnvironmentVars []string          `json:"environment_vars,omitempty" option:"late=build"` // name=value
-	Env             map[string]string `json:"env,omitempty" option:"late=build"`              // stronger than environment_vars
+	// Lines of one script; this, `script` or `scripts` has to be given.
+	Inline []dag.Text `json:"inline,omitempty" option:"late=build"`
+	// The path of a local script to run.
+	Script steps.File `json:"script,omitzero"`
+	// Paths of local scripts to run, one after the other.
+	Scripts []steps.File `json:"scripts,omitempty"`
+	// Sends the scripts as they are; otherwise line ends of Windows become those of Unix. Default: `false`.
+	Binary bool `json:"binary,omitempty"`
+	// Exit statuses that count as success. Default: `0`.
+	ValidExitCodes []int `json:"valid_exit_codes,omitempty"`
+	// Environment variables of the scripts, each as NAME=value. Default: none.
+	EnvironmentVars []dag.Text `json:"environment_vars,omitempty" option:"late=build"`
+	// Environment variables by name, stronger than `environment_vars`. Default: none.
+	Env map[string]dag.Text `json:"env,omitempty" option:"late=build"`
 }
 
-func (s Scripts) check(f *faults) {
-	one, many, inline := s.Script != dag.File{}, len(s.Scripts) > 0, len(s.Inline) > 0
+func (s Scripts) check(f *steps.OptionErrors) {
+	one, many, inline := s.Script != steps.File{}, len(s.Scripts) > 0, len(s.Inline) > 0
 	switch {
 	case one && many:
-		f.add("script", "only one of script and scripts can be given")
+		f.Add("script", "only one of script and scripts can be given")
 	case inline && (one || many):
-		f.add("inline", "a script cannot be given inline and as a file at once")
+		f.Add("inline", "a script cannot be given inline and as a file at once")
 	case !one && !many && !inline:
-		f.lacks("there is nothing to run: give one of inline, script and scripts", "inline", "script", "scripts")
+		f.Lacks("there is nothing to run: give one of inline, script and scripts", "inline", "script", "scripts")
 	}
 	for i, kv := range s.EnvironmentVars {
 		// What is not known yet may hold the equals sign; it is looked at again.
 		// The text is not repeated: where the name is forgotten it is the value.
-		if !strings.Contains(kv, dag.MarkOpen) && !strings.Contains(kv, "{{") && !pair(kv) {
-			f.add(fmt.Sprintf("environment_vars[%d]", i), "it is not of the form name=value")
+		if kv.Known() && !pair(string(kv)) {
+			f.Add(fmt.Sprintf("environment_vars[%d]", i), "it is not of the form name=value")
 		}
 	}
 }
 
 // checkCodes refuses exit statuses that no program of a POSIX system has.
-func (s Scripts) checkCodes(f *faults) {
+func (s Scripts) checkCodes(f *steps.OptionErrors) {
 	for i, code := range s.ValidExitCodes {
 		if (code < 0 || code > 255) && code != lostCode {
-			f.add(fmt.Sprintf("valid_exit_codes[%d]", i), "%d is no exit status: they go from 0 to 255", code)
+			f.Add(fmt.Sprintf("valid_exit_codes[%d]", i), "%d is no exit status: they go from 0 to 255", code)
 		}
 	}
 }
@@ -107,27 +115,30 @@ func (s Scripts) shell(v values, shebang string) ([]source, error) {
 // load returns the scripts, each dressed for where it runs.
 func (s Scripts) load(v values, dress func(text []byte, inline bool) []byte) ([]source, error) {
 	if len(s.Inline) > 0 {
-		text := strings.Join(s.Inline, "\n") + "\n"
-		text, err := v.render("inline", text, nil)
+		var lines dag.Text
+		for _, line := range s.Inline {
+			lines += line + "\n"
+		}
+		text, err := v.render("inline", lines, nil)
 		if err != nil {
 			return nil, err
 		}
 		return []source{{name: "inline", text: dress([]byte(text), true)}}, nil
 	}
 	files := s.Scripts
-	if s.Script != (dag.File{}) {
-		files = []dag.File{s.Script}
+	if s.Script != (steps.File{}) {
+		files = []steps.File{s.Script}
 	}
 	var list []source
 	for _, f := range files {
-		if err := unchanged(f); err != nil {
+		if err := unchanged(v.dir, f); err != nil {
 			return nil, err
 		}
 		text, err := os.ReadFile(f.Path)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the script: %w", err)
 		}
-		list = append(list, source{name: shown(f.Path), path: f.Path, text: dress(text, false)})
+		list = append(list, source{name: shown(v.dir, f.Path), path: f.Path, text: dress(text, false)})
 	}
 	return list, nil
 }
@@ -136,13 +147,13 @@ const defaultShebang = "/bin/sh -e"
 
 // unchanged fails for a file that is not what it was when the step got its key:
 // what is recorded as done would be something else.
-func unchanged(f dag.File) error {
-	now, err := dag.NewFile(f.Path)
+func unchanged(dir string, f steps.File) error {
+	now, err := steps.NewFile(f.Path)
 	if err != nil {
 		return err
 	}
 	if f.Digest != "" && now.Digest != f.Digest {
-		return fmt.Errorf("cannot use %s: it has changed since the run was planned; `imgflow resume` plans it anew", shown(f.Path))
+		return fmt.Errorf("cannot use %s: it has changed since the run was planned; `imgflow resume` plans it anew", shown(dir, f.Path))
 	}
 	return nil
 }
@@ -197,14 +208,11 @@ func assignments(env [][2]string, format string, escape func(string) string) str
 	return b.String()
 }
 
-// singleQuoted is for a value in single quotes of sh.
-func singleQuoted(s string) string { return strings.ReplaceAll(s, `'`, `'"'"'`) }
-
-func checkFormat(f *faults, option, format string) {
+func checkFormat(f *steps.OptionErrors, option, format string) {
 	if format == "" {
 		return
 	}
 	if s := fmt.Sprintf(format, "NAME", "VALUE"); strings.Contains(s, "%!") || !strings.Contains(s, "NAME") || !strings.Contains(s, "VALUE") {
-		f.add(option, "it must hold two %%s, the first for the name and the second for the value: %q", format)
+		f.Add(option, "it must hold two %%s, the first for the name and the second for the value: %q", format)
 	}
 }

@@ -10,27 +10,43 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/quote"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // Shell runs scripts on the machine, one after the other.
 type Shell struct {
-	On     dag.Take[comm.Machine] `json:"on"`
-	Build  dag.Build              `json:"build,omitzero" option:"-"`
-	Common `option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	Build        dag.Build              `json:"build,omitzero" option:"-"`
+	steps.Common `option:"-"`
 	Scripts
 
-	EnvVarFormat      string        `json:"env_var_format,omitempty"`
-	UseEnvVarFile     bool          `json:"use_env_var_file,omitempty"`
-	ExecuteCommand    string        `json:"execute_command,omitempty" option:"late=Path+Vars+EnvVarFile+build"`
-	InlineShebang     string        `json:"inline_shebang,omitempty"`
-	RemoteFolder      string        `json:"remote_folder,omitempty" option:"late=build"`
-	RemoteFile        string        `json:"remote_file,omitempty" option:"late=build"`
-	RemotePath        string        `json:"remote_path,omitempty" option:"late=build"` // wins over folder and file
-	SkipClean         bool          `json:"skip_clean,omitempty"`                      // leave the scripts on the machine
-	StartRetryTimeout time.Duration `json:"start_retry_timeout,omitempty" key:"-"`     // try longer to start a script than ssh_timeout has the connection tried
-	ExpectDisconnect  bool          `json:"expect_disconnect,omitempty"`               // the machine may reboot
-	PauseAfter        time.Duration `json:"pause_after,omitempty" key:"-"`
+	// How one variable is written: a format with two %s, for name and value. Default: NAME='VALUE' before the command,
+	// export NAME='VALUE' in a file.
+	EnvVarFormat string `json:"env_var_format,omitempty"`
+	// Sends the variables as a file that the script's shell reads, in place of a part of the command. Default:
+	// `false`.
+	UseEnvVarFile bool `json:"use_env_var_file,omitempty"`
+	// The command that runs the script. Default: the variables, then the script's path.
+	ExecuteCommand dag.Text `json:"execute_command,omitempty" option:"late=Path+Vars+EnvVarFile+build"`
+	// The first line of an `inline` script, behind #!. Default: `/bin/sh -e`.
+	InlineShebang string `json:"inline_shebang,omitempty"`
+	// The directory on the machine for the script. Default: `/tmp`.
+	RemoteFolder dag.Text `json:"remote_folder,omitempty" option:"late=build"`
+	// The name of the script there. Default: a generated name.
+	RemoteFile dag.Text `json:"remote_file,omitempty" option:"late=build"`
+	// The whole path of the script there, stronger than `remote_folder` and `remote_file`. Default: made of these two.
+	RemotePath dag.Text `json:"remote_path,omitempty" option:"late=build"`
+	// Leaves the scripts on the machine. Default: `false`.
+	SkipClean bool `json:"skip_clean,omitempty"`
+	// For how long to try to start a script, beyond the time that `ssh_timeout` has a connection tried. Default: none.
+	StartRetryTimeout time.Duration `json:"start_retry_timeout,omitempty" key:"-"`
+	// Takes it well that the connection ends with the script, as when the machine reboots. Default: `false`.
+	ExpectDisconnect bool `json:"expect_disconnect,omitempty"`
+	// How long to wait after the last script. Default: none.
+	PauseAfter time.Duration `json:"pause_after,omitempty" key:"-"`
 }
 
 func (Shell) Kind() string { return "provision.shell" }
@@ -39,26 +55,29 @@ func (Shell) Kind() string { return "provision.shell" }
 func (s Shell) Title() string { return s.Scripts.title("shell script") }
 
 // Check says what is wrong with the options.
-func (s *Shell) Check() []dag.Fault {
-	var f faults
+func (s *Shell) Check() []steps.OptionError {
+	var f steps.OptionErrors
 	s.Scripts.check(&f)
 	s.Scripts.checkCodes(&f)
 	checkFormat(&f, "env_var_format", s.EnvVarFormat)
-	f.runs("execute_command", s.ExecuteCommand, "Path", s.RemotePath, s.RemoteFile)
+	mustRun(&f, "execute_command", s.ExecuteCommand, "Path", s.RemotePath, s.RemoteFile)
 	field := "Vars"
 	if s.UseEnvVarFile {
 		field = "EnvVarFile"
 	}
 	if s.ExecuteCommand != "" && !uses(s.ExecuteCommand, field) && len(s.EnvironmentVars)+len(s.Env) > 0 {
-		f.doubt("execute_command", "it has no {{.%s}}, so the script does not get its environment variables", field)
+		f.Doubt("execute_command", "it has no {{.%s}}, so the script does not get its environment variables", field)
 	}
-	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
-	f.notNegative("pause_after", s.PauseAfter)
-	if s.RemoteFile != "" && strings.Contains(s.RemoteFile, "/") {
-		f.add("remote_file", "%q is not the name of a file: use remote_path for a whole path", s.RemoteFile)
+	notNegative(&f, "start_retry_timeout", s.StartRetryTimeout)
+	notNegative(&f, "pause_after", s.PauseAfter)
+	if strings.Contains(string(s.RemoteFile), "/") {
+		f.Add("remote_file", "%q is not the name of a file: use remote_path for a whole path", s.RemoteFile)
 	}
 	return f
 }
+
+// Communicators is ssh: on Windows there are powershell and windows-shell.
+func (*Shell) Communicators() []string { return []string{"ssh"} }
 
 // Add adds the step to the graph.
 func (s *Shell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
@@ -77,8 +96,8 @@ func (s Shell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, 
 	if err != nil {
 		return m, err
 	}
-	return m, s.tries(ctx, t, func(ctx context.Context, try int) error {
-		return s.run(ctx, r, values{t, m}, try)
+	return m, s.Try(ctx, t, func(ctx context.Context, try int) error {
+		return s.run(ctx, r, values{t, m, e.Dir}, try)
 	})
 }
 
@@ -101,7 +120,7 @@ func (s Shell) run(ctx context.Context, r comm.Remote, v values, try int) error 
 	}
 	if s.PauseAfter > 0 {
 		v.t.Say("pausing %s after the script", s.PauseAfter)
-		return sleep(ctx, s.PauseAfter)
+		return sleep.For(ctx, s.PauseAfter)
 	}
 	return nil
 }
@@ -132,7 +151,7 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 	var lost *comm.LostError
 	gone, stopped := false, false
 	switch {
-	case ctx.Err() != nil && timedOut(ctx):
+	case ctx.Err() != nil && steps.TimedOut(ctx):
 		err = stop(ctx, r, job, which(script))
 	case ctx.Err() != nil:
 		return ctx.Err() // the script goes on, and its variables are needed
@@ -197,7 +216,7 @@ func start(ctx context.Context, r comm.Remote, t *dag.Task, job comm.Job, patien
 			return x, err
 		}
 		t.Retrying(err, pauseRestart)
-		if err := sleep(ctx, pauseRestart); err != nil {
+		if err := sleep.For(ctx, pauseRestart); err != nil {
 			return x, err
 		}
 	}
@@ -238,8 +257,8 @@ func exitError(x comm.Exit, script source) error {
 // job is how one script runs, and where its variables lie on the machine if they
 // are to be in a file.
 func (s Shell) job(v values, token string, env [][2]string) (job comm.Job, varFile string, err error) {
-	paths := map[string]string{"remote_folder": s.RemoteFolder, "remote_file": s.RemoteFile, "remote_path": s.RemotePath}
-	for option, text := range paths {
+	paths := map[string]string{}
+	for option, text := range map[string]dag.Text{"remote_folder": s.RemoteFolder, "remote_file": s.RemoteFile, "remote_path": s.RemotePath} {
 		if paths[option], err = v.render(option, text, nil); err != nil {
 			return job, "", err
 		}
@@ -265,12 +284,12 @@ func (s Shell) job(v values, token string, env [][2]string) (job comm.Job, varFi
 		varFile = path.Join(folder, "varfile-"+token+".sh")
 		data["EnvVarFile"] = varFile
 		if command == "" {
-			command = ". {{.EnvVarFile}} && {{.Path}}"
+			command = ". " + envVarFile + " && " + scriptPath
 		}
 	} else {
-		data["Vars"] = assignments(env, s.format("%s='%s' "), singleQuoted)
+		data["Vars"] = assignments(env, s.format("%s='%s' "), quote.InSh)
 		if command == "" {
-			command = "{{.Vars}}{{.Path}}"
+			command = envVars + scriptPath
 		}
 	}
 	if job.Command, err = v.render("execute_command", command, data); err != nil {
@@ -290,7 +309,7 @@ func (s Shell) format(otherwise string) string {
 }
 
 func (s Shell) sendVars(ctx context.Context, r comm.Remote, file string, env [][2]string) error {
-	text := assignments(env, s.format("export %s='%s'\n"), singleQuoted)
+	text := assignments(env, s.format("export %s='%s'\n"), quote.InSh)
 	return r.Upload(ctx, file, strings.NewReader(text), int64(len(text)), 0o600)
 }
 
@@ -302,7 +321,7 @@ func (s Shell) dropVars(ctx context.Context, r comm.Remote, t *dag.Task, file st
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if _, x, err := r.Exec(ctx, "rm -f "+quote(file), nil); err != nil || x.Code != 0 {
+	if _, x, err := r.Exec(ctx, "rm -f "+quote.Sh(file), nil); err != nil || x.Code != 0 {
 		t.Warn("cannot remove %s from the machine: the image would hold the variables", file)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -27,9 +28,9 @@ func do(t testing.TB, s Shell) (*memSink, error) {
 
 func TestShellInline(t *testing.T) {
 	s := Shell{Build: dag.Build{Name: "web", Type: "amazon-ebs"}}
-	s.Inline = []string{`echo "$PACKER_BUILD_NAME $PACKER_BUILDER_TYPE"`, "echo {{ build `ID` }}", `printf '%s|' "$A" "$B" "$C"; echo`, "echo bad >&2"}
-	s.EnvironmentVars = []string{"A=it's \"$HOME\" `x`", "B=list"}
-	s.Env = map[string]string{"B": "map", "C": "{{ build `SourceAMI` }}"}
+	s.Inline = []dag.Text{`echo "$PACKER_BUILD_NAME $PACKER_BUILDER_TYPE"`, parsed("echo {{ build `ID` }}"), `printf '%s|' "$A" "$B" "$C"; echo`, "echo bad >&2"}
+	s.EnvironmentVars = []dag.Text{"A=it's \"$HOME\" `x`", "B=list"}
+	s.Env = map[string]dag.Text{"B": "map", "C": parsed("{{ build `SourceAMI` }}")}
 	sink, err := do(t, s)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +48,7 @@ func TestShellInline(t *testing.T) {
 
 func TestShellInlineStopsAtError(t *testing.T) {
 	s := Shell{}
-	s.Inline = []string{"false", "echo on"}
+	s.Inline = []dag.Text{"false", "echo on"}
 	sink, err := do(t, s)
 	wantError(t, err, "exited with status 1: the inline script")
 	// Where the machine is removed, and in a warning before the next try, no
@@ -63,7 +64,7 @@ func TestShellInlineStopsAtError(t *testing.T) {
 		t.Errorf("with another shebang: %q, %v", sink.printed(), err)
 	}
 	s = Shell{}
-	s.Inline = []string{"#!/bin/cat", "as it is"}
+	s.Inline = []dag.Text{"#!/bin/cat", "as it is"}
 	if sink, err = do(t, s); err != nil || sink.printed() != "#!/bin/cat\nas it is\n" {
 		t.Errorf("with its own shebang: %q, %v", sink.printed(), err)
 	}
@@ -72,12 +73,12 @@ func TestShellInlineStopsAtError(t *testing.T) {
 func TestShellScripts(t *testing.T) {
 	dir := t.TempDir()
 	s := Shell{}
-	s.Scripts.Scripts = []dag.File{
+	s.Scripts.Scripts = []steps.File{
 		file(t, filepath.Join(dir, "a.sh"), "#!/bin/sh\r\necho a$X\r\n"),
 		file(t, filepath.Join(dir, "b.sh"), "#!/bin/sh\necho b; exit 3\n"),
 		file(t, filepath.Join(dir, "c.sh"), "#!/bin/sh\necho c\n"),
 	}
-	s.EnvironmentVars = []string{"X=1"}
+	s.EnvironmentVars = []dag.Text{"X=1"}
 	sink, err := do(t, s)
 	wantError(t, err, "exited with status 3: "+filepath.Join(dir, "b.sh"))
 	if sink.printed() != "a1\nb\n" {
@@ -97,36 +98,36 @@ func TestShellScripts(t *testing.T) {
 
 func TestShellExecuteCommand(t *testing.T) {
 	dir := t.TempDir()
-	s := Shell{ExecuteCommand: "echo before; {{ .Vars }} sh '{{ .Path }}' arg; echo {{ build `User` }}"}
+	s := Shell{ExecuteCommand: parsed("echo before; {{ .Vars }} sh '{{ .Path }}' arg; echo {{ build `User` }}")}
 	s.Script = file(t, filepath.Join(dir, "a.sh"), `echo "$0 $1 $X"`)
-	s.EnvironmentVars = []string{"X=o'clock"}
-	s.RemotePath = filepath.Join(dir, "put here.sh")
+	s.EnvironmentVars = []dag.Text{"X=o'clock"}
+	s.RemotePath = dag.Text(filepath.Join(dir, "put here.sh"))
 	s.SkipClean = true
 	sink, err := do(t, s)
 	_, m := machine(t)
-	if want := "before\n" + s.RemotePath + " arg o'clock\n" + m.SSH.Username + "\n"; err != nil || sink.printed() != want {
+	if want := "before\n" + string(s.RemotePath) + " arg o'clock\n" + m.SSH.Username + "\n"; err != nil || sink.printed() != want {
 		t.Errorf("%q, want %q, %v", sink.printed(), want, err)
 	}
-	if _, err := os.Stat(s.RemotePath); err != nil {
+	if _, err := os.Stat(string(s.RemotePath)); err != nil {
 		t.Errorf("skip_clean: %v", err)
 	}
 	s.SkipClean = false
 	if _, err := do(t, s); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(s.RemotePath); err == nil {
+	if _, err := os.Stat(string(s.RemotePath)); err == nil {
 		t.Error("the script was left behind")
 	}
-	s.ExecuteCommand = "{{ .Vars }} {{ build `Nope` }}"
+	s.ExecuteCommand = parsed("{{ .Vars }} {{ build `Nope` }}")
 	_, err = do(t, s)
 	wantError(t, err, "execute_command", "Nope")
 }
 
 func TestShellEnvVarFile(t *testing.T) {
 	dir := t.TempDir()
-	s := Shell{UseEnvVarFile: true, RemoteFolder: dir, ExecuteCommand: "ls -l {{.EnvVarFile}}; . {{.EnvVarFile}} && {{.Path}}"}
-	s.Inline = []string{`echo "$X"`}
-	s.Env = map[string]string{"X": "it's sealed"}
+	s := Shell{UseEnvVarFile: true, RemoteFolder: dag.Text(dir), ExecuteCommand: parsed("ls -l {{.EnvVarFile}}; . {{.EnvVarFile}} && {{.Path}}")}
+	s.Inline = []dag.Text{`echo "$X"`}
+	s.Env = map[string]dag.Text{"X": "it's sealed"}
 	sink, err := do(t, s)
 	if err != nil || !strings.HasPrefix(sink.printed(), "-rw-------") || !strings.HasSuffix(sink.printed(), "\nit's sealed\n") {
 		t.Errorf("%q, %v", sink.printed(), err)
@@ -148,7 +149,7 @@ func TestShellEnvVarFile(t *testing.T) {
 func TestShellResume(t *testing.T) {
 	dir := t.TempDir()
 	s := Shell{}
-	s.Scripts.Scripts = []dag.File{
+	s.Scripts.Scripts = []steps.File{
 		file(t, filepath.Join(dir, "a.sh"), "#!/bin/sh\necho a >>"+dir+"/ran; echo one\n"),
 		file(t, filepath.Join(dir, "b.sh"), "#!/bin/sh\necho b >>"+dir+"/ran; echo two; k=0; while [ ! -e "+dir+"/go ] && [ $k -lt 600 ]; do sleep .05; k=$((k+1)); done; echo three\n"),
 	}
@@ -193,8 +194,8 @@ func TestShellResume(t *testing.T) {
 
 func TestShellTimeout(t *testing.T) {
 	dir := t.TempDir()
-	s := Shell{Common: Common{Timeout: 2 * time.Second, MaxRetries: 1}}
-	s.Inline = []string{"echo x >>" + dir + "/tries", "sleep 30; echo late >" + dir + "/late"}
+	s := Shell{Common: steps.Common{Timeout: 2 * time.Second, MaxRetries: 1}}
+	s.Inline = []dag.Text{dag.Text("echo x >>" + dir + "/tries"), dag.Text("sleep 30; echo late >" + dir + "/late")}
 	sink, err := do(t, s)
 	wantError(t, err, "timed out after 2s: the inline script was stopped", `a longer "timeout"`)
 	if !strings.Contains(sink.said(dag.Warned), "trying again (1 of 1)") {
@@ -213,8 +214,8 @@ func TestShellTimeout(t *testing.T) {
 
 func TestShellRetries(t *testing.T) {
 	dir := t.TempDir()
-	s := Shell{Common: Common{MaxRetries: 3}}
-	s.Inline = []string{"echo x >>" + dir + "/n", "[ $(wc -l <" + dir + "/n) = 3 ]"}
+	s := Shell{Common: steps.Common{MaxRetries: 3}}
+	s.Inline = []dag.Text{dag.Text("echo x >>" + dir + "/n"), dag.Text("[ $(wc -l <" + dir + "/n) = 3 ]")}
 	if _, err := do(t, s); err != nil {
 		t.Error(err)
 	}
@@ -252,7 +253,7 @@ func TestShellReboot(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := Shell{ExpectDisconnect: c.expect}
-			s.Inline, s.ValidExitCodes = []string{"reboot"}, c.codes
+			s.Inline, s.ValidExitCodes = []dag.Text{"reboot"}, c.codes
 			sink := &memSink{}
 			err := s.run(t.Context(), &fakeRemote{run: c.run, boots: c.boots}, values{t: task(sink)}, 0)
 			if c.want != "" {
@@ -267,7 +268,7 @@ func TestShellReboot(t *testing.T) {
 	}
 	// A resumed process cannot know the boot before: it must not wait for another.
 	s := Shell{ExpectDisconnect: true}
-	s.Inline = []string{"reboot"}
+	s.Inline = []dag.Text{"reboot"}
 	r := &fakeRemote{run: reboots, boots: []string{"boot2"}}
 	if err := s.run(t.Context(), r, values{t: again(task(nil), nil)}, 0); err != nil {
 		t.Error(err)
@@ -275,8 +276,8 @@ func TestShellReboot(t *testing.T) {
 }
 
 func TestShellJobs(t *testing.T) {
-	s := Shell{ExecuteCommand: "sudo {{.Vars}} {{.Path}}"}
-	s.Inline = []string{"true"}
+	s := Shell{ExecuteCommand: parsed("sudo {{.Vars}} {{.Path}}")}
+	s.Inline = []dag.Text{"true"}
 	r := &fakeRemote{run: exits(0)}
 	tk := task(nil)
 	tk.Attempt = 2
@@ -305,12 +306,12 @@ func TestShellJobs(t *testing.T) {
 }
 
 func TestShellCheck(t *testing.T) {
-	some := dag.File{Path: "/x", Digest: "sha256:1"}
+	some := steps.File{Path: "/x", Digest: "sha256:1"}
 	for want, s := range map[string]*Shell{
-		"":                    {Scripts: Scripts{Inline: []string{"x"}, EnvironmentVars: []string{"A=", dag.Mark("pair"), "{{ build `ID` }}"}, ValidExitCodes: []int{0, 255, lostCode}}},
-		"script":              {Scripts: Scripts{Script: some, Scripts: []dag.File{some}}},
-		"inline":              {Scripts: Scripts{Script: some, Inline: []string{"x"}}},
-		"environment_vars[1]": {Scripts: Scripts{Script: some, EnvironmentVars: []string{"A=1", "B"}}},
+		"":                    {Scripts: Scripts{Inline: []dag.Text{"x"}, EnvironmentVars: []dag.Text{"A=", dag.Text(dag.Mark("pair")), parsed("{{ build `ID` }}")}, ValidExitCodes: []int{0, 255, lostCode}}},
+		"script":              {Scripts: Scripts{Script: some, Scripts: []steps.File{some}}},
+		"inline":              {Scripts: Scripts{Script: some, Inline: []dag.Text{"x"}}},
+		"environment_vars[1]": {Scripts: Scripts{Script: some, EnvironmentVars: []dag.Text{"A=1", "B"}}},
 		"valid_exit_codes[0]": {Scripts: Scripts{Script: some, ValidExitCodes: []int{256}}},
 		"env_var_format":      {Scripts: Scripts{Script: some}, EnvVarFormat: "export %s"},
 		"start_retry_timeout": {Scripts: Scripts{Script: some}, StartRetryTimeout: -1},
@@ -318,10 +319,10 @@ func TestShellCheck(t *testing.T) {
 		"pause_after":         {Scripts: Scripts{Script: some}, PauseAfter: -1},
 	} {
 		if got := fields(s.Check()); got != want {
-			t.Errorf("faults of %q, want %q: %v", got, want, s.Check())
+			t.Errorf("option errors of %q, want %q: %v", got, want, s.Check())
 		}
 	}
-	s := Shell{Scripts: Scripts{Script: some, EnvironmentVars: []string{"opensesame"}}}
+	s := Shell{Scripts: Scripts{Script: some, EnvironmentVars: []dag.Text{"opensesame"}}}
 	if f := s.Check(); len(f) != 1 || strings.Contains(f[0].Text, "opensesame") {
 		t.Errorf("a variable without name is shown: %v", f)
 	}
@@ -336,15 +337,18 @@ func TestShellKey(t *testing.T) {
 	key := func(change func(s *Shell)) dag.Key {
 		g := dag.NewGraph(func(string) string { return "digest" })
 		s := &Shell{}
-		s.Script = dag.File{Path: "/a/x.sh", Digest: "sha256:1"}
+		s.Script = steps.File{Path: "/a/x.sh", Digest: "sha256:1"}
 		change(s)
 		s.Add(g, dag.Build{Name: "web"}, "shell", dag.Lit(comm.Machine{}))
 		return g.Nodes[0].Key
 	}
 	base := key(func(*Shell) {})
 	for name, same := range map[string]func(s *Shell){
-		"path":    func(s *Shell) { s.Script.Path = "/b/y.sh" },
-		"timeout": func(s *Shell) { s.SetCommon(1, 2, 3); s.PauseAfter, s.StartRetryTimeout = 4, 5 },
+		"path": func(s *Shell) { s.Script.Path = "/b/y.sh" },
+		"timeout": func(s *Shell) {
+			s.SetCommon(steps.Common{PauseBefore: 1, Timeout: 2, MaxRetries: 3})
+			s.PauseAfter, s.StartRetryTimeout = 4, 5
+		},
 	} {
 		if key(same) != base {
 			t.Errorf("%s is part of the key", name)
@@ -352,7 +356,7 @@ func TestShellKey(t *testing.T) {
 	}
 	for name, differ := range map[string]func(s *Shell){
 		"content": func(s *Shell) { s.Script.Digest = "sha256:2" },
-		"env":     func(s *Shell) { s.Env = map[string]string{"A": "1"} },
+		"env":     func(s *Shell) { s.Env = map[string]dag.Text{"A": "1"} },
 		"command": func(s *Shell) { s.ExecuteCommand = "x" },
 	} {
 		if key(differ) == base {

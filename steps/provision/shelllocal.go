@@ -14,26 +14,34 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/quote"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // ShellLocal runs scripts on this computer while the machine stands. They end
 // with this process: what was interrupted begins again.
 type ShellLocal struct {
-	On     dag.Take[comm.Machine] `json:"on"`
-	Build  dag.Build              `json:"build,omitzero" option:"-"`
-	Common `option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	Build        dag.Build              `json:"build,omitzero" option:"-"`
+	steps.Common `option:"-"`
 	Scripts
 
-	Command           string   `json:"command,omitempty" option:"late=build"` // older word for an inline of one line
-	EnvVarFormat      string   `json:"env_var_format,omitempty"`
-	ExecuteCommand    []string `json:"execute_command,omitempty" option:"late=Vars+Script+Command+build"`
-	InlineShebang     string   `json:"inline_shebang,omitempty"`
-	OnlyOn            []string `json:"only_on,omitempty"` // systems to run on; on others it does nothing
-	TempfileExtension string   `json:"tempfile_extension,omitempty"`
-	UseLinuxPathing   bool     `json:"use_linux_pathing,omitempty" option:"unsupported"`
-
-	Cwd string `json:"cwd,omitempty" option:"-" key:"-"` // where the scripts run
+	// One command to run, an older word for an `inline` of one line. Default: none.
+	Command dag.Text `json:"command,omitempty" option:"late=build"`
+	// How one variable is written where {{.Vars}} stands: a format with two %s, for name and value. Default:
+	// NAME='VALUE'; on Windows set NAME=VALUE.
+	EnvVarFormat string `json:"env_var_format,omitempty"`
+	// The program that runs the script, and its arguments. Default: the shell of the system.
+	ExecuteCommand []dag.Text `json:"execute_command,omitempty" option:"late=Vars+Script+Command+build"`
+	// The first line of an `inline` script, behind #!. Default: `/bin/sh -e`.
+	InlineShebang string `json:"inline_shebang,omitempty"`
+	// Systems to run on: darwin, freebsd, linux, openbsd, solaris or windows; on others it does nothing. Default: all.
+	OnlyOn []string `json:"only_on,omitempty"`
+	// How the name of an `inline` script's file ends. Default: .cmd on Windows.
+	TempfileExtension string `json:"tempfile_extension,omitempty"`
+	// Writes paths as the Linux of WSL has them. Default: `false`.
+	UseLinuxPathing bool `json:"use_linux_pathing,omitempty" option:"unsupported"`
 }
 
 func (ShellLocal) Kind() string { return "provision.shell-local" }
@@ -46,20 +54,24 @@ func (s ShellLocal) Title() string {
 var systems = []string{"darwin", "freebsd", "linux", "openbsd", "solaris", "windows"}
 
 // Check says what is wrong with the options.
-func (s *ShellLocal) Check() []dag.Fault {
-	var f faults
+func (s *ShellLocal) Check() []steps.OptionError {
+	var f steps.OptionErrors
 	if s.Command != "" && len(s.Inline) > 0 {
-		f.add("command", "it cannot be given together with inline")
+		f.Add("command", "it cannot be given together with inline")
 	}
 	s.asScripts().check(&f)
 	s.checkCodes(&f)
 	checkFormat(&f, "env_var_format", s.EnvVarFormat)
-	if command := strings.Join(s.ExecuteCommand, " "); !uses(command, "Command") {
-		f.runs("execute_command", command, "Script")
+	var command dag.Text
+	for _, word := range s.ExecuteCommand {
+		command += word + " "
+	}
+	if !uses(command, "Command") {
+		mustRun(&f, "execute_command", command, "Script")
 	}
 	for i, name := range s.OnlyOn {
 		if !slices.Contains(systems, name) {
-			f.add(fmt.Sprintf("only_on[%d]", i), "%q is not known: it is one of %s", name, strings.Join(systems, ", "))
+			f.Add(fmt.Sprintf("only_on[%d]", i), "%q is not known: it is one of %s", name, strings.Join(systems, ", "))
 		}
 	}
 	return f
@@ -68,21 +80,23 @@ func (s *ShellLocal) Check() []dag.Fault {
 func (s ShellLocal) asScripts() Scripts {
 	sc := s.Scripts
 	if s.Command != "" {
-		sc.Inline = []string{s.Command}
+		sc.Inline = []dag.Text{s.Command}
 	}
 	return sc
 }
+
+// Communicators is any: the machine is left alone.
+func (*ShellLocal) Communicators() []string { return nil }
 
 // Add adds the step to the graph.
 func (s *ShellLocal) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
 	step.On, step.Build = on.Take(), b
-	step.Cwd, _ = os.Getwd() // without one the scripts run wherever the process is
 	return dag.Add(g, b, name, step)
 }
 
 // Do runs the scripts.
-func (s ShellLocal) Do(ctx context.Context, _ *comm.Env, t *dag.Task) (comm.Machine, error) {
+func (s ShellLocal) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
 	m := s.On.Value()
 	if len(s.OnlyOn) > 0 && !slices.Contains(s.OnlyOn, runtime.GOOS) {
 		t.Say("skipped: this computer runs %s", runtime.GOOS)
@@ -91,10 +105,10 @@ func (s ShellLocal) Do(ctx context.Context, _ *comm.Env, t *dag.Task) (comm.Mach
 	if t.Resumed {
 		t.Detail("a local script does not outlive an interruption: it begins again")
 	}
-	return m, s.tries(ctx, t, func(ctx context.Context, _ int) error { return s.run(ctx, values{t, m}) })
+	return m, s.Try(ctx, t, func(ctx context.Context, _ int) error { return s.run(ctx, e, values{t, m, e.Dir}) })
 }
 
-func (s ShellLocal) run(ctx context.Context, v values) error {
+func (s ShellLocal) run(ctx context.Context, e *comm.Env, v values) error {
 	sc := s.asScripts()
 	env, err := sc.environ(v, s.Build, false)
 	if err != nil {
@@ -105,18 +119,18 @@ func (s ShellLocal) run(ctx context.Context, v values) error {
 		return err
 	}
 	for _, script := range scripts {
-		if err := s.script(ctx, v, sc, script, env); err != nil {
+		if err := s.script(ctx, e, v, sc, script, env); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script source, env [][2]string) error {
+func (s ShellLocal) script(ctx context.Context, e *comm.Env, v values, sc Scripts, script source, env [][2]string) error {
 	path := script.path
 	if path == "" {
 		var err error
-		if path, err = s.store(script.text); err != nil {
+		if path, err = s.store(e.TempDir(), script.text); err != nil {
 			return fmt.Errorf("cannot run the inline script: %w", err)
 		}
 		defer os.Remove(path)
@@ -128,8 +142,9 @@ func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script sou
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir, cmd.Env = s.Cwd, os.Environ()
+	cmd := exec.CommandContext(ctx, e.LookPath(args[0]), args[1:]...)
+	cmd.Args[0] = args[0]
+	cmd.Dir, cmd.Env = e.Dir, slices.Clone(e.Environ)
 	for _, kv := range env {
 		cmd.Env = append(cmd.Env, kv[0]+"="+kv[1])
 	}
@@ -143,7 +158,7 @@ func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script sou
 	}
 	var exit *exec.ExitError
 	switch {
-	case ctx.Err() != nil && timedOut(ctx):
+	case ctx.Err() != nil && steps.TimedOut(ctx):
 		return fmt.Errorf("%s was stopped", which(script))
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -165,8 +180,8 @@ func (s ShellLocal) script(ctx context.Context, v values, sc Scripts, script sou
 	return nil
 }
 
-// store writes an inline script to a file that only this user can read.
-func (s ShellLocal) store(text []byte) (path string, err error) {
+// store writes an inline script to a file in dir that only this user can read.
+func (s ShellLocal) store(dir string, text []byte) (path string, err error) {
 	ext := s.TempfileExtension
 	if runtime.GOOS == "windows" {
 		if ext == "" {
@@ -176,7 +191,7 @@ func (s ShellLocal) store(text []byte) (path string, err error) {
 			text = []byte(rest)
 		}
 	}
-	f, err := os.CreateTemp("", "imgflow-*"+ext)
+	f, err := os.CreateTemp(dir, "imgflow-*"+ext)
 	if err != nil {
 		return "", err
 	}
@@ -198,7 +213,7 @@ func (s ShellLocal) command(v values, path string, env [][2]string) ([]string, e
 	format := s.EnvVarFormat
 	if runtime.GOOS == "windows" {
 		if len(args) == 0 {
-			args = []string{"cmd", "/V", "/C", "call", "{{.Script}}"}
+			args = []dag.Text{"cmd", "/V", "/C", "call", dag.Word("{{.Script}}")}
 		}
 		if format == "" {
 			format = "set %s=%s && "
@@ -206,12 +221,16 @@ func (s ShellLocal) command(v values, path string, env [][2]string) ([]string, e
 		path = filepath.FromSlash(path)
 	}
 	if len(args) == 0 {
-		args = []string{"/bin/sh", "-c", quote(path)}
+		args = []dag.Text{"/bin/sh", "-c", dag.Text(quote.Sh(path))}
 	}
 	if format == "" {
 		format = "%s='%s' "
 	}
-	data := map[string]any{"Vars": assignments(env, format, singleQuoted), "Script": path, "Command": s.Command}
+	command, err := v.render("command", s.Command, nil)
+	if err != nil {
+		return nil, err
+	}
+	data := map[string]any{"Vars": assignments(env, format, quote.InSh), "Script": path, "Command": command}
 	var out []string
 	for i, a := range args {
 		a, err := v.render(fmt.Sprintf("execute_command[%d]", i), a, data)

@@ -3,7 +3,6 @@ package provision
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,22 +12,40 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // values are what options may ask for when the machine stands.
 type values struct {
-	t *dag.Task
-	m comm.Machine
+	t   *dag.Task
+	m   comm.Machine
+	dir string // where the run works: names of files are short from there
 }
 
+// The words of commands that are not the user's own.
+var (
+	scriptPath = dag.Word("{{.Path}}")
+	envVars    = dag.Word("{{.Vars}}")
+	envVarFile = dag.Word("{{.EnvVarFile}}")
+)
+
 // render puts the values into the text of an option. Data are the fields that
-// only this option has. Any other field is a value of the build: templates of old
-// write {{ .WinRMPassword }}.
-func (v values) render(option, text string, data map[string]any) (string, error) {
-	waits, err := interp.Waits(text)
+// only this option has.
+func (v values) render(option string, text dag.Text, data map[string]any) (string, error) {
+	s, err := v.t.Fill(text, func(action string) (string, error) { return v.word(action, data) })
 	if err != nil {
 		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
+	}
+	return s, nil
+}
+
+// word is what an action of a template comes to. A field that data do not have is
+// a value of the build: templates of old write {{ .WinRMPassword }}.
+func (v values) word(action string, data map[string]any) (string, error) {
+	waits, err := interp.Waits(action)
+	if err != nil {
+		return "", err
 	}
 	fields := map[string]any{}
 	maps.Copy(fields, data)
@@ -37,14 +54,10 @@ func (v values) render(option, text string, data map[string]any) (string, error)
 			continue
 		}
 		if fields[w.Field], err = v.build(w.Field); err != nil {
-			return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
+			return "", err
 		}
 	}
-	s, err := interp.Late(text, fields, v.build)
-	if err != nil {
-		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
-	}
-	return s, nil
+	return interp.Late(action, fields, v.build)
 }
 
 // secretValues are got only when they are asked for.
@@ -102,7 +115,7 @@ func (v values) privateKey() (string, error) {
 	case v.m.SSH.KeyName != "":
 		return v.t.Reveal(dag.Secret(dag.Mark(v.m.SSH.KeyName)))
 	case v.m.SSH.PrivateKeyFile != "":
-		p, err := dag.ReadFile(v.m.SSH.PrivateKeyFile, 1<<20)
+		p, err := localfile.Read(v.m.SSH.PrivateKeyFile, 1<<20)
 		return string(p), err
 	}
 	return "", nil
@@ -120,14 +133,10 @@ func (v values) publicKey() (string, error) {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.PublicKey()))), nil
 }
 
-// shown is the path of a local file as a user would type it here.
-func shown(path string) string {
-	cwd, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	rel, err := filepath.Rel(cwd, path)
-	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+// shown is the path of a local file as a user would type it in a directory.
+func shown(dir, path string) string {
+	rel, err := filepath.Rel(dir, path)
+	if dir == "" || err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 		return path
 	}
 	if strings.HasSuffix(path, "/") {
@@ -135,6 +144,3 @@ func shown(path string) string {
 	}
 	return rel
 }
-
-// quote makes one word of sh of any text.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -31,12 +33,21 @@ var (
 	psPending string
 )
 
+// onWindows does run on a Windows machine, as often as the common options say.
+func onWindows(ctx context.Context, e *comm.Env, t *dag.Task, m comm.Machine, c steps.Common, run func(ctx context.Context, r comm.Windows, v values, try int) error) (comm.Machine, error) {
+	r, err := e.Windows(t, m)
+	if err != nil {
+		return m, err
+	}
+	return m, c.Try(ctx, t, func(ctx context.Context, try int) error { return run(ctx, r, values{t, m, e.Dir}, try) })
+}
+
 // checkWindowsCodes refuses what is no exit status of Windows: they have 32 bits,
 // and are written with a sign or without.
-func (s Scripts) checkWindowsCodes(f *faults) {
+func (s Scripts) checkWindowsCodes(f *steps.OptionErrors) {
 	for i, code := range s.ValidExitCodes {
 		if code < -1<<31 || code >= 1<<32 {
-			f.add(fmt.Sprintf("valid_exit_codes[%d]", i), "%d is no exit status: they have 32 bits", code)
+			f.Add(fmt.Sprintf("valid_exit_codes[%d]", i), "%d is no exit status: they have 32 bits", code)
 		}
 	}
 }
@@ -89,7 +100,7 @@ func (s winScripts) one(ctx context.Context, job winJob, script source) error {
 	var lost *comm.LostError
 	gone := false
 	switch {
-	case ctx.Err() != nil && timedOut(ctx):
+	case ctx.Err() != nil && steps.TimedOut(ctx):
 		err = stop(ctx, s.remote, job.Job, which(script))
 	case ctx.Err() != nil:
 		return ctx.Err() // the script goes on, and its files are needed
@@ -147,8 +158,8 @@ func (s winScripts) drop(ctx context.Context, job winJob) {
 
 // winPath is where a script lies on the machine, "" for the run's own directory.
 // A path that ends as that of a directory gets the script's name.
-func winPath(v values, path string, script source, token, ext string, keep bool) (string, error) {
-	path, err := v.render("remote_path", path, nil)
+func winPath(v values, at dag.Text, script source, token, ext string, keep bool) (string, error) {
+	path, err := v.render("remote_path", at, nil)
 	if err != nil || path == "" && !keep {
 		return "", err
 	}
@@ -166,8 +177,9 @@ func winPath(v values, path string, script source, token, ext string, keep bool)
 }
 
 // checkEnd refuses the path of a script that the machine would not know as one.
-func checkEnd(f *faults, option, path string, exts ...string) {
-	if path == "" || strings.Contains(path, "{{") || strings.Contains(path, dag.MarkOpen) || (paths{`/\`}).slashed(path) {
+func checkEnd(f *steps.OptionErrors, option string, at dag.Text, exts ...string) {
+	path := string(at)
+	if path == "" || !at.Known() || (paths{`/\`}).slashed(path) {
 		return
 	}
 	for _, ext := range exts {
@@ -175,7 +187,7 @@ func checkEnd(f *faults, option, path string, exts ...string) {
 			return
 		}
 	}
-	f.add(option, "it must end in %s, or name a directory by a separator at its end: Windows would not run %q", strings.Join(exts, " or "), path)
+	f.Add(option, "it must end in %s, or name a directory by a separator at its end: Windows would not run %q", strings.Join(exts, " or "), path)
 }
 
 // dataLines are variables as vars.ps1 reads them.
@@ -196,4 +208,6 @@ func envMap(env [][2]string) map[string]string {
 }
 
 // uses reports whether a command asks for a field.
-func uses(command, field string) bool { return strings.Contains(command, "."+field) }
+func uses(command dag.Text, field string) bool {
+	return slices.ContainsFunc(command.Words(), func(action string) bool { return strings.Contains(action, "."+field) })
+}

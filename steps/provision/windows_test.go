@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -75,11 +76,11 @@ func runs(t *testing.T, r *fakeWindows, s interface {
 	if r.run == nil {
 		r.run = exits(0)
 	}
-	err := s.run(t.Context(), r, values{task(&memSink{}), winMachine()}, 0)
+	err := s.run(t.Context(), r, values{task(&memSink{}), winMachine(), ""}, 0)
 	return r.ran, err
 }
 
-func inline(lines ...string) Scripts { return Scripts{Inline: lines} }
+func inline(lines ...dag.Text) Scripts { return Scripts{Inline: lines} }
 
 // What begins at another step's machine must not begin at all.
 func TestTheOtherKindOfMachine(t *testing.T) {
@@ -97,7 +98,7 @@ func TestTheOtherKindOfMachine(t *testing.T) {
 }
 
 func TestBuildValuesOfWindows(t *testing.T) {
-	v := values{task(nil), winMachine()}
+	v := values{task(nil), winMachine(), ""}
 	for name, want := range map[string]string{"Password": "PRIVATE", "WinRMPassword": "PRIVATE", "User": "Administrator", "ConnType": "winrm", "Port": "5985", "SSHPrivateKey": ""} {
 		if got, err := v.build(name); err != nil || got != want {
 			t.Errorf("%s is %q, want %q, %v", name, got, want, err)
@@ -107,19 +108,19 @@ func TestBuildValuesOfWindows(t *testing.T) {
 
 // TestBuildValuesAsFields: templates of old write them so.
 func TestBuildValuesAsFields(t *testing.T) {
-	v := values{task(nil), winMachine()}
-	text := "{{ .WinRMPassword }} {{ .User }} {{ .Path }} {{ if $.ID }}{{ build `ID` }}{{ end }}"
+	v := values{task(nil), winMachine(), ""}
+	text := parsed("{{ .WinRMPassword }} {{ .User }} {{ .Path }} {{ if $.ID }}{{ build `ID` }}{{ end }}")
 	if got, err := v.render("inline", text, map[string]any{"Path": "p", "User": "own"}); err != nil || got != "PRIVATE own p i-0abc" {
 		t.Errorf("%q, %v", got, err)
 	}
-	_, err := v.render("inline", "{{ .WinRMPasword }}", nil)
+	_, err := v.render("inline", parsed("{{ .WinRMPasword }}"), nil)
 	wantError(t, err, "cannot evaluate inline", `did you mean "WinRMPassword"?`)
 }
 
 // TestWindowsEnvironment: names that differ by case alone are one variable there.
 func TestWindowsEnvironment(t *testing.T) {
-	s := Scripts{EnvironmentVars: []string{"Path=1", "PATH=2", "b=x"}, Env: map[string]string{"B": "3", "packer_build_name": "mine"}}
-	env, err := s.environ(values{task(nil), winMachine()}, dag.Build{Name: "web", Type: "amazon-ebs"}, true)
+	s := Scripts{EnvironmentVars: []dag.Text{"Path=1", "PATH=2", "b=x"}, Env: map[string]dag.Text{"B": "3", "packer_build_name": "mine"}}
+	env, err := s.environ(values{task(nil), winMachine(), ""}, dag.Build{Name: "web", Type: "amazon-ebs"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,13 +174,13 @@ func TestWindowsExits(t *testing.T) {
 func TestWindowsTokens(t *testing.T) {
 	dir := t.TempDir()
 	s := PowerShell{}
-	s.Scripts.Scripts = []dag.File{file(t, dir+"/a.ps1", "a"), file(t, dir+"/b.ps1", "b")}
+	s.Scripts.Scripts = []steps.File{file(t, dir+"/a.ps1", "a"), file(t, dir+"/b.ps1", "b")}
 	sink := &memSink{}
 	one := task(sink)
 	seen := map[string]bool{}
 	do := func(tk *dag.Task, try int) []string {
 		r := &fakeWindows{run: exits(0)}
-		if err := s.run(t.Context(), r, values{tk, winMachine()}, try); err != nil {
+		if err := s.run(t.Context(), r, values{tk, winMachine(), ""}, try); err != nil {
 			t.Fatal(err)
 		}
 		var tokens []string
@@ -204,8 +205,8 @@ func TestWindowsTimeoutStopsTheScript(t *testing.T) {
 	s := PowerShell{Scripts: inline("x"), RemoteEnvVarPath: `c:\v.ps1`}
 	r := &fakeWindows{run: func(ctx context.Context, _ comm.Job) (comm.Exit, error) { <-ctx.Done(); return comm.Exit{}, ctx.Err() }}
 	tk := task(&memSink{})
-	c := Common{Timeout: 1}
-	err := c.tries(t.Context(), tk, func(ctx context.Context, try int) error { return s.run(ctx, r, values{tk, winMachine()}, try) })
+	c := steps.Common{Timeout: 1}
+	err := c.Try(t.Context(), tk, func(ctx context.Context, try int) error { return s.run(ctx, r, values{tk, winMachine(), ""}, try) })
 	wantError(t, err, "timed out", "the inline script was stopped")
 	if len(r.canceled) != 1 || len(r.removed) != 2 {
 		t.Errorf("canceled %v, removed %v", r.canceled, r.removed)
@@ -214,7 +215,7 @@ func TestWindowsTimeoutStopsTheScript(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r.canceled, r.removed = nil, nil
-	if err := s.run(ctx, r, values{tk, winMachine()}, 0); !errors.Is(err, context.Canceled) || r.canceled != nil || r.removed != nil {
+	if err := s.run(ctx, r, values{tk, winMachine(), ""}, 0); !errors.Is(err, context.Canceled) || r.canceled != nil || r.removed != nil {
 		t.Errorf("suspended: %v, canceled %v, removed %v", err, r.canceled, r.removed)
 	}
 }
@@ -256,6 +257,22 @@ func TestConstantsAreASCII(t *testing.T) {
 	for name, text := range maps.All(constants) {
 		if strings.ContainsFunc(text, func(r rune) bool { return r > '~' || r < '\n' }) || text == "" {
 			t.Errorf("%s.ps1 holds more than printable ASCII", name)
+		}
+	}
+}
+
+// What templates may ask of a machine is what it knows.
+func TestMachineWords(t *testing.T) {
+	m := comm.Machine{Endpoint: comm.Endpoint{Protocol: "winrm"}}
+	m.Vars = map[string]string{}
+	for _, name := range append(slices.Clone(steps.SourceWords), "ID") { // whoever makes machines knows these
+		m.Vars[name] = name
+	}
+	for _, name := range slices.Concat(steps.SourceWords, steps.MachineWords) {
+		for _, source := range []string{"{{ build `" + name + "` }}", "{{ ." + name + " }}"} {
+			if _, err := (values{task(nil), m, ""}).render("x", parsed(source), nil); err != nil {
+				t.Errorf("%s: %v", source, err)
+			}
 		}
 	}
 }

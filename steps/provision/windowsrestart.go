@@ -9,24 +9,31 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // WindowsRestart restarts a Windows machine and waits until it is back.
 //
 // That it has restarted is told by how long it is up: less than the time that has
-// passed since it was looked at before the restart. That look is journaled, and
+// passed since it was looked at before the restart. That look is saved, and
 // the command is a run like that of any script, so neither happens twice when an
 // interrupted step goes on.
 type WindowsRestart struct {
-	On     dag.Take[comm.Machine] `json:"on"`
-	Common `option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	steps.Common `option:"-"`
 
-	RestartCommand      string        `json:"restart_command,omitempty" option:"late=build"`       // for cmd.exe
-	RestartCheckCommand string        `json:"restart_check_command,omitempty" option:"late=build"` // for cmd.exe; the machine is back when it ends with 0
-	RestartTimeout      time.Duration `json:"restart_timeout,omitempty" key:"-"`                   // of all of it; 0: 5 m
-	CheckRegistry       bool          `json:"check_registry,omitempty"`                            // also wait until no registry key asks for a restart
-	RegistryKeys        []string      `json:"registry_keys,omitempty"`                             // instead of the usual ones
+	// The command, for cmd.exe, that restarts the machine. Default: shutdown /r /f /t 0, with a word of why.
+	RestartCommand dag.Text `json:"restart_command,omitempty" option:"late=build"`
+	// A command, for cmd.exe, that ends with 0 when the machine is back. Default: the time since its start is enough.
+	RestartCheckCommand dag.Text `json:"restart_check_command,omitempty" option:"late=build"`
+	// How long all of it may take. Default: `5m`.
+	RestartTimeout time.Duration `json:"restart_timeout,omitempty" key:"-"`
+	// Waits until no registry key asks for a restart, too. Default: `false`.
+	CheckRegistry bool `json:"check_registry,omitempty"`
+	// The registry keys that ask for a restart. Default: the usual ones.
+	RegistryKeys []string `json:"registry_keys,omitempty"`
 }
 
 func (WindowsRestart) Kind() string { return "provision.windows-restart" }
@@ -48,14 +55,17 @@ var pendingKeys = []string{
 }
 
 // Check says what is wrong with the options.
-func (s *WindowsRestart) Check() []dag.Fault {
-	var f faults
-	f.notNegative("restart_timeout", s.RestartTimeout)
+func (s *WindowsRestart) Check() []steps.OptionError {
+	var f steps.OptionErrors
+	notNegative(&f, "restart_timeout", s.RestartTimeout)
 	if len(s.RegistryKeys) > 0 && !s.CheckRegistry {
-		f.idle("registry_keys", "there is no check_registry")
+		f.Idle("registry_keys", "there is no check_registry")
 	}
 	return f
 }
+
+// Communicators is the one of Windows.
+func (*WindowsRestart) Communicators() []string { return []string{"winrm"} }
 
 // Add adds the step to the graph.
 func (s *WindowsRestart) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
@@ -66,12 +76,7 @@ func (s *WindowsRestart) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[
 
 // Do restarts the machine.
 func (s WindowsRestart) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
-	m := s.On.Value()
-	r, err := e.Windows(t, m)
-	if err != nil {
-		return m, err
-	}
-	return m, s.tries(ctx, t, func(ctx context.Context, try int) error { return s.run(ctx, r, values{t, m}, try) })
+	return onWindows(ctx, e, t, s.On.Value(), s.Common, s.run)
 }
 
 var errRestartTimeout = errors.New("restart_timeout was reached")
@@ -142,7 +147,7 @@ func (s WindowsRestart) restart(ctx context.Context, r comm.Windows, v values, n
 		v.t.Say("the machine is back after %s", time.Since(begun).Round(time.Second))
 	}
 	if s.CheckRegistry {
-		return s.settled(ctx, r, v.t, what)
+		return s.awaitRegistry(ctx, r, v.t, what)
 	}
 	return nil
 }
@@ -160,24 +165,38 @@ type uptime struct {
 	known    bool // to an earlier process
 }
 
-// look looks at the machine, or gives back what an earlier process has seen. The
-// streams hold numbers in place of an offset, and no reader shows them.
+// seen is what the step saves of the look before a restart.
+type seen struct {
+	At time.Time     `json:"at"`
+	Up time.Duration `json:"up"` // nanoseconds
+}
+
+// look looks at the machine, or gives back what an earlier process has seen.
 func (s WindowsRestart) look(ctx context.Context, r comm.Windows, t *dag.Task, name string) (uptime, error) {
-	at, up := "exit-look/"+name, "exit-up/"+name
-	if ms := t.Printed(at); ms > 0 {
-		return uptime{to: time.UnixMilli(ms), up: time.Duration(t.Printed(up)) * time.Millisecond, known: true}, nil
+	saved := "look/" + name
+	var old seen
+	found, err := t.Load(saved, &old)
+	if err != nil {
+		return uptime{}, err
+	}
+	if !found {
+		old, found = printedLook(t, name)
+	}
+	if found {
+		return uptime{to: old.At, up: old.Up, known: true}, nil
 	}
 	u, err := see(ctx, r)
 	if err != nil {
 		return u, err
 	}
-	if err := t.Print(up, max(1, u.up.Milliseconds()), ""); err != nil {
-		return u, err
-	}
-	if err := t.Print(at, u.to.UnixMilli(), ""); err != nil {
-		return u, err
-	}
-	return u, t.Sync()
+	return u, t.Save(saved, seen{u.to, u.up})
+}
+
+// printedLook is what an imgflow has seen that printed it, to streams that no
+// reader shows: numbers in the place of offsets.
+func printedLook(t *dag.Task, name string) (seen, bool) {
+	at, up := t.Printed("exit-look/"+name), t.Printed("exit-up/"+name)
+	return seen{time.UnixMilli(at), time.Duration(up) * time.Millisecond}, at > 0
 }
 
 // see asks the machine how long it is up.
@@ -200,8 +219,8 @@ func (u uptime) over(ctx context.Context, r comm.Windows) (bool, error) {
 	return now.up < now.from.Sub(u.to)+u.up/2-coarse, nil
 }
 
-// settled waits until no registry key asks for a restart.
-func (s WindowsRestart) settled(ctx context.Context, r comm.Windows, t *dag.Task, what *string) error {
+// awaitRegistry waits until no registry key asks for a restart.
+func (s WindowsRestart) awaitRegistry(ctx context.Context, r comm.Windows, t *dag.Task, what *string) error {
 	keys := s.RegistryKeys
 	if len(keys) == 0 {
 		keys = pendingKeys
@@ -227,7 +246,7 @@ func until(ctx context.Context, done func() (bool, error)) error {
 		if ok, err := done(); ok || err != nil {
 			return err
 		}
-		if err := sleep(ctx, pollRestart); err != nil {
+		if err := sleep.For(ctx, pollRestart); err != nil {
 			return err
 		}
 	}

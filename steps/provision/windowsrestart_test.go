@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -42,7 +44,7 @@ func newComputer(up time.Duration) *computer {
 	}
 	c.power = func(ctx context.Context, script string, args, result any) error {
 		if d := time.Until(c.booted()); d > 0 { // it is dialed until it is back
-			sleep(ctx, d+time.Second)
+			sleep.For(ctx, d+time.Second)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -51,7 +53,7 @@ func newComputer(up time.Duration) *computer {
 		case psUptime:
 			*result.(*int64) = time.Since(c.booted()).Milliseconds()
 			if len(c.lags) > 0 {
-				sleep(ctx, c.lags[0])
+				sleep.For(ctx, c.lags[0])
 				c.lags = c.lags[1:]
 			}
 		case psPending:
@@ -84,7 +86,7 @@ func TestWindowsRestart(t *testing.T) {
 			c := newComputer(up)
 			sink := &memSink{}
 			start := time.Now()
-			if err := (WindowsRestart{}).run(t.Context(), c, values{task(sink), winMachine()}, 0); err != nil {
+			if err := (WindowsRestart{}).run(t.Context(), c, values{task(sink), winMachine(), ""}, 0); err != nil {
 				t.Fatal(err)
 			}
 			if d := time.Since(start); c.restarts != 1 || d < 43*time.Second || d > 46*time.Second {
@@ -107,7 +109,7 @@ func TestWindowsRestartOfASlowMachine(t *testing.T) {
 			c := newComputer(50 * time.Millisecond)
 			c.lags, c.delay = lags, 20*time.Second
 			start := time.Now()
-			if err := (WindowsRestart{}).run(t.Context(), c, values{task(&memSink{}), winMachine()}, 0); err != nil || c.booted().Before(start) || time.Now().Before(c.booted()) {
+			if err := (WindowsRestart{}).run(t.Context(), c, values{task(&memSink{}), winMachine(), ""}, 0); err != nil || c.booted().Before(start) || time.Now().Before(c.booted()) {
 				t.Errorf("answers after %v: booted %s after the beginning, %v", lags, c.booted().Sub(start), err)
 			}
 			time.Sleep(time.Hour)
@@ -116,44 +118,67 @@ func TestWindowsRestartOfASlowMachine(t *testing.T) {
 }
 
 // TestWindowsRestartInterrupted ends the process at every place where it waits,
-// and goes on with the step.
+// and goes on with the step; one of an older imgflow, too.
 func TestWindowsRestartInterrupted(t *testing.T) {
 	for _, at := range []time.Duration{0, time.Second, 10 * time.Second, 43 * time.Second} {
 		for _, away := range []time.Duration{0, time.Minute, 24 * time.Hour} {
-			synctest.Test(t, func(t *testing.T) {
-				c := newComputer(5 * time.Second)
-				start := time.Now()
-				sink := &memSink{}
-				tk := task(sink)
-				ctx, cancel := context.WithTimeout(t.Context(), at)
-				err := (WindowsRestart{}).run(ctx, c, values{tk, winMachine()}, 0)
-				cancel()
-				if !errors.Is(err, context.DeadlineExceeded) {
-					t.Fatalf("interrupted after %s: %v", at, err)
-				}
-				time.Sleep(away)
-				if err := (WindowsRestart{}).run(t.Context(), c, values{again(tk, sink), winMachine()}, 0); err != nil || c.restarts != 1 {
-					t.Errorf("interrupted after %s, for %s: %d restarts, %v", at, away, c.restarts, err)
-				}
-				if c.booted().Before(start) || time.Now().Before(c.booted()) {
-					t.Error("nobody waited for the restart")
-				}
-			})
+			for _, older := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					c := newComputer(5 * time.Second)
+					start := time.Now()
+					sink := &memSink{}
+					tk := task(sink)
+					ctx, cancel := context.WithTimeout(t.Context(), at)
+					err := (WindowsRestart{}).run(ctx, c, values{tk, winMachine(), ""}, 0)
+					cancel()
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Fatalf("interrupted after %s: %v", at, err)
+					}
+					if older {
+						printLook(t, tk, sink)
+					}
+					time.Sleep(away)
+					if err := (WindowsRestart{}).run(t.Context(), c, values{again(tk, sink), winMachine(), ""}, 0); err != nil || c.restarts != 1 {
+						t.Errorf("interrupted after %s, for %s: %d restarts, %v", at, away, c.restarts, err)
+					}
+					if c.booted().Before(start) || time.Now().Before(c.booted()) {
+						t.Error("nobody waited for the restart")
+					}
+					if said := sink.said(dag.Said); at > 0 && !strings.HasSuffix(said, "waiting until the machine has restarted\nthe machine is back\n") {
+						t.Errorf("interrupted after %s: said %q", at, said)
+					}
+				})
+			}
 		}
 	}
+}
+
+// printLook keeps what a task has saved as an older imgflow did.
+func printLook(t *testing.T, tk *dag.Task, sink *memSink) {
+	t.Helper()
+	for name, value := range sink.saved {
+		var s seen
+		if err := json.Unmarshal(value, &s); err != nil {
+			t.Fatal(err)
+		}
+		_, name, _ = strings.Cut(name, "/")
+		tk.Print("exit-up/"+name, s.Up.Milliseconds(), "")
+		tk.Print("exit-look/"+name, s.At.UnixMilli(), "")
+	}
+	sink.saved = nil
 }
 
 func TestWindowsRestartOptions(t *testing.T) {
 	run := func(t *testing.T, c *computer, s WindowsRestart) (string, error) {
 		sink := &memSink{}
-		err := s.run(t.Context(), c, values{task(sink), winMachine()}, 0)
+		err := s.run(t.Context(), c, values{task(sink), winMachine(), ""}, 0)
 		return sink.said(dag.Said), err
 	}
 	for _, code := range []int{0, 1115, 1190} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newComputer(time.Hour)
 			c.code = code
-			if _, err := run(t, c, WindowsRestart{RestartCommand: "restart {{ build `ID` }}"}); err != nil || c.ran[0].Command != "restart i-0abc" {
+			if _, err := run(t, c, WindowsRestart{RestartCommand: parsed("restart {{ build `ID` }}")}); err != nil || c.ran[0].Command != "restart i-0abc" {
 				t.Errorf("status %d: %v, ran %q", code, err, c.ran[0].Command)
 			}
 		})
@@ -191,7 +216,7 @@ func TestWindowsRestartOptions(t *testing.T) {
 			commands = append(commands, command)
 			return comm.Exit{Code: left}, nil
 		}
-		if _, err := run(t, c, WindowsRestart{RestartCheckCommand: "check {{ build `ID` }}"}); err != nil || len(commands) != 3 || commands[0] != "check i-0abc" {
+		if _, err := run(t, c, WindowsRestart{RestartCheckCommand: parsed("check {{ build `ID` }}")}); err != nil || len(commands) != 3 || commands[0] != "check i-0abc" {
 			t.Errorf("%v, checked by %q", err, commands)
 		}
 		c.exec = func(string) (comm.Exit, error) { return comm.Exit{Code: 1}, nil }
@@ -222,7 +247,7 @@ func TestWindowsRestartCheck(t *testing.T) {
 		{"", WindowsRestart{RegistryKeys: []string{"x"}, CheckRegistry: true}},
 	} {
 		if got := fields(c.s.Check()); got != c.want {
-			t.Errorf("%+v: faults of %q, want %q", c.s, got, c.want)
+			t.Errorf("%+v: option errors of %q, want %q", c.s, got, c.want)
 		}
 	}
 }

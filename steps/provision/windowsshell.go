@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -15,14 +16,20 @@ import (
 // environment is set before cmd.exe starts, unless the user wants it written into
 // the command.
 type WindowsShell struct {
-	On     dag.Take[comm.Machine] `json:"on"`
-	Build  dag.Build              `json:"build,omitzero" option:"-"`
-	Common `option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	Build        dag.Build              `json:"build,omitzero" option:"-"`
+	steps.Common `option:"-"`
 	Scripts
 
-	RemotePath        string        `json:"remote_path,omitempty" option:"late=build"`
-	ExecuteCommand    string        `json:"execute_command,omitempty" option:"late=Path+Vars+build"`
-	EnvVarFormat      string        `json:"env_var_format,omitempty"`
+	// Where the script lies on the machine while it runs. Default: a directory of the run's own.
+	RemotePath dag.Text `json:"remote_path,omitempty" option:"late=build"`
+	// The command that runs the script. Default: the variables, then the script's path.
+	ExecuteCommand dag.Text `json:"execute_command,omitempty" option:"late=Path+Vars+build"`
+	// How one variable is written into the command: a format with two %s, for name and value. Default: they are set
+	// before cmd.exe starts.
+	EnvVarFormat string `json:"env_var_format,omitempty"`
+	// For how long to try to start a script, beyond the time that `winrm_timeout` has a connection tried. Default:
+	// none.
 	StartRetryTimeout time.Duration `json:"start_retry_timeout,omitempty" key:"-"`
 }
 
@@ -32,20 +39,23 @@ func (WindowsShell) Kind() string { return "provision.windows-shell" }
 func (s WindowsShell) Title() string { return s.Scripts.title("batch script") }
 
 // Check says what is wrong with the options.
-func (s *WindowsShell) Check() []dag.Fault {
-	var f faults
+func (s *WindowsShell) Check() []steps.OptionError {
+	var f steps.OptionErrors
 	s.Scripts.check(&f)
 	s.Scripts.checkWindowsCodes(&f)
 	checkFormat(&f, "env_var_format", s.EnvVarFormat)
 	if s.ExecuteCommand == "" {
 		checkEnd(&f, "remote_path", s.RemotePath, ".bat", ".cmd")
 	} else if s.EnvVarFormat != "" && !uses(s.ExecuteCommand, "Vars") {
-		f.idle("env_var_format", "the command is your own and has no {{.Vars}}; the environment is set anyway")
+		f.Idle("env_var_format", "the command is your own and has no {{.Vars}}; the environment is set anyway")
 	}
-	f.runs("execute_command", s.ExecuteCommand, "Path", s.RemotePath)
-	f.notNegative("start_retry_timeout", s.StartRetryTimeout)
+	mustRun(&f, "execute_command", s.ExecuteCommand, "Path", s.RemotePath)
+	notNegative(&f, "start_retry_timeout", s.StartRetryTimeout)
 	return f
 }
+
+// Communicators is the one of Windows.
+func (*WindowsShell) Communicators() []string { return []string{"winrm"} }
 
 // Add adds the step to the graph.
 func (s *WindowsShell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
@@ -56,12 +66,7 @@ func (s *WindowsShell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[co
 
 // Do runs the scripts that have not been run by an earlier process.
 func (s WindowsShell) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine, error) {
-	m := s.On.Value()
-	r, err := e.Windows(t, m)
-	if err != nil {
-		return m, err
-	}
-	return m, s.tries(ctx, t, func(ctx context.Context, try int) error { return s.run(ctx, r, values{t, m}, try) })
+	return onWindows(ctx, e, t, s.On.Value(), s.Common, s.run)
 }
 
 func (s WindowsShell) run(ctx context.Context, r comm.Windows, v values, try int) error {
@@ -96,9 +101,9 @@ func (s WindowsShell) job(v values, token string, script source, env [][2]string
 	j.Ext = ".bat"
 	command := s.ExecuteCommand
 	if command == "" {
-		command = `"{{.Path}}"`
+		command = `"` + scriptPath + `"`
 		if s.EnvVarFormat != "" {
-			command = "{{.Vars}}" + command
+			command = envVars + command
 		}
 	}
 	vars := ""

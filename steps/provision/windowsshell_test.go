@@ -3,11 +3,13 @@ package provision
 import (
 	"strings"
 	"testing"
+
+	"github.com/imgflow/imgflow/dag"
 )
 
 func TestWindowsShell(t *testing.T) {
 	s := WindowsShell{Scripts: inline("echo %A%\r", "exit /b 3")}
-	s.EnvironmentVars = []string{"A=" + nasty}
+	s.EnvironmentVars = []dag.Text{"A=" + nasty}
 	s.Build.Name = "web"
 	jobs, err := runs(t, &fakeWindows{}, s)
 	if err != nil {
@@ -21,16 +23,16 @@ func TestWindowsShell(t *testing.T) {
 	if jobs, _ := runs(t, &fakeWindows{}, s); string(jobs[0].Script) != "echo %A%\r\nexit /b 3\n" {
 		t.Errorf("binary: %q", jobs[0].Script)
 	}
-	s.ExecuteCommand = `cmd /c "{{.Path}}"`
-	if jobs, err := runs(t, &fakeWindows{}, s); err != nil || jobs[0].Command != s.ExecuteCommand || jobs[0].Env["A"] != nasty {
+	s.ExecuteCommand = parsed(`cmd /c "{{.Path}}"`)
+	if jobs, err := runs(t, &fakeWindows{}, s); err != nil || jobs[0].Command != s.ExecuteCommand.String() || jobs[0].Env["A"] != nasty {
 		t.Errorf("%v, %+v", err, jobs)
 	}
 }
 
 func TestWindowsShellVariablesInTheCommand(t *testing.T) {
-	s := WindowsShell{Scripts: inline("x"), ExecuteCommand: `{{ .Vars }}call "{{ .Path }}"`, RemotePath: `c:\x\`}
-	s.EnvironmentVars = []string{`PATH=%PATH%;c:\my tools & more`}
-	s.Env = map[string]string{"PACKER_BUILD_NAME": "b", "PACKER_BUILDER_TYPE": "t"}
+	s := WindowsShell{Scripts: inline("x"), ExecuteCommand: parsed(`{{ .Vars }}call "{{ .Path }}"`), RemotePath: `c:\x\`}
+	s.EnvironmentVars = []dag.Text{`PATH=%PATH%;c:\my tools & more`}
+	s.Env = map[string]dag.Text{"PACKER_BUILD_NAME": "b", "PACKER_BUILDER_TYPE": "t"}
 	jobs, err := runs(t, &fakeWindows{}, s)
 	want := `set "PACKER_BUILDER_TYPE=t" && set "PACKER_BUILD_NAME=b" && set "PATH=%PATH%;c:\my tools & more" && call "{{.Path}}"`
 	if err != nil || jobs[0].Command != want || jobs[0].Env != nil || jobs[0].Path != `c:\x\script-`+jobs[0].Token+".bat" {
@@ -41,11 +43,11 @@ func TestWindowsShellVariablesInTheCommand(t *testing.T) {
 		t.Errorf("%v, %+v", err, jobs)
 	}
 	for _, value := range []string{`a"b`, "a\nb"} {
-		s.EnvironmentVars = []string{"A=" + value}
+		s.EnvironmentVars = []dag.Text{dag.Text("A=" + value)}
 		_, err = runs(t, &fakeWindows{}, s)
 		wantError(t, err, "cannot write A into the command", "{{.Vars}}")
 	}
-	s.EnvironmentVars = []string{"A=" + strings.Repeat("x", 8192)}
+	s.EnvironmentVars = []dag.Text{dag.Text("A=" + strings.Repeat("x", 8192))}
 	_, err = runs(t, &fakeWindows{}, s)
 	wantError(t, err, "cmd.exe takes 8000")
 	s.EnvVarFormat = ""
@@ -61,16 +63,16 @@ func TestWindowsShellCheck(t *testing.T) {
 	}{
 		{"", WindowsShell{}},
 		{"env_var_format", WindowsShell{EnvVarFormat: "set"}},
-		{"env_var_format (idle)", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x {{.Path}}"}},
-		{"", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: "x {{.Vars}} {{.Path}}"}},
+		{"env_var_format (idle)", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: parsed("x {{.Path}}")}},
+		{"", WindowsShell{EnvVarFormat: "%s%s", ExecuteCommand: parsed("x {{.Vars}} {{.Path}}")}},
 		{"remote_path", WindowsShell{RemotePath: "c:/x.ps1"}},
 		{"", WindowsShell{RemotePath: "c:/x.CMD"}},
 		{"start_retry_timeout", WindowsShell{StartRetryTimeout: -1}},
 		{"valid_exit_codes[0]", WindowsShell{Scripts: Scripts{ValidExitCodes: []int{-1 << 33}}}},
 	} {
-		c.s.Inline = []string{"x"}
+		c.s.Inline = []dag.Text{"x"}
 		if got := fields(c.s.Check()); got != c.want {
-			t.Errorf("%+v: faults of %q, want %q", c.s, got, c.want)
+			t.Errorf("%+v: option errors of %q, want %q", c.s, got, c.want)
 		}
 	}
 }

@@ -1,12 +1,15 @@
 package compile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/steps"
+	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -31,21 +34,27 @@ type Options struct {
 	Later func(template.Error)
 }
 
-// Compile checks every build and, for a run, returns their graph. It adds sealed options to ev.Secrets. All
+// Compile checks every build and, for a run, returns their graph; else that of the data sources, if there are any. A
+// build that refers to what was not looked up yet is in the graph by its name alone, see dag.Graph.Await. It adds sealed options to ev.Secrets. All
 // that is wrong with all builds is reported at once; then there is no graph.
-func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template.Errors) {
+func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*dag.Graph, template.Errors) {
 	if ev.Secrets == nil {
 		ev.Secrets = map[string]string{}
 	}
-	p := compiler{catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
+	p := compiler{ctx: ctx, catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
+	data := p.lookups(ev)
 	plans := make([]plan, len(ev.Builds))
 	for i, b := range ev.Builds {
 		plans[i] = p.build(b)
 	}
+	order := p.inOrder(plans)
 	if o.Warn != nil {
 		for _, w := range p.warnings.Sorted() {
 			o.Warn(w)
 		}
+	}
+	if len(p.errs) == 0 && !o.ForRun {
+		p.barren(plans)
 	}
 	if len(p.errs) > 0 {
 		return nil, p.errs.Sorted()
@@ -56,12 +65,26 @@ func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template
 				o.Later(l)
 			}
 		}
-		return nil, nil
+		if len(data) == 0 {
+			return nil, nil
+		}
 	}
 	g := dag.NewGraph(o.Digest)
-	for _, pl := range plans {
-		pl.wire(g)
+	p.look(g, data, ev.Builds)
+	from, made := len(g.Nodes), map[string][]dag.Out[steps.Artifact]{}
+	for _, i := range order {
+		pl := plans[i]
+		if len(pl.awaits) > 0 {
+			g.Await(pl.build.Name, pl.awaits)
+		} else if o.ForRun {
+			p.bind(pl, made)
+			made[pl.build.Name] = pl.wire(g)
+		}
 	}
+	if len(p.errs) > 0 {
+		return nil, p.errs.Sorted()
+	}
+	follow(g, from, ev.Builds)
 	if err := g.Err(); err != nil {
 		return nil, template.Errors{{Text: "cannot build: the steps do not fit together: " + err.Error(),
 			Hint: "this is a defect of imgflow: please report it"}}
@@ -72,24 +95,33 @@ func Compile(ev *template.Evaluated, c Catalog, o Options) (*dag.Graph, template
 // plan is a build that is ready to be wired.
 type plan struct {
 	build        dag.Build
-	builder      Builder
+	source       steps.Source
 	provisioners []named
+	awaits       []string // data sources that have not been looked up yet
+	needs        []needed // results of other builds
 }
 
 type named struct {
 	name string
-	Provisioner
+	steps.Provisioner
 }
 
-func (p plan) wire(g *dag.Graph) {
-	m := p.builder.Machine(g, p.build)
-	for _, pr := range p.provisioners {
-		m = pr.Add(g, p.build, pr.name, m)
+// wire adds the steps of a build, and returns what it makes.
+func (p plan) wire(g *dag.Graph) []dag.Out[steps.Artifact] {
+	made := p.source.Wire(g, p.build, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+		for _, pr := range p.provisioners {
+			m = pr.Add(g, p.build, pr.name, m)
+		}
+		return m
+	})
+	for _, artifact := range made {
+		dag.Goal(g, artifact)
 	}
-	p.builder.Capture(g, p.build, m)
+	return made
 }
 
 type compiler struct {
+	ctx      context.Context
 	catalog  Catalog
 	opts     Options
 	secrets  map[string]string
@@ -98,23 +130,35 @@ type compiler struct {
 	warnings template.Errors
 	laters   template.Errors   // what cannot run, if that is no error
 	claimed  map[string]string // key of a claim → the build that makes it
+	open     map[string]bool   // data sources that have not been looked up yet
+	needs    []needed          // results of other builds that the one which is being checked refers to
+	waiting  bool              // what is being checked refers to such a one
 }
 
 func (c *compiler) build(b template.Build) plan {
-	pl := plan{build: dag.Build{Name: b.Name, Type: b.Type}}
+	pl := plan{build: dag.Build{Name: b.Name, Type: b.Type}, awaits: c.awaits(b.Refers)}
+	c.waiting, c.needs = len(pl.awaits) > 0, nil
+	defer func() { c.waiting = false }()
 	if why, later := c.catalog.LaterBuilders[b.Type]; later {
 		c.later(b.Pos, "the builder "+b.Type, why)
 	} else if maker, ok := c.catalog.Builders[b.Type]; !ok {
 		c.unknown(b.Pos, "builder", b.Type, known(c.catalog.Builders, c.catalog.LaterBuilders))
 	} else {
-		pl.builder = maker()
-		d := c.check(pl.builder, b.Type, b.Name, b.Pos, b.Options)
-		c.claim(pl.builder, d, b)
+		pl.source = maker()
+		d := c.decoder(b.Type, b.Name, b.Pos)
+		c.check(d, pl.source, b.Options)
+		if c.opts.ForRun { // what is claimed is known better then
+			c.prepare(pl.source, d)
+		}
+		c.claim(pl.source, d, b)
 		if !c.opts.ForRun {
-			c.supported(pl.builder, b.Type, b.Pos)
+			c.prepare(pl.source, d)
 		}
 	}
-	over := communicator(b.Options)
+	over, whyNone := communicator(b.Options), ""
+	if x, ok := pl.source.(steps.Machineless); ok {
+		whyNone = x.WithoutMachine()
+	}
 	count := map[string]int{}
 	for _, part := range b.Provisioners {
 		count[part.Type]++
@@ -122,8 +166,13 @@ func (c *compiler) build(b template.Build) plan {
 		if n := count[part.Type]; n > 1 {
 			name = fmt.Sprintf("%s-%d", part.Type, n)
 		}
-		if pr := c.provisioner(part, b.Name+"."+name); pr != nil {
-			c.reach(part, b.Name, over)
+		pr := c.provisioner(part, b.Name+"."+name)
+		switch {
+		case pr == nil:
+		case whyNone != "":
+			c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", part.Type, b.Name, whyNone)
+		default:
+			c.reach(part, pr.Communicators(), b.Name, over)
 			pl.provisioners = append(pl.provisioners, named{name, pr})
 		}
 	}
@@ -134,32 +183,33 @@ func (c *compiler) build(b template.Build) plan {
 	for _, seq := range b.PostProcessors {
 		for _, part := range seq {
 			if why, later := c.catalog.LaterPostProcessors[part.Type]; later {
+				c.laterOptions(part, b.Name+".post-processor", c.catalog.LaterPostProcessorOptions, "keep_input_artifact")
 				c.later(part.Pos, "the post-processor "+part.Type, why)
 			} else {
 				c.unknown(part.Pos, "post-processor", part.Type, known(map[string]bool{}, c.catalog.LaterPostProcessors))
 			}
 		}
 	}
+	pl.needs = c.needs
 	return pl
 }
 
 // communicator is how a builder reaches its machine, "" if that is not known yet.
 func communicator(options template.Value) string {
 	v, given := options.Get("communicator")
-	if !given || v.Kind == template.Null || v.Kind == template.String && v.Text == "" {
+	if !given || v.Kind() == template.Null || blank(v) {
 		return "ssh"
 	}
-	text, err := interp.Plain(v.Text)
-	if v.Kind != template.String || err != nil {
+	if v.Kind() != template.String || v.Form != nil {
 		return ""
 	}
-	return text
+	text, _ := v.Text()
+	return string(text)
 }
 
 // reach refuses a provisioner that does not work over the communicator.
-func (c *compiler) reach(part template.Part, build, over string) {
-	works, choosy := c.catalog.Over[part.Type]
-	if !choosy || slices.Contains(works, over) {
+func (c *compiler) reach(part template.Part, works []string, build, over string) {
+	if len(works) == 0 || slices.Contains(works, over) {
 		return
 	}
 	switch over {
@@ -181,12 +231,26 @@ func (c *compiler) later(at template.Pos, what, why string) {
 	to.Add(at, "", "cannot run %s: %s", what, why)
 }
 
-// supported asks a builder or provisioner whether it can run.
-func (c *compiler) supported(x any, what string, at template.Pos) {
-	if s, ok := x.(Supporter); ok {
-		if err := s.Supported(); err != nil {
-			c.later(at, what, err.Error())
-		}
+// laterOptions finds what is wrong with the options of something that cannot run, as far as they are known.
+func (c *compiler) laterOptions(part template.Part, path string, makers map[string]func() any, also ...string) {
+	maker, ok := makers[part.Type]
+	if !ok {
+		return
+	}
+	d := c.decoder(part.Type, path, part.Pos)
+	d.also = also
+	d.into(part.Options, maker())
+	c.errs = append(c.errs, d.errs...)
+}
+
+// prepare has a builder or provisioner find out what is left open, and whether it can run. If an option is wrong, that
+// it cannot may be a consequence.
+func (c *compiler) prepare(x steps.Preparer, d *decoder) {
+	if c.waiting {
+		return // it would see options as if they were not given
+	}
+	if err := x.Prepare(c.ctx); err != nil && !d.misnamed && len(d.wrong) == 0 {
+		c.later(d.Pos, d.What, err.Error())
 	}
 }
 
@@ -198,10 +262,17 @@ func (c *compiler) unknown(at template.Pos, what, name string, known []string) {
 	c.errs.Add(at, hint, "cannot build: there is no %s called %q", what, name)
 }
 
-var commonOptions = []string{"pause_before", "timeout", "max_retries"}
+// commonOptions are the names of those that every provisioner has.
+var commonOptions = func() (names []string) {
+	for _, o := range CommonOptions() {
+		names = append(names, o.Name)
+	}
+	return names
+}()
 
-func (c *compiler) provisioner(part template.Part, path string) Provisioner {
+func (c *compiler) provisioner(part template.Part, path string) steps.Provisioner {
 	if why, later := c.catalog.LaterProvisioners[part.Type]; later {
+		c.laterOptions(part, path, c.catalog.LaterProvisionerOptions, commonOptions...)
 		c.later(part.Pos, "the provisioner "+part.Type, why)
 		return nil
 	}
@@ -212,23 +283,24 @@ func (c *compiler) provisioner(part template.Part, path string) Provisioner {
 	}
 	pr := maker()
 	c.common(pr, part)
-	c.check(pr, part.Type, path, part.Pos, part.Options.Without(commonOptions...))
+	d := c.decoder(part.Type, path, part.Pos)
+	d.also = commonOptions
+	c.check(d, pr, part.Options)
+	if x, ok := pr.(steps.Preparer); ok {
+		c.prepare(x, d)
+	}
 	return pr
 }
 
 // common hands the common options of a provisioner on.
-func (c *compiler) common(pr Provisioner, part template.Part) {
-	picked := template.Value{Pos: part.Options.Pos, Kind: template.Object}
-	for _, f := range part.Options.Fields {
-		if slices.Contains(commonOptions, f.Name) {
-			picked.Fields = append(picked.Fields, f)
-		}
-	}
-	var common Common
-	errs := Decode(picked, &common, Scope{What: part.Type, Pos: part.Pos})
+func (c *compiler) common(pr steps.Provisioner, part template.Part) {
+	d := newDecoder(Scope{What: part.Type, Pos: part.Pos})
+	d.partial, d.waiting = true, c.waiting
+	var common steps.Common
+	d.into(part.Options, &common)
 	fail := func(name, why string) {
-		at, _ := picked.Get(name)
-		errs.Add(at.Pos, "", "cannot use %s: %s", name, why)
+		at, _ := part.Options.Get(name)
+		d.errs.Add(at.Pos, "", "cannot use %s: %s", name, why)
 	}
 	if common.PauseBefore < 0 {
 		fail("pause_before", "it must not be negative")
@@ -239,47 +311,57 @@ func (c *compiler) common(pr Provisioner, part template.Part) {
 	if common.MaxRetries < 0 {
 		fail("max_retries", "it must not be negative")
 	}
-	c.errs = append(c.errs, errs...)
-	if cm, ok := pr.(Commoner); ok {
-		cm.SetCommon(common)
-	} else if common != (Common{}) {
-		c.errs.Add(picked.Fields[0].Pos, "", "cannot use %s: %s does not take it", picked.Fields[0].Name, part.Type)
-	}
+	c.errs = append(c.errs, d.errs...)
+	pr.SetCommon(common)
 }
 
-type checker interface{ Check() []dag.Fault }
+type checker interface{ Check() []steps.OptionError }
 
 // claim refuses a name that an earlier build takes, once for each option.
-func (c *compiler) claim(x Builder, d *decoder, b template.Build) {
-	claimer, ok := x.(Claimer)
-	if !ok {
-		return
-	}
-	for _, cl := range claimer.Claims() {
+func (c *compiler) claim(x steps.Source, d *decoder, b template.Build) {
+	for _, cl := range x.Claims() {
 		other, taken := c.claimed[cl.Key]
 		switch {
 		case d.reported(cl.Field):
 		case taken && other != b.Name:
-			place, _ := new(finder).find(b.Options, cl.Field)
+			place, _ := new(finder).find(b.Options.Place, cl.Field)
 			d.mark(cl.Field)
-			c.errs.Add(place, "put {{build_name}} into the name", "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
+			hint := "put {{build_name}} into the name"
+			if strings.Contains(b.Name, `["`) {
+				hint = "put ${each.key} into the name"
+			}
+			c.errs.Add(place, hint, "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
 		case !taken:
 			c.claimed[cl.Key] = b.Name
 		}
 	}
 }
 
-// check decodes the options into x, lets it check itself, and finds the places of its faults. The decoder knows what
-// was reported.
-func (c *compiler) check(x checker, what, path string, at template.Pos, v template.Value) *decoder {
+// decoder is for the options of something that is called what, stands at a place, and has a path of its own in the run.
+func (c *compiler) decoder(what, path string, at template.Pos) *decoder {
 	d := newDecoder(Scope{What: what, Pos: at, Path: path, Secrets: c.secrets, Files: c.files})
-	if _, ok := x.(Commoner); ok {
-		d.also = commonOptions
-	}
+	d.waiting = c.waiting
+	return d
+}
+
+// check decodes the options into x, lets it check itself, and finds the places of its faults. The decoder knows then
+// what was reported.
+func (c *compiler) check(d *decoder, x checker, v template.Value) {
 	d.into(v, x)
-	c.errs = append(c.errs, d.errs...)
+	c.errs, c.needs = append(c.errs, d.errs...), append(c.needs, d.needs...)
+	if v.Kind() == template.Faulty {
+		return // whatever it lacks is a consequence
+	}
+	var wrong []steps.OptionError
+	if u, ok := x.(steps.FileUser); ok {
+		wrong = u.ResolveFiles(c.files.Find)
+	}
+	if len(wrong) == 0 {
+		wrong = x.Check()
+	}
+	what, at := d.What, d.Pos
 	var places finder
-	for _, f := range x.Check() {
+	for _, f := range wrong {
 		if d.reported(f.Field) || slices.ContainsFunc(f.Among, d.reported) {
 			continue // a consequence of what is reported already
 		}
@@ -288,7 +370,7 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 			c.errs.Add(at, "", "cannot use %s: %s", what, f.Text)
 			continue
 		}
-		place, ok := places.find(v, f.Field)
+		place, ok := places.find(v.Place, f.Field)
 		if !ok && place == v.Pos {
 			place = at
 		}
@@ -302,10 +384,6 @@ func (c *compiler) check(x checker, what, path string, at template.Pos, v templa
 		}
 		c.errs.Add(place, "", "cannot use %s: %s", name, f.Text)
 	}
-	if _, isBuilder := x.(Builder); c.opts.ForRun || !isBuilder { // else what a builder claims is looked at first
-		c.supported(x, what, at)
-	}
-	return d
 }
 
 // clipped is a path for a message: a key in it may be of any length.

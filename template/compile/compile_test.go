@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/compile"
@@ -45,20 +46,21 @@ func (connect) Do(context.Context, struct{}, *dag.Task) (comm.Machine, error) {
 }
 
 type script struct {
-	On       dag.Take[comm.Machine] `json:"on"`
-	Inline   []string               `json:"inline"`
-	Password dag.Secret             `json:"password"`
-	Common   compile.Common         `json:"common" option:"-"`
+	On           dag.Take[comm.Machine] `json:"on"`
+	Inline       []string               `json:"inline"`
+	Password     dag.Secret             `json:"password"`
+	steps.Common `option:"-"`
+	Over         []string `json:"-"`
 }
 
 func (script) Kind() string { return "test.script" }
 func (script) Do(context.Context, struct{}, *dag.Task) (comm.Machine, error) {
 	return comm.Machine{}, nil
 }
-func (s *script) SetCommon(c compile.Common) { s.Common = c }
-func (s *script) Check() []dag.Fault {
+func (s *script) Communicators() []string { return s.Over }
+func (s *script) Check() []steps.OptionError {
 	if len(s.Inline) == 0 {
-		return []dag.Fault{{Field: "inline", Text: "there is nothing to run"}}
+		return []steps.OptionError{{Field: "inline", Text: "there is nothing to run"}}
 	}
 	return nil
 }
@@ -67,13 +69,30 @@ func (s *script) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Mac
 	return dag.Add(g, b, name, *s)
 }
 
-// windows is known, but cannot run; it takes no common options.
-type windows struct {
-	Inline []string `json:"inline"`
+// copier looks for its file when it has all its options.
+type copier struct {
+	script
+	From string `json:"from"`
 }
 
-func (*windows) Check() []dag.Fault { return nil }
-func (*windows) Supported() error   { return errors.New("Windows machines are not supported yet") }
+func (c *copier) ResolveFiles(find func(string) (steps.File, error)) []steps.OptionError {
+	if _, err := find(c.From); err != nil {
+		return []steps.OptionError{{Field: "from", Text: err.Error()}}
+	}
+	return nil
+}
+
+// windows is known, but cannot run.
+type windows struct {
+	steps.Common `option:"-"`
+	Inline       []string `json:"inline"`
+}
+
+func (*windows) Check() []steps.OptionError { return nil }
+func (*windows) Communicators() []string    { return nil }
+func (*windows) Prepare(context.Context) error {
+	return errors.New("Windows machines are not supported yet")
+}
 func (*windows) Add(_ *dag.Graph, _ dag.Build, _ string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	return on
 }
@@ -84,8 +103,8 @@ type image struct {
 }
 
 func (image) Kind() string { return "test.image" }
-func (image) Do(context.Context, struct{}, *dag.Task) (string, error) {
-	return "ami-1", nil
+func (image) Do(context.Context, struct{}, *dag.Task) (steps.Artifact, error) {
+	return steps.Artifact{ID: "ami-1"}, nil
 }
 
 type disk struct {
@@ -101,73 +120,72 @@ type builder struct {
 	Taken []string          `json:"taken"`
 }
 
-func (b *builder) Claims() (cs []dag.Claim) {
+func (b *builder) Claims() (cs []steps.Claim) {
 	for _, name := range b.Taken {
-		cs = append(cs, dag.Claim{Field: "taken", Key: name, What: name})
+		cs = append(cs, steps.Claim{Field: "taken", Key: name, What: name})
 	}
 	return cs
 }
 
-func (b *builder) Check() []dag.Fault {
-	var fs []dag.Fault
+func (b *builder) Check() []steps.OptionError {
+	var fs []steps.OptionError
 	if b.Type == "" {
-		fs = append(fs, dag.Fault{Field: "instance_type", Text: "it must be given"})
+		fs = append(fs, steps.OptionError{Field: "instance_type", Text: "it must be given"})
 	}
 	if b.Type == "idle" {
-		fs = append(fs, dag.Fault{Field: "instance_type", Text: "nobody looks at it", Harmless: true})
+		fs = append(fs, steps.OptionError{Field: "instance_type", Text: "nobody looks at it", Harmless: true})
 	}
 	if len(b.Name) < 3 {
-		fs = append(fs, dag.Fault{Field: "ami_name", Text: "it is too short"})
+		fs = append(fs, steps.OptionError{Field: "ami_name", Text: "it is too short"})
 	}
 	for i, d := range b.Disks {
 		if d.Size == 0 {
-			fs = append(fs, dag.Fault{Field: "disks[" + string(rune('0'+i)) + "].volume_size", Text: "it must be more than 0"})
+			fs = append(fs, steps.OptionError{Field: "disks[" + string(rune('0'+i)) + "].volume_size", Text: "it must be more than 0"})
 		}
 	}
 	for k, v := range b.Tags {
 		if v == "" {
-			fs = append(fs, dag.Fault{Field: "tags." + k, Text: "it is empty"})
+			fs = append(fs, steps.OptionError{Field: "tags." + k, Text: "it is empty"})
 		}
 	}
 	if b.Name == "whole" {
-		fs = append(fs, dag.Fault{Text: "nothing fits"})
+		fs = append(fs, steps.OptionError{Text: "nothing fits"})
 	}
 	return fs
 }
 
-func (b *builder) Machine(g *dag.Graph, build dag.Build) dag.Out[comm.Machine] {
-	i := dag.Add(g, build, "launch", launch{Build: build.Name, Size: b.Type})
-	return dag.Add(g, build, "connect", connect{To: i.Take()})
-}
+func (*builder) Prepare(context.Context) error { return nil }
 
-func (b *builder) Capture(g *dag.Graph, build dag.Build, m dag.Out[comm.Machine]) {
-	dag.Goal(g, dag.Add(g, build, "image", image{From: m.Take(), Name: b.Name}))
+func (b *builder) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
+	i := dag.Add(g, build, "launch", launch{Build: build.Name, Size: b.Type})
+	m := provision(dag.Add(g, build, "connect", connect{To: i.Take()}))
+	return []dag.Out[steps.Artifact]{dag.Add(g, build, "image", image{From: m.Take(), Name: b.Name})}
 }
 
 func catalog() compile.Catalog {
 	return compile.Catalog{
-		Builders: map[string]func() compile.Builder{"test": func() compile.Builder { return &builder{} }},
-		Provisioners: map[string]func() compile.Provisioner{
-			"shell":      func() compile.Provisioner { return &script{} },
-			"powershell": func() compile.Provisioner { return &windows{} },
-			"local":      func() compile.Provisioner { return &script{} },
-			"batch":      func() compile.Provisioner { return &script{} },
+		Builders: map[string]func() steps.Source{"test": func() steps.Source { return &builder{} }},
+		Provisioners: map[string]func() steps.Provisioner{
+			"shell":      func() steps.Provisioner { return &script{Over: []string{"ssh"}} },
+			"powershell": func() steps.Provisioner { return &windows{} },
+			"copy":       func() steps.Provisioner { return &copier{} },
+			"local":      func() steps.Provisioner { return &script{} },
+			"batch":      func() steps.Provisioner { return &script{Over: []string{"winrm"}} },
 		},
-		Over:                map[string][]string{"shell": {"ssh"}, "batch": {"winrm"}},
 		LaterBuilders:       map[string]string{"test-chroot": "not supported yet"},
 		LaterProvisioners:   map[string]string{"ansible": "not supported yet"},
 		LaterPostProcessors: map[string]string{"manifest": "not supported yet"},
 	}
 }
 
-func build(t *testing.T, src string, forRun bool) (*dag.Graph, *template.Evaluated, template.Errors) {
+func build(t *testing.T, src string, forRun bool) (*dag.Graph, *template.Config, template.Errors) {
 	t.Helper()
 	tmpl, errs := template.Parse("t.json", []byte(src))
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	ev, errs := tmpl.Evaluate(template.Inputs{})
-	g, more := compile.Compile(ev, catalog(), compile.Options{ForRun: forRun, Digest: func(name string) string { return "digest of " + name }})
+	g, more := compile.Compile(context.Background(), ev, catalog(), compile.Options{ForRun: forRun, Digest: func(name string) string { return "digest of " + name }})
 	return g, ev, append(errs, more...).Sorted()
 }
 
@@ -176,7 +194,7 @@ func TestWarnings(t *testing.T) {
 	told := func(src string) (warnings []string, errs template.Errors) {
 		tmpl, _ := template.Parse("t.json", []byte(src))
 		ev, _ := tmpl.Evaluate(template.Inputs{})
-		_, errs = compile.Compile(ev, catalog(), compile.Options{Warn: func(w template.Error) { warnings = append(warnings, w.Error()) }})
+		_, errs = compile.Compile(context.Background(), ev, catalog(), compile.Options{Warn: func(w template.Error) { warnings = append(warnings, w.Error()) }})
 		return warnings, errs
 	}
 	warnings, errs := told(`{"builders": [{"type": "test", "ami_name": "name", "instance_type": "idle"}]}`)
@@ -217,6 +235,11 @@ func TestCompile(t *testing.T) {
 	}
 	if len(g.Goals) != 2 {
 		t.Errorf("%d goals", len(g.Goals))
+	}
+	for _, goal := range g.Goals {
+		if n, _ := g.Node(goal); n.Name != "image" {
+			t.Errorf("%s is a goal", n.Name)
+		}
 	}
 	for _, n := range g.Nodes {
 		if strings.Contains(string(n.Spec)+n.Canon, "sesame") {
@@ -267,7 +290,6 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		`t.json:10:32: cannot use timeout: a duration needs a unit (write "5s" for seconds or "5m" for minutes)`,
 		`t.json:10:65: cannot use max_retries: it must not be negative`,
 		`t.json:11:12: cannot build: there is no provisioner called "shel" (did you mean "shell"?)`,
-		`t.json:12:41: cannot use pause_before: powershell does not take it`,
 		`t.json:16:33: cannot build: there is no post-processor called "manifset" (did you mean "manifest"?)`,
 	}
 	run := append([]string{
@@ -298,6 +320,19 @@ func TestAllFaultsAtOnce(t *testing.T) {
 			if !slices.Contains(tt.want, g) {
 				t.Errorf("for run %v: unexpected %s", tt.forRun, g)
 			}
+		}
+	}
+}
+
+// What looks for files is asked before it checks itself, and instead of that.
+func TestFilesAreResolvedFirst(t *testing.T) {
+	for from, want := range map[string]string{
+		"none": "t.json:1:118: cannot use from: there is no file or directory none",
+		".":    "t.json:1:102: cannot use inline: there is nothing to run",
+	} {
+		_, _, errs := build(t, `{"builders": [{"type": "test", "ami_name": "name", "instance_type": "s"}], "provisioners": [{"type": "copy", "from": "`+from+`"}]}`, false)
+		if len(errs) != 1 || !strings.HasPrefix(errs[0].Error(), want) {
+			t.Errorf("%s: %v, want %s", from, errs, want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/compile"
@@ -39,32 +40,32 @@ type inner struct {
 }
 
 type Embedded struct {
-	Region string `json:"region"`
+	Region dag.Text `json:"region"`
 }
 
 type all struct {
 	Embedded
-	Flat    inner             `option:"flatten"`
-	Text    string            `json:"text"`
-	Bool    bool              `json:"bool"`
-	Tri     *bool             `json:"tri"`
-	Count   *int              `json:"count"`
-	Port    uint16            `json:"port"`
-	Price   float64           `json:"price"`
-	Wait    time.Duration     `json:"wait"`
-	Owners  []string          `json:"owners"`
-	Codes   []int             `json:"codes"`
-	Tags    map[string]string `json:"tags" option:"late"`
-	Disk    inner             `json:"disk"`
-	Extra   *inner            `json:"extra"`
-	Disks   []inner           `json:"disks"`
-	Blocks  []Embedded        `json:"blocks" option:"late=SourceAMI"`
-	Late    dag.Secret        `json:"late" option:"late"`
-	Command string            `json:"command" option:"late=Path+Vars+build"`
-	Image   string            `json:"image" option:"late=SourceAMI+build"`
-	Secret  dag.Secret        `json:"secret"`
-	Script  dag.File          `json:"script"`
-	Scripts []dag.File        `json:"scripts"`
+	Flat    inner                 `option:"flatten"`
+	Text    string                `json:"text"`
+	Bool    bool                  `json:"bool"`
+	Tri     *bool                 `json:"tri"`
+	Count   *int                  `json:"count"`
+	Port    uint16                `json:"port"`
+	Price   float64               `json:"price"`
+	Wait    time.Duration         `json:"wait"`
+	Owners  []string              `json:"owners"`
+	Codes   []int                 `json:"codes"`
+	Tags    map[dag.Text]dag.Text `json:"tags" option:"late"`
+	Disk    inner                 `json:"disk"`
+	Extra   *inner                `json:"extra"`
+	Disks   []inner               `json:"disks"`
+	Blocks  []Embedded            `json:"blocks" option:"late=SourceAMI"`
+	Late    dag.Secret            `json:"late" option:"late"`
+	Command dag.Text              `json:"command" option:"late=Path+Vars+build"`
+	Image   dag.Text              `json:"image" option:"late=SourceAMI+build"`
+	Secret  dag.Secret            `json:"secret"`
+	Script  steps.File            `json:"script"`
+	Scripts []steps.File          `json:"scripts"`
 
 	Old    string `json:"old" option:"deprecated=text"`
 	Never  bool   `json:"never" option:"unsupported"`
@@ -97,20 +98,20 @@ func TestDecode(t *testing.T) {
 		{`{"codes": [null], "disks": [null]}`, all{Codes: []int{0}, Disks: []inner{{}}}},
 		{`{"owners": ""}`, all{Owners: []string{}}},
 		{`{"owners": "{{user ` + "`pw`" + ` | replace ` + "`a,b` `,` 1" + `}},x"}`, all{Owners: []string{interp.Mark(`replace("a,b",",",1,pw)`), "x"}}},
-		{`{"tags": {"A": "b", "n": 1, "late": "{{ .SourceAMI }}", "gone": null}}`, all{Tags: map[string]string{"A": "b", "n": "1", "late": "{{ .SourceAMI }}", "gone": ""}}},
-		{`{"tags": [{"A": "b"}, {"c": "d"}]}`, all{Tags: map[string]string{"A": "b", "c": "d"}}},
+		{`{"tags": {"A": "b", "n": 1, "late": "{{ .SourceAMI }}", "gone": null}}`, all{Tags: map[dag.Text]dag.Text{"A": "b", "n": "1", "late": dag.Word("{{ .SourceAMI }}"), "gone": ""}}},
+		{`{"tags": [{"A": "b"}, {"c": "d"}]}`, all{Tags: map[dag.Text]dag.Text{"A": "b", "c": "d"}}},
 		{`{"disk": {"size": 1}, "extra": [{"on": true}], "disks": {"size": 2}}`,
 			all{Disk: inner{Size: 1}, Extra: &inner{On: &yes}, Disks: []inner{{Size: 2}}}},
 		{`{"disks": [{"size": 2}, {"on": false}]}`, all{Disks: []inner{{Size: 2}, {On: &no}}}},
-		{`{"command": "{{.WinRMPassword}}"}`, all{Command: `{{.WinRMPassword}}`}},
-		{`{"command": "{{.Vars}} {{ build ` + "`ID`" + ` }} {{.Path}} {{\"{{\"}}"}`, all{Command: `{{.Vars}} {{ build ` + "`ID`" + ` }} {{.Path}} {{"{{"}}`}},
+		{`{"command": "{{.WinRMPassword}}"}`, all{Command: dag.Word(`{{.WinRMPassword}}`)}},
+		{`{"command": "{{.Vars}} {{ build ` + "`ID`" + ` }} {{.Path}} {{\"{{\"}}"}`, all{Command: dag.Word("{{.Vars}}") + " " + dag.Word("{{ build `ID` }}") + " " + dag.Word("{{.Path}}") + " {{"}},
 		{`{"text": "{{\"{{\"}}.State}}"}`, all{Text: "{{.State}}"}},
 		{`{"text": "p={{user ` + "`pw`" + `}}"}`, all{Text: "p=" + interp.Mark("pw")}},
 		{`{"secret": "{{user ` + "`pw`" + `}}"}`, all{Secret: dag.Secret(interp.Mark("pw"))}},
 		{`{"secret": ""}`, all{}},
-		{`{"blocks": {"region": "{{ .SourceAMI }}"}}`, all{Blocks: []Embedded{{"{{ .SourceAMI }}"}}}},
-		{`{"late": "echo {{user ` + "`pw`" + `}} | {{.Path}}"}`, all{Late: dag.Secret("echo " + interp.Mark("pw") + " | {{.Path}}")}},
-		{`{"tags": {"{{ .SourceAMI }}": "{{user ` + "`r`" + `}}", "{{user ` + "`r`" + `}}": "x"}}`, all{Tags: map[string]string{"{{ .SourceAMI }}": "eu", "eu": "x"}}},
+		{`{"blocks": {"region": "{{ .SourceAMI }}"}}`, all{Blocks: []Embedded{{dag.Word("{{ .SourceAMI }}")}}}},
+		{`{"late": "echo {{user ` + "`pw`" + `}} | {{.Path}}"}`, all{Late: dag.Secret("echo " + dag.Text(interp.Mark("pw")) + " | " + dag.Word("{{.Path}}"))}},
+		{`{"tags": {"{{ .SourceAMI }}": "{{user ` + "`r`" + `}}", "{{user ` + "`r`" + `}}": "x"}}`, all{Tags: map[dag.Text]dag.Text{dag.Word("{{ .SourceAMI }}"): "eu", "eu": "x"}}},
 		{`{"never": false}`, all{}},
 	}
 	for _, tt := range tests {
@@ -210,6 +211,7 @@ func TestDecodeErrors(t *testing.T) {
 		{`{"disks": "x"}`, &all{}, `2:30: cannot use disks: a list is expected, not a text | `},
 		{`{"tags": "x"}`, &all{}, `2:29: cannot use tags: an object is expected, not a text | `},
 		{`{"tags": {"a": {}}}`, &all{}, `2:35: cannot use tags.a: a text is expected, not an object | `},
+		{`{"tags": {"\ue000pw\ue001": "x"}}`, &all{}, "2:30: cannot use tags.\ue000pw\ue001: the private characters U+E000 to U+E005 are not allowed in a template | "},
 		{`{"text": "{{ .SourceAMI }}"}`, &all{}, "2:29: cannot use text: {{ .SourceAMI }} is known only at build time, too late for this | "},
 		{`{"command": "{{.Paht}}"}`, &all{}, "2:32: cannot use command: {{ .Paht }} means nothing here | did you mean {{ .Path }}?"},
 		{`{"port": "{{user ` + "`pw`" + `}}"}`, &all{}, `2:29: cannot use port: a sensitive variable can only stand in a text | `},
@@ -249,7 +251,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(errs)
 	}
 	var paths []string
-	for _, f := range append([]dag.File{got.Script}, got.Scripts...) {
+	for _, f := range append([]steps.File{got.Script}, got.Scripts...) {
 		paths = append(paths, f.Path)
 		if f.Digest == "" {
 			t.Errorf("no digest for %s", f.Path)

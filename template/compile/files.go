@@ -9,8 +9,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -19,41 +18,41 @@ type Files struct {
 	Cwd string // working directory, looked at first; empty: the process's
 	Dir string // folder of the template
 
-	known map[string]dag.File
+	known map[string]steps.File
 }
 
 // Find returns the file or directory called name. The path is absolute, and keeps a trailing slash.
-func (f *Files) Find(name string) (dag.File, error) {
+func (f *Files) Find(name string) (steps.File, error) {
 	path, _, err := f.locate(name)
 	if err != nil {
-		return dag.File{}, err
+		return steps.File{}, err
 	}
 	return f.digest(path)
 }
 
 // FindFile is Find for an option that cannot be a directory, of which then nothing is read.
-func (f *Files) FindFile(name string) (dag.File, error) {
+func (f *Files) FindFile(name string) (steps.File, error) {
 	path, info, err := f.locate(name)
 	if err != nil {
-		return dag.File{}, err
+		return steps.File{}, err
 	}
 	if info.IsDir() {
-		return dag.File{}, fmt.Errorf("%s is a directory, and a file is expected", name)
+		return steps.File{}, fmt.Errorf("%s is a directory, and a file is expected", name)
 	}
 	return f.digest(path)
 }
 
 // digest takes the digest of what is at an absolute path, once.
-func (f *Files) digest(path string) (dag.File, error) {
+func (f *Files) digest(path string) (steps.File, error) {
 	if file, ok := f.known[path]; ok {
 		return file, nil
 	}
-	file, err := dag.NewFile(path)
+	file, err := steps.NewFile(path)
 	if err != nil {
 		return file, err
 	}
 	if f.known == nil {
-		f.known = map[string]dag.File{}
+		f.known = map[string]steps.File{}
 	}
 	f.known[path] = file
 	return file, nil
@@ -109,11 +108,12 @@ func (d *decoder) file(v template.Value, into reflect.Value, path string, o opti
 	if !d.is(v, path, template.String) {
 		return
 	}
-	name, ok := d.text(v, path, o)
+	text, ok := d.text(v, path, o)
+	name := string(text)
 	if !ok || name == "" {
 		return
 	}
-	if interp.Marked(name) {
+	if v.IsMarked() {
 		d.err(v.Pos, "", path, "a sensitive variable cannot stand in the name of a file")
 		return
 	}

@@ -248,6 +248,14 @@ function cancel {
 			return
 		}
 	}
+	try { stop }
+	catch {
+		if ([IO.File]::Exists($s.dir + '\run')) { throw }
+		say 'C done'                       # its follower let it be forgotten while we looked
+	}
+}
+
+function stop {
 	if (-not (await)) { return }
 	$main = @()
 	for ($i = 0; $i -lt 50; $i++) {

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http/httpproxy"
 )
 
 const (
@@ -71,9 +69,8 @@ func New(o Options) (*Client, error) {
 	c := &Client{o: o, idle: idleTime, making: newTurn(), address: net.JoinHostPort(o.Host, strconv.Itoa(port))}
 	c.url = (&url.URL{Scheme: scheme, Host: c.address, Path: "/wsman"}).String()
 	c.envelope.Store(largeEnvelope)
-	if !o.NoProxy {
-		proxy := httpproxy.FromEnvironment().ProxyFunc()
-		c.proxy = func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
+	if o.Proxy != nil {
+		c.proxy = func(r *http.Request) (*url.URL, error) { return o.Proxy(r.URL) }
 	}
 	if err := c.trust.init(c.address, o); err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package wsman
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/masterzen/winrm"
 	"github.com/masterzen/winrm/soap"
 )
@@ -37,19 +37,11 @@ func (c *Client) header(m *soap.SoapMessage, action string) *soap.SoapHeader {
 		To(c.url).
 		ReplyTo("http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous").
 		MaxEnvelopeSize(int(c.envelope.Load())).
-		Id(messageID()).
+		Id("uuid:" + uuid.NewString()).
 		Locale("en-US").
 		Timeout(seconds(operationTime)).
 		Action(action).
 		ResourceURI(cmdShell)
-}
-
-// messageID is a random UUID.
-func messageID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("uuid:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func (c *Client) createRequest() []byte {

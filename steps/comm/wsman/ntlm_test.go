@@ -13,7 +13,7 @@ import (
 
 	"github.com/bodgit/ntlmssp"
 
-	server "github.com/imgflow/imgflow/steps/aws/ec2local/windows/wsman"
+	server "github.com/imgflow/imgflow/internal/winguest/wsman"
 )
 
 // plain says what of a message can be read on the wire.

@@ -1,20 +1,23 @@
 package wsman
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // Options say how a machine is reached.
 type Options struct {
 	Host     string
-	Port     int           // 0: 5985, or 5986 with TLS
-	TLS      bool          // HTTPS
-	Insecure bool          // any certificate; Client.Certificate says which it was
-	CAs      []byte        // PEM: who may sign the certificate, or the certificate itself, whatever its names; none: the system's authorities
-	Pins     []string      // "sha256:<hex>" of the certificates that are trusted, and no others
-	NTLM     bool          // NTLM, sealed without TLS; false: Basic
-	NoProxy  bool          // straight to the machine whatever HTTP_PROXY and HTTPS_PROXY say
-	User     string        // `user`, `DOMAIN\user`, `user@domain`
-	Password string        //
-	Timeout  time.Duration // of one request, beyond the time that the machine may take itself; 0: 30 s
+	Port     int                              // 0: 5985, or 5986 with TLS
+	TLS      bool                             // HTTPS
+	Insecure bool                             // any certificate; Client.Certificate says which it was
+	CAs      []byte                           // PEM: who may sign the certificate, or the certificate itself, whatever its names; none: the system's authorities
+	Pins     []string                         // "sha256:<hex>" of the certificates that are trusted, and no others
+	NTLM     bool                             // NTLM, sealed without TLS; false: Basic
+	Proxy    func(*url.URL) (*url.URL, error) // the proxy on the way to an address; nil: straight to the machine
+	User     string                           // `user`, `DOMAIN\user`, `user@domain`
+	Password string                           //
+	Timeout  time.Duration                    // of one request, beyond the time that the machine may take itself; 0: 30 s
 }
 
 // Stats count what went over the wire.

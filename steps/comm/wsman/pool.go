@@ -32,10 +32,10 @@ var errDropped = errors.New("the connection that was logged in is gone")
 // pool keeps the connections that are not in use.
 type pool struct {
 	mu   sync.Mutex
-	idle []*line
+	idle []*pooledConn
 }
 
-func (p *pool) take() *line {
+func (p *pool) take() *pooledConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)
@@ -47,7 +47,7 @@ func (p *pool) take() *line {
 	return l
 }
 
-func (p *pool) put(l *line) {
+func (p *pool) put(l *pooledConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.idle) >= maxIdle {
@@ -66,8 +66,8 @@ func (p *pool) close() {
 	p.idle = nil
 }
 
-// line is one connection: NTLM logs in connections, and its keys are one's own.
-type line struct {
+// pooledConn is one connection: NTLM logs in connections, and its keys are one's own.
+type pooledConn struct {
 	c       *Client
 	http    *http.Transport
 	used    bool // it has answered to us
@@ -75,8 +75,8 @@ type line struct {
 	session *ntlmssp.SecuritySession // for sealing, nil without
 }
 
-func (c *Client) newLine() *line {
-	l := &line{c: c}
+func (c *Client) newConn() *pooledConn {
+	l := &pooledConn{c: c}
 	dialer := &net.Dialer{
 		Timeout:         c.o.Timeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4},
@@ -134,7 +134,7 @@ func (c *Client) post(ctx context.Context, message []byte, wait time.Duration) (
 		l := c.lines.take()
 		fresh := l == nil
 		if fresh {
-			l = c.newLine()
+			l = c.newConn()
 		}
 		body, err := l.post(timed, message)
 		if err == nil {
@@ -159,7 +159,7 @@ func (c *Client) post(ctx context.Context, message []byte, wait time.Duration) (
 
 // post sends one message over one connection. If it fails, the connection is of
 // no use any more.
-func (l *line) post(ctx context.Context, message []byte) ([]byte, error) {
+func (l *pooledConn) post(ctx context.Context, message []byte) ([]byte, error) {
 	c := l.c
 	if c.o.NTLM && !l.login.Load() {
 		if err := l.logIn(ctx); err != nil {
@@ -204,7 +204,7 @@ func (l *line) post(ctx context.Context, message []byte) ([]byte, error) {
 }
 
 // logIn makes the NTLM handshake, with requests that carry nothing else.
-func (l *line) logIn(ctx context.Context) error {
+func (l *pooledConn) logIn(ctx context.Context) error {
 	c := l.c
 	sealed := !c.o.TLS
 	side, err := c.ntlm()
@@ -252,7 +252,7 @@ func (l *line) logIn(ctx context.Context) error {
 	return nil
 }
 
-func (l *line) negotiate(ctx context.Context, token []byte) (*http.Response, []byte, error) {
+func (l *pooledConn) negotiate(ctx context.Context, token []byte) (*http.Response, []byte, error) {
 	return l.do(ctx, http.Header{"Authorization": {"Negotiate " + base64.StdEncoding.EncodeToString(token)}}, soapType, nil)
 }
 
@@ -268,7 +268,7 @@ func challengeOf(r *http.Response) ([]byte, bool) {
 }
 
 // do makes one HTTP request and reads the answer whole.
-func (l *line) do(ctx context.Context, head http.Header, kind string, body []byte) (*http.Response, []byte, error) {
+func (l *pooledConn) do(ctx context.Context, head http.Header, kind string, body []byte) (*http.Response, []byte, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { l.c.stats.requests.Add(1) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.c.url, bytes.NewReader(body))
 	if err != nil {

@@ -11,12 +11,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	server "github.com/imgflow/imgflow/steps/aws/ec2local/windows/wsman"
+	"github.com/imgflow/imgflow/internal/nettest"
+	server "github.com/imgflow/imgflow/internal/winguest/wsman"
 )
 
 // says checks what an error says, and that it gives nothing away.
@@ -92,24 +94,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func silent(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go io.Copy(io.Discard, c)
-		}
-	}()
-	return l.Addr().String()
-}
-
 // answering is a listener that answers the first byte of every connection.
 func answering(t *testing.T, answer string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,11 +118,7 @@ func answering(t *testing.T, answer string) string {
 
 func TestNobodyThere(t *testing.T) {
 	p := start(t)
-	closed := func() string {
-		l, _ := net.Listen("tcp", "127.0.0.1:0")
-		defer l.Close()
-		return l.Addr().String()
-	}()
+	closed := nettest.Closed(t).String()
 	quick := Options{Timeout: 50 * time.Millisecond}
 	for _, way := range ways {
 		o := Options{NTLM: way.ntlm, TLS: way.tls, Insecure: true}
@@ -148,7 +128,7 @@ func TestNobodyThere(t *testing.T) {
 			t.Errorf("%+v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		if _, err := dial(t, silent(t), o).Start(ctx, "echo"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := dial(t, nettest.Silent(t, "tcp", "127.0.0.1:0").String(), o).Start(ctx, "echo"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s, a silent machine: %v", way.name, err)
 		}
 		cancel()
@@ -166,10 +146,10 @@ func TestNobodyThere(t *testing.T) {
 	_, err = dial(t, answering(t, ""), o).Start(t.Context(), "echo")
 	says(t, "TLS that hangs up", err, "the connection broke")
 	quick.TLS, quick.Insecure = true, true
-	_, err = dial(t, silent(t), quick).Start(t.Context(), "echo")
+	_, err = dial(t, nettest.Silent(t, "tcp", "127.0.0.1:0").String(), quick).Start(t.Context(), "echo")
 	says(t, "no handshake", err, "it did not answer within")
 	quick.TLS = false
-	_, err = dial(t, silent(t), quick).post(t.Context(), []byte("x"), 50*time.Millisecond)
+	_, err = dial(t, nettest.Silent(t, "tcp", "127.0.0.1:0").String(), quick).post(t.Context(), []byte("x"), 50*time.Millisecond)
 	says(t, "no answer", err, "it did not answer within 100ms")
 	o = Options{Host: "no-such-host.invalid"}
 	_, err = dial(t, closed, o).Start(t.Context(), "echo")
@@ -361,19 +341,17 @@ func TestProxy(t *testing.T) {
 		go func() { io.Copy(near, far); near.Close() }()
 	}))
 	defer proxy.Close()
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	t.Setenv("HTTPS_PROXY", proxy.URL)
-	t.Setenv("NO_PROXY", "")
+	through := func(*url.URL) (*url.URL, error) { return url.Parse(proxy.URL) }
 	for _, ntlm := range []bool{false, true} {
-		mustRun(t, dial(t, p.https, Options{Host: "machine.invalid", TLS: true, NTLM: ntlm, CAs: p.ca}), "echo", "")
+		mustRun(t, dial(t, p.https, Options{Host: "machine.invalid", TLS: true, NTLM: ntlm, CAs: p.ca, Proxy: through}), "echo", "")
 	}
-	_, err := dial(t, p.http, Options{Host: "machine.invalid"}).Start(t.Context(), "echo")
+	_, err := dial(t, p.http, Options{Host: "machine.invalid", Proxy: through}).Start(t.Context(), "echo")
 	says(t, "a proxy that wants a login", err, "winrm_no_proxy")
 	n := len(seen)
 	if n < 3 || !strings.HasPrefix(seen[0], "CONNECT machine.invalid:") {
 		t.Errorf("%q", seen)
 	}
-	_, err = dial(t, p.http, Options{Host: "machine.invalid", NoProxy: true}).Start(t.Context(), "echo")
+	_, err = dial(t, p.http, Options{Host: "machine.invalid"}).Start(t.Context(), "echo")
 	says(t, "without the proxy", err, "cannot be looked up")
 	if len(seen) != n {
 		t.Errorf("%q", seen[n:])

@@ -23,7 +23,7 @@ import (
 	"testing"
 	"time"
 
-	server "github.com/imgflow/imgflow/steps/aws/ec2local/windows/wsman"
+	server "github.com/imgflow/imgflow/internal/winguest/wsman"
 )
 
 const (

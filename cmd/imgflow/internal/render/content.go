@@ -10,9 +10,19 @@ import (
 type Content struct {
 	Description    string     `json:"description,omitempty"`
 	Variables      []Variable `json:"variables"`
+	Data           []Part     `json:"data,omitempty"` // data sources
 	Builders       []Part     `json:"builders"`
 	Provisioners   []Part     `json:"provisioners"`
 	PostProcessors [][]string `json:"post_processors"` // each a sequence of types
+	Locals         []Variable `json:"locals,omitempty"`
+	Plugins        []Plugin   `json:"plugins,omitempty"`
+}
+
+// Plugin is a plug-in of Packer that a template requires.
+type Plugin struct {
+	Source  string `json:"source"`
+	Version string `json:"version,omitempty"`
+	BuiltIn bool   `json:"built_in"`
 }
 
 // Variable is a variable that a template declares.
@@ -23,7 +33,7 @@ type Variable struct {
 	Sensitive bool   `json:"sensitive,omitempty"`
 }
 
-// Part is a builder or a provisioner, and for which builds it is meant.
+// Part is a data source, a builder or a provisioner, and for which builds it is meant.
 type Part struct {
 	Name   string   `json:"name,omitempty"`
 	Type   string   `json:"type"`
@@ -56,6 +66,24 @@ func Template(w io.Writer, c Content) {
 	}
 	section("Variables", rows)
 	rows = nil
+	for _, l := range c.Locals {
+		value := "= " + strings.Join(strings.Fields(l.Default), " ")
+		if l.Sensitive {
+			value = "= <sensitive>"
+		}
+		rows = append(rows, []string{l.Name, value})
+	}
+	if len(rows) > 0 {
+		section("\nLocals", rows)
+	}
+	rows = nil
+	for _, d := range c.Data {
+		rows = append(rows, []string{d.Name, d.Type})
+	}
+	if len(rows) > 0 {
+		section("\nData sources", rows)
+	}
+	rows = nil
 	for _, b := range c.Builders {
 		rows = append(rows, []string{b.Name, b.Type})
 	}
@@ -78,5 +106,16 @@ func Template(w io.Writer, c Content) {
 	}
 	if len(rows) > 0 {
 		section("\nPost-processors", rows)
+	}
+	rows = nil
+	for _, p := range c.Plugins {
+		there := "not there"
+		if p.BuiltIn {
+			there = "built in"
+		}
+		rows = append(rows, []string{p.Source, p.Version, there})
+	}
+	if len(rows) > 0 {
+		section("\nPlug-ins", rows)
 	}
 }

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/template"
+	"github.com/imgflow/imgflow/template/compile"
+	"github.com/imgflow/imgflow/template/convert"
+	"github.com/imgflow/imgflow/template/hcl"
+)
+
+// keysOf are the keys of the steps of a template, and what is wrong with it.
+func keysOf(dir string, t template.Parsed) (keys []string, errs template.Errors) {
+	env := map[string]string{"AWS_REGION": "us-east-1", "HOME": dir, "METHOD": "m"}
+	w := newWorld(app.WorldOptions{Env: app.NewEnv([]string{"AWS_REGION=us-east-1", "HOME=" + dir}, dir), Dir: dir})
+	defer w.Close()
+	n := 0
+	ev, errs := t.Evaluate(template.Inputs{Vars: map[string]string{}, Dir: dir, Cwd: dir, Clock: time.Date(2026, 11, 29, 10, 20, 30, 0, time.UTC),
+		UUID:    func() string { n++; return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) },
+		Environ: func(name string) string { return env[name] }})
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	if _, isJSON := t.(*template.Template); isJSON { // HCL2 calls a build by its type, too, and that name makes its host key its own
+		for i, b := range ev.Builds {
+			ev.Builds[i].Name = b.Type + "." + b.Name
+		}
+	}
+	g, errs := compile.Compile(context.Background(), ev, w.Catalog(false), compile.Options{Cwd: dir, Dir: dir, ForRun: true,
+		Digest: func(name string) string { return "digest of " + ev.Secrets[name] }})
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	for _, node := range g.Nodes {
+		keys = append(keys, fmt.Sprintf("%s %s %x", node.Name, node.Kind, node.Key))
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// jsonTemplates are all templates of the repository in JSON that can be run, each with the folder that it needs.
+func jsonTemplates(t *testing.T) map[string][]byte {
+	t.Helper()
+	found := map[string][]byte{}
+	examples, err := filepath.Glob("../../examples/*/*.json")
+	if err != nil || len(examples) < 4 {
+		t.Fatal(examples, err)
+	}
+	for _, path := range examples {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, err = filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[path] = src
+	}
+	archives, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range archives {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for _, f := range a.Files {
+			name := filepath.Join(dir, f.Name)
+			os.MkdirAll(filepath.Dir(name), 0o755)
+			if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, ".json") {
+				found[name] = f.Data
+			}
+		}
+	}
+	return found
+}
+
+// TestConvertKeepsKeys: what a JSON template is in HCL2 has the same steps.
+func TestConvertKeepsKeys(t *testing.T) {
+	same := 0
+	templates := jsonTemplates(t)
+	for _, path := range slices.Sorted(maps.Keys(templates)) {
+		parsed, errs := template.Parse(filepath.Base(path), templates[path])
+		if len(errs) > 0 {
+			continue
+		}
+		parsed.Sensitive = nil // HCL2 seals a text that a secret is a part of as a whole
+		want, errs := keysOf(filepath.Dir(path), parsed)
+		if len(errs) > 0 || bytes.Contains(templates[path], []byte(`"{{ .SourceAMITags.Name }}": "x"`)) { // a key that is known late
+			continue
+		}
+		compare(t, path, parsed, want)
+		same++
+	}
+	if same < 40 {
+		t.Errorf("only %d templates were looked at", same)
+	}
+}
+
+func compare(t *testing.T, path string, parsed *template.Template, want []string) {
+	t.Helper()
+	text, errs := convert.HCL("t.pkr.hcl", parsed)
+	if len(errs) > 0 {
+		t.Errorf("%s: %v", path, errs)
+		return
+	}
+	if again, errs := hcl.Format(template.VarFile{Name: "t.pkr.hcl", Src: text}); len(errs) > 0 || !bytes.Equal(again, text) {
+		t.Errorf("%s: it is not laid out:\n%s", path, text)
+	}
+	converted, errs := hcl.Parse([]template.VarFile{{Name: "t.pkr.hcl", Src: text}})
+	if len(errs) > 0 {
+		t.Errorf("%s: %v\n%s", path, errs, text)
+		return
+	}
+	got, errs := keysOf(filepath.Dir(path), converted)
+	if len(errs) > 0 {
+		t.Errorf("%s: %v\n%s", path, errs, text)
+		return
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: the keys differ:\n%s\nwant\n%s\n%s", path, strings.Join(got, "\n"), strings.Join(want, "\n"), text)
+	}
+}

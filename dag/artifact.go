@@ -1,0 +1,16 @@
+package dag
+
+// Artifact is something that a run is for, and its user looks for afterwards.
+type Artifact struct {
+	Kind   string `json:"kind,omitempty"`   // image, volume
+	ID     string `json:"id"`               // what it is called where it is
+	Region string `json:"region,omitempty"` // where it is
+	Name   string `json:"name,omitempty"`   // what the user calls it
+}
+
+// producer is implemented by outputs that hold artifacts. They are kept in the
+// step's record.
+type producer interface{ Artifacts() []Artifact }
+
+// Artifacts is an artifact's list of itself, for outputs that embed it.
+func (a Artifact) Artifacts() []Artifact { return []Artifact{a} }

@@ -1,0 +1,1036 @@
+package dag
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A graph is written here as its steps, in order: a name, and what it reads. A name
+// that ends in ! is a thing's, one with a dot belongs to the build before the dot, one
+// without to several.
+// What is read is marked with ^ for attach, ~ for detach, = for a take; :x is the
+// goal that x is, and +x@y keeps x from when y is done.
+func stepsOf(text string) *Graph {
+	g := &Graph{}
+	for step := range strings.SplitSeq(text, ";") {
+		words := strings.Fields(step)
+		n := Node{Name: strings.TrimSuffix(words[0], "!"), Thing: strings.HasSuffix(words[0], "!"), Format: specFormat, Builds: []string{"one", "two"}}
+		if build, _, ok := strings.Cut(n.Name, "."); ok {
+			n.Builds = []string{build}
+		}
+		n.Key = digestKey(n.Name)
+		for _, w := range words[1:] {
+			if w == "old" {
+				n.Format, n.Spec = 0, json.RawMessage(`"{{x}}"`)
+				continue
+			}
+			if name, ok := strings.CutPrefix(w, ":"); ok {
+				g.Goals = append(g.Goals, digestKey(name))
+				continue
+			}
+			if kept, ok := strings.CutPrefix(w, "+"); ok {
+				thing, goal, _ := strings.Cut(kept, "@")
+				if g.Keeps == nil {
+					g.Keeps = map[Key]Key{}
+				}
+				g.Keeps[digestKey(thing)] = digestKey(goal)
+				continue
+			}
+			k := digestKey(strings.TrimRight(w, "^~="))
+			n.Needs = append(n.Needs, k)
+			switch {
+			case strings.HasSuffix(w, "^"):
+				n.Attaches = append(n.Attaches, k)
+			case strings.HasSuffix(w, "~"):
+				n.Detaches = append(n.Detaches, k)
+			case strings.HasSuffix(w, "="):
+				n.Takes = append(n.Takes, k)
+			}
+		}
+		g.Nodes = append(g.Nodes, n)
+	}
+	return g
+}
+
+// Records are written as name=status, with + for a kept thing and ? for one whose
+// output is not known. Those of steps that are not in the graph have their form
+// from another graph.
+func recordsOf(text string, graphs ...*Graph) *records {
+	rs := newRecords()
+	for i, w := range strings.Fields(text) {
+		name, status, _ := strings.Cut(w, "=")
+		r := Record{Gen: 1, Status: Status(strings.TrimRight(status, "+?")), Kept: strings.HasSuffix(status, "+"), Begun: began.Add(time.Duration(i))}
+		for _, g := range graphs {
+			if n, ok := g.Node(digestKey(name)); ok {
+				r.Node = n
+				break
+			}
+		}
+		if r.Status == Done || r.Status == Undoing && !strings.HasSuffix(status, "?") {
+			r.Out = json.RawMessage(`1`)
+		}
+		rs.note(r)
+	}
+	return rs
+}
+
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// play is a decider with somebody who does what it decides, as he is told.
+type play struct {
+	d       *decider
+	recs    *records
+	now     time.Time
+	at      map[string]decision // what is on its way, by the name of the step
+	trouble map[string]string   // of removals
+	over    bool
+	reasons bool
+}
+
+func newPlay(d *decider) *play {
+	return &play{d: d, recs: d.recs, now: began, at: map[string]decision{}, trouble: map[string]string{}}
+}
+
+// decide returns what is decided, in words.
+func (p *play) decide() string {
+	var all []string
+	for _, x := range p.d.decide(p.now, func(i int) string { return p.trouble[p.d.x.nodes[i].Name] }) {
+		all = append(all, p.begin(x))
+	}
+	return strings.Join(all, ", ")
+}
+
+// begin is what happens before a call, and what the decision is in words.
+func (p *play) begin(x decision) string {
+	text := string(x.action)
+	if x.node != nil {
+		text += " " + x.node.Name
+	}
+	if x.action == undo && x.first {
+		text += " first"
+	}
+	if x.try > 1 {
+		text += fmt.Sprint(" try ", x.try)
+	}
+	if x.after > 0 {
+		text += " " + x.after.String()
+	}
+	if x.action == fail || x.action == leave {
+		text += fmt.Sprintf(" (%v)", x.err)
+	}
+	if p.reasons && x.why != "" {
+		text += ": " + x.why
+	}
+	switch x.action {
+	case finish:
+		p.over = true
+		return text
+	case let, fail, find, undo, forget, Run, Resume, Recreate:
+		if _, busy := p.at[x.node.Name]; busy {
+			text += " TWICE"
+		}
+		p.at[x.node.Name] = x
+	}
+	r, _ := p.recs.get(x.node.Key)
+	switch {
+	case x.removal && x.first:
+		r.Status = Undoing
+		p.recs.note(r)
+	case x.first:
+		if r.Status == Gone || r.Status == "" {
+			r = Record{Gen: r.Gen + 1, Begun: p.now}
+		}
+		r.Node, r.Status = *x.node, Doing
+		p.recs.note(r)
+	case x.action == fail && x.tried:
+		r.Status, r.Err = StatusFailed, x.err.Error()
+		if x.unmade && x.node.Thing {
+			r.Status = Gone
+		}
+		r.Tries++
+		p.recs.note(r)
+	}
+	return text
+}
+
+// end is how something has ended: a name and a word.
+func (p *play) end(fact string) {
+	name, how, _ := strings.Cut(fact, " ")
+	x, ok := p.at[name]
+	if !ok {
+		panic("nothing of " + name + " is on its way")
+	}
+	delete(p.at, name)
+	r, _ := p.recs.get(x.node.Key)
+	var o outcome
+	switch how {
+	case "ok":
+		switch {
+		case x.removal && x.action == find:
+			o.there, o.out = true, []byte(`1`)
+		case x.removal:
+			p.gone(r)
+		case x.action == forget:
+			p.gone(r)
+		case x.action == let || x.action == fail:
+		case x.action == find && r.Status == Done:
+		default:
+			o.there = true
+			r.Status, r.Out = Done, json.RawMessage(`1`)
+			p.recs.note(r)
+			for _, k := range p.d.g.derive().keeps[r.Key] {
+				kept, _ := p.recs.get(k)
+				kept.Kept = true
+				p.recs.note(kept)
+			}
+		}
+	case "absent":
+		if x.removal || r.Status == Done {
+			p.gone(r)
+		}
+	case "again":
+		o.verdict = Again
+	case "suspend":
+		o.verdict = Suspend
+	case "interrupted":
+		o.err = errSuspended
+	case "unkept":
+		o.err = &storeError{errBoom}
+	case "fails":
+		o.err = errBoom
+	case "sinks":
+		o.err = errors.New(name + " has sunk")
+	case "refused":
+		o.err = NotMade(errBoom)
+	case "passing":
+		o.err = Retry(errBoom, 0)
+	case "lost":
+		o.err = &RetryError{Err: &lostError{"lost"}}
+	case "full": // no capacity at present
+		o.err = Retry(NotMade(errBoom), 30*time.Second)
+	default:
+		panic(how)
+	}
+	p.d.ended(x, o, p.now)
+}
+
+func (p *play) gone(r Record) {
+	for _, r := range p.recs.derivedFrom(r) {
+		r.Status, r.Out = Gone, nil
+		p.recs.note(r)
+	}
+}
+
+// fact tells the decider one fact.
+func (p *play) fact(f string) {
+	name, trouble, told := strings.Cut(f, " meets ")
+	after, timed := strings.CutPrefix(f, "+")
+	switch {
+	case f == "start":
+	case f == "cancel":
+		p.d.interrupt()
+	case told:
+		p.trouble[name] = trouble
+	case timed:
+		d, err := time.ParseDuration(after)
+		if err != nil {
+			panic(err)
+		}
+		p.now = p.now.Add(d)
+	default:
+		p.end(f)
+	}
+}
+
+// build is a whole build in small, as those of EC2 are.
+const build = `key!; group!; launch! key group^; connect launch=; sh connect=; stop launch sh=; regroup stop~; image! stop^; ready image~ :ready +image@ready`
+
+// Each line of a row's script is facts, in order, and what is decided then.
+func TestDecide(t *testing.T) {
+	for _, c := range []struct {
+		name, graph, records string
+		earlier              string // the graph whose records there are beside
+		parallel             int
+		gated, reasons       bool
+		remove               func(Record) bool // things, instead of solving
+		script               string
+		report               string // failed, skipped and left steps, and how it has ended
+	}{
+		{
+			name: "a run from its beginning to its end, each thing released as early as can be", graph: build,
+			script: `
+				start => run key, run group
+				group ok =>
+				key ok => run launch
+				launch ok => run connect, undo key first
+				connect ok; key ok => run sh
+				sh ok => run stop
+				stop ok => run regroup, run image
+				regroup ok => undo group first
+				image ok => run ready
+				ready ok => undo launch first
+				group ok =>
+				launch ok => finish`,
+		},
+		{
+			name: "reasons", graph: `a!; b a :b`, reasons: true,
+			script: `
+				start => run a: all that it reads is there
+				a passing => wait a 1s: its failure may pass
+				+1s => resume a try 2: its last failure may have passed
+				a fails => fail a (boom): it has failed for good
+				a again => find a: an earlier attempt may have made it
+				a absent => resume a: an earlier attempt has not come to its end
+				a fails => fail a (boom): it has failed for good
+				a ok => skip b: a has failed, find a: nothing needs it any more, and nothing stands on it
+				a ok => undo a: it was found
+				a ok => finish: steps have failed`,
+			report: "failed a, skipped b",
+		},
+		{
+			name: "all is done and reused", graph: build, records: `key=gone group=gone launch=gone connect=gone sh=gone stop=gone regroup=gone image=done+ ready=done`,
+			script: `start => finish`,
+		},
+		{
+			name: "a thing that is there though nothing needs it any more is released", graph: build, records: `key=done group=gone launch=gone connect=gone sh=gone stop=gone regroup=gone image=done+ ready=done`,
+			script: `
+				start => undo key first
+				key ok => finish`,
+		},
+		{
+			name: "a begun step goes on", graph: `a; b a :b`, records: `a=done b=doing`,
+			script: `
+				start => resume b
+				b ok => finish`,
+		},
+		{
+			name: "the thing of a begun step is looked for and found", graph: `a!; b a :b`, records: `a=doing`,
+			script: `
+				start => find a
+				a ok => run b
+				b ok => undo a first
+				a ok => finish`,
+		},
+		{
+			name: "the thing of a begun step is looked for and not found, and looked for again before it is made", graph: `a!; b a :b`, records: `a=doing`,
+			script: `
+				start => find a
+				a absent => find a
+				a absent => resume a
+				a ok => run b`,
+		},
+		{
+			name: "what exists cannot be found out", graph: `a!; b a; c!; d b c :d`, records: `a=doing c=doing`,
+			script: `
+				start => find a, find c
+				c fails; a ok => finish`,
+			report: "error boom",
+		},
+		{
+			name: "a thing that nobody relies on is not looked for; one that has vanished is made again, and what it took along", graph: `k!; q k; x!; a!; b a x; c b :c`, records: `k=done q=done x=done a=done b=done`,
+			script: `
+				start => find x, find a
+				x ok; a absent => run a, undo k first
+				a ok => run b
+				b ok => run c
+				c ok => undo x first, undo a first`,
+		},
+		{
+			name: "a removal that was interrupted comes first", graph: `a!; b a :b`, records: `a=undoing`,
+			script: `
+				start => undo a first
+				a ok => run a`,
+		},
+		{
+			name: "a removal that was interrupted before its thing was known", graph: `a!; b a :b`, records: `a=undoing?`,
+			script: `
+				start => find a
+				a ok => undo a
+				a passing => wait a 1s
+				+1s => find a try 2
+				a absent => run a`,
+		},
+		{
+			name: "a removal that was interrupted and fails", graph: `a!; b a :b`, records: `a=undoing`,
+			script: `
+				start => undo a first
+				a fails => leave a (boom), finish`,
+			report: "error boom",
+		},
+		{
+			name: "a machine that an earlier form of a step has changed is made again", graph: `a!; b a=; c2 b= :c2`, earlier: `a!; b a=; c b=`, records: `a=done b=done c=done`,
+			script: `
+				start => find a
+				a ok => rebuild a, undo a first
+				a ok => recreate a
+				a ok => recreate b
+				b ok => run c2
+				c2 ok => undo a first`,
+		},
+		{
+			name: "a step that failed and was edited runs on the same machine", graph: `a!; b a=; c2 b= :c2`, earlier: `a!; b a=; c b=`, records: `a=done b=done c=broken`,
+			script: `
+				start => find a
+				a ok => run c2`,
+		},
+		{
+			name: "what is left of an earlier form goes first, in order", graph: `z :z`, earlier: `a!; b! a^; c!`, records: `a=done b=done c=done+`,
+			script: `
+				start => undo b first
+				b ok => undo a first
+				a ok => run z`,
+		},
+		{
+			name: "what is left of an earlier form cannot be removed", graph: `z :z`, earlier: `a!; b! a^; c!`, records: `a=done b=done c=done`,
+			script: `
+				start => undo b first, undo c first
+				b fails => leave b (boom)
+				c ok => finish`,
+			report: "left b, left a, error cannot go on: what was made for an earlier form of the template could not be removed",
+		},
+		{
+			name: "settings of an earlier form cannot be read", graph: `a; b a old :b`, records: `a=done b=doing`,
+			script: `
+				start => fail b (cannot do b: an earlier imgflow has stored it in a form that this one cannot read: resume without --frozen, or with the version that made the run)
+				b ok => finish`,
+			report: "failed b",
+		},
+		{
+			name: "a failure that passes", graph: `a; b a :b`,
+			script: `
+				start => run a
+				a passing => wait a 1s
+				+999ms =>
+				+1ms => resume a try 2
+				a passing => wait a 2s
+				+2s => resume a try 3
+				a ok => run b`,
+		},
+		{
+			name: "patience has an end", graph: `a :a`,
+			script: `
+				start => run a
+				a full => wait a 30s
+				+30s => resume a try 2
+				+59s =>
+				a full => wait a 30s
+				+30s => resume a try 3
+				+1s; a full => fail a (boom (tried 3 times in 2m0s))
+				a ok => finish`,
+			report: "failed a",
+		},
+		{
+			name: "no capacity: nothing was made, and the next making is a new one", graph: `a!; b a :b`,
+			script: `
+				start => run a
+				a full => wait a 30s
+				+30s => resume a try 2
+				a refused => fail a (boom)
+				a again => run a`,
+		},
+		{
+			name: "an ambiguous failure: an earlier attempt may have made it", graph: `a!; b a :b`,
+			script: `
+				start => run a
+				a passing => wait a 1s
+				+1s => resume a try 2
+				a refused => fail a (boom)
+				a again => find a
+				a absent => resume a`,
+		},
+		{
+			name: "after a lost call its thing is looked for, as after a crash", graph: `a!; b a; c b :c`,
+			script: `
+				start => run a
+				a lost => wait a, find a
+				a absent => resume a try 2
+				a lost => wait a 1s
+				+1s => find a
+				a ok => run b
+				b lost => wait b, resume b try 2
+				b ok => run c`,
+		},
+		{
+			name: "what loses its calls again and again fails", graph: `a!; b a :b`,
+			script: `
+				start => run a
+				a lost => wait a, find a
+				a absent => resume a try 2
+				a refused => fail a (boom)
+				a again => find a
+				a absent => resume a
+				a lost => wait a, find a
+				a absent => resume a try 2
+				a lost => wait a 1s
+				+1s => find a
+				a absent => resume a try 3
+				a lost => wait a 2s
+				+2s => find a
+				a absent => resume a try 4
+				a lost => wait a 4s
+				+4s => find a
+				a absent => resume a try 5
+				a lost => wait a 8s
+				+8s => find a
+				a absent => resume a try 6
+				a lost => fail a (cannot go on with a: lost (6 times))`,
+		},
+		{
+			name: "what an attempt made cannot be found out", graph: `a!; b a :b`,
+			script: `
+				start => run a
+				a fails => fail a (boom)
+				a again => find a
+				a fails => fail a (boom)
+				a ok => skip b, find a
+				a fails => leave a (boom), finish`,
+			report: "failed a, skipped b, left a",
+		},
+		{
+			name: "a failure skips what comes after, releases what it needed, and leaves the rest", graph: `m!; a m=; b a=; c b= :c; n!; x n; y x :y`,
+			script: `
+				start => run m, run n
+				m ok; n ok => run a, run x
+				a fails => fail a (boom)
+				a ok => skip b, skip c, undo m first
+				x ok => run y
+				m ok =>
+				y ok => undo n first
+				n ok => finish`,
+			report: "failed a, skipped b, skipped c",
+		},
+		{
+			name: "a suspended failure keeps its things, and no others", graph: `m!; a m=; b a= :b; n!; x n :x`,
+			script: `
+				start => run m, run n
+				m ok; n ok => run a, run x
+				a fails => fail a (boom)
+				a suspend => skip b
+				x ok => undo n first
+				n ok => finish`,
+			report: "failed a, skipped b",
+		},
+		{
+			name: "after a failure, an image that was not ready goes before its instance", graph: build, records: `key=gone group=gone launch=done connect=done sh=done stop=done regroup=done image=done`,
+			script: `
+				start => find image
+				image ok => run ready
+				ready fails => fail ready (boom)
+				ready ok => undo image first
+				image ok => undo launch first
+				launch ok => finish`,
+			report: "failed ready",
+		},
+		{
+			name: "what still stands on a thing that cannot be removed keeps it", graph: build, records: `key=gone group=gone launch=done connect=done sh=done stop=done regroup=done image=done`,
+			script: `
+				start => find image
+				image ok => run ready
+				ready fails => fail ready (boom)
+				ready ok => undo image first
+				image fails => leave image (boom), finish`,
+			report: "failed ready, left image",
+		},
+		{
+			name: "a failure before the detachment keeps the group until the instance is gone", graph: build, records: `key=gone group=done launch=done connect=done`,
+			script: `
+				start => find launch
+				launch ok => run sh
+				sh fails => fail sh (boom)
+				sh ok => skip stop, skip regroup, skip image, skip ready, undo launch first
+				launch ok => undo group first
+				group ok => finish`,
+			report: "failed sh, skipped stop, skipped regroup, skipped image, skipped ready",
+		},
+		{
+			name: "a chain of takes holds its thing to the last", graph: `m!; a m=; b a=; look a; c b= :c :look`,
+			script: `
+				start => run m
+				m ok => run a
+				a ok => run b, run look
+				b ok => run c
+				c ok =>
+				look ok => undo m first`,
+		},
+		{
+			name: "an interruption: nothing starts, what is on its way ends", graph: `m!; a m; b a; n!; x n; y; z; end b x y z :end`,
+			script: `
+				start => run m, run n, run y, run z
+				m ok; n ok => run a, run x
+				y passing => wait y 1s
+				cancel => suspend y
+				a ok =>
+				x interrupted => suspend x
+				z fails => fail z (boom)
+				z suspend => finish`,
+			report: "failed z, suspended",
+		},
+		{
+			name: "an interruption while it looks", graph: `a!; b a :b`, records: `a=doing`,
+			script: `
+				start => find a
+				cancel; a interrupted => finish`,
+			report: "suspended",
+		},
+		{
+			name: "an interruption between a look and the steps", graph: `a!; b a :b`, records: `a=doing`,
+			script: `
+				start => find a
+				cancel; a ok => finish`,
+			report: "suspended",
+		},
+		{
+			name: "an interruption while it clears", graph: `z :z`, earlier: `a!; b! a^`, records: `a=done b=done`,
+			script: `
+				start => undo b first
+				cancel; b interrupted => finish`,
+			report: "left b, left a, suspended",
+		},
+		{
+			name: "again, when it was interrupted", graph: `a :a`,
+			script: `
+				start => run a
+				a fails => fail a (boom)
+				cancel; a again => suspend a, finish`,
+			report: "suspended",
+		},
+		{
+			name: "what cannot be kept stops all, and removes nothing", graph: `m!; a m=; b a= :b; x; y x :y; z :z`,
+			script: `
+				start => run m, run x, run z
+				z passing => wait z 1s
+				m ok => run a
+				a unkept => suspend z
+				x ok => finish`,
+			report: "suspended, error boom",
+		},
+		{
+			name: "two builds at once, in the order of the graph, and the shared step is nobody's turn", graph: `all; a.1 all; a.2 a.1 :a.2; b.1 all; b.2 b.1 :b.2; c.1; c.2 c.1 :c.2; d.1 :d.1`, parallel: 2, reasons: true,
+			script: `
+				start => run all: all that it reads is there, run c.1: all that it reads is there, run d.1: all that it reads is there
+				all ok => wait a.1: as many builds are at work as may be, wait b.1: as many builds are at work as may be
+				c.1 ok => run c.2: all that it reads is there
+				d.1 ok => run a.1: all that it reads is there
+				c.2 ok => run b.1: all that it reads is there`,
+		},
+		{
+			name: "a build that has failed gives up its turn", graph: `a.1; a.2 a.1 :a.2; b.1; b.2 b.1 :b.2`, parallel: 1,
+			script: `
+				start => run a.1, wait b.1
+				a.1 fails => fail a.1 (boom)
+				a.1 suspend => skip a.2, run b.1`,
+		},
+		{
+			name: "a step that waits for its next try keeps its turn", graph: `a.1 :a.1; b.1 :b.1`, parallel: 1,
+			script: `
+				start => run a.1, wait b.1
+				a.1 passing => wait a.1 1s
+				+1s => resume a.1 try 2
+				a.1 ok => run b.1`,
+		},
+		{
+			name: "a build that waits for another's step does not keep it from its turn for ever", graph: `a.1; b.1; a.2 a.1 b.1 :a.2`, parallel: 1,
+			script: `
+				start => run a.1, wait b.1
+				a.1 ok => run b.1
+				b.1 ok => run a.2
+				a.2 ok => finish`,
+		},
+		{
+			name: "a step waits until it is let, once, before it is looked for", graph: `a!; b a; c b :c`, records: `a=broken`, gated: true,
+			script: `
+				start => find a
+				a absent => let a
+				a ok => find a
+				a absent => resume a
+				a fails => fail a (boom)
+				a again => find a
+				a ok => let b
+				cancel; b interrupted => suspend b, finish`,
+			report: "suspended",
+		},
+		{
+			name: "a step that is let after an interruption does not begin", graph: `a :a`, gated: true,
+			script: `
+				start => let a
+				cancel; a ok => suspend a, finish`,
+			report: "suspended",
+		},
+		{
+			name: "next to work a removal that fails is tried again, and at once when the work ends", graph: `s!; a s :a; w :w`,
+			script: `
+				start => run s, run w
+				s ok => run a
+				a ok => undo s first
+				+20m; s passing => wait s 1s
+				+1s => undo s try 2
+				s passing => wait s 2s
+				w ok => warn late s 1m0s, undo s try 3
+				s ok => finish`,
+		},
+		{
+			name: "a removal that fails has a minute after a good end", graph: `s!; a s :a`,
+			script: `
+				start => run s
+				s ok => run a
+				a ok => undo s first
+				+10s; s passing => wait s 1s, warn late s 50s
+				+1s => undo s try 2
+				+49s => give up s
+				s fails => leave s (boom (given up 1m0s after all else was done)), finish`,
+			report: "left s",
+		},
+		{
+			name: "one that waits for its next try is given up as well", graph: `s!; a s :a`,
+			script: `
+				start => run s
+				s ok => run a
+				a ok => undo s first
+				+59s; s passing => wait s 1s, warn late s 1s
+				+1s => leave s (boom (given up 1m0s after all else was done)), finish`,
+			report: "left s",
+		},
+		{
+			name: "a slow removal has ten minutes, of which people are told", graph: `s!; a s :a`,
+			script: `
+				start => run s
+				s ok => run a
+				a ok => undo s first
+				+1m => say late s 9m0s
+				+8m59s =>
+				+1s => give up s
+				s fails => leave s (given up 10m0s after all else was done), finish`,
+			report: "left s",
+		},
+		{
+			name: "a removal that tells of trouble itself has a minute", graph: `s!; a s :a`,
+			script: `
+				start => run s
+				s ok => run a
+				a ok => undo s first
+				s meets trouble; +1m => give up s
+				s fails => leave s (trouble (given up 1m0s after all else was done)), finish`,
+			report: "left s",
+		},
+		{
+			name: "after a failure a removal has five minutes", graph: `s!; a s :a`,
+			script: `
+				start => run s
+				s ok => run a
+				a fails => fail a (boom)
+				a ok => undo s first
+				+4m58s; s passing => wait s 1s
+				+1s => undo s try 2
+				s passing => leave s (boom), finish`,
+			report: "failed a, left s",
+		},
+		{
+			name: "an interruption ends the removals that wait", graph: `s!; a s :a; w :w`,
+			script: `
+				start => run s, run w
+				s ok => run a
+				a ok => undo s first
+				s passing => wait s 1s
+				cancel =>
+				w ok => finish`,
+			report: "suspended",
+		},
+		{
+			name: "a removal that begins late has no more than ten minutes after the work either", graph: `a!; b! a^; c b :c`,
+			script: `
+				start => run a
+				a ok => run b
+				b ok => run c
+				c ok => undo b first
+				+1m => say late b 9m0s
+				+8m30s; b ok => undo a first
+				+29s =>
+				+1s => give up a
+				a fails => leave a (given up 10m0s after all else was done), finish`,
+			report: "left a",
+		},
+		{
+			name: "an interruption limits the removals that are on their way as a good end does", graph: `s!; a s :a; w :w`,
+			script: `
+				start => run s, run w
+				s ok => run a
+				a ok => undo s first
+				cancel =>
+				w ok =>
+				s meets trouble; +1m => give up s
+				s interrupted => finish`,
+			report: "suspended",
+		},
+		{
+			name: "an interruption while it looks: nothing more is looked for", graph: `k!; a! k; b a :b`, records: `k=done a=done`,
+			script: `
+				start => find a
+				cancel; a absent => finish`,
+			report: "suspended",
+		},
+		{
+			name: "what vanished needs what must be looked for, too", graph: `k!; a! k; b a :b`, records: `k=done a=done`,
+			script: `
+				start => find a
+				a absent => find k
+				k ok => run a`,
+		},
+		{
+			name: "a call that was interrupted is an interruption, whoever ended it", graph: `a!; b a :b`, records: `a=doing`,
+			script: `
+				start => find a
+				a interrupted => finish`,
+			report: "suspended",
+		},
+		{
+			name: "an interruption while it clears: nothing more is removed", graph: `z :z`, earlier: `a!; b! a^`, records: `a=done b=done`,
+			script: `
+				start => undo b first
+				cancel; b ok => finish`,
+			report: "left a, suspended",
+		},
+		{
+			name: "what cannot be kept while it clears stops all, interrupted or not", graph: `z :z`, earlier: `a!; b! a^; c!`, records: `a=done b=done c=done`,
+			script: `
+				start => undo b first, undo c first
+				b unkept =>
+				cancel; c ok => finish`,
+			report: "left b, left a, suspended, error boom",
+		},
+		{
+			name: "what cannot be kept while it clears", graph: `z :z`, earlier: `a!; b! a^`, records: `a=done b=done`, reasons: true,
+			script: `
+				start => undo b first: it is in the way, and nothing stands on it
+				b unkept => finish: what happened could not be kept`,
+			report: "left b, left a, error boom",
+		},
+		{
+			name: "what cannot be kept while it looks is said once", graph: `a!; b a :b`, records: `a=doing`, reasons: true,
+			script: `
+				start => find a: an interrupted attempt may have made it
+				a unkept => finish: what exists could not be found out`,
+			report: "error boom",
+		},
+		{
+			name: "what could not be found out is told in the order of the graph", graph: `a!; b a; c!; d b c :d`, records: `a=doing c=doing`,
+			script: `
+				start => find a, find c
+				c sinks; a sinks => finish`,
+			report: "error a has sunk\nc has sunk",
+		},
+		{
+			name: "the reason for an end in the middle", graph: `z :z`, earlier: `a!`, records: `a=done`, reasons: true,
+			script: `
+				start => undo a first: it is in the way, and nothing stands on it
+				a fails => leave a (boom): it has failed for good, finish: something could not be removed`,
+			report: "left a, error cannot go on: what was made for an earlier form of the template could not be removed",
+		},
+		{
+			name: "the reason for an interrupted end", graph: `a :a`, reasons: true,
+			script: `
+				start => run a: all that it reads is there
+				cancel; a interrupted => suspend a: it was interrupted, finish: it was interrupted`,
+			report: "suspended",
+		},
+		{
+			name: "an interruption when all is done but for what is kept has interrupted nothing", graph: `a!; b a :b +a@b`,
+			script: `
+				start => run a
+				a ok => run b
+				cancel; b ok => finish`,
+		},
+		{
+			name: "a detachment before a crash counts after it", graph: build, records: `key=gone group=done launch=done connect=done sh=done stop=done regroup=done image=doing`,
+			script: `
+				start => find launch, find image
+				launch ok; image ok => run ready, undo group first`,
+		},
+		{
+			name: "what comes after a suspended failure keeps its things, too", graph: `m!; a m=; n!; b a n :b; c b :c`,
+			script: `
+				start => run m, run n
+				m ok; n ok => run a
+				a fails => fail a (boom)
+				a suspend => skip b, skip c, finish`,
+			report: "failed a, skipped b, skipped c",
+		},
+		{
+			name: "what would keep a thing is no step of this graph", graph: `a!; b a :b +a@x`,
+			script: `
+				start => run a
+				a ok => run b
+				b ok => undo a first`,
+		},
+		{
+			name: "a suspended failure after which nothing comes keeps its things", graph: `m!; a m= :a`,
+			script: `
+				start => run m
+				m ok => run a
+				a fails => fail a (boom)
+				a suspend => finish`,
+			report: "failed a",
+		},
+		{
+			name: "what a failure skips is told in the order of the graph", graph: `a; b a; d b :d; c a :c`,
+			script: `
+				start => run a
+				a fails => fail a (boom)
+				a ok => skip b, skip d, skip c, finish`,
+			report: "failed a, skipped b, skipped d, skipped c",
+		},
+		{
+			name: "what is due at the same time goes on in the order of the graph", graph: `a; b; c a b :c`,
+			script: `
+				start => run a, run b
+				b passing; a passing => wait b 1s, wait a 1s
+				+1s => resume a try 2, resume b try 2`,
+		},
+		{
+			name: "a removal that was tried at once when the work ended waits its whole time after that", graph: `s!; a s :a; w :w`,
+			script: `
+				start => run s, run w
+				s ok => run a
+				a ok => undo s first
+				s passing => wait s 1s
+				w ok => warn late s 1m0s, undo s try 2
+				s passing => wait s 2s
+				+1s =>
+				+1s => undo s try 3
+				s ok => finish`,
+		},
+		{
+			name: "destroy: none before what stands on it, only what was chosen", remove: Unkept, earlier: `a!; b! a^; v b; c! v^; k!`, records: `a=done b=done v=done c=broken k=done+`,
+			script: `
+				start => find c
+				c absent => undo b first
+				b ok => undo a first
+				a ok => finish`,
+		},
+		{
+			name: "destroy: what cannot be removed keeps what it stands on", remove: Unkept, earlier: `a!; b! a^; x!`, records: `a=done b=done x=done`,
+			script: `
+				start => undo b first, undo x first
+				b passing => wait b 1s
+				x fails => leave x (boom)
+				+5m => undo b try 2
+				b passing => leave b (boom), finish`,
+			report: "left x, left b, left a",
+		},
+		{
+			name: "destroy: what was not chosen keeps what it stands on, and that what it stands on", remove: func(r Record) bool { return r.Name != "c" }, earlier: `a!; b! a^; v b; c! v^; k!`, records: `a=done b=done v=done c=done k=done`,
+			script: `
+				start => undo k first
+				k ok => finish`,
+			report: "left b, left a",
+		},
+		{
+			name: "destroy: what is kept and was not chosen keeps nothing", remove: func(r Record) bool { return r.Name == "a" }, earlier: `a!; b! a^`, records: `a=done b=done+`,
+			script: `
+				start => undo a first
+				a ok => finish`,
+		},
+		{
+			name: "destroy: all kept, nothing to do", remove: Unkept, earlier: `a!`, records: `a=done+`,
+			script: `start => finish`,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var graphs []*Graph
+			for _, text := range []string{c.graph, c.earlier} {
+				if text != "" {
+					graphs = append(graphs, stepsOf(text))
+				}
+			}
+			recs := recordsOf(c.records, graphs...)
+			var d *decider
+			if c.remove != nil {
+				d = newRemover(recs, c.remove)
+			} else {
+				d = newDecider(graphs[0], recs, rules{c.parallel, c.gated, func(Node) time.Duration { return defaultPatience }, false})
+			}
+			p := newPlay(d)
+			p.reasons = c.reasons
+			for line := range strings.SplitSeq(strings.TrimSpace(c.script), "\n") {
+				facts, want, _ := strings.Cut(strings.TrimSpace(line), "=>")
+				for f := range strings.SplitSeq(strings.TrimSpace(facts), "; ") {
+					p.fact(f)
+				}
+				if got := p.decide(); got != strings.TrimSpace(want) {
+					t.Fatalf("after %q it decides %q, want %q", strings.TrimSpace(facts), got, strings.TrimSpace(want))
+				}
+			}
+			if p.over && reported(d) != c.report {
+				t.Errorf("it has ended with %q, want %q", reported(d), c.report)
+			}
+		})
+	}
+}
+
+// What an interrupted removal has left is told in words that say what to do, of the
+// thing at which it was and of those that it had not come to.
+func TestDecideSaysWhatWasInterrupted(t *testing.T) {
+	p := newPlay(newRemover(recordsOf(`a=done b=done c=done d=done`, stepsOf(`a!; b! a^; c!; d!`)), Unkept))
+	if got := p.decide(); got != "undo b first, undo c first, undo d first" {
+		t.Fatal(got)
+	}
+	p.fact("c passing")
+	p.decide() // it waits for its next try
+	p.fact("cancel")
+	p.fact("b interrupted")
+	p.fact("d ok")
+	p.decide()
+	var got []string
+	for _, f := range p.d.report.Left {
+		got = append(got, f.Node.Name+": "+f.Err.Error())
+	}
+	const interrupted = "cannot remove it: the removal was interrupted; repeat it"
+	if want := []string{"b: " + interrupted, "c: " + interrupted, "a: cannot remove it while b stands on it"}; !p.over || !slices.Equal(got, want) {
+		t.Errorf("left %q, want %q", got, want)
+	}
+}
+
+// What could not be begun since nothing can be kept is left for that reason.
+func TestDecideSaysWhatCouldNotBeKept(t *testing.T) {
+	p := newPlay(newRemover(recordsOf(`a=done b=done c=done`, stepsOf(`a!; b! a^; c!`)), Unkept))
+	p.decide()
+	p.fact("c unkept")
+	p.fact("b ok")
+	p.decide()
+	for _, f := range p.d.report.Left {
+		if !errors.Is(f.Err, errBoom) {
+			t.Errorf("%s: %v", f.Node.Name, f.Err)
+		}
+	}
+	if n := len(p.d.report.Left); n != 2 {
+		t.Errorf("%d are left, want 2", n)
+	}
+}
+
+// reported is how a pass has ended, in words.
+func reported(d *decider) string {
+	var all []string
+	r, err := d.result()
+	if r != nil {
+		for _, f := range r.Failed {
+			all = append(all, "failed "+f.Node.Name)
+		}
+		for _, n := range r.Skipped {
+			all = append(all, "skipped "+n.Name)
+		}
+		for _, f := range r.Left {
+			all = append(all, "left "+f.Node.Name)
+		}
+		if r.Suspended {
+			all = append(all, "suspended")
+		}
+	}
+	if err != nil {
+		all = append(all, "error "+err.Error())
+	}
+	return strings.Join(all, ", ")
+}

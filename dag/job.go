@@ -1,0 +1,403 @@
+package dag
+
+import (
+	"bytes"
+	"container/heap"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// job is a step, or the removal of a thing, that was begun and has not ended.
+type job struct {
+	removal bool
+	began   time.Time
+	tries   int
+	losses  int       // of a step: calls of which nobody knows how they ended
+	lost    bool      // of a step: the last call was one
+	unmade  bool      // no try of a step has made anything
+	paused  bool      // it waits for the next try, and nothing of it is on its way
+	until   time.Time // for how long
+	limit   time.Time // of a removal: when something is decided about its end
+	err     error     // why it has failed last
+	at      time.Time // when that was
+	slow    bool      // of a removal: people were told, and the limit is the last
+	ends    error     // of a removal: why it is ended
+}
+
+// job begins one.
+func (d *decider) job(i int) *job {
+	j := &job{began: d.now, unmade: true}
+	d.jobs[i] = j
+	d.busy++
+	return j
+}
+
+// drop ends one.
+func (d *decider) drop(i int) {
+	d.busy--
+	if d.stage == solving && d.jobs[i].removal {
+		d.undoing--
+	}
+	d.jobs[i] = nil
+}
+
+// pause lets a job wait before its next try.
+func (d *decider) pause(i int, after time.Duration, err error) {
+	j := d.jobs[i]
+	j.paused, j.until, j.err, j.at = true, d.now.Add(after), err, d.now
+	heap.Push(&d.times, timed{j.until, i})
+	d.add(i, decision{action: wait, removal: j.removal, until: j.until, after: after, err: err, why: "its failure may pass"})
+}
+
+// stopPaused ends what waits, once nothing may start any more.
+func (d *decider) stopPaused() {
+	if d.stopped {
+		return
+	}
+	d.stopped = true
+	for i, j := range d.jobs {
+		if j != nil && j.paused {
+			d.stop(i)
+		}
+	}
+}
+
+// stop ends a job of which nothing is on its way, as it stands.
+func (d *decider) stop(i int) {
+	j := d.jobs[i]
+	d.drop(i)
+	switch {
+	case d.stage == solving && j.removal:
+	case d.stage == solving:
+		d.turn(i, waiting) // in this pass nothing will start it again
+		d.add(i, decision{action: suspend, why: "it was interrupted"})
+	default:
+		d.stays(i, errSuspended)
+	}
+}
+
+// stays tells that a thing could not be removed, or found out about, before the
+// steps begin.
+func (d *decider) stays(i int, err error) {
+	n := *d.x.nodes[i]
+	r, _ := d.recs.get(n.Key)
+	f := Failure{n, describe(r), err}
+	if d.stage == looking {
+		d.lost = append(d.lost, f)
+		return
+	}
+	if errors.Is(err, errSuspended) {
+		f.Err = errors.New("cannot remove it: the removal was interrupted; repeat it")
+	}
+	d.report.Left = append(d.report.Left, f)
+	d.blame(i, f.Name)
+	d.gate.release(i)
+}
+
+// blame has a thing, called so, keep what it stands on.
+func (d *decider) blame(i int, name string) {
+	d.x.shown(d.x.places(d.x.nodes[i].Attaches), d.blamed, func(below int) { d.stuck[below] = name })
+}
+
+// ended tells how what was decided has ended: how a step was let, how a call for it
+// went, what its failure means.
+func (d *decider) ended(x decision, o outcome, now time.Time) {
+	d.now = now
+	var st *storeError
+	if errors.As(o.err, &st) && d.fatal == nil {
+		d.fatal = o.err
+	}
+	j := d.jobs[x.i]
+	switch {
+	case st != nil || errors.Is(o.err, errSuspended):
+		d.broke(x.i, o.err)
+	case j.removal:
+		d.removalEnded(x, o)
+	case d.stage == looking:
+		d.drop(x.i)
+		if o.err != nil {
+			d.stays(x.i, o.err)
+		}
+	case x.action == forget:
+		d.drop(x.i)
+	case x.action == let:
+		d.approach(x.i)
+	case x.action == find && o.err != nil:
+		d.add(x.i, decision{action: fail, err: o.err, tried: j.tries > 0, why: "what an earlier attempt has made is not known"})
+	case x.action == find && !o.there:
+		d.attempt(x.i)
+	case x.action == fail && o.verdict == Again:
+		d.approach(x.i)
+	case x.action == fail:
+		d.drop(x.i)
+		d.failed(x.i, x.err, o.verdict == Suspend)
+	case o.err != nil:
+		d.attemptFailed(x.i, o.err)
+	default:
+		d.drop(x.i)
+		d.done(x.i)
+	}
+}
+
+// broke ends a job that was interrupted, or whose end could not be kept.
+func (d *decider) broke(i int, err error) {
+	switch {
+	case errors.Is(err, errSuspended):
+		d.stop(i)
+	case d.stage == solving:
+		removal := d.jobs[i].removal
+		d.drop(i)
+		if !removal {
+			d.turn(i, waiting)
+		}
+	default:
+		d.drop(i)
+		d.stays(i, err)
+	}
+}
+
+// approach begins to make a step. Before the intent is renewed, what an earlier
+// attempt made is looked for: it is older.
+func (d *decider) approach(i int) {
+	n := d.x.nodes[i]
+	if d.halted() {
+		d.stop(i)
+		return
+	}
+	*d.jobs[i] = job{began: d.now, unmade: true}
+	if n.Format < specFormat && bytes.Contains(n.Spec, []byte("{{")) {
+		d.add(i, decision{action: fail, why: "its settings cannot be read", err: fmt.Errorf("cannot do %s: an earlier imgflow has stored it in a form that this one cannot read: resume without --frozen, or with the version that made the run", n.Name)})
+		return
+	}
+	if r, known := d.recs.get(n.Key); n.Thing && known && r.Status != Gone {
+		d.add(i, decision{action: find, why: "an earlier attempt may have made it"})
+		return
+	}
+	d.attempt(i)
+}
+
+// again goes on with a step after its pause: after a lost call as after a crash.
+func (d *decider) again(i int) {
+	if d.jobs[i].lost && d.x.nodes[i].Thing {
+		d.add(i, decision{action: find, why: "the call that was lost may have made it"})
+		return
+	}
+	d.attempt(i)
+}
+
+// attempt lets a step run.
+func (d *decider) attempt(i int) {
+	if d.halted() {
+		d.stop(i)
+		return
+	}
+	j := d.jobs[i]
+	if j.tries++; j.tries == 1 {
+		j.began = d.now
+	}
+	x := decision{action: Run, first: j.tries == 1, try: j.tries, why: "all that it reads is there"}
+	switch r, known := d.recs.get(d.x.nodes[i].Key); {
+	case j.tries > 1:
+		x.action, x.why = Resume, "its last failure may have passed"
+	case known && r.Status != Gone:
+		x.action, x.why = Resume, "an earlier attempt has not come to its end"
+	case d.pl.action(i) == Recreate:
+		x.action, x.why = Recreate, "its machine was made again"
+	}
+	d.add(i, x)
+}
+
+// attemptFailed decides whether a step that has failed is tried again.
+func (d *decider) attemptFailed(i int, err error) {
+	j := d.jobs[i]
+	j.unmade = j.unmade && errors.As(err, new(*NotMadeError)) // an earlier try may have had an effect
+	if j.lost = errors.As(err, new(*lostError)); j.lost {
+		switch j.losses++; {
+		case j.losses == mostLosses:
+			err = fmt.Errorf("cannot go on with %s: %w (%d times)", d.x.nodes[i].Name, err, j.losses)
+			d.add(i, decision{action: fail, err: err, tried: true, why: "it was lost often enough"})
+		case d.halted():
+			d.stop(i)
+		default:
+			d.pause(i, lossPause(j.losses), err)
+		}
+		return
+	}
+	after, ok := retryAfter(err, j.tries)
+	why := "it has failed for good"
+	if ok {
+		spent := d.now.Sub(j.began)
+		if d.halted() {
+			d.stop(i)
+			return
+		}
+		if spent+after <= d.o.patience(*d.x.nodes[i]) {
+			d.pause(i, after, err)
+			return
+		}
+		why = "it was tried for long enough"
+		err = fmt.Errorf("%w (tried %d times in %s)", err, j.tries, spent.Round(time.Second))
+	}
+	d.add(i, decision{action: fail, err: err, tried: true, unmade: j.unmade, why: why})
+}
+
+// remove begins to remove a thing.
+func (d *decider) remove(i int, why string) {
+	j := d.job(i)
+	j.removal = true
+	if d.stage == solving {
+		d.undoing++
+	}
+	d.limit(j, i)
+	d.undo(i, why)
+}
+
+// undo makes a try to remove a thing, which may have to be looked for.
+func (d *decider) undo(i int, why string) {
+	j := d.jobs[i]
+	j.tries++
+	x := decision{action: undo, removal: true, first: j.tries == 1, try: j.tries, began: j.began, why: why}
+	if r, _ := d.recs.get(d.x.nodes[i].Key); r.Out == nil {
+		x.action = find // interrupted: it may exist without our knowing its name
+	}
+	d.add(i, x)
+}
+
+// removalEnded decides what follows from the end of a call for a removal.
+func (d *decider) removalEnded(x decision, o outcome) {
+	i, j := x.i, d.jobs[x.i]
+	switch {
+	case o.err != nil:
+		d.removalFailed(i, o.err)
+	case x.action == find && o.there:
+		d.add(i, decision{action: undo, removal: true, try: j.tries, began: j.began, out: o.out, why: "it was found"})
+	default:
+		d.drop(i)
+		if d.stage != looking {
+			d.gate.release(i)
+		}
+	}
+}
+
+// removalFailed decides whether a removal that has failed is tried again.
+func (d *decider) removalFailed(i int, err error) {
+	j := d.jobs[i]
+	after, ok := retryAfter(err, j.tries)
+	switch {
+	case j.ends != nil:
+		d.left(i, j.ends, "it was waited for long enough")
+	case !ok:
+		d.left(i, err, "it has failed for good")
+	case d.halted():
+		d.stop(i)
+	case d.enough(j, after):
+		d.left(i, err, "it was tried for long enough")
+	default:
+		d.pause(i, after, err)
+		if j.tries == 1 && d.good() {
+			d.warnLate(i)
+		}
+	}
+}
+
+// left ends a removal that could not be done.
+func (d *decider) left(i int, err error, why string) {
+	d.drop(i)
+	d.add(i, decision{action: leave, removal: true, err: err, why: why})
+	if d.stage != solving {
+		d.stays(i, err)
+		return
+	}
+	r, _ := d.recs.get(d.x.nodes[i].Key)
+	d.report.Left = append(d.report.Left, Failure{*d.x.nodes[i], describe(r), err})
+}
+
+// endWork tells that the last step has ended: from now on, whoever waits waits for
+// removals alone.
+func (d *decider) endWork() {
+	d.workEnded, d.well = d.now, len(d.report.Failed) == 0
+	for i, j := range d.jobs {
+		if j == nil {
+			continue
+		}
+		d.limit(j, i)
+		if d.well && d.met(i) != "" {
+			d.warnLate(i)
+		}
+		if j.paused {
+			j.until = d.now
+			heap.Push(&d.times, timed{j.until, i})
+		}
+	}
+}
+
+// good reports whether all steps have come to a good end.
+func (d *decider) good() bool { return !d.workEnded.IsZero() && d.well }
+
+// since is from when the time of a removal counts.
+func (d *decider) since(j *job) time.Time {
+	if j.began.Before(d.workEnded) {
+		return d.workEnded
+	}
+	return j.began
+}
+
+// met is what a removal has met lately, "" for nothing.
+func (d *decider) met(i int) string {
+	j := d.jobs[i]
+	if told := d.trouble(i); told != "" || j.err == nil || d.now.Sub(j.at) > lastPatience {
+		return told
+	}
+	return j.err.Error()
+}
+
+// enough reports whether a removal that fails is not to be tried again after a
+// wait. As long as a step is at work it is; what holds a good build up has a limit.
+func (d *decider) enough(j *job, after time.Duration) bool {
+	if d.stage == solving && (d.workEnded.IsZero() || d.well) {
+		return false
+	}
+	return d.now.Sub(d.since(j))+after > undoPatience
+}
+
+// limit gives a removal that holds a good build up its limit.
+func (d *decider) limit(j *job, i int) {
+	if !d.good() {
+		return
+	}
+	j.limit = d.since(j).Add(lastPatience)
+	if last := d.workEnded.Add(lastLimit); last.Before(j.limit) {
+		j.limit = last
+	}
+	heap.Push(&d.times, timed{j.limit, i})
+}
+
+// late decides what becomes of a removal whose limit has come: one that is slow has
+// more time than one that fails.
+func (d *decider) late(i int) {
+	j := d.jobs[i]
+	last := d.workEnded.Add(lastLimit)
+	trouble := d.met(i)
+	if trouble == "" && !j.slow && d.now.Before(last) {
+		j.slow, j.limit = true, last
+		heap.Push(&d.times, timed{j.limit, i})
+		d.add(i, decision{action: sayLate, removal: true, after: last.Sub(d.now), why: "all steps have ended, and it is slow"})
+		return
+	}
+	j.ends = fmt.Errorf("given up %s after all else was done", d.now.Sub(d.workEnded).Round(time.Second))
+	if trouble != "" {
+		j.ends = fmt.Errorf("%s (%w)", trouble, j.ends)
+	}
+	j.limit = time.Time{}
+	if j.paused {
+		d.left(i, j.ends, "it was waited for long enough")
+		return
+	}
+	d.add(i, decision{action: giveUp, removal: true, why: "it was waited for long enough"})
+}
+
+// warnLate has people told that a removal fails.
+func (d *decider) warnLate(i int) {
+	d.add(i, decision{action: warnLate, removal: true, after: d.jobs[i].limit.Sub(d.now), why: "all steps have ended, and it fails"})
+}

@@ -1,0 +1,70 @@
+package dag
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// records are what is remembered of a run's steps.
+type records struct {
+	mu      sync.Mutex
+	of      map[Key]Record
+	readers map[Key][]Key // the recorded steps that read a step
+}
+
+func newRecords() *records { return &records{of: map[Key]Record{}, readers: map[Key][]Key{}} }
+
+func (rs *records) get(k Key) (Record, bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r, ok := rs.of[k]
+	return r, ok
+}
+
+func (rs *records) note(list ...Record) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range list {
+		if _, known := rs.of[r.Key]; !known {
+			for _, d := range r.Needs {
+				rs.readers[d] = append(rs.readers[d], r.Key)
+			}
+		}
+		rs.of[r.Key] = r
+	}
+}
+
+// all returns every record, the oldest first.
+func (rs *records) all() []Record {
+	rs.mu.Lock()
+	list := slices.Collect(maps.Values(rs.of))
+	rs.mu.Unlock()
+	slices.SortFunc(list, func(a, b Record) int {
+		if c := a.Begun.Compare(b.Begun); c != 0 {
+			return c
+		}
+		return slices.Compare(a.Key[:], b.Key[:])
+	})
+	return list
+}
+
+// derivedFrom returns the record of a thing and the records of what merely shows
+// it. What has gone with another thing has taken along what came of it.
+func (rs *records) derivedFrom(r Record) (list []Record) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	seen := map[Key]bool{}
+	for todo := []Key{r.Key}; len(todo) > 0; {
+		k := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		v := rs.of[k]
+		if seen[k] || v.Status == Gone || v.Thing && k != r.Key {
+			continue
+		}
+		seen[k] = true
+		list = append(list, v)
+		todo = append(todo, rs.readers[k]...)
+	}
+	return list
+}

@@ -1,0 +1,310 @@
+package drive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/state"
+)
+
+// Options say how a run is driven.
+type Options struct {
+	Run    *state.Run
+	Kinds  []dag.Kind
+	Runner dag.Runner                        // nil: steps are done in this process
+	Secret func(name string) (string, error) // may be nil
+	// Show gets every event, with no secrets in it.
+	Show func(dag.Event)
+	// BeforeStep is called before each step begins, and holds it up; it may be nil.
+	BeforeStep func(context.Context, dag.Node)
+	// OnFailure decides what a failed step means; nil cleans up.
+	OnFailure func(ctx context.Context, n dag.Node, err error) dag.Decision
+	// KeepAlive runs as long as the run is driven, and ends with its context; it
+	// may be nil.
+	KeepAlive func(ctx context.Context)
+	// Rest is asked, when what decides about a graph's builds was looked up, what the
+	// graph is with that; nil for graphs without such lookups.
+	Rest     func(ctx context.Context) (*dag.Graph, error)
+	Parallel int // builds at work at once; 0: all
+}
+
+// Result is how driving a run ended.
+type Result struct {
+	*dag.Report
+	Summary state.Summary
+}
+
+// Solve drives a run until all that it is for exists, or something failed, or
+// ctx ends. The error says that nothing could go on.
+func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
+	s := newSink(o)
+	e, err := engine(o, s)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := o.Run.SetSummary(func(sum *state.Summary) {
+		sum.Status, sum.Ended, sum.Err, sum.Left = state.Running, time.Time{}, "", nil
+		for i := range sum.Builds {
+			if sum.Builds[i].Status != state.Done {
+				sum.Builds[i].Status, sum.Builds[i].Err = state.Running, ""
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if err := s.Emit(dag.Event{V: dag.EventVersion, Time: began, Type: dag.RunBegun, Text: o.Run.Summary().Template}); err != nil {
+		return nil, err
+	}
+	report, err := keptAlive(ctx, o, func() (*dag.Report, error) {
+		for len(g.Awaited) > 0 {
+			report, err := e.Solve(ctx, g.First())
+			if err != nil || report.Suspended || len(report.Failed) > 0 {
+				return report, err
+			}
+			if ctx.Err() != nil {
+				report.Suspended = true
+				return report, nil
+			}
+			rest, err := o.Rest(ctx)
+			if err != nil {
+				return report, err
+			}
+			g = rest
+		}
+		return e.Solve(ctx, g)
+	})
+	if report == nil {
+		report = &dag.Report{}
+	}
+	sum := judge(o.Run.Summary(), g, e.Records(), report, err)
+	if serr := o.Run.SetSummary(func(old *state.Summary) {
+		old.Status, old.Builds, old.Left, old.Err, old.Ended = sum.Status, sum.Builds, sum.Left, sum.Err, time.Now()
+	}); serr != nil && err == nil {
+		err = serr
+	}
+	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: sum.Status, Err: sum.Err, Took: time.Since(began)})
+	s.Sync()
+	return &Result{report, o.Run.Summary()}, err
+}
+
+// Destroy removes what the run has made and which chooses. It returns what
+// could not be removed. What cannot be written down, on a full disk, is removed
+// all the same, since a removal can be repeated: the error is then the
+// *state.WriteError.
+func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag.Failure, error) {
+	s := newSink(o)
+	store := &leniently{Run: o.Run}
+	e, err := engineOn(store, o, s)
+	if err != nil {
+		return nil, err
+	}
+	left, err := keptAlive(ctx, o, func() ([]dag.Failure, error) { return e.Destroy(ctx, which) })
+	alive, kept := 0, 0
+	for _, r := range e.Records() {
+		switch {
+		case r.Alive() && r.Kept:
+			kept++
+		case r.Alive():
+			alive++
+		}
+	}
+	serr := o.Run.SetSummary(func(sum *state.Summary) {
+		sum.Left = leftNames(left)
+		switch {
+		case alive > 0:
+			if sum.Status == state.Running {
+				sum.Status = state.Interrupted
+			}
+		case kept == 0 || sum.Status != state.Done:
+			sum.Status = state.Destroyed
+		}
+		if kept == 0 {
+			for i := range sum.Builds {
+				sum.Builds[i].Artifacts = nil
+			}
+		}
+		for i := range sum.Builds {
+			if b := &sum.Builds[i]; alive == 0 && len(b.Artifacts) == 0 && b.Status != state.Failed {
+				b.Status = state.Destroyed
+			}
+		}
+		sum.Ended = time.Now()
+	})
+	if err == nil {
+		err = cmp.Or(store.failed(), serr)
+	}
+	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: o.Run.Summary().Status})
+	s.Sync()
+	return left, err
+}
+
+// leniently is a run whose records may fail to be written.
+type leniently struct {
+	*state.Run
+	mu  sync.Mutex
+	err error // the last that was not written
+}
+
+func (l *leniently) Put(rs ...dag.Record) error {
+	err := l.Run.Put(rs...)
+	if errors.As(err, new(*state.WriteError)) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.err = err
+		return nil
+	}
+	return err
+}
+
+func (l *leniently) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Engine opens the engine of a run to ask it for records and plans.
+func Engine(o Options) (*dag.Engine, error) { return engine(o, newSink(o)) }
+
+func engine(o Options, s dag.Sink) (*dag.Engine, error) { return engineOn(o.Run, o, s) }
+
+func engineOn(store dag.Store, o Options, s dag.Sink) (*dag.Engine, error) {
+	return dag.New(dag.Options{Run: o.Run.ID(), Store: store, Sink: s, Kinds: o.Kinds, Runner: o.Runner, Secret: o.Secret,
+		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Parallel: o.Parallel})
+}
+
+// keptAlive runs f while o.KeepAlive runs, and waits for both.
+func keptAlive[T any](ctx context.Context, o Options, f func() (T, error)) (T, error) {
+	if o.KeepAlive == nil {
+		return f()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { o.KeepAlive(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	return f()
+}
+
+func leftNames(left []dag.Failure) (names []string) {
+	for _, f := range left {
+		names = append(names, fmt.Sprintf("%s: %v", f.Name, f.Err))
+	}
+	return names
+}
+
+// summaries are artifacts as a run's summary has them.
+func summaries(made []dag.Artifact) (list []state.Artifact) {
+	for _, a := range made {
+		list = append(list, state.Artifact{Region: a.Region, ID: a.ID, Name: a.Name, Volume: a.Kind == "volume"})
+	}
+	return list
+}
+
+// verdict is what steps tell of a build.
+type verdict struct {
+	unmade, skipped bool // a goal is not there; a step was not tried
+	artifacts       []state.Artifact
+	err             string // of the first step that failed
+}
+
+// verdicts looks at each step once, however many builds there are.
+func verdicts(g *dag.Graph, recs []dag.Record, report *dag.Report) map[string]*verdict {
+	byKey, goals, all := map[dag.Key]dag.Record{}, map[dag.Key]bool{}, map[string]*verdict{}
+	for _, r := range recs {
+		byKey[r.Key] = r
+	}
+	for _, k := range g.Goals {
+		goals[k] = true
+	}
+	of := func(builds []string, tell func(*verdict)) {
+		for _, b := range builds {
+			if all[b] == nil {
+				all[b] = &verdict{}
+			}
+			tell(all[b])
+		}
+	}
+	for _, n := range g.Nodes {
+		r := byKey[n.Key]
+		done := r.Status == dag.Done
+		of(n.Builds, func(v *verdict) {
+			v.unmade = v.unmade || goals[n.Key] && !done
+			if done {
+				v.artifacts = append(v.artifacts, summaries(r.Artifacts)...)
+			}
+		})
+	}
+	for _, f := range report.Failed {
+		of(f.Node.Builds, func(v *verdict) { v.err = cmp.Or(v.err, f.Node.Name+": "+f.Err.Error()) })
+	}
+	for _, n := range report.Skipped {
+		of(n.Builds, func(v *verdict) { v.skipped = true })
+	}
+	if len(g.Awaited) > 0 { // no build has begun
+		for _, n := range g.Nodes {
+			of(n.Builds, func(v *verdict) { v.unmade, v.skipped = true, true })
+		}
+		for b := range g.Awaited {
+			of([]string{b}, func(v *verdict) { v.unmade, v.skipped = true, true })
+		}
+	}
+	return all
+}
+
+// judge says what has become of each build and of the run.
+func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Report, err error) state.Summary {
+	steps := verdicts(g, recs, report)
+	done, failed, made := 0, 0, 0
+	for i := range sum.Builds {
+		b, v := &sum.Builds[i], steps[sum.Builds[i].Name]
+		if v == nil {
+			v = &verdict{}
+		}
+		b.Artifacts, b.Err = v.artifacts, v.err
+		made += len(b.Artifacts)
+		// A goal that was a view of something temporary went with it.
+		ended := !report.Suspended && err == nil && b.Err == "" && !v.skipped
+		switch {
+		case !v.unmade || ended:
+			b.Status = state.Done
+			done++
+		case b.Err != "" && len(b.Artifacts) > 0:
+			b.Status = state.Partial
+			failed++
+		case b.Err != "":
+			b.Status = state.Failed
+			failed++
+		case report.Suspended || err != nil:
+			b.Status = state.Suspended
+		default:
+			b.Status = state.Failed
+			failed++
+		}
+	}
+	held := slices.ContainsFunc(recs, func(r dag.Record) bool { return r.Alive() && !r.Kept })
+	sum.Left = leftNames(report.Left)
+	sum.Err = ""
+	switch {
+	case err != nil:
+		sum.Status, sum.Err = state.Failed, err.Error()
+		if held {
+			sum.Status = state.Suspended
+		}
+	case report.Suspended, failed > 0 && held && len(report.Left) == 0:
+		sum.Status = state.Suspended
+	case failed == 0 && len(report.Left) == 0:
+		sum.Status = state.Done
+	case done > 0 || made > 0:
+		sum.Status = state.Partial
+	default:
+		sum.Status = state.Failed
+	}
+	return sum
+}

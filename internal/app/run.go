@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app/drive"
+	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/state"
+)
+
+// RunOptions say how a run is driven and watched. All may be left out.
+type RunOptions struct {
+	// Show gets every event, with no secrets in it, from several steps at a time.
+	Show func(dag.Event)
+	// BeforeStep is called before each step begins, and holds it up.
+	BeforeStep func(context.Context, dag.Node)
+	// OnFailure decides what a failed step means; nil cleans up.
+	OnFailure func(ctx context.Context, n dag.Node, err error) dag.Decision
+	Parallel  int // builds at work at once; 0: as the request says
+}
+
+// Result is how a run has ended: what failed, what is left, and its summary.
+type Result = drive.Result
+
+// Begin makes the cloud of the request reachable and creates the run, with all
+// that it wants written down. The template was loaded for a run before.
+func (s *Session) Begin(ctx context.Context, wish local.Settings) error {
+	if err := s.Reach(ctx, wish); err != nil {
+		return err
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	return s.store()
+}
+
+// Run drives the run until all that it is for exists, or something failed, or
+// ctx ends; then it can be resumed. The error says that nothing could go on.
+func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
+	if err := s.Verify(ctx); err != nil {
+		return nil, err
+	}
+	d := s.driven(o.Show)
+	d.BeforeStep, d.OnFailure = o.BeforeStep, o.OnFailure
+	if o.Parallel > 0 {
+		d.Parallel = o.Parallel
+	}
+	d.Rest = s.rest
+	return drive.Solve(ctx, s.graph, d)
+}
+
+// driven is what driving the run takes, but for the user's wishes.
+func (s *Session) driven(show func(dag.Event)) drive.Options {
+	return drive.Options{
+		Run: s.run, Kinds: s.world.Kinds(), Runner: s.runner, Secret: s.secret, Show: show, Parallel: s.req.Parallel,
+		KeepAlive: func(ctx context.Context) { s.world.KeepLease(ctx, s.run.ID(), s.run.Summary().Started) },
+	}
+}
+
+// Withheld are the variables that a resume has to be given again.
+func (s *Session) Withheld() []string {
+	if s.req.Local || s.ev == nil {
+		return nil
+	}
+	return s.req.stored(s.ev).Withheld
+}
+
+// Plan is what running the session's graph would do. Nothing is changed.
+func (s *Session) Plan() (*dag.Plan, error) {
+	e, err := s.engine()
+	if err != nil {
+		return nil, err
+	}
+	return e.Plan(s.graph)
+}
+
+func (s *Session) engine() (*dag.Engine, error) {
+	if s.run == nil {
+		return dag.New(dag.Options{Store: &dag.MemStore{}, Kinds: s.world.Kinds()})
+	}
+	return drive.Engine(s.driven(nil))
+}
+
+// hasImages tells whether a run has made what it was for, or some of it.
+func hasImages(sum state.Summary) bool {
+	for _, b := range sum.Builds {
+		if len(b.Artifacts) > 0 {
+			return true
+		}
+	}
+	return false
+}

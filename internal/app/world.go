@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/steps/comm"
+	"github.com/imgflow/imgflow/template/compile"
+)
+
+// World is all that the steps of one session are bound to: what they can be, and
+// whom they call. Only the program that makes it knows the packages behind it.
+type World interface {
+	// Catalog gives the names of templates their meaning. With force new images
+	// replace those of their names.
+	Catalog(force bool) compile.Catalog
+	// Kinds are all the steps that there are.
+	Kinds() []dag.Kind
+	// Direct sends all calls to an endpoint. It comes before the first call.
+	Direct(Endpoint)
+	// Learn tells where the steps of a run work.
+	Learn(nodes []dag.Node)
+	// Handover is what the world has been told since it was made, for the TakeOver of
+	// a world that does its steps in another process.
+	Handover() (json.RawMessage, error)
+	TakeOver(told json.RawMessage) error
+	// Owners tells to whom the credentials of each account belong.
+	Owners(ctx context.Context) (map[string]string, error)
+	// KeepLease keeps others from taking what the run, which began then, has made for
+	// forgotten, until ctx ends.
+	KeepLease(ctx context.Context, run string, began time.Time)
+	// Machines reaches the machines of the run.
+	Machines() *comm.Env
+	// Orphans finds what nobody uses. With an error it returns what it could find
+	// all the same.
+	Orphans(ctx context.Context, h OrphanFilter) ([]Orphan, error)
+	// Close ends the world's connections.
+	Close() error
+}
+
+// WorldOptions are what a world is made with.
+type WorldOptions struct {
+	Env         Env
+	Dir         string   // where relative paths of the template begin
+	Endpoint    Endpoint // the zero one: AWS, or what the environment says
+	Secret      func(name string) (string, error)
+	Vault       comm.Vault
+	MaxLifetime time.Duration // 0: instances live for as long as they are let
+	Times       string        // the file of how long waits took; "" is none
+}
+
+// Endpoint takes every call, signed with its key.
+type Endpoint struct {
+	URL               string
+	Key               local.Key
+	ConsistencyWindow time.Duration // how long it may take to show what was made; 0: as long as EC2
+}
+
+// OrphanFilter says what counts as an orphan.
+type OrphanFilter struct {
+	Regions []string
+	// OlderThan takes what is still in use, too, if it was not renewed for that
+	// long. Nil takes only what is not.
+	OlderThan *time.Duration
+	// Driven tells whether a process of this machine drives the run.
+	Driven func(run string) bool
+}
+
+// Orphan is something that a run has made and nobody uses.
+type Orphan struct {
+	Type, ID, Region, Run string
+	Build                 string // may be ""
+	// Remove removes it, for good.
+	Remove func(ctx context.Context) error
+}

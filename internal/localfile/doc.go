@@ -1,0 +1,3 @@
+// Package localfile reads files of this computer that somebody else has named:
+// no more of them than a bound, and nothing that could keep its reader waiting.
+package localfile

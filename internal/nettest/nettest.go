@@ -1,0 +1,39 @@
+package nettest
+
+import (
+	"io"
+	"net"
+	"testing"
+)
+
+// Silent is the address of a server that takes connections, reads what comes and
+// never says a word. It listens at addr of the network until the test ends.
+func Silent(t testing.TB, network, addr string) net.Addr {
+	t.Helper()
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(io.Discard, c); c.Close() }()
+		}
+	}()
+	return l.Addr()
+}
+
+// Closed is an address on loopback at which nobody listens.
+func Closed(t testing.TB) *net.TCPAddr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr)
+}

@@ -1,0 +1,179 @@
+package aws
+
+import (
+	"slices"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// wiring adds the steps of one build to a graph.
+type wiring struct {
+	*EBS
+	g     *dag.Graph
+	build dag.Build
+
+	source    dag.Out[SourceImage]
+	key       dag.Out[comm.Key]
+	instance  dag.Out[Instance]
+	values    dag.Out[CheckedValues]
+	volumes   dag.Out[Volumes]
+	access    dag.Out[CheckedAccess]
+	temporary bool // a group is to be left
+}
+
+// Wire adds the steps of the build: those that make a machine, those of its
+// provisioners, those that make an image of it and its copies. Prepare must have
+// been called before.
+func (b *EBS) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
+	w := &wiring{EBS: b, g: g, build: build}
+	return w.capture(provision(w.machine()))
+}
+
+// machine adds the steps up to a machine that provisioners can work on.
+func (w *wiring) machine() dag.Out[comm.Machine] {
+	g, bd := w.g, w.build
+	access := func(region string) dag.Out[CheckedAccess] {
+		return dag.Add(g, bd, named("access", region, w.place.Region), CheckAccess{Place{w.place.Account, region}})
+	}
+	here := access(w.place.Region)
+	w.access = here
+	w.source = dag.Add(g, bd, "source", Source{Place: w.place, SourceOptions: w.SourceOptions, NeedHVM: w.needHVM(), NeedWindows: w.askPassword(), Access: here})
+	w.EBS = w.bound(w.source)
+	tags := withBlocks(w.RunTags, w.RunTag)
+	launch := Launch{Place: w.place, Build: bd.Name, MachineOptions: w.MachineOptions, PublicIP: w.PublicIP,
+		Source: w.source, KeyName: w.KeyPairName, GroupIDs: w.groupIDs()}
+	if !w.SkipCreateAMI {
+		for _, r := range append([]string{w.place.Region}, w.copyRegions()...) {
+			launch.Checked = append(launch.Checked, dag.Add(g, bd, named("name-check", r, w.place.Region),
+				NameCheck{Place: Place{w.place.Account, r}, Name: w.AMIName, Force: w.force(), Access: access(r)}))
+		}
+	}
+	w.values = w.checkValues()
+	launch.Values = w.values
+	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, InstanceType: w.InstanceType,
+		GroupIDs: w.groupIDs(), KeyName: w.KeyPairName, Access: here})
+	if w.temporaryKey() {
+		w.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: w.keyType(), Bits: w.keyBits()})
+		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: w.place, Key: w.key, Name: w.TemporaryKeyName, Tags: tags, Access: here})
+	}
+	if w.temporaryGroup() {
+		group := dag.Add(g, bd, "group", Group{Place: w.place, Network: launch.Network, Tags: tags, Access: here})
+		launch.Groups = []dag.Out[SecurityGroup]{group}
+		launch.Admitted = dag.Add(g, bd, "admit", w.admit(group, launch.Network))
+		w.temporary = true
+	}
+	if w.protocol() == "ssh" && !w.hasUserData() && (w.HostKey == "" || w.HostKey == "preset") {
+		launch.HostKey = dag.Add(g, bd, "host-key", comm.GenerateHostKey{Scope: bd.Name})
+	}
+	w.instance = dag.Add(g, bd, "launch", launch)
+	endpoint := dag.Add(g, bd, "wait", Wait{Instance: w.instance.Take(), Source: w.source, HostKey: launch.HostKey,
+		KeyFrom: w.HostKey, Communicator: w.protocol(), TLS: w.winrm() && w.UseSSL, Interface: w.Interface, User: w.user()})
+	if w.keepsVolumes() {
+		w.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: w.instance, Running: endpoint})
+	}
+	connect := comm.Connect{To: endpoint.Take(), SSH: w.SSH, Key: w.key, Pause: w.ReachOptions.Pause}
+	if w.winrm() {
+		connect.SSH, connect.Key, connect.WinRM = comm.SSH{}, dag.Out[comm.Key]{}, w.WinRM
+	}
+	if w.askPassword() {
+		connect.Login = dag.Add(g, bd, "password", Password{Instance: w.instance, Key: w.key, KeyFile: w.SSH.PrivateKeyFile, Timeout: w.PasswordTimeout,
+			Running: endpoint})
+	}
+	return dag.Add(g, bd, "connect", connect)
+}
+
+// capture adds the steps from the provisioned machine to the finished images and
+// all that is done to them.
+func (w *wiring) capture(m dag.Out[comm.Machine]) (made []dag.Out[steps.Artifact]) {
+	g, bd := w.g, w.build
+	if w.SSH.ClearAuthorizedKeys && w.protocol() == "ssh" && w.key.Set() {
+		m = dag.Add(g, bd, "clear-keys", comm.ClearKeys{On: m.Take(), Key: w.key})
+	}
+	stopped := dag.Add(g, bd, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop})
+	if w.SkipCreateAMI {
+		dag.Goal(g, stopped)
+		w.keep(KeepVolumes{Volumes: w.volumes, Stopped: stopped})
+		return nil
+	}
+	image := CreateImage{Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
+		SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Mappings: w.AMIMappings, Values: w.values}
+	if w.temporary {
+		image.Regrouped = dag.Add(g, bd, "regroup", Regroup{Instance: w.instance, After: m, Access: w.access})
+	}
+	if w.ENASupport != nil || w.SriovSupport {
+		stopped = dag.Add(g, bd, "enhance", Enhance{From: stopped, ENA: w.ENASupport, SRIOV: w.SriovSupport})
+	}
+	if w.force() {
+		d := Deregister{After: stopped, Places: []Place{w.place}, Name: w.AMIName, Snapshots: w.ForceDeleteSnapshot}
+		for _, r := range w.copyRegions() {
+			d.Places = append(d.Places, Place{w.place.Account, r})
+		}
+		image.Free = dag.Add(g, bd, "deregister", d)
+	}
+	image.From = stopped
+	created := dag.Add(g, bd, "image", image)
+	ready := dag.Add(g, bd, "image-ready", w.ready(created))
+	dag.Keep(g, created, ready)
+	w.keep(KeepVolumes{Volumes: w.volumes, Image: ready})
+	w.addImageSteps(w.place.Region, ready)
+	made = append(made, dag.As[steps.Artifact](ready))
+	for _, r := range w.copyRegions() {
+		copied := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{w.place.Account, r}, Of: ready, Source: w.source, Description: w.AMIDescription,
+			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: w.SnapshotCopyMinutes})
+		there := dag.Add(g, bd, "copy-ready-"+r, w.ready(copied))
+		dag.Keep(g, copied, there)
+		w.addImageSteps(r, there)
+		made = append(made, dag.As[steps.Artifact](there))
+	}
+	return made
+}
+
+// ready waits for an image, and has the user's tags where some of them must wait.
+func (w *wiring) ready(made dag.Out[Image]) ImageReady {
+	s := ImageReady{Image: made}
+	tags, of := w.imageTags(), withBlocks(w.SnapshotTags, w.SnapshotTag)
+	if exceedsTagLimit(tags) || exceedsTagLimit(mergeTags(tags, of)) {
+		s.Tags, s.SnapshotTags, s.Source = tags, of, w.source
+	}
+	return s
+}
+
+// keep makes volumes that outlive the instance results of a good build.
+func (w *wiring) keep(s KeepVolumes) {
+	if s.Volumes.Set() {
+		dag.Keep(w.g, s.Volumes, dag.Add(w.g, w.build, "keep-volumes", s))
+	}
+}
+
+// keepsVolumes reports whether the template has volumes outlive the instance.
+func (b *EBS) keepsVolumes() bool {
+	return slices.ContainsFunc(b.LaunchMappings, func(d BlockDevice) bool { return d.DeleteOnTermination != nil && !*d.DeleteOnTermination })
+}
+
+// addImageSteps adds what is done to a finished image, each a goal of its own: a late
+// failure leaves the image and everything else that was reached.
+func (w *wiring) addImageSteps(region string, of dag.Out[ReadyImage]) {
+	name := func(step string) string { return named(step, region, w.place.Region) }
+	if !w.Sharing.empty() {
+		dag.Goal(w.g, dag.Add(w.g, w.build, name("share"), Share{Of: of, Sharing: w.Sharing}))
+	}
+	if w.IMDSSupport != "" {
+		dag.Goal(w.g, dag.Add(w.g, w.build, name("imds"), RequireIMDSv2{Of: of}))
+	}
+	if w.DeprecateAt != "" {
+		dag.Goal(w.g, dag.Add(w.g, w.build, name("deprecate"), Deprecate{Of: of, At: w.DeprecateAt}))
+	}
+	if w.Protection.Enabled || w.Protection.WithCooldown {
+		dag.Goal(w.g, dag.Add(w.g, w.build, name("protect"), Protect{Of: of, Cooldown: w.Protection.WithCooldown}))
+	}
+}
+
+// named is the name of a step that every region has.
+func named(step, region, home string) string {
+	if region == home {
+		return step
+	}
+	return step + "-" + region
+}

@@ -1,9 +1,0 @@
-//go:build !unix
-
-package guest
-
-import "errors"
-
-func newProcess(string) (Host, error) {
-	return nil, errors.New("cannot run process guests: they need a Unix system; choose --guest none for the API alone")
-}

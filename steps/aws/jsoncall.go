@@ -1,0 +1,188 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/imgflow/imgflow/internal/sleep"
+)
+
+// jsonService is a service that speaks the AWS JSON protocol 1.1. Of Systems Manager
+// and Secrets Manager a data source makes one call each, for which their SDK packages
+// are too large: the smallest in the program, sso, has 90 KB.
+type jsonService struct {
+	signed   string // in signatures and host names
+	target   string // before the names of operations
+	variable string // at the end of AWS_ENDPOINT_URL_...
+	id       string // in profiles
+}
+
+var (
+	parameterStore = jsonService{"ssm", "AmazonSSM", "SSM", "SSM"}
+	secretsManager = jsonService{"secretsmanager", "secretsmanager", "SECRETS_MANAGER", "Secrets Manager"}
+)
+
+// callJSON calls an operation with the credentials, the pace and the patience of a
+// place's EC2 client, and decodes its reply.
+func (c *Cloud) callJSON(ctx context.Context, p Place, s jsonService, operation string, in, out any) error {
+	at, err := c.site(ctx, p)
+	if err != nil {
+		return err
+	}
+	endpoint, err := c.endpointOf(ctx, p, s, at.options)
+	if err != nil {
+		return fmt.Errorf("cannot call %s: %w", operation, err)
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("cannot call %s: %w", operation, err)
+	}
+	pace := at.options.Retryer.(*limiter)
+	for attempt := 1; ; attempt++ {
+		err := func() error {
+			done, err := pace.acquire(ctx, operation)
+			if err != nil {
+				return err
+			}
+			reply, err := at.sendJSON(ctx, endpoint, s, operation, body)
+			done(err)
+			if err == nil {
+				err = decodeReply(operation, reply, out)
+			}
+			return err
+		}()
+		if err == nil {
+			return nil
+		}
+		err = &smithy.OperationError{ServiceID: s.id, OperationName: operation, Err: err}
+		if attempt >= pace.MaxAttempts() || ctx.Err() != nil || !pace.IsErrorRetryable(err) {
+			return err
+		}
+		wait, _ := pace.RetryDelay(attempt, err)
+		if err := sleep.For(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// sendJSON makes one attempt of a call, and reads what is answered.
+func (s *site) sendJSON(ctx context.Context, endpoint string, to jsonService, operation string, body []byte) ([]byte, error) {
+	keys, err := s.options.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get identity: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(endpoint, "/")+"/", struct{ io.Reader }{bytes.NewReader(body)})
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = int64(len(body))
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", to.target+"."+operation)
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(sum[:]), to.signed, s.Region, s.clock.now()); err != nil {
+		return nil, err
+	}
+	r, err := s.options.HTTPClient.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, &smithy.CanceledError{Err: ctx.Err()}
+		}
+		return nil, &smithyhttp.RequestSendError{Err: err}
+	}
+	defer r.Body.Close()
+	if at, err := http.ParseTime(r.Header.Get("Date")); err == nil {
+		s.clock.set(at)
+	}
+	good, limit := r.StatusCode/100 == 2, maxRefusal
+	if good {
+		limit = maxOther
+	}
+	reply, err := readBody(ctx, r.Body, limit+1, func([]byte) bool { return false })
+	switch {
+	case ctx.Err() != nil:
+		return nil, &smithy.CanceledError{Err: ctx.Err()}
+	case len(reply) > limit && good:
+		return nil, &replyError{fmt.Sprintf("the reply to %s is longer than %d MiB", operation, limit>>20), false}
+	case err != nil:
+		return nil, &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", operation, len(reply)), true}
+	case good:
+		return reply, nil
+	}
+	var e struct {
+		Code    string `json:"__type"`
+		Message string `json:"message"` // or Message
+	}
+	if json.Unmarshal(reply, &e) != nil || e.Code == "" {
+		return nil, unexpectedReply(r, "AWS's", reply)
+	}
+	_, code, ok := strings.Cut(e.Code, "#")
+	if !ok {
+		code = e.Code
+	}
+	return nil, &refusedCall{smithy.GenericAPIError{Code: clip(code, 100), Message: e.Message}, r.StatusCode}
+}
+
+// decodeReply decodes what an operation answered. What is not JSON may be whole the
+// next time; it is not shown, since there may be a secret in it.
+func decodeReply(operation string, reply []byte, out any) error {
+	if json.Unmarshal(reply, out) != nil {
+		return &replyError{fmt.Sprintf("the reply to %s is not JSON as AWS's is, %d bytes", operation, len(reply)), true}
+	}
+	return nil
+}
+
+// refusedCall is an error that a service answered.
+type refusedCall struct {
+	smithy.GenericAPIError
+	status int
+}
+
+func (e *refusedCall) HTTPStatusCode() int { return e.status }
+
+// endpointOf is where the calls of a service go: where the session sends them all, or
+// the environment or the profile those of this service, or else to AWS.
+func (c *Cloud) endpointOf(ctx context.Context, p Place, s jsonService, o ec2.Options) (string, error) {
+	c.mu.Lock()
+	all, a := c.o.Endpoint, c.accounts[p.Account]
+	c.mu.Unlock()
+	env := environ(c.o.Getenv)
+	if all != "" {
+		return all, nil
+	}
+	if e := env.endpoint(s.variable); e != nil {
+		return *e, nil
+	}
+	if profile := a.profile(ctx, env); profile != "" && !env.ignoresEndpoints() {
+		shared, err := a.shared(ctx, env, profile)
+		if err != nil {
+			return "", err
+		}
+		if e, ok, err := shared.GetServiceBaseEndpoint(ctx, s.id); ok && err == nil {
+			return e, nil
+		}
+		if shared.BaseEndpoint != "" {
+			return shared.BaseEndpoint, nil
+		}
+	}
+	// AWS names its services alike in each of its partitions.
+	fips, dual := o.EndpointOptions.UseFIPSEndpoint == awssdk.FIPSEndpointStateEnabled, o.EndpointOptions.UseDualStackEndpoint == awssdk.DualStackEndpointStateEnabled
+	e, err := ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ec2.EndpointParameters{Region: &p.Region, UseFIPS: &fips, UseDualStack: &dual})
+	if err != nil {
+		return "", err
+	}
+	e.URI.Host = s.signed + strings.TrimPrefix(e.URI.Host, "ec2")
+	return e.URI.String(), nil
+}

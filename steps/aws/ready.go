@@ -1,0 +1,135 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/steps"
+)
+
+// ImageReady waits until an image can be used. From then on the instance that it
+// was made of is not needed, and the image is a result.
+type ImageReady struct {
+	Image dag.Out[Image] `json:"image" dag:"detach"`
+
+	// The user's tags of the image and beside them of its snapshots, where they are
+	// so many that some have to wait for the place of ours.
+	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
+	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
+	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
+}
+
+// ReadyImage is a finished image.
+type ReadyImage struct {
+	steps.Artifact
+	Account   string   `json:"account,omitempty"`
+	Snapshots []string `json:"snapshots,omitempty"`
+}
+
+func (i ReadyImage) place() Place { return Place{i.Account, i.Region} }
+
+func (ImageReady) Kind() string  { return "aws.ready" }
+func (ImageReady) Title() string { return "wait until the image is ready" }
+
+// Do has no deadline: as long as AWS says that the image is pending, it is.
+func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, error) {
+	in := s.Image.Value()
+	at, err := c.at(ctx, in.Place)
+	if err != nil {
+		return ReadyImage{}, err
+	}
+	t.Say("waiting until %s is ready", in.ID)
+	watching, enough := context.WithCancel(ctx)
+	defer enough()
+	go at.progress(watching, t, in.Token)
+	i, err := at.images.wait(ctx, t, in.ID, untilAvailable.since(in.Made), func(i types.Image) (bool, error) {
+		switch i.State {
+		case types.ImageStateAvailable:
+			return true, nil
+		case types.ImageStatePending, types.ImageStateTransient:
+			return false, nil
+		}
+		why := "AWS gives no reason"
+		if i.StateReason != nil && text(i.StateReason.Message) != "" {
+			why = text(i.StateReason.Message)
+		}
+		return false, fmt.Errorf("cannot use %s: it is %s: %s", in.ID, i.State, why)
+	})
+	switch {
+	case errors.Is(err, dag.ErrNotFound):
+		return ReadyImage{}, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
+	case isCall(err):
+		return ReadyImage{}, wrapAPI("wait for "+in.ID, "DescribeImages", old, err)
+	case err != nil:
+		return ReadyImage{}, err
+	}
+	a := ReadyImage{steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name}, in.Account, snapshots(i)}
+	if err := s.mark(ctx, t, at, a, since(in.Made)); err != nil {
+		return ReadyImage{}, err
+	}
+	t.Say("%s: %s is ready", a.Region, a.ID)
+	return a, nil
+}
+
+// mark makes the image, of that age, and its snapshots results.
+func (s ImageReady) mark(ctx context.Context, t *dag.Task, at *site, a ReadyImage, age time.Duration) error {
+	doing := "mark " + a.ID + " as finished"
+	if len(s.Tags)+len(s.SnapshotTags) == 0 {
+		if err := at.markFinished(ctx, slices.Concat([]string{a.ID}, a.Snapshots)...); err != nil {
+			return wrapAPI(doing, "CreateTags", age, err)
+		}
+		return nil
+	}
+	tags, err := filledTags(t, "tags", s.Tags)
+	if err != nil {
+		return err
+	}
+	more, err := filledTags(t, "snapshot_tags", s.SnapshotTags)
+	if err != nil {
+		return err
+	}
+	for _, of := range []struct {
+		ids  []string
+		tags map[string]string
+	}{{[]string{a.ID}, tags}, {a.Snapshots, mergeTags(tags, more)}} {
+		if len(of.ids) == 0 {
+			continue
+		}
+		if call, err := at.markFinishedAtTagLimit(ctx, of.tags, of.ids...); err != nil {
+			return wrapAPI(doing, call, age, err)
+		}
+	}
+	return nil
+}
+
+// progress tells now and then how much of the snapshots is there. That it cannot
+// be told is no reason to worry anybody.
+func (s *site) progress(ctx context.Context, t *dag.Task, token string) {
+	for sleep.For(ctx, 30*time.Second) == nil {
+		out, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{filter("tag:"+TagToken, token)}})
+		if err != nil || len(out.Snapshots) == 0 {
+			continue
+		}
+		sum := int64(0)
+		for _, sn := range out.Snapshots {
+			n, _ := strconv.ParseInt(strings.TrimSuffix(text(sn.Progress), "%"), 10, 64) // empty is 0
+			sum += n
+		}
+		if ctx.Err() == nil {
+			t.Progress(sum/int64(len(out.Snapshots)), 100, "%")
+		}
+	}
+}
+
+// Label is what a user looks for at the end.
+func (i ReadyImage) Label() string { return i.Region + ": " + i.ID }

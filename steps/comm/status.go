@@ -1,0 +1,71 @@
+package comm
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Status is what has become of a machine, in the eyes of whoever made it.
+type Status struct {
+	State string // Stopped or Terminated; "" for a machine that may answer again
+	Why   string // in the words of who runs it, if any
+}
+
+// States of a machine that will not answer any more.
+const (
+	Stopped    = "stopped"
+	Terminated = "terminated"
+)
+
+// DownError says that a machine will not answer any more, whoever stopped it.
+type DownError struct{ Status }
+
+func (e *DownError) Error() string {
+	if e.Why != "" {
+		return "it is " + e.State + " (" + e.Why + ")"
+	}
+	return "it is " + e.State
+}
+
+// HasStopped reports whether that is why something came to nothing: the machine is
+// at rest, and has its disks.
+func HasStopped(err error) bool {
+	var d *DownError
+	return errors.As(err, &d) && d.State == Stopped
+}
+
+// Between two questions about a machine that cannot be reached, and before the
+// first one about a machine that still boots.
+const (
+	askAgain = 3 * time.Second
+	askFirst = 20 * time.Second
+)
+
+// statusCheck asks what has become of a machine while it cannot be reached.
+type statusCheck struct {
+	env  *Env
+	m    Machine
+	next time.Time
+}
+
+func (e *Env) statusCheck(m Machine, first bool) *statusCheck {
+	q := &statusCheck{env: e, m: m}
+	if first {
+		q.next = time.Now().Add(askFirst)
+	}
+	return q
+}
+
+// down is the error of a machine that is known not to answer any more, or nil.
+func (q *statusCheck) down(ctx context.Context) error {
+	if q == nil || q.env.Status == nil || q.m.Thing == "" || time.Now().Before(q.next) {
+		return nil
+	}
+	f := q.env.Status(ctx, q.m.Endpoint)
+	q.next = time.Now().Add(askAgain)
+	if f.State == "" {
+		return nil
+	}
+	return &DownError{f}
+}

@@ -1,0 +1,41 @@
+package steps
+
+import (
+	"context"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
+)
+
+// Source is a struct of a builder's options that can add the steps of a build to a
+// graph.
+type Source interface {
+	// Check says what is wrong with the options, without asking anybody outside.
+	Check() []OptionError
+	// Claims lists the names that no other build of the run may take.
+	Claims() []Claim
+	// Prepare finds out what the options leave open, such as the region, before Wire
+	// relies on it. The error says why the build cannot run, though its options are
+	// valid.
+	Prepare(ctx context.Context) error
+	// Wire adds the steps of the build. Provision adds those of the provisioners: it
+	// takes the machine and gives it back. What is returned are the build's
+	// artifacts, which become goals of the graph; other goals the source names itself.
+	Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[Artifact]
+}
+
+// Machineless is a source whose builds have no machine.
+type Machineless interface {
+	// WithoutMachine is why provisioners have no effect, which is said for each.
+	WithoutMachine() string
+}
+
+// Artifact is something that a run is for, such as an image.
+type Artifact = dag.Artifact
+
+// Claim is a name that only one build of a run can take.
+type Claim struct {
+	Field string // the option that gives the name, as in an OptionError
+	Key   string // the same for whatever cannot be there twice
+	What  string // for a message: an image of that name in us-east-1
+}
