@@ -43,7 +43,9 @@ func newComputer(up time.Duration) *computer {
 		return comm.Exit{Code: c.code}, nil
 	}
 	c.power = func(ctx context.Context, script string, args, result any) error {
-		if d := time.Until(c.booted()); d > 0 { // it is dialed until it is back
+		// One look at when it booted: it may go down at this very moment.
+		booted := c.booted()
+		if d := time.Until(booted); d > 0 { // it is dialed until it is back
 			sleep.For(ctx, d+time.Second)
 		}
 		if ctx.Err() != nil {
@@ -51,7 +53,7 @@ func newComputer(up time.Duration) *computer {
 		}
 		switch script {
 		case psUptime:
-			*result.(*int64) = time.Since(c.booted()).Milliseconds()
+			*result.(*int64) = time.Since(booted).Milliseconds()
 			if len(c.lags) > 0 {
 				sleep.For(ctx, c.lags[0])
 				c.lags = c.lags[1:]
