@@ -1,5 +1,6 @@
 # The same words everywhere: here, in the README and in .ci/run.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM = gotest.tools/gotestsum@v1.13.0
 
 .PHONY: build check test fuzz bench chaos
 
@@ -17,8 +18,10 @@ check: ## formatting, vet, staticcheck
 # Check has vetted everything, which go test would do again, with all that it depends on.
 # What measures how cost grows is measured without the race detector, which costs more.
 # Tests wait a good part of their time, so that three packages fill two processors.
+# Thousands of them meet real processes, servers and clocks: up to three that fail are
+# run once more, and named at the end. A data race is never run again.
 test: ## every test, with the race detector
-	go test -race -vet=off -p 3 -timeout 30m ./...
+	go run $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --packages ./... -- -race -vet=off -p 3 -timeout 30m
 	go test -vet=off -run 'Linear|MemoryOf|TestSpent' ./cmd/imgflow ./dag ./internal/app/drive ./internal/cputime ./template/hcl
 	cd bench && go test .
 
