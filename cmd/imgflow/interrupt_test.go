@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -22,14 +24,15 @@ import (
 // desk is where a user types commands: a folder with a template and a home.
 type desk struct {
 	*testing.T
-	dir string
-	env []string // more than every command has
+	dir  string
+	env  []string    // more than every command has
+	goOn atomic.Bool // the script of slow.json may go on after its tenth line
 }
 
 const slowTemplate = `{
   "builders": [{"type": "amazon-ebs", "name": "web", "region": "us-east-1", "instance_type": "t3.micro", "ssh_username": "ubuntu", "ami_name": "web-{{timestamp}}",
     "source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-xenial-16.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}}],
-  "provisioners": [{"type": "shell", "inline": ["echo run >> /tmp/runs", "for i in $(seq 1 30); do echo line $i; sleep 0.2; done", "test $(wc -l < /tmp/runs) = 1"]}]
+  "provisioners": [{"type": "shell", "inline": ["echo run >> /tmp/runs", "for i in $(seq 1 30); do echo line $i; sleep 0.05; done", "test $(wc -l < /tmp/runs) = 1"]}]
 }`
 
 func newDesk(t *testing.T) *desk {
@@ -38,11 +41,37 @@ func newDesk(t *testing.T) *desk {
 	}
 	t.Parallel()
 	d := &desk{T: t, dir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(d.dir, "slow.json"), []byte(slowTemplate), 0o644); err != nil {
+	// However busy this computer is, the script stands at its tenth line until it may go on.
+	held := fmt.Sprintf(`[ $i != 10 ] || until bash -c 'read x </dev/tcp/%s && [ $x = go ]'; do sleep 0.1; done`, d.answers())
+	if err := os.WriteFile(filepath.Join(d.dir, "slow.json"), []byte(strings.Replace(slowTemplate, "sleep 0.05", held, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stopServer(filepath.Join(d.dir, "home", "local")) })
 	return d
+}
+
+// answers tells a guest that asks whether its script may go on, at host/port.
+func (d *desk) answers() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			answer := "wait\n"
+			if d.goOn.Load() {
+				answer = "go\n"
+			}
+			io.WriteString(c, answer)
+			c.Close()
+		}
+	}()
+	return strings.Replace(l.Addr().String(), ":", "/", 1)
 }
 
 func (d *desk) command(args ...string) *exec.Cmd {
@@ -74,7 +103,8 @@ func status(t *testing.T, err error) int {
 	return 0
 }
 
-// begin starts a run and returns when the machine has printed a line.
+// begin starts a run and returns when the machine has printed a line. The rest of
+// its output is there when it has ended, and the script may go on from then.
 func (d *desk) begin(line string) (cmd *exec.Cmd, rest func() string) {
 	d.Helper()
 	cmd = d.command("run", "--local", "slow.json")
@@ -102,6 +132,7 @@ func (d *desk) begin(line string) (cmd *exec.Cmd, rest func() string) {
 	}
 	return cmd, func() string {
 		p, _ := io.ReadAll(r)
+		d.goOn.Store(true)
 		return seen.String() + string(p)
 	}
 }

@@ -68,7 +68,7 @@ func TestAttacks(t *testing.T) {
 				t.Error(h)
 			}
 			if t.Failed() {
-				t.Logf("%.3000s", o.Output)
+				t.Logf("%.2000s\n...\n%s", o.Output, o.Output[max(0, len(o.Output)-2000):])
 			}
 		})
 	}
