@@ -60,15 +60,26 @@ type Graph struct {
 	Lookups map[string]Key      `json:"lookups,omitempty"` // steps that decide what others there are; see LookUp
 	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are not known yet → the lookups that they wait for
 
-	digest func(name string) string
+	// Form is that of the keys. A run keeps the one that it has begun with, since its steps
+	// would have other keys in another.
+	Form int `json:"form,omitempty"`
+
+	digest func(text string) string
 	known  *known
 	whole  *whole
 	errs   []error
 }
 
-// NewGraph returns an empty graph. The digest of a secret is what stands for it
-// in keys: it must depend on a random salt, and be the same for the same run.
-func NewGraph(digest func(name string) string) *Graph { return &Graph{digest: digest} }
+// NewGraph returns an empty graph. The digest of a text with secrets is what stands
+// for it in keys: it must depend on a random salt, and be the same for the same run.
+func NewGraph(digest func(text string) string) *Graph {
+	return &Graph{Form: keyForm, digest: digest}
+}
+
+// keyForm is how settings become keys. In the form 0 each secret in a text had a
+// digest of its own; since then it is all that stands together with it, so that a key
+// does not depend on whether a text or a part of it is the secret.
+const keyForm = 1
 
 // Add adds a step to the graph on behalf of a build. A step with the same key
 // is the same step: both builds share it.
@@ -77,7 +88,7 @@ func Add[E, T any](g *Graph, b Build, name string, s Step[E, T]) Out[T] {
 	if digest == nil {
 		digest = func(string) string { return "" }
 	}
-	canon := canonical(s.Kind(), s, digest)
+	canon := canonical(s.Kind(), s, g.Form, digest)
 	n := Node{Key: digestKey(canon), Name: name, Builds: []string{b.Name}, Kind: s.Kind(), Canon: canon, Format: specFormat}
 	need := func(ks *[]Key, k Key) {
 		if !slices.Contains(*ks, k) {

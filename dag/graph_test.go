@@ -11,7 +11,7 @@ import (
 )
 
 func key(spec any) Key {
-	return digestKey(canonical("k", spec, func(n string) string { return "digest of " + n }))
+	return digestKey(canonical("k", spec, keyForm, func(n string) string { return "digest of " + n }))
 }
 
 // content enters a key by what it holds, wherever it lies.
@@ -63,18 +63,45 @@ func TestKeys(t *testing.T) {
 	// A changed canonical form would make every stored run unreadable: this
 	// value may only change together with the salt.
 	if got := key(base).Short(); got != "520ec0b3" {
-		t.Errorf("golden key %s for %s", got, canonical("k", base, nil))
+		t.Errorf("golden key %s for %s", got, canonical("k", base, keyForm, nil))
+	}
+}
+
+// TestSecretsInKeys: which part of a text is the secret means nothing, but for what waits.
+func TestSecretsInKeys(t *testing.T) {
+	values := map[string]string{"pw": "ab", "a": "a", "b": "b", "whole": "x ab y"}
+	reveal := func(text string) string {
+		return "<" + expandMarks(text, func(name string) string { return values[name] }) + ">"
+	}
+	canon := func(form int, text string) string { return canonical("k", struct{ Text string }{text}, form, reveal) }
+	for _, same := range [][2]string{
+		{"x " + Mark("pw") + " y", Mark("whole")},
+		{Mark("pw"), Mark("a") + "b"},
+		{Mark("pw") + string(Word("w")) + "b" + Mark("a"), "a" + Mark("b") + string(Word("w")) + Mark("b") + "a"},
+	} {
+		if canon(keyForm, same[0]) != canon(keyForm, same[1]) {
+			t.Errorf("%q is another key than %q", same[0], same[1])
+		}
+		if canon(0, same[0]) == canon(0, same[1]) {
+			t.Errorf("%q was the same key as %q in the form 0, too", same[0], same[1])
+		}
+	}
+	if canon(keyForm, Mark("pw")) == canon(keyForm, "ab") || canon(keyForm, Mark("a")) == canon(keyForm, Mark("b")) || canon(keyForm, Mark("a")) != canon(0, Mark("a")) {
+		t.Error("a secret is not what it is")
+	}
+	if canon(keyForm, "a"+string(Word("w"))) == canon(keyForm, Mark("a")+string(Word("w"))) {
+		t.Error("a secret before a word is a literal part")
 	}
 }
 
 func TestSecretsInKeysAndSettings(t *testing.T) {
-	g := NewGraph(func(name string) string { return "hmac-of-" + name })
+	g := NewGraph(func(text string) string { return "hmac-of-" + text })
 	b := Build{Name: "b"}
 	i := Add(g, b, "launch", launch{Key: Lit(keyPairOut{}), Group: Lit(groupOut{})})
 	m := Add(g, b, "connect", connect{To: i.Take()})
 	Goal(g, Add(g, b, "shell", shell{On: m.Take(), Script: "echo " + Mark("pw"), Hidden: Secret(Mark("pw"))}))
 	n := g.Nodes[2]
-	if strings.Contains(string(n.Spec), "s3cret") || !strings.Contains(n.Canon, "hmac-of-pw") {
+	if strings.Contains(string(n.Spec), "s3cret") || !strings.Contains(n.Canon, "hmac-of-echo "+Mark("pw")) {
 		t.Errorf("spec %s, canon %s", n.Spec, n.Canon)
 	}
 	w, st := newWorld(), &MemStore{}

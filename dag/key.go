@@ -46,13 +46,14 @@ const (
 // canonizer writes the canonical text of a step: what its key is the digest of.
 type canonizer struct {
 	b      bytes.Buffer
-	digest func(name string) string
+	form   int
+	digest func(text string) string
 }
 
 // canonical returns the text that names a step; a type that cannot be part of a
 // key is an error of the program, found when its kind is bound.
-func canonical(kind string, spec any, digest func(string) string) string {
-	c := canonizer{digest: digest}
+func canonical(kind string, spec any, form int, digest func(text string) string) string {
+	c := canonizer{form: form, digest: digest}
 	c.b.WriteString(salt)
 	c.b.WriteString(kind + "\n")
 	c.value(reflect.ValueOf(spec))
@@ -65,10 +66,44 @@ type CanonKeyer interface{ CanonKey() string }
 
 func (c *canonizer) text(s string) {
 	if strings.Contains(s, MarkOpen) {
-		s = expandMarks(s, func(name string) string { return MarkOpen + c.digest(name) + MarkClose })
+		s = c.sealed(Text(s))
 	}
 	p, _ := json.Marshal(s) // a string always marshals
 	c.b.Write(p)
+}
+
+// sealed is a text with digests in place of its secrets, each with the literal parts
+// beside it: those of "a" and "b" are those of "ab".
+func (c *canonizer) sealed(x Text) string {
+	one := func(name string) string { return MarkOpen + c.digest(Mark(name)) + MarkClose }
+	if c.form == 0 {
+		return expandMarks(string(x), one)
+	}
+	var b, run strings.Builder
+	secret := false
+	flush := func() {
+		if secret {
+			b.WriteString(MarkOpen + c.digest(run.String()) + MarkClose)
+		} else {
+			b.WriteString(run.String())
+		}
+		run.Reset()
+		secret = false
+	}
+	x.each(func(open rune, inner string) {
+		switch open {
+		case 0:
+			run.WriteString(inner)
+		case markOpen:
+			run.WriteString(Mark(inner))
+			secret = true
+		default: // secrets in an expression are arguments, each by itself
+			flush()
+			b.WriteString(expandMarks(string(part(open, inner)), one))
+		}
+	})
+	flush()
+	return b.String()
 }
 
 func (c *canonizer) value(v reflect.Value) {

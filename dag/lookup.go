@@ -27,7 +27,7 @@ func (g *Graph) Await(build string, names []string) {
 
 // First is the part of a graph that finds out what the rest is.
 func (g *Graph) First() *Graph {
-	p := &Graph{Lookups: g.Lookups, Awaited: g.Awaited}
+	p := &Graph{Form: g.Form, Lookups: g.Lookups, Awaited: g.Awaited}
 	wanted := map[Key]bool{}
 	for _, name := range slices.Sorted(maps.Keys(g.Lookups)) {
 		p.goal(g.Lookups[name])

@@ -65,6 +65,7 @@ func (d Data) Label() string { return d.Type + "." + d.Name }
 // Build is one builder with all that belongs to it.
 type Build struct {
 	Name, Type     string
+	Label          string // what {{build_name}} and PACKER_BUILD_NAME are: of several builds it may be the same
 	Pos            Pos
 	Options        Value // an object
 	Provisioners   []Part
@@ -264,7 +265,7 @@ func (t *Template) build(s *scope, b Block, name string, except []string, chosen
 	env := s.env
 	env.Getenv, env.BuildName, env.BuildType = nil, name, b.Type
 	e := evaluator{scope: s, env: &env}
-	out := Build{Name: name, Type: b.Type, Pos: b.Pos, Options: e.value(b.Options, name)}
+	out := Build{Name: name, Label: name, Type: b.Type, Pos: b.Pos, Options: e.value(b.Options, name)}
 	for _, i := range chosen.of(name) {
 		out.Provisioners = append(out.Provisioners, e.provisioner(t.Provisioners[i], chosen.override[i][name]))
 	}

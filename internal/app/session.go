@@ -260,7 +260,8 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
 		Later: func(l template.Error) { s.notes = append(s.notes, l) },
 		Warn:  func(w template.Error) { warnings = append(warnings, w) },
-		Digest: func(name string) string {
+		Stored: s.graph,
+		Digest: func(text string) string {
 			if len(errs) > 0 || s.req.Strict && len(warnings) > 0 {
 				return "" // there will be no run
 			}
@@ -269,7 +270,11 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 				saltErr = err
 			}
 			mac := hmac.New(sha256.New, key)
-			mac.Write([]byte(ev.Secrets[name]))
+			plain, err := interp.Reveal(text, func(name string) (string, error) { return ev.Secrets[name], nil })
+			if err != nil && saltErr == nil {
+				saltErr = err
+			}
+			mac.Write([]byte(plain))
 			return hex.EncodeToString(mac.Sum(nil)[:16])
 		},
 	})

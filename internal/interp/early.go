@@ -40,9 +40,23 @@ func (e *Env) evaluator() *evaluator {
 
 // Early evaluates what env knows and leaves build-time actions in the text. The error is a Faults.
 func Early(text string, env *Env) (string, error) {
-	if i := strings.IndexAny(text, reserved); i >= 0 {
-		return "", Faults{{Offset: i, Text: "the private characters U+E000 to U+E005 are not allowed in a template"}}
+	if err := Private(text); err != nil {
+		return "", err
 	}
+	return EarlyMarked(text, env)
+}
+
+// Private refuses the characters that no text of a template may hold. The error is a Faults.
+func Private(text string) error {
+	if i := strings.IndexAny(text, reserved); i >= 0 {
+		return Faults{{Offset: i, Text: "the private characters U+E000 to U+E005 are not allowed in a template"}}
+	}
+	return nil
+}
+
+// EarlyMarked is Early for a text in which markers of env.Secrets stand already, beside actions or as their arguments.
+// Whoever has put it together has looked at the rest of it: see Private.
+func EarlyMarked(text string, env *Env) (string, error) {
 	if i := invalidUTF8(text); i >= 0 {
 		return "", Faults{{Offset: i, Text: errNotUTF8.Error(), Bare: true}}
 	}

@@ -42,7 +42,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	w.source = dag.Add(g, bd, "source", Source{Place: w.place, SourceOptions: w.SourceOptions, NeedHVM: w.needHVM(), NeedWindows: w.askPassword(), Access: here})
 	w.EBS = w.bound(w.source)
 	tags := withBlocks(w.RunTags, w.RunTag)
-	launch := Launch{Place: w.place, Build: bd.Name, MachineOptions: w.MachineOptions, PublicIP: w.PublicIP,
+	launch := Launch{Place: w.place, Build: bd.Own(), MachineOptions: w.MachineOptions, PublicIP: w.PublicIP,
 		Source: w.source, KeyName: w.KeyPairName, GroupIDs: w.groupIDs()}
 	if !w.SkipCreateAMI {
 		for _, r := range append([]string{w.place.Region}, w.copyRegions()...) {
@@ -65,7 +65,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 		w.temporary = true
 	}
 	if w.protocol() == "ssh" && !w.hasUserData() && (w.HostKey == "" || w.HostKey == "preset") {
-		launch.HostKey = dag.Add(g, bd, "host-key", comm.GenerateHostKey{Scope: bd.Name})
+		launch.HostKey = dag.Add(g, bd, "host-key", comm.GenerateHostKey{Scope: bd.Own()})
 	}
 	w.instance = dag.Add(g, bd, "launch", launch)
 	endpoint := dag.Add(g, bd, "wait", Wait{Instance: w.instance.Take(), Source: w.source, HostKey: launch.HostKey,

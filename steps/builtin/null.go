@@ -73,7 +73,7 @@ func (*Null) Prepare(context.Context) error { return nil }
 // Wire adds the steps of the build. It has no artifact; its goal is that the machine
 // is provisioned.
 func (b *Null) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
-	there := Machine{Build: build.Name, Protocol: b.protocol()}
+	there := Machine{Build: build.Own(), Protocol: b.protocol()}
 	connect := comm.Connect{Pause: b.Pause}
 	switch there.Protocol {
 	case "ssh":

@@ -138,7 +138,7 @@ func (*PowerShell) Communicators() []string { return []string{"winrm"} }
 // Add adds the step to the graph.
 func (s *PowerShell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
-	step.On, step.Build = on.Take(), b
+	step.On, step.Build = on.Take(), b.Labelled()
 	return dag.Add(g, b, name, step)
 }
 

@@ -82,7 +82,7 @@ func (*Shell) Communicators() []string { return []string{"ssh"} }
 // Add adds the step to the graph.
 func (s *Shell) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
-	step.On, step.Build = on.Take(), b
+	step.On, step.Build = on.Take(), b.Labelled()
 	return dag.Add(g, b, name, step)
 }
 

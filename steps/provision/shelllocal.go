@@ -91,7 +91,7 @@ func (*ShellLocal) Communicators() []string { return nil }
 // Add adds the step to the graph.
 func (s *ShellLocal) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
-	step.On, step.Build = on.Take(), b
+	step.On, step.Build = on.Take(), b.Labelled()
 	return dag.Add(g, b, name, step)
 }
 

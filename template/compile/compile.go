@@ -22,9 +22,12 @@ type Options struct {
 	// builds are only checked.
 	ForRun bool
 
-	// Digest stands for a secret in keys; see [dag.NewGraph]. It is first called when all of
+	// Digest stands for a text with secrets in keys; see [dag.NewGraph]. It is first called when all of
 	// ev.Secrets is known.
-	Digest func(name string) string
+	Digest func(text string) string
+
+	// Stored is the graph of a run that goes on: its keys keep their form. Nil for a new run.
+	Stored *dag.Graph
 
 	// Warn is told of every option that has no effect or is hardly meant, in the order
 	// of their places.
@@ -44,8 +47,12 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	p := compiler{ctx: ctx, catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
 	data := p.lookups(ev)
 	plans := make([]plan, len(ev.Builds))
+	scopes := scopes(ev.Builds)
 	for i, b := range ev.Builds {
 		plans[i] = p.build(b)
+		if o.Stored == nil || o.Stored.Form > 0 { // before, keys had the names of builds in them
+			plans[i].build.Label, plans[i].build.Scope = b.Label, scopes[i]
+		}
 	}
 	order := p.inOrder(plans)
 	if o.Warn != nil {
@@ -70,6 +77,9 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 		}
 	}
 	g := dag.NewGraph(o.Digest)
+	if o.Stored != nil {
+		g.Form = o.Stored.Form
+	}
 	p.look(g, data, ev.Builds)
 	from, made := len(g.Nodes), map[string][]dag.Out[steps.Artifact]{}
 	for _, i := range order {
@@ -90,6 +100,23 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 			Hint: "this is a defect of imgflow: please report it"}}
 	}
 	return g, nil
+}
+
+// scopes keep the machines of builds apart. Each is the build's label, which is the same in every language, if that tells it
+// from those before it; an instance of for_each has its name, so that another instance changes nothing of it.
+func scopes(builds []template.Build) []string {
+	all, taken := make([]string, len(builds)), map[string]bool{}
+	for i, b := range builds {
+		all[i] = b.Label
+		if all[i] == "" || taken[b.Label] || strings.Contains(b.Name, `["`) {
+			all[i] = b.Name
+		}
+		for taken[all[i]] {
+			all[i] += "'"
+		}
+		taken[all[i]] = true
+	}
+	return all
 }
 
 // plan is a build that is ready to be wired.

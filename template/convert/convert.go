@@ -297,10 +297,7 @@ func (c *converter) value(v template.Raw) string {
 		for _, f := range v.Fields {
 			key := f.Name
 			if !hclsyntax.ValidIdentifier(key) {
-				if key = c.text(key, false); strings.Contains(key, "{{") {
-					c.errs.Add(f.Pos, "", "cannot convert the key %q: {{ }} in a key has no meaning in HCL2", f.Name)
-				}
-				if !strings.HasPrefix(key, `"`) {
+				if key = c.text(key, false); !strings.HasPrefix(key, `"`) {
 					key = "(" + key + ")"
 				}
 			}

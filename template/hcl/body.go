@@ -35,8 +35,11 @@ type object struct {
 }
 
 func (o *object) add(name string, key, at template.Pos, fill func(*template.Place) cty.Value) {
-	in := template.Inner{Name: name, Key: template.Place{Pos: key}, Value: template.Place{Pos: at}}
-	o.values[name] = fill(&in.Value)
+	o.put(template.Inner{Name: name, Key: template.Place{Pos: key}, Value: template.Place{Pos: at}}, fill)
+}
+
+func (o *object) put(in template.Inner, fill func(*template.Place) cty.Value) {
+	o.values[in.Name] = fill(&in.Value)
 	o.place.Inside = append(o.place.Inside, in)
 }
 
@@ -239,6 +242,9 @@ func (r reader) plain(x hcl.Expression, place *template.Place) cty.Value {
 	case r.fromData(x, r.ctx):
 		return v
 	}
+	if x, ok := x.(*hclsyntax.TemplateExpr); ok && v.IsMarked() {
+		return r.parts(x.Parts, place) // only a part of it is secret
+	}
 	return r.fill(v, place)
 }
 
@@ -282,11 +288,15 @@ func (r reader) object(pairs []hcl.KeyValuePair, place *template.Place) cty.Valu
 			r.errs.Add(at, "", "%s: a text that is known is expected for the name of a key", r.what)
 			return cty.DynamicVal
 		}
-		if _, again := o.values[k.AsString()]; again {
-			r.errs.Add(at, "", "%s: the key %q comes twice", r.what, k.AsString())
+		in := template.Inner{Name: k.AsString(), Key: template.Place{Pos: at}}
+		if !r.fromData(p.Key, r.ctx) && !r.fillKey(&in) {
+			return cty.DynamicVal
+		}
+		if _, again := o.values[in.Name]; again {
+			r.errs.Add(at, "", "%s: the key %q comes twice", r.what, in.Name)
 			continue
 		}
-		o.add(k.AsString(), at, at, func(place *template.Place) cty.Value { return r.value(p.Value, place) })
+		o.put(in, func(place *template.Place) cty.Value { return r.value(p.Value, place) })
 	}
 	return cty.ObjectVal(o.values)
 }
@@ -323,10 +333,12 @@ func (r reader) ofJSON(x hcl.Expression, place *template.Place) cty.Value {
 
 // fill evaluates the older template language in the texts of a value.
 func (r reader) fill(v cty.Value, place *template.Place) cty.Value {
-	if v.IsMarked() || v.IsNull() || !v.IsKnown() {
-		return v // a secret is what it is
+	if v.IsNull() || !v.IsKnown() {
+		return v
 	}
 	switch t := v.Type(); {
+	case v.IsMarked():
+		return r.fillSecret(v, place)
 	case t == cty.String:
 		if !strings.Contains(v.AsString(), "{{") {
 			return v
@@ -341,11 +353,17 @@ func (r reader) fill(v cty.Value, place *template.Place) cty.Value {
 		place.List = !t.IsObjectType() && !t.IsMapType()
 		for it := v.ElementIterator(); it.Next(); {
 			k, x := it.Element()
-			name := ""
+			in := template.Inner{Key: template.Place{Pos: place.Pos}, Value: template.Place{Pos: place.Pos}}
 			if !place.List {
-				name = k.AsString()
+				if in.Name = k.AsString(); !r.fillKey(&in) {
+					return cty.DynamicVal
+				}
+				if _, again := o.values[in.Name]; again {
+					r.errs.Add(place.Pos, "", "%s: the key %q comes twice", r.what, in.Name)
+					return cty.DynamicVal
+				}
 			}
-			o.add(name, place.Pos, place.Pos, func(p *template.Place) cty.Value {
+			o.put(in, func(p *template.Place) cty.Value {
 				x = r.fill(x, p)
 				list = append(list, x)
 				return x
@@ -359,11 +377,82 @@ func (r reader) fill(v cty.Value, place *template.Place) cty.Value {
 	return v
 }
 
+// fillSecret evaluates the older template language in a text with a secret.
+func (r reader) fillSecret(v cty.Value, place *template.Place) cty.Value {
+	plain, marks := v.Unmark()
+	if plain.Type() != cty.String || !r.made(plain.AsString(), marks) {
+		return v
+	}
+	text, ok := r.olderSecret(plain.AsString(), marks, place.Pos)
+	if !ok {
+		return cty.DynamicVal
+	}
+	return template.TextValue(text, place)
+}
+
+// made tells whether the older template language may be in a text that was made of secrets: one itself is what it is.
+func (r reader) made(text string, marks cty.ValueMarks) bool {
+	for m := range marks {
+		if r.config.Secrets[string(m.(template.Secret))] == text {
+			return false
+		}
+	}
+	return strings.Contains(text, "{{")
+}
+
+// olderSecret evaluates it there. Nobody can tell what of the text was secret, so all parts are.
+func (r reader) olderSecret(source string, marks cty.ValueMarks, at template.Pos) (text dag.Text, ok bool) {
+	early, err := interp.Early(source, r.env)
+	var parts []interp.Part
+	if err == nil {
+		parts, err = interp.Parse(early)
+	}
+	if err != nil { // what is wrong with it may quote it
+		r.errs.Add(at, "write {{`{{`}} for two braces that begin no action; the text is secret, so nothing of it is shown",
+			"%s: an action in a text that was made of a secret is wrong", r.what)
+		return "", false
+	}
+	for _, p := range parts {
+		if p.Waits == nil {
+			text += r.secret(p.Text, marks)
+		} else {
+			text += dag.Word(p.Text)
+		}
+	}
+	return text, true
+}
+
+// fillKey evaluates the older template language in the name of a key.
+func (r reader) fillKey(in *template.Inner) bool {
+	if !strings.Contains(in.Name, "{{") {
+		return true
+	}
+	early, ok := r.early(in.Name, in.Key.Pos)
+	if !ok {
+		return false
+	}
+	in.Name = early
+	text, ok := r.parsed(early, in.Key.Pos)
+	template.TextValue(text, &in.Key)
+	if text.Known() {
+		in.Name = string(text)
+	}
+	return ok
+}
+
 // hasOlder tells whether a text inside of a value may need the older template language.
 func hasOlder(v cty.Value) (found bool) {
-	cty.Walk(v, func(_ cty.Path, x cty.Value) (bool, error) {
-		if !x.IsMarked() && x.Type() == cty.String && x.IsKnown() && !x.IsNull() && strings.Contains(x.AsString(), "{{") {
+	cty.Walk(v, func(p cty.Path, x cty.Value) (bool, error) {
+		if x, _ = x.Unmark(); x.Type() == cty.String && x.IsKnown() && !x.IsNull() && strings.Contains(x.AsString(), "{{") {
 			found = true
+		}
+		if len(p) > 0 {
+			switch s := p[len(p)-1].(type) {
+			case cty.GetAttrStep:
+				found = found || strings.Contains(s.Name, "{{")
+			case cty.IndexStep:
+				found = found || s.Key.Type() == cty.String && strings.Contains(s.Key.AsString(), "{{")
+			}
 		}
 		return !found, nil
 	})
@@ -372,17 +461,31 @@ func hasOlder(v cty.Value) (found bool) {
 
 // older evaluates the older template language in a text.
 func (r reader) older(source string, at template.Pos) (dag.Text, bool) {
-	early, err := interp.Early(source, r.env)
-	if err == nil {
-		var t dag.Text
-		if t, err = template.ParseText(early); err == nil {
-			return t, true
-		}
+	early, ok := r.early(source, at)
+	if !ok {
+		return "", false
 	}
+	return r.parsed(early, at)
+}
+
+// early evaluates it as far as it can be.
+func (r reader) early(source string, at template.Pos) (string, bool) {
+	early, err := interp.Early(source, r.env)
+	return early, r.right(err, at)
+}
+
+// parsed makes words of what is left of it.
+func (r reader) parsed(early string, at template.Pos) (dag.Text, bool) {
+	text, err := template.ParseText(early)
+	return text, r.right(err, at)
+}
+
+// right reports what is wrong with a text of the older language.
+func (r reader) right(err error, at template.Pos) bool {
 	for _, f := range interp.AsFaults(err) {
 		r.errs.Add(at, f.Hint, "%s: %s", r.what, f.Text)
 	}
-	return "", false
+	return err == nil
 }
 
 // parts makes a text of what is known, and of words for what is known when the build runs.
@@ -391,9 +494,13 @@ func (r reader) parts(parts []hclsyntax.Expression, place *template.Place) cty.V
 	var source strings.Builder // of the older language, as far as nothing else stands between
 	known := true
 	flush := func() bool {
-		t, ok := r.older(source.String(), place.Pos)
-		text += t
+		early, err := interp.EarlyMarked(source.String(), r.env)
 		source.Reset()
+		if !r.right(err, place.Pos) {
+			return false
+		}
+		t, ok := r.parsed(early, place.Pos)
+		text += t
 		return ok
 	}
 	for _, p := range parts {
@@ -427,18 +534,27 @@ func (r reader) parts(parts []hclsyntax.Expression, place *template.Place) cty.V
 		case err != nil || v.IsNull() || !v.IsKnown():
 			r.errs.Add(r.pos(p.Range()), "", "%s: a text is expected here", r.what)
 			return cty.DynamicVal
-		case len(marks) == 0 && !foreign:
+		case len(marks) > 0 && !foreign && r.made(v.AsString(), marks):
+			t, ok := r.olderSecret(v.AsString(), marks, r.pos(p.Range()))
+			if !ok || known && !flush() {
+				return cty.DynamicVal
+			}
+			text += t
+			continue
+		case len(marks) > 0: // it may be an argument of an action, and is none itself, whatever it says
+			source.WriteString(string(r.secret(v.AsString(), marks)))
+			continue
+		case !foreign:
+			if !r.right(interp.Private(v.AsString()), r.pos(p.Range())) {
+				return cty.DynamicVal
+			}
 			source.WriteString(v.AsString())
 			continue
 		}
 		if known && !flush() {
 			return cty.DynamicVal
 		}
-		if len(marks) == 0 {
-			text += dag.Text(v.AsString())
-		} else {
-			text += r.secret(v.AsString(), marks)
-		}
+		text += dag.Text(v.AsString())
 	}
 	switch {
 	case !known:

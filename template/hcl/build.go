@@ -470,7 +470,7 @@ func (e *evaluation) one(blocks []block, u use, full, build string, ctx *hcl.Eva
 	env := *e.env
 	env.BuildName, env.BuildType = u.name, u.kind
 	r := reader{e, u.of.ctx, &env, "cannot use the source " + u.label()}
-	out := template.Build{Name: full, Type: u.kind, Pos: e.pos(u.block.LabelRanges[0]), Options: r.options(u.block.Body, "for_each")}
+	out := template.Build{Name: full, Label: u.name, Type: u.kind, Pos: e.pos(u.block.LabelRanges[0]), Options: r.options(u.block.Body, "for_each")}
 	r.ctx = ctx
 	if u.own != nil {
 		r.what = "cannot use the source " + u.label() + " in the build"

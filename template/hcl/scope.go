@@ -131,7 +131,7 @@ func (t *Template) Evaluate(in template.Inputs) (*template.Config, template.Erro
 	w := funcs.World{Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Now: in.Clock, Random: ids{in.UUID}}
 	e.functions = funcs.New(w)
 	e.early = map[string]function.Function{"env": funcs.Env(in.Environ)}
-	e.env = &interp.Env{Clock: in.Clock, UUID: in.UUID, Dir: in.Dir, Cwd: in.Cwd, Secrets: map[string]string{}, User: e.user}
+	e.env = &interp.Env{Clock: in.Clock, UUID: in.UUID, Dir: in.Dir, Cwd: in.Cwd, Secrets: e.config.Secrets, User: e.user}
 	e.values(in)
 	e.root = map[string]cty.Value{
 		"var":    cty.ObjectVal(e.vars),
