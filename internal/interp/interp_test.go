@@ -359,3 +359,23 @@ func FuzzLate(f *testing.F) {
 		}
 	})
 }
+
+func TestUniform(t *testing.T) {
+	for action, want := range map[string]string{
+		"{{build `ID`}}":                          "{{ build `ID` }}",
+		`{{- build "ID" -}}`:                      "{{ build `ID` }}", // the blanks beside it are gone
+		`{{ build "ID" }}`:                        "{{ build `ID` }}",
+		"{{.SourceAMI}}":                          "{{ .SourceAMI }}",
+		"{{ .SourceAMITags.Name|upper }}":         "{{ .SourceAMITags.Name | upper }}",
+		`{{ printf "a\nb ` + "`" + `" .Name }}`:   `{{ printf "a\nb ` + "`" + `" .Name }}`,
+		`{{if .A}}x {{.B}}{{else}}"y"{{ end }}`:   `{{if .A}}x {{.B}}{{else}}"y"{{end}}`,
+		"{{ upper (printf `%s` " + `"x"` + ") }}": "{{ upper (printf `%s` `x`) }}",
+		"no action":                               "no action",
+	} {
+		if got := interp.Uniform(action); got != want {
+			t.Errorf("%s is %s, want %s", action, got, want)
+		} else if interp.Uniform(got) != got {
+			t.Errorf("%s is %s once more", got, interp.Uniform(got))
+		}
+	}
+}

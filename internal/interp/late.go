@@ -184,6 +184,24 @@ func Parse(text string) ([]Part, error) {
 	return parts, nil
 }
 
+// Uniform is an action out of Early in the one spelling that all that mean the same have: {{ build `ID` }} for {{build "ID"}}.
+func Uniform(action string) string {
+	units, faults := scan(action)
+	if len(faults) > 0 || len(units) != 1 || units[0].literal {
+		return action
+	}
+	nodes := units[0].nodes
+	inspect(nodes, func(n parse.Node) {
+		if s, ok := n.(*parse.StringNode); ok && !strings.ContainsAny(s.Text, "`\r") {
+			s.Quoted = "`" + s.Text + "`"
+		}
+	})
+	if a, ok := nodes.Nodes[0].(*parse.ActionNode); ok && len(nodes.Nodes) == 1 {
+		return "{{ " + a.Pipe.String() + " }}"
+	}
+	return nodes.String()
+}
+
 // trimmed is literal text without the white space that the actions beside it take away.
 func trimmed(text string, units []unit, i int) string {
 	s := text[units[i].start:units[i].end]

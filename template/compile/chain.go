@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/template"
@@ -88,11 +89,9 @@ func (c *compiler) makesNothing(n needed) {
 	c.errs.Add(n.at, "", "cannot use the %s of the build %s: it makes nothing", n.Field, n.Build)
 }
 
-// bind makes the results that a build refers to references to the steps that make them.
-func (c *compiler) bind(pl plan, made map[string][]dag.Out[steps.Artifact]) {
-	if len(pl.needs) == 0 {
-		return
-	}
+// bind makes the results that a build refers to references to the steps that make them, and spells what else waits in one way:
+// a key should not depend on blanks and quotes.
+func (c *compiler) bind(pl plan, g *dag.Graph, made map[string][]dag.Out[steps.Artifact]) {
 	for _, n := range pl.needs {
 		if len(made[n.Build]) == 0 {
 			c.makesNothing(n)
@@ -100,7 +99,10 @@ func (c *compiler) bind(pl plan, made map[string][]dag.Out[steps.Artifact]) {
 	}
 	bound := func(word string) dag.Text {
 		r, ok := template.ResultOf(word)
-		if !ok || len(made[r.Build]) == 0 {
+		switch {
+		case !ok && g.Form > 0:
+			return dag.Word(interp.Uniform(word))
+		case !ok || len(made[r.Build]) == 0:
 			return dag.Word(word)
 		}
 		return dag.Path(made[r.Build][0], resultPaths[r.Field])

@@ -87,7 +87,7 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 		if len(pl.awaits) > 0 {
 			g.Await(pl.build.Name, pl.awaits)
 		} else if o.ForRun {
-			p.bind(pl, made)
+			p.bind(pl, g, made)
 			made[pl.build.Name] = pl.wire(g)
 		}
 	}
