@@ -86,7 +86,9 @@ func output(t *testing.T, e *Engine, g *Graph, name string) (string, *Report) {
 // its own, and what it says is no text to be looked at again. Nor is a secret.
 func TestTextIsFilled(t *testing.T) {
 	made := func(name string) (*Graph, Node) {
-		g := NewGraph(func(text string) string { return "digest of " + strings.NewReplacer(MarkOpen, "[", MarkClose, "]").Replace(text) })
+		g := NewGraph(func(text string) string {
+			return "digest of " + strings.NewReplacer(MarkOpen, "[", MarkClose, "]").Replace(text)
+		})
 		b := Build{Name: "b"}
 		src := Add(g, b, "source", findSource{name})
 		l := Add(g, b, "label", sticker{

@@ -258,8 +258,8 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 	warnings := ev.Warnings
 	g, cerrs := compile.Compile(ctx, ev, catalog, compile.Options{
 		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
-		Later: func(l template.Error) { s.notes = append(s.notes, l) },
-		Warn:  func(w template.Error) { warnings = append(warnings, w) },
+		Later:  func(l template.Error) { s.notes = append(s.notes, l) },
+		Warn:   func(w template.Error) { warnings = append(warnings, w) },
 		Stored: s.graph,
 		Digest: func(text string) string {
 			if len(errs) > 0 || s.req.Strict && len(warnings) > 0 {
