@@ -64,44 +64,52 @@ func (l *sshConn) close() {
 	l.client.Close()
 }
 
-// session opens one channel. Release must be called when it is not used any more.
+// session opens one session. Release must be called when it is not used any more.
 func (l *sshConn) session(ctx context.Context) (s *ssh.Session, release func(), err error) {
+	return opened(ctx, l, l.client.NewSession)
+}
+
+// opened takes a channel that open opens, when there is room for one.
+func opened[T io.Closer](ctx context.Context, l *sshConn, open func() (T, error)) (ch T, release func(), err error) {
+	var none T
 	select {
 	case l.slots <- struct{}{}:
 	case <-l.done:
-		return nil, nil, errors.New("the connection is lost")
+		return none, nil, errConnLost
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return none, nil, ctx.Err()
 	}
-	type opened struct {
-		s   *ssh.Session
+	type result struct {
+		ch  T
 		err error
 	}
-	c := make(chan opened, 1)
+	c := make(chan result, 1)
 	go func() {
-		s, err := l.client.NewSession()
-		c <- opened{s, err}
+		ch, err := open()
+		c <- result{ch, err}
 	}()
 	free := func() { <-l.slots }
 	select {
 	case o := <-c:
 		if o.err != nil {
 			free()
-			return nil, nil, o.err
+			return none, nil, o.err
 		}
-		return o.s, sync.OnceFunc(func() { o.s.Close(); free() }), nil
+		return o.ch, sync.OnceFunc(func() { o.ch.Close(); free() }), nil
 	case <-l.done: // one that is asked for while the connection ends may never be answered
-		return nil, nil, errors.New("the connection is lost")
+		return none, nil, errConnLost
 	case <-ctx.Done():
 		go func() {
 			if o := <-c; o.err == nil {
-				o.s.Close()
+				o.ch.Close()
 			}
 			free()
 		}()
-		return nil, nil, ctx.Err()
+		return none, nil, ctx.Err()
 	}
 }
+
+var errConnLost = errors.New("the connection is lost")
 
 // quietConn remembers when the peer was last heard of.
 type quietConn struct {
