@@ -102,14 +102,13 @@ func (w *world) Catalog(force bool) compile.Catalog {
 	}
 	return compile.Catalog{
 		Builders:          builders,
-		Provisioners:      provision.Provisioners(),
+		Provisioners:      provision.Provisioners(w.machines),
 		Data:              data,
 		LaterBuilders:     later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
 		LaterData:         hcp,
-		LaterProvisioners: later("ansible", "ansible-local", "chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
+		LaterProvisioners: later("chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
 		LaterPostProcessors: later("manifest", "shell-local", "checksum", "compress", "artifice", "amazon-import",
 			"docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud"),
-		LaterProvisionerOptions:   provision.LaterProvisioners(),
 		LaterPostProcessorOptions: provision.LaterPostProcessors(),
 	}
 }

@@ -11,6 +11,8 @@
 //	file           [FileCopy]    files to the machine and back
 //	shell-local    [ShellLocal]  scripts on this computer
 //	sleep          [Sleep]       nothing, for a while
+//	ansible        [Ansible]       a playbook, by the Ansible of this computer
+//	ansible-local  [AnsibleLocal]  playbooks, by an Ansible on the machine
 //
 // and on Windows, where shell is not:
 //
@@ -48,6 +50,20 @@
 // that is resumed follows the script that still runs, shows what it has printed
 // meanwhile, and does not run again what has ended. Copying is simply done again.
 // A local script dies with this process and starts again from its beginning.
+//
+// So does a playbook of ansible. A watcher beside it ends it, and removes the files of
+// its call, when this process is gone in whatever way; and it holds a lock for as long as
+// anything of it runs, so that the next one waits until it is.
+//
+// # Ansible
+//
+// Over SSH ansible-playbook gets a proxy (package sshproxy) with keys made for the call,
+// or, without it, an agent that has the machine's key; in both cases our own known_hosts
+// beside the user's. Over WinRM it connects by itself, with the password in a file of
+// extra variables. All of these files lie in a directory that only this user can enter.
+// A sensitive value in extra_arguments goes to such a file, too: command lines are seen
+// by everybody. What Ansible finds beside a playbook (roles, templates, group_vars ...) is
+// part of the step's key.
 //
 // # Values known late
 //

@@ -7,8 +7,9 @@ import (
 )
 
 // Provisioners are the provisioners of this package by the names that templates
-// use. A new one is one file, one line here, and one in Kinds.
-func Provisioners() map[string]func() steps.Provisioner {
+// use. A new one is one file, one line here, and one in Kinds. In e they find the
+// programs of this computer.
+func Provisioners(e *comm.Env) map[string]func() steps.Provisioner {
 	return map[string]func() steps.Provisioner{
 		"shell":           func() steps.Provisioner { return &Shell{} },
 		"file":            func() steps.Provisioner { return &FileCopy{} },
@@ -18,6 +19,8 @@ func Provisioners() map[string]func() steps.Provisioner {
 		"windows-shell":   func() steps.Provisioner { return &WindowsShell{} },
 		"windows-restart": func() steps.Provisioner { return &WindowsRestart{} },
 		"breakpoint":      func() steps.Provisioner { return &Breakpoint{} },
+		"ansible":         func() steps.Provisioner { return &ansibleHere{env: e} },
+		"ansible-local":   func() steps.Provisioner { return &AnsibleLocal{} },
 	}
 }
 
@@ -31,5 +34,7 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[PowerShell](e),
 		dag.Bind[WindowsShell](e),
 		dag.Bind[WindowsRestart](e),
+		dag.Bind[Ansible](e),
+		dag.Bind[AnsibleLocal](e),
 	}
 }

@@ -145,6 +145,10 @@ type sshd struct {
 var usual, bare = &sshd{}, &sshd{bare: true}
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("PROVISION_TEST_CALLER"); dir != "" {
+		caller(dir)
+		return
+	}
 	sweep("/var/tmp/.imgf-imgflow-test-*", filepath.Join(os.TempDir(), "provision-sshd*"))
 	code := m.Run()
 	for _, d := range left() {

@@ -19,8 +19,7 @@ type Catalog struct {
 	LaterPostProcessors map[string]string
 	LaterData           map[string]string
 
-	// The options of those of them that are looked at all the same, each a pointer to a new struct.
-	LaterProvisionerOptions   map[string]func() any
+	// The options of those post-processors that are looked at all the same, each a pointer to a new struct.
 	LaterPostProcessorOptions map[string]func() any
 }
 

@@ -299,7 +299,6 @@ var commonOptions = func() (names []string) {
 
 func (c *compiler) provisioner(part template.Part, path string) steps.Provisioner {
 	if why, later := c.catalog.LaterProvisioners[part.Type]; later {
-		c.laterOptions(part, path, c.catalog.LaterProvisionerOptions, commonOptions...)
 		c.later(part.Pos, "the provisioner "+part.Type, why)
 		return nil
 	}
