@@ -2,7 +2,6 @@ package ec2local
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -65,7 +64,7 @@ func (t *txn) defaultGroup(b base, vpc string) {
 	put(t, &group{base: b, Name: "default", Description: "default VPC security group", VPC: vpc, Rules: []groupRule{in, out}})
 }
 
-var groupText = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*$`)
+var groupText = patternOf(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*$`)
 
 type createGroupRequest struct {
 	GroupName, Description, VpcId string

@@ -1,7 +1,5 @@
 package ec2local
 
-import "regexp"
-
 var iamOperations = map[string]operation{
 	"AddRoleToInstanceProfile":      writes(addRoleToProfile),
 	"CreateInstanceProfile":         writes(createProfile),
@@ -28,8 +26,8 @@ func iamBase(c *call, name string) base {
 }
 
 var (
-	iamName = regexp.MustCompile(`^[\w+=,.@-]+$`)
-	iamPath = regexp.MustCompile(`^/([!-~]*/)?$`)
+	iamName = patternOf(`^[\w+=,.@-]+$`)
+	iamPath = patternOf(`^/([!-~]*/)?$`)
 )
 
 func checkIAM(kind, name, path string, most int) (string, error) {

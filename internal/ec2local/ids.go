@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strings"
 )
 
@@ -21,7 +20,7 @@ func fixedID(prefix, name string) string {
 	return prefix + "-0" + hex.EncodeToString(sum[:])[:16]
 }
 
-var idPattern = regexp.MustCompile(`^[a-z]+-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
+var idPattern = patternOf(`^[a-z]+-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // wellFormed tells whether text is an id of that prefix.
 func wellFormed(prefix, text string) bool {

@@ -1,7 +1,6 @@
 package ec2local
 
 import (
-	"regexp"
 	"slices"
 	"time"
 
@@ -113,7 +112,7 @@ func (c *call) ownImage(id string) (*image, error) {
 	return m, err
 }
 
-var imageName = regexp.MustCompile(`^[a-zA-Z0-9()\[\] ./\-'@_]{3,128}$`)
+var imageName = patternOf(`^[a-zA-Z0-9()\[\] ./\-'@_]{3,128}$`)
 
 // newImageName checks the name of an image to be made: form and uniqueness.
 func (c *call) newImageName(name, description string) error {
@@ -290,7 +289,7 @@ var imageFilters = filters[image]{
 	"block-device-mapping.volume-type":           mappingValues(func(m *mapping) []string { return one(m.Type) }),
 }.tagged(tagsOf[image]).found("image-id", "name")
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = patternOf(`^[0-9]{12}$`)
 
 // ownedBy tells whether an image has one of the owners that a request names.
 func (m *image) ownedBy(owners []string) bool {

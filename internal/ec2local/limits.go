@@ -1,7 +1,6 @@
 package ec2local
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,9 +18,9 @@ func describe(text string) error {
 }
 
 var (
-	organization = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::[0-9]{12}:organization/o-[a-z0-9]{10,32}$`)
-	unit         = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::[0-9]{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`)
-	productCode  = regexp.MustCompile(`^[a-zA-Z0-9]+$`)
+	organization = patternOf(`^arn:aws[a-z-]*:organizations::[0-9]{12}:organization/o-[a-z0-9]{10,32}$`)
+	unit         = patternOf(`^arn:aws[a-z-]*:organizations::[0-9]{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`)
+	productCode  = patternOf(`^[a-zA-Z0-9]+$`)
 )
 
 // noSuchItem refuses a value of an image's attribute.
@@ -59,11 +58,11 @@ func (c *call) sharable(m *image) error {
 	return nil
 }
 
-var deviceName = regexp.MustCompile(`^(/dev/)?(sd|hd|xvd)[a-z]{1,2}([1-9]|1[0-5])?$`)
+var deviceName = patternOf(`^(/dev/)?(sd|hd|xvd)[a-z]{1,2}([1-9]|1[0-5])?$`)
 
-var virtualName = regexp.MustCompile(`^ephemeral([0-9]|1[0-9]|2[0-3])$`)
+var virtualName = patternOf(`^ephemeral([0-9]|1[0-9]|2[0-3])$`)
 
-var metadataKey = regexp.MustCompile(`^[0-9a-zA-Z\-_+=,.@:]{1,255}$`)
+var metadataKey = patternOf(`^[0-9a-zA-Z\-_+=,.@:]{1,255}$`)
 
 // shownTags refuses keys that instance metadata cannot show.
 func shownTags(tags []tagRequest) error {

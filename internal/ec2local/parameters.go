@@ -81,8 +81,8 @@ const (
 )
 
 var (
-	parameterName  = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
-	parameterLabel = regexp.MustCompile(`^[a-zA-Z_.\-][a-zA-Z0-9_.\-]{0,99}$`)
+	parameterName  = patternOf(`^[a-zA-Z0-9_.\-/]+$`)
+	parameterLabel = patternOf(`^[a-zA-Z_.\-][a-zA-Z0-9_.\-]{0,99}$`)
 )
 
 // checkParameterName checks the name of a parameter to be made.

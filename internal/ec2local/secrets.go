@@ -3,7 +3,6 @@ package ec2local
 import (
 	"bytes"
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -60,8 +59,8 @@ const (
 )
 
 var (
-	secretName  = regexp.MustCompile(`^[\w/+=.@!-]{1,512}$`)
-	secretToken = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
+	secretName  = patternOf(`^[\w/+=.@!-]{1,512}$`)
+	secretToken = patternOf(`^[A-Za-z0-9-]{32,64}$`)
 )
 
 // secret finds one by its name, its ARN, or its ARN without the suffix. One that

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,8 +29,8 @@ type signature struct {
 }
 
 var (
-	credential   = regexp.MustCompile(`^([A-Za-z0-9_]{1,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9]+)/aws4_request$`)
-	signatureSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	credential   = patternOf(`^([A-Za-z0-9_]{1,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9]+)/aws4_request$`)
+	signatureSum = patternOf(`^[0-9a-f]{64}$`)
 )
 
 const (

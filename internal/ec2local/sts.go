@@ -1,7 +1,6 @@
 package ec2local
 
 import (
-	"regexp"
 	"strings"
 	"time"
 
@@ -52,8 +51,8 @@ type assumeRoleResponse struct {
 }
 
 var (
-	roleARN     = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]{1,512})$`)
-	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	roleARN     = patternOf(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]{1,512})$`)
+	sessionName = patternOf(`^[\w+=,.@-]{2,64}$`)
 )
 
 // assumeRole gives credentials that only this endpoint takes. The roles are not

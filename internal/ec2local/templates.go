@@ -2,7 +2,6 @@ package ec2local
 
 import (
 	"encoding/json"
-	"regexp"
 )
 
 // A launchTemplate has one version here: what a builder makes for one fleet.
@@ -17,7 +16,7 @@ func (*launchTemplate) refer() (string, string, string) {
 	return "lt", "InvalidLaunchTemplateId", "launch template"
 }
 
-var templateName = regexp.MustCompile(`^[a-zA-Z0-9()./_-]{3,128}$`)
+var templateName = patternOf(`^[a-zA-Z0-9()./_-]{3,128}$`)
 
 type createTemplateRequest struct {
 	ClientToken, LaunchTemplateName, VersionDescription string
