@@ -115,10 +115,24 @@ func TestFiltersFindTheSameByTheIndex(t *testing.T) {
 		}
 		return ids
 	}
-	for _, c := range []struct {
+	type search struct {
 		filters []string
 		want    []int
-	}{
+	}
+	check := func(cases ...search) {
+		t.Helper()
+		for _, c := range cases {
+			var want []string
+			for _, n := range c.want {
+				want = append(want, groups[n])
+			}
+			slices.Sort(want)
+			if got := find(c.filters...); !slices.Equal(got, want) {
+				t.Errorf("%q: %v, want %v", c.filters, got, want)
+			}
+		}
+	}
+	check([]search{
 		{[]string{"tag:k", "one"}, []int{1}},
 		{[]string{"tag:k", "one|two"}, []int{1, 2}},
 		{[]string{"tag:k", "one", "tag:k", "two"}, nil},
@@ -131,16 +145,7 @@ func TestFiltersFindTheSameByTheIndex(t *testing.T) {
 		{[]string{"group-name", "group ?"}, []int{0, 1, 2, 3, 4, 5}},
 		{[]string{"group-id", groups[3] + "|" + groups[1] + "|sg-0123456789abcdef0|nonsense"}, []int{1, 3}},
 		{[]string{"group-id", groups[3], "tag:k", "one"}, nil},
-	} {
-		var want []string
-		for _, n := range c.want {
-			want = append(want, groups[n])
-		}
-		slices.Sort(want)
-		if got := find(c.filters...); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, want %v", c.filters, got, want)
-		}
-	}
+	}...)
 	described := func(fs ...string) (n int) {
 		t.Helper()
 		in := &ec2.DescribeTagsInput{}
@@ -159,6 +164,19 @@ func TestFiltersFindTheSameByTheIndex(t *testing.T) {
 		if got := described(c.filters...); got != c.want {
 			t.Errorf("%q: %d tags, want %d", c.filters, got, c.want)
 		}
+	}
+
+	// And when things have changed. That nothing of what they were is in the index is
+	// looked for in the end.
+	must1[*ec2.CreateTagsOutput](t)(b.CreateTags(ctx, &ec2.CreateTagsInput{Resources: groups[1:2], Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("two")}}}))
+	must1[*ec2.DeleteTagsOutput](t)(b.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: groups[2:3], Tags: []types.Tag{{Key: aws.String("k")}}}))
+	must1[*ec2.DeleteSecurityGroupOutput](t)(b.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &groups[4]}))
+	check(
+		search{[]string{"tag:k", "one"}, nil}, search{[]string{"tag:k", "two"}, []int{1}}, search{[]string{"tag:k", `t\*o`}, nil},
+		search{[]string{"group-name", "group 2|group 4"}, []int{2}}, search{[]string{"tag:all", "x"}, []int{0, 1, 2, 3, 5}},
+	)
+	if n := described("key", "k", "value", "two"); n != 1 {
+		t.Errorf("%d tags have the new value", n)
 	}
 }
 
