@@ -56,7 +56,12 @@
 //
 // After any crash, at any instruction, Solve goes on where it was, and
 // [Engine.Destroy] removes all that was made: nothing is created without a
-// journaled intent, and nothing journaled is forgotten.
+// journaled intent, and nothing journaled is forgotten. What waits for the disk is
+// what something outside changes because of: the intent of a step that makes a thing
+// or takes one, the intent of a removal, what a step saves, what a lookup has found
+// that decides about builds, and the end of a pass. All other records are put off
+// ([Store]), and come to the disk with the next of these. If they are lost, the step
+// is done once more, or its thing found by its token.
 //
 // The engine never prints: it emits [Event] values to a [Sink].
 package dag

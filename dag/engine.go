@@ -88,8 +88,16 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
-func (e *Engine) put(rs ...Record) error {
-	if err := e.o.Store.Put(rs...); err != nil {
+// put keeps records that something outside relies on: they are on the disk, and all
+// that came before them.
+func (e *Engine) put(rs ...Record) error { return e.keep(e.o.Store.Put, rs) }
+
+// later keeps records that may be lost with the process: what they tell is found out,
+// or done, once more.
+func (e *Engine) later(rs ...Record) error { return e.keep(e.o.Store.Later, rs) }
+
+func (e *Engine) keep(write func(...Record) error, rs []Record) error {
+	if err := write(rs...); err != nil {
 		return &storeError{fmt.Errorf("cannot write a checkpoint: %w", err)}
 	}
 	e.recs.note(rs...)
@@ -176,7 +184,11 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 	}
 	t := e.task(r, resumed)
 	if x.first {
-		if err := e.put(r); err != nil {
+		keep := e.later // whatever it does can be done again
+		if n.Thing || len(n.Takes) > 0 {
+			keep = e.put
+		}
+		if err := keep(r); err != nil {
 			return err
 		}
 		started := t.event(Started)
@@ -204,7 +216,7 @@ func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error)
 			r.Status = Gone
 		}
 		r.Tries++
-		if err := e.put(r); err != nil {
+		if err := e.later(r); err != nil {
 			return Cleanup, err
 		}
 	}
@@ -249,7 +261,9 @@ func (e *Engine) around(ctx context.Context, n Node, attempt int, do func(contex
 }
 
 // done writes the checkpoint of a step, and with it that the things which were
-// waiting for this goal are worth keeping.
+// waiting for this goal are worth keeping. Without it, a thing is found by its token,
+// and a step goes on from its intent; whatever changes something because of it has an
+// intent of its own, which brings it to the disk.
 func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event) error {
 	r.Status, r.Out, r.Ended, r.Err = Done, out, time.Now(), ""
 	if k.label != nil {
@@ -267,7 +281,11 @@ func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event)
 			rs = append(rs, kept)
 		}
 	}
-	if err := e.put(rs...); err != nil {
+	keep := e.later
+	if g.derive().decides[r.Key] {
+		keep = e.put // a resume sees the same, and not what is there by then
+	}
+	if err := keep(rs...); err != nil {
 		return err
 	}
 	if e.o.Sink != nil {

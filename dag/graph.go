@@ -233,6 +233,7 @@ type whole struct {
 	*index
 	resource []int         // of each node, the thing behind it
 	keeps    map[Key][]Key // of each goal, the things that it makes worth keeping
+	decides  map[Key]bool  // whether a step decides what others there are
 }
 
 // derive returns what follows from the graph. It may be called by many goroutines
@@ -242,7 +243,10 @@ func (g *Graph) derive() *whole {
 		return g.whole
 	}
 	x := newIndex(len(g.Nodes), func(i int) *Node { return &g.Nodes[i] })
-	g.whole = &whole{x, x.resourceOf(), map[Key][]Key{}}
+	g.whole = &whole{x, x.resourceOf(), map[Key][]Key{}, map[Key]bool{}}
+	for _, lookup := range g.Lookups {
+		g.whole.decides[lookup] = true
+	}
 	for thing, goal := range g.Keeps {
 		g.whole.keeps[goal] = append(g.whole.keeps[goal], thing)
 	}

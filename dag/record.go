@@ -45,12 +45,16 @@ func (r Record) Token(run string) string {
 // Alive reports whether the record's thing may exist.
 func (r Record) Alive() bool { return r.Thing && r.Status != Gone && r.Status != "" }
 
-// Store keeps the records of one run. Put is atomic and durable: when it
-// returns, all of the records are kept, when it fails or the process dies,
-// either all or none of them are.
+// Store keeps the records of one run, in the order in which they come. Put is atomic
+// and durable: when it returns, all of the records are kept, and all that came
+// before them; when it fails or the process dies, either all or none of them are.
+// Later is as atomic, but keeps the records with the next Put, or soon without one:
+// if the process dies first they are lost, and all that came after them is, too.
+// Put without records keeps what has come so far.
 type Store interface {
 	All() ([]Record, error)
 	Put(...Record) error
+	Later(...Record) error
 }
 
 // MemStore is a Store in memory.
@@ -81,3 +85,6 @@ func (s *MemStore) Put(rs ...Record) error {
 	}
 	return nil
 }
+
+// Later keeps the records.
+func (s *MemStore) Later(rs ...Record) error { return s.Put(rs...) }

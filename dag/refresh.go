@@ -36,7 +36,7 @@ func (e *Engine) check(ctx context.Context, n Node) error {
 		if k.label != nil {
 			r.Label = k.label(found)
 		}
-		return e.put(r)
+		return e.later(r)
 	}
 	if err == nil {
 		return nil
@@ -59,7 +59,7 @@ func (e *Engine) markRemoved(r Record) error {
 	for i := range dead {
 		dead[i].Status, dead[i].Out, dead[i].State, dead[i].Ended = Gone, nil, nil, time.Now()
 	}
-	return e.put(dead...)
+	return e.later(dead...)
 }
 
 // describe names a record's thing for people.

@@ -61,8 +61,14 @@ type leaving struct {
 	end context.CancelFunc // of the call that is on its way
 }
 
-// carryOut does what is decided, tells how it has ended, and asks again.
+// carryOut does what is decided, tells how it has ended, and asks again. When it
+// returns, all of that is kept.
 func (e *Engine) carryOut(ctx context.Context, d *decider) {
+	defer func() {
+		if err := e.put(); d.fatal == nil {
+			d.fatal = err
+		}
+	}()
 	c := &carrier{e: e, d: d, ends: make(chan ended), leaves: map[int]leaving{}}
 	stop := ctx.Done()
 	timer := time.NewTimer(time.Hour)

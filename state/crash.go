@@ -4,4 +4,4 @@ package state
 
 // crashPoint is where a program that was built to be killed kills itself: before
 // a write lands, and in what it returns, afterwards.
-func crashPoint() func() { return func() {} }
+func crashPoint(func() error) func() { return func() {} }

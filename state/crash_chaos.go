@@ -28,16 +28,20 @@ func init() {
 	}
 }
 
-// crashPoint is called before a write lands, and what it returns afterwards.
-func crashPoint() func() {
+// crashPoint is called before a write, and what it returns afterwards. A write that
+// was put off is lost with the process that dies before; afterwards it has landed.
+func crashPoint(land func() error) func() {
 	n := writes.Add(1)
-	crash(n, "before")
-	return func() { crash(n, "after") }
+	if n != crashAt {
+		return func() {}
+	}
+	if crashSide == "before" {
+		die()
+	}
+	return func() { land(); die() }
 }
 
-func crash(n int64, side string) {
-	if n == crashAt && side == crashSide {
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // nothing more is done until the signal arrives
-	}
+func die() {
+	syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // nothing more is done until the signal arrives
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -43,6 +45,10 @@ var current = schema{level: 2, asIs: 1}
 // reader that only looks whether it is held.
 const lockWait = 250 * time.Millisecond
 
+// firstSize is what most databases never outgrow, in bytes: each growth would have a
+// sync of its own. The file has holes for what is not used.
+const firstSize = 256 << 10
+
 // database is a bbolt file in which damage shows as an error. bbolt trusts what
 // it reads and panics when that is wrong, or reads beyond the end of its map.
 type database struct {
@@ -52,13 +58,16 @@ type database struct {
 
 	writing sync.Mutex // held by the one who commits
 	mu      sync.Mutex // guards what follows
-	next    *commit
+	next    *commit    // that is being gathered
+	flying  *commit    // that is being carried out
+	timer   *time.Timer
 	broken  error
 }
 
-// commit is a transaction that is being gathered.
+// commit is a transaction.
 type commit struct {
 	puts []put
+	led  bool // somebody carries it out, or is about to
 	done chan struct{}
 	err  error
 }
@@ -66,7 +75,14 @@ type commit struct {
 type put struct {
 	bucket, key []byte
 	value       []byte
+	later       bool // nobody waits for it
 }
+
+// What is put off waits for so long at most, and not in larger numbers.
+const (
+	putOff     = 200 * time.Millisecond
+	mostPutOff = 256
+)
 
 // opening says what an opener expects.
 type opening int
@@ -81,7 +97,7 @@ const (
 // when another process holds it.
 func openDB(path, run string, as opening, s schema) (*database, error) {
 	d := &database{path: path, run: run}
-	opt := &bbolt.Options{Timeout: lockWait, OpenFile: func(name string, flag int, _ os.FileMode) (*os.File, error) {
+	opt := &bbolt.Options{Timeout: lockWait, InitialMmapSize: firstSize, OpenFile: func(name string, flag int, _ os.FileMode) (*os.File, error) {
 		switch as {
 		case fresh:
 			flag |= os.O_EXCL
@@ -206,14 +222,64 @@ func (d *database) transact(fn func(*bbolt.Tx) error) error {
 // would make a lone writer wait, and commits on a goroutine of its own, where a
 // panic of a damaged file could not be caught.)
 func (d *database) write(puts ...put) error {
-	defer crashPoint()()
+	defer crashPoint(d.flush)()
 	d.mu.Lock()
-	c, lead := d.next, false
-	if c == nil {
-		c, lead = &commit{done: make(chan struct{})}, true
-		d.next = c
+	return d.commit(d.gather(puts))
+}
+
+// later stores all of the values or none, with the next commit or after a moment. If
+// that fails they are tried again with the one after it, so that on the disk nothing
+// is ever ahead of them.
+func (d *database) later(puts ...put) error {
+	defer crashPoint(d.flush)()
+	for i := range puts {
+		puts[i].later = true
 	}
-	c.puts = append(c.puts, puts...)
+	d.mu.Lock()
+	if d.broken != nil {
+		defer d.mu.Unlock()
+		return d.broken
+	}
+	c := d.gather(puts)
+	if len(c.puts) >= mostPutOff {
+		return d.commit(c)
+	}
+	if d.timer == nil {
+		d.timer = time.AfterFunc(putOff, func() { d.flush() }) // whoever writes next is told what fails
+	}
+	d.mu.Unlock()
+	return nil
+}
+
+// flush returns when all that was put off is on disk.
+func (d *database) flush() error {
+	d.mu.Lock()
+	if d.next != nil {
+		return d.commit(d.next)
+	}
+	c := d.flying
+	d.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	<-c.done
+	return c.err
+}
+
+// gather adds values to the next commit. Whoever calls it holds mu.
+func (d *database) gather(puts []put) *commit {
+	if d.next == nil {
+		d.next = &commit{done: make(chan struct{})}
+	}
+	d.next.puts = append(d.next.puts, puts...)
+	return d.next
+}
+
+// commit carries the next commit out, or waits for who does. It gives mu back, which
+// whoever calls it holds.
+func (d *database) commit(c *commit) error {
+	lead := !c.led
+	c.led = true
 	d.mu.Unlock()
 	if !lead {
 		<-c.done
@@ -223,7 +289,11 @@ func (d *database) write(puts ...put) error {
 	defer d.writing.Unlock()
 	defer close(c.done)
 	d.mu.Lock()
-	d.next = nil
+	d.next, d.flying = nil, c
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
 	d.mu.Unlock()
 	c.err = d.transact(func(tx *bbolt.Tx) error {
 		for _, p := range c.puts {
@@ -237,11 +307,40 @@ func (d *database) write(puts ...put) error {
 		}
 		return nil
 	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flying = nil
+	if c.err != nil {
+		if again := slices.DeleteFunc(c.puts, func(p put) bool { return !p.later }); len(again) > 0 {
+			next := d.gather(nil)
+			next.puts = append(again, next.puts...)
+		}
+	}
 	return c.err
+}
+
+// gathered is a value that has not come to the disk yet; nil if there is none.
+func (d *database) gathered(bucket []byte, key string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range []*commit{d.next, d.flying} {
+		if c == nil {
+			continue
+		}
+		for _, p := range slices.Backward(c.puts) {
+			if string(p.key) == key && bytes.Equal(p.bucket, bucket) {
+				return p.value
+			}
+		}
+	}
+	return nil
 }
 
 // get returns a copy of a value; nil if there is none.
 func (d *database) get(bucket []byte, key string) (value []byte, err error) {
+	if p := d.gathered(bucket, key); p != nil {
+		return bytes.Clone(p), nil
+	}
 	err = d.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
@@ -258,8 +357,12 @@ func (d *database) get(bucket []byte, key string) (value []byte, err error) {
 	return value, err
 }
 
-// each calls fn for every value of a bucket; the slices are valid only in fn.
+// each calls fn for every value of a bucket; the slices are valid only in fn. What
+// was put off comes to the disk first.
 func (d *database) each(bucket []byte, fn func(key, value []byte) error) error {
+	if err := d.flush(); err != nil {
+		return err
+	}
 	return d.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
@@ -275,9 +378,10 @@ func (d *database) each(bucket []byte, fn func(key, value []byte) error) error {
 	})
 }
 
-// close gives the lock back.
+// close brings what was put off to the disk, and gives the lock back.
 func (d *database) close() error {
-	err := d.safely(func() error { return d.db.Close() })
+	err := d.flush()
+	err = errors.Join(err, d.safely(func() error { return d.db.Close() }))
 	d.mu.Lock()
 	broken := d.broken != nil
 	d.broken = errors.New("cannot use a run that is closed")

@@ -19,7 +19,10 @@
 // # Durability
 //
 // [Run.Put] and the other writes to state.db return when the data is on disk;
-// those that come while a commit is under way share the next one. [Run.Emit]
+// those that come while a commit is under way share the next one. [Run.Later] and
+// the like put a write off: it goes with the next one, after a fifth of a second
+// without one, or when the run is closed. The order stays, so that a process that
+// dies loses the last of what it has put off, and nothing from between. [Run.Emit]
 // hands an event to the operating system, so that it survives the death of the
 // process; [Run.Sync] makes it survive a power cut.
 //

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type Run struct {
 
 	mu     sync.Mutex
 	sum    Summary
+	behind bool               // the file could not be replaced when the summary changed
 	things map[dag.Key]string // labels of what exists outside
 }
 
@@ -64,7 +66,7 @@ func (h *Home) Create(s Summary) (*Run, error) {
 		_, err = r.Salt()
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(dir))
+		err = errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))) // that the files are there
 	}
 	if err != nil {
 		r.Close()
@@ -185,8 +187,20 @@ func (r *Run) All() ([]dag.Record, error) {
 	return rs, nil
 }
 
-// Put keeps all of the records or none. When it returns they are on disk.
+// Put keeps all of the records or none. When it returns they are on disk, and all
+// that was put off before.
 func (r *Run) Put(rs ...dag.Record) error {
+	if len(rs) == 0 {
+		return r.failed(r.db.path, r.db.flush())
+	}
+	return r.keep(r.db.write, rs)
+}
+
+// Later keeps all of the records or none, with the next that is written, or soon
+// without one.
+func (r *Run) Later(rs ...dag.Record) error { return r.keep(r.db.later, rs) }
+
+func (r *Run) keep(write func(...put) error, rs []dag.Record) error {
 	puts := make([]put, len(rs))
 	for i, rec := range rs {
 		rec.Err = r.red.Redact(rec.Err) // whoever refuses a value may repeat it
@@ -194,9 +208,9 @@ func (r *Run) Put(rs ...dag.Record) error {
 		if err != nil {
 			return fmt.Errorf("cannot store %s: %w", rec.Name, err)
 		}
-		puts[i] = put{recordsBucket, slices.Clone(rec.Key[:]), p}
+		puts[i] = put{bucket: recordsBucket, key: slices.Clone(rec.Key[:]), value: p}
 	}
-	err := r.db.write(puts...)
+	err := write(puts...)
 	// What could not be stored may exist all the same.
 	r.note(rs)
 	return r.failed(r.db.path, err)
@@ -228,13 +242,20 @@ func (r *Run) failed(path string, err error) error {
 	return &WriteError{Path: path, Run: r.id, Err: err, Exist: slices.Sorted(maps.Values(r.things))}
 }
 
-// SetDoc stores a document under a name.
-func (r *Run) SetDoc(name string, v any) error {
+// SetDoc stores a document under a name. When it returns it is on disk, and all that
+// was put off before.
+func (r *Run) SetDoc(name string, v any) error { return r.setDoc(r.db.write, name, v) }
+
+// SetDocLater stores a document under a name, with the next that is written, or soon
+// without one.
+func (r *Run) SetDocLater(name string, v any) error { return r.setDoc(r.db.later, name, v) }
+
+func (r *Run) setDoc(write func(...put) error, name string, v any) error {
 	p, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("cannot store %s: %w", name, err)
 	}
-	return r.failed(r.db.path, r.db.write(put{docsBucket, []byte(name), p}))
+	return r.failed(r.db.path, write(put{bucket: docsBucket, key: []byte(name), value: p}))
 }
 
 // Doc reads the document of this name into v; the error is fs.ErrNotExist if it
@@ -255,13 +276,14 @@ func (r *Run) Doc(name string, v any) error {
 
 const graphDoc = "graph"
 
-// graphFile lies beside the events. It holds the graph without settings.
+// graphFile lies beside the events. It holds the graph without settings. A power cut
+// may cost it, until the run goes on: only drawing relies on it.
 const graphFile = "graph.json"
 
-// SetGraph stores what the run wants, and leaves beside the events what is to be
-// drawn of it.
+// SetGraph stores what the run wants, with the next that is written, and leaves beside
+// the events what is to be drawn of it.
 func (r *Run) SetGraph(g *dag.Graph) error {
-	if err := r.SetDoc(graphDoc, g); err != nil {
+	if err := r.SetDocLater(graphDoc, g); err != nil {
 		return err
 	}
 	drawn := dag.Graph{Nodes: slices.Clone(g.Nodes), Goals: g.Goals, Keeps: g.Keeps}
@@ -272,7 +294,7 @@ func (r *Run) SetGraph(g *dag.Graph) error {
 	if err != nil {
 		return fmt.Errorf("cannot store the graph: %w", err)
 	}
-	return r.failed(filepath.Join(r.dir, graphFile), replaceFile(filepath.Join(r.dir, graphFile), p))
+	return r.failed(filepath.Join(r.dir, graphFile), replaceFile(filepath.Join(r.dir, graphFile), p, false))
 }
 
 // Drawn returns the graph of a run without the settings of its steps, whoever
@@ -327,10 +349,16 @@ func (r *Run) Summary() Summary {
 	return s
 }
 
-// SetSummary changes the summary and replaces the file. Secrets are kept out.
+// SetSummary changes the summary and replaces the file, if that is news. Secrets are
+// kept out.
 func (r *Run) SetSummary(change func(*Summary)) error {
 	r.mu.Lock()
-	change(&r.sum)
+	before := r.sum
+	before.Builds, before.Left = slices.Clone(before.Builds), slices.Clone(before.Left)
+	if change(&r.sum); !r.behind && reflect.DeepEqual(before, r.sum) {
+		r.mu.Unlock()
+		return nil
+	}
 	r.sum.ID, r.sum.Updated = r.id, time.Now()
 	s := r.sum
 	s.Builds = slices.Clone(s.Builds)
@@ -339,6 +367,7 @@ func (r *Run) SetSummary(change func(*Summary)) error {
 		s.Builds[i].Err = r.red.Redact(s.Builds[i].Err)
 	}
 	err := writeSummary(r.dir, s)
+	r.behind = err != nil
 	r.mu.Unlock()
 	return r.failed(filepath.Join(r.dir, summaryFile), err)
 }

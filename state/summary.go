@@ -117,12 +117,13 @@ func writeSummary(dir string, s Summary) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(dir, summaryFile), append(p, '\n'))
+	return replaceFile(filepath.Join(dir, summaryFile), append(p, '\n'), true)
 }
 
-// replaceFile puts data in the place of the file at once: a reader, and a power
-// cut, finds the old content or the new one.
-func replaceFile(path string, data []byte) (err error) {
+// replaceFile puts data in the place of the file at once: a reader finds the old
+// content or the new one. With whole, so does who comes after a power cut: the name
+// is on the disk later than the content.
+func replaceFile(path string, data []byte, whole bool) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
 	if err != nil {
 		return err
@@ -133,14 +134,11 @@ func replaceFile(path string, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err == nil {
+	if err == nil && whole {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return os.Rename(f.Name(), path)
 }

@@ -43,10 +43,18 @@ func (v *Vault) Get(name string) ([]byte, error) {
 	return value, err
 }
 
-// Put seals a secret, in the place of an earlier one of this name.
+// Put seals a secret, in the place of an earlier one of this name. When it returns it
+// is on disk.
 func (v *Vault) Put(name string, value []byte) error {
 	v.red.Add(string(value))
-	return v.seal(name, value)
+	return v.seal(v.db.write, name, value)
+}
+
+// Later seals a secret, with the next that is written: it is for what is worth nothing
+// without that.
+func (v *Vault) Later(name string, value []byte) error {
+	v.red.Add(string(value))
+	return v.seal(v.db.later, name, value)
 }
 
 func (v *Vault) open(name string) ([]byte, error) {
@@ -75,7 +83,7 @@ func (v *Vault) open(name string) ([]byte, error) {
 	return value, nil
 }
 
-func (v *Vault) seal(name string, value []byte) error {
+func (v *Vault) seal(write func(...put) error, name string, value []byte) error {
 	if name == "" {
 		return errors.New("cannot keep a secret without a name")
 	}
@@ -94,10 +102,11 @@ func (v *Vault) seal(name string, value []byte) error {
 	if err != nil {
 		return fmt.Errorf("cannot seal the secret %s: %w", name, err)
 	}
-	return v.db.write(put{vaultBucket, []byte(name), sealed.Bytes()})
+	return write(put{bucket: vaultBucket, key: []byte(name), value: sealed.Bytes()})
 }
 
-// salt returns the random bytes under this name, which are made at first use.
+// salt returns the random bytes under this name, which are made at first use. What is
+// keyed with them is written after them.
 func (v *Vault) salt(name string) ([]byte, error) {
 	salt, err := v.open(name)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +114,7 @@ func (v *Vault) salt(name string) ([]byte, error) {
 	}
 	salt = make([]byte, 32)
 	rand.Read(salt)
-	return salt, v.seal(name, salt)
+	return salt, v.seal(v.db.later, name, salt)
 }
 
 func (v *Vault) identity() (*age.X25519Identity, error) {

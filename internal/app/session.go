@@ -149,7 +149,7 @@ func (s *Session) sealSecrets() error {
 			if !known || variable[name] || sealed[name] {
 				continue
 			}
-			if err := (vault{s}).Put(sealedAs(name), []byte(value)); err != nil {
+			if err := s.run.Vault().Later(sealedAs(name), []byte(value)); err != nil {
 				return err
 			}
 			sealed[name] = true
@@ -392,7 +392,7 @@ func (s *Session) sameOwners(ctx context.Context) error {
 	if len(now) == 0 {
 		return nil
 	}
-	return s.run.SetDoc(ownersDoc, before)
+	return s.run.SetDocLater(ownersDoc, before)
 }
 
 // hide makes the run's secrets known to what redacts.

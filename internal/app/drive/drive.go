@@ -152,8 +152,11 @@ type leniently struct {
 	err error // the last that was not written
 }
 
-func (l *leniently) Put(rs ...dag.Record) error {
-	err := l.Run.Put(rs...)
+func (l *leniently) Put(rs ...dag.Record) error { return l.note(l.Run.Put(rs...)) }
+
+func (l *leniently) Later(rs ...dag.Record) error { return l.note(l.Run.Later(rs...)) }
+
+func (l *leniently) note(err error) error {
 	if errors.As(err, new(*state.WriteError)) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
