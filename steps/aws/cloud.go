@@ -158,6 +158,7 @@ type site struct {
 	clock     *clock
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
+	progress  *progress
 	first     atomic.Pointer[defaultGroups] // what firstLook has seen
 }
 
@@ -196,6 +197,7 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	s.batchNames()
 	s.instances = newPoller(s.window, c.o.Times, where, sizeOfInstance, s.listInstances)
 	s.images = newPoller(s.window, c.o.Times, where, sizeOfImage, s.listImages)
+	s.progress = newProgress(s.listProgress)
 	c.sites[p] = s
 	return s, nil
 }

@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps"
 )
 
@@ -49,9 +45,7 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, 
 		return ReadyImage{}, err
 	}
 	t.Say("waiting until %s is ready", in.ID)
-	watching, enough := context.WithCancel(ctx)
-	defer enough()
-	go at.progress(watching, t, in.Token)
+	defer at.progress.watch(t, in.Token)()
 	i, err := at.images.wait(ctx, t, in.ID, untilAvailable.since(in.Made), func(i types.Image) (bool, error) {
 		switch i.State {
 		case types.ImageStateAvailable:
@@ -110,25 +104,6 @@ func (s ImageReady) mark(ctx context.Context, t *dag.Task, at *site, a ReadyImag
 		}
 	}
 	return nil
-}
-
-// progress tells now and then how much of the snapshots is there. That it cannot
-// be told is no reason to worry anybody.
-func (s *site) progress(ctx context.Context, t *dag.Task, token string) {
-	for sleep.For(ctx, 30*time.Second) == nil {
-		out, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{filter("tag:"+TagToken, token)}})
-		if err != nil || len(out.Snapshots) == 0 {
-			continue
-		}
-		sum := int64(0)
-		for _, sn := range out.Snapshots {
-			n, _ := strconv.ParseInt(strings.TrimSuffix(text(sn.Progress), "%"), 10, 64) // empty is 0
-			sum += n
-		}
-		if ctx.Err() == nil {
-			t.Progress(sum/int64(len(out.Snapshots)), 100, "%")
-		}
-	}
 }
 
 // Label is what a user looks for at the end.

@@ -29,11 +29,19 @@ func TestImageReady(t *testing.T) {
 	}
 	refused(t, w, "CreateTags", step, "cannot mark "+m.ID+" as finished: ")
 	refused(t, w, "DescribeImages", step, "cannot wait for "+m.ID+": ")
+	at := w.site()
+	watched := func() int {
+		at.progress.mu.Lock()
+		defer at.progress.mu.Unlock()
+		return len(at.progress.of)
+	}
+	meanwhile := 0
 	state := func(state string) {
 		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action != "DescribeImages" {
 				return false
 			}
+			meanwhile = watched()
 			io.WriteString(rw, `<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><imagesSet><item><imageId>`+m.ID+
 				`</imageId><imageState>`+state+`</imageState><stateReason><message>no space</message></stateReason></item></imagesSet></DescribeImagesResponse>`)
 			return true
@@ -42,6 +50,9 @@ func TestImageReady(t *testing.T) {
 	state("failed")
 	if _, err := step.Do(t.Context(), w.cloud, task("t")); err == nil || err.Error() != "cannot use "+m.ID+": it is failed: no space" {
 		t.Errorf("one that has failed: %v", err)
+	}
+	if after := watched(); meanwhile != 1 || after != 0 {
+		t.Errorf("%d were told how far the image is while they waited for it, and %d afterwards", meanwhile, after)
 	}
 	w.front.play = nil
 	step.Image = dag.Lit(Image{Place: here, ID: "ami-00000000000000000", Made: time.Now().Add(-time.Hour)})
