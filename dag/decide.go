@@ -240,12 +240,13 @@ func (d *decider) end() {
 	case d.stage == looking && len(d.lost) > 0:
 		why = "what exists could not be found out"
 		slices.SortFunc(d.lost, func(a, b Failure) int { return cmp.Compare(d.x.at[a.Node.Key], d.x.at[b.Node.Key]) })
+		unkept := d.fatal // what was interrupted as well is no reason to say nothing of it
 		d.fatal = nil
 		for _, f := range d.lost {
 			d.fatal = errors.Join(d.fatal, f.Err)
 		}
 		if errors.Is(d.fatal, errSuspended) {
-			d.interrupted, d.fatal = true, nil
+			d.interrupted, d.fatal = true, unkept
 		}
 	case d.stage == clearing && d.fatal == nil && !d.interrupted && d.g != nil:
 		why = "something could not be removed"

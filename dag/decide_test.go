@@ -329,7 +329,35 @@ func TestDecide(t *testing.T) {
 			script: `
 				start => find a, find c
 				c fails; a ok => finish`,
-			report: "error boom",
+			report: "no report, error boom",
+		},
+		{
+			name: "what exists cannot be found out since it was interrupted", graph: `a!; b a; c!; d b c :d`, records: `a=doing c=doing`,
+			script: `
+				start => find a, find c
+				cancel; c fails; a interrupted => finish`,
+			report: "suspended",
+		},
+		{
+			name: "... and what was found could not be kept", graph: `a!; b a; c!; d b c :d`, records: `a=doing c=doing`,
+			script: `
+				start => find a, find c
+				cancel; c unkept; a interrupted => finish`,
+			report: "no report, error boom",
+		},
+		{
+			name: "what is in the way stays when its end could not be kept, interrupted or not", graph: `z :z`, earlier: `a!; b! a^; c!`, records: `a=done b=done c=done`,
+			script: `
+				start => undo b first, undo c first
+				cancel; c unkept; b interrupted => finish`,
+			report: "left c, left b, left a, suspended, error boom",
+		},
+		{
+			name: "a step that is not needed any more and was never done lets nothing go", graph: build, records: `key=gone group=done launch=done connect=done sh=done stop=done image=done+ ready=done`,
+			script: `
+				start => undo launch first
+				launch ok => undo group first
+				group ok => finish`,
 		},
 		{
 			name: "a thing that nobody relies on is not looked for; one that has vanished is made again, and what it took along", graph: `k!; q k; x!; a!; b a x; c b :c`, records: `k=done q=done x=done a=done b=done`,
@@ -360,7 +388,7 @@ func TestDecide(t *testing.T) {
 			script: `
 				start => undo a first
 				a fails => leave a (boom), finish`,
-			report: "error boom",
+			report: "no report, error boom",
 		},
 		{
 			name: "a machine that an earlier form of a step has changed is made again", graph: `a!; b a=; c2 b= :c2`, earlier: `a!; b a=; c b=`, records: `a=done b=done c=done`,
@@ -814,14 +842,14 @@ func TestDecide(t *testing.T) {
 			script: `
 				start => find a: an interrupted attempt may have made it
 				a unkept => finish: what exists could not be found out`,
-			report: "error boom",
+			report: "no report, error boom",
 		},
 		{
 			name: "what could not be found out is told in the order of the graph", graph: `a!; b a; c!; d b c :d`, records: `a=doing c=doing`,
 			script: `
 				start => find a, find c
 				c sinks; a sinks => finish`,
-			report: "error a has sunk\nc has sunk",
+			report: "no report, error a has sunk\nc has sunk",
 		},
 		{
 			name: "the reason for an end in the middle", graph: `z :z`, earlier: `a!`, records: `a=done`, reasons: true,
@@ -1015,7 +1043,9 @@ func TestDecideSaysWhatCouldNotBeKept(t *testing.T) {
 func reported(d *decider) string {
 	var all []string
 	r, err := d.result()
-	if r != nil {
+	if r == nil {
+		all = append(all, "no report")
+	} else {
 		for _, f := range r.Failed {
 			all = append(all, "failed "+f.Node.Name)
 		}
