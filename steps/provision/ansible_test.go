@@ -95,7 +95,7 @@ func TestAnsible(t *testing.T) {
 			out := t.TempDir()
 			s := Ansible{PlaybookFile: role(t, e.Dir)}
 			s.Groups = []dag.Text{"web"}
-			s.ExtraArguments = []dag.Text{"--extra-vars", dag.Text("out=" + out + " whom=world secret=" + dag.Mark("key-1"))}
+			s.ExtraArguments = []dag.Text{"--extra-vars", dag.Text("out=" + out + " whom=world secret=" + dag.Mark("key-1")), "-vvvv"}
 			s.AnsibleEnvVars = []dag.Text{parsed("GREETING=hi {{ build `ID` }}")}
 			if use := false; straight {
 				s.UseProxy = &use
@@ -107,7 +107,7 @@ func TestAnsible(t *testing.T) {
 			if got := tree(t, out); got != "motd=hello world\n told=PRIVATE" {
 				t.Errorf("made %q", got)
 			}
-			for _, want := range []string{"hi i-0abc from web null ['web']", "ok=4    changed=3"} {
+			for _, want := range []string{"hi i-0abc from web null ['web']", "ok=4    changed=3", "is known and matches the"} {
 				if !strings.Contains(sink.printed(), want) {
 					t.Errorf("%q is missing from %s", want, sink.printed())
 				}

@@ -283,6 +283,16 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// withoutSubsystems is a channel of a machine that has none.
+type withoutSubsystems struct{ ssh.Channel }
+
+func (c withoutSubsystems) SendRequest(name string, wantReply bool, payload []byte) (bool, error) {
+	if name == "subsystem" {
+		return false, nil
+	}
+	return c.Channel.SendRequest(name, wantReply, payload)
+}
+
 // OpenSSH's programs copy files by SFTP, from a machine without the subsystem, too, and
 // by scp.
 func TestPrograms(t *testing.T) {
@@ -296,10 +306,16 @@ func TestPrograms(t *testing.T) {
 	text := strings.Repeat("text\n", 300_000)
 	os.WriteFile(filepath.Join(dir, "a"), []byte(text), 0o600)
 	for i, c := range []struct {
-		sftp string
-		old  bool
-	}{{"", false}, {"/usr/lib/openssh/sftp-server", false}, {usualSFTP, false}, {"", true}} {
-		s, _, key := proxy(t, m, Options{SFTP: c.sftp})
+		sftp      string
+		bare, old bool
+	}{{"", false, false}, {"/usr/lib/openssh/sftp-server", true, false}, {"", true, false}, {"", true, true}} {
+		s, _, key := proxy(t, m, Options{SFTP: c.sftp, Open: func(ctx context.Context) (Channel, error) {
+			ch, err := m.open(ctx)
+			if c.bare && err == nil {
+				ch.Channel = withoutSubsystems{ch.Channel}
+			}
+			return ch, err
+		}})
 		keyFile := filepath.Join(dir, fmt.Sprint("key", i))
 		os.WriteFile(keyFile, key, 0o600)
 		to := filepath.Join(dir, fmt.Sprint("to", i))
