@@ -161,24 +161,39 @@ func TestLaterIsTriedAgain(t *testing.T) {
 	r.Put()
 	hold(r)
 	later(t, r, 1)
-	// A key that bbolt refuses stands for a full disk.
-	if err := r.db.write(put{bucket: recordsBucket, value: []byte("x")}); err == nil {
-		t.Fatal("a write without a key")
+	later(t, r, 3)
+	tx, err := r.db.db.Begin(true) // the commit waits for it
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := onDisk(r); n != 0 {
-		t.Fatalf("%d records of a commit that failed", n)
+	failed := make(chan error)
+	go func() {
+		// A key that bbolt refuses stands for a full disk.
+		failed <- r.db.write(put{bucket: recordsBucket, value: []byte("x")})
+	}()
+	for flying := false; !flying; time.Sleep(time.Millisecond) {
+		r.db.mu.Lock()
+		flying = r.db.flying != nil
+		r.db.mu.Unlock()
 	}
 	newer := rec(1)
 	newer.Status = dag.Gone
 	if err := r.Later(newer); err != nil {
 		t.Fatal(err)
 	}
+	tx.Rollback()
+	if err := <-failed; err == nil {
+		t.Fatal("a write without a key")
+	}
+	if n := onDisk(r); n != 0 {
+		t.Fatalf("%d records of a commit that failed", n)
+	}
 	if err := r.Put(rec(2)); err != nil {
 		t.Fatal(err)
 	}
 	rs, err := r.All()
-	if err != nil || len(rs) != 2 || rs[0].Status != dag.Gone {
-		t.Errorf("%+v, %v", rs, err)
+	if err != nil || len(rs) != 3 || rs[0].Status != dag.Gone {
+		t.Errorf("%d records, the first of which is %s, %v", len(rs), rs[0].Status, err)
 	}
 }
 
