@@ -28,6 +28,8 @@ func (e *evaluation) ask(expression string) (string, template.Errors) {
 	if e.report(what, diags); diags.HasErrors() {
 		return "", e.errs.Sorted()
 	}
+	e.t.rounds.Reset()
+	e.t.rounds.Watch(x)
 	v, ok := e.eval(x, &hcl.EvalContext{Functions: e.functions, Variables: e.root}, what)
 	if !ok {
 		return "", e.errs.Sorted()

@@ -326,6 +326,7 @@ func (r reader) ofJSON(x hcl.Expression, place *template.Place) cty.Value {
 			r.report(r.what, diags)
 			return cty.DynamicVal
 		}
+		r.t.rounds.Watch(tmpl)
 		return r.value(tmpl, place)
 	}
 	return r.plain(x, place)

@@ -50,6 +50,10 @@ func TestDeep(t *testing.T) {
 		"json texts": {`{"locals": {"x": "${` + strings.Repeat("(", n) + `"}}`, "lie inside each other"},
 		"doubling":   {chainOf("[local.l%d, local.l%d]", 60), "all values together would be more than 2000000"},
 		"deeper":     {chainOf(strings.Repeat("[", 400)+"local.l%d"+strings.Repeat("]", 400)+" # %d", 60), "nested deeper than 500 levels"},
+		"rounds":     {"locals {\n  x = [for a in range(1000): [for b in range(1000): [for c in range(1000): a]]]\n}\n", "go round more than 100000 times"},
+		"text":       {"locals {\n  l = range(1000)\n  x = \"%{ for a in local.l }%{ for b in local.l }%{ for c in local.l }x%{ endfor }%{ endfor }%{ endfor }\"\n}\n", "go round more than 100000 times"},
+		"many":       {"locals {\n  l = range(1000)\n  x = try([for a in range(200): [for b in local.l: b]], [])\n  y = [for a in range(200): [for b in local.l: b]]\n}\n", "go round more than 100000 times"},
+		"json loops": {`{"locals": {"x": 1}, "source": {"null": {"a": {"x": "${[for a in range(1000): [for b in range(1000): a]]}"}}}, "build": {"sources": ["null.a"]}}`, "go round more than 100000 times"},
 		"growth":     {"locals {\n  a = \"" + strings.Repeat("x", 1<<20) + "\"\n  b = \"" + strings.Repeat("${local.a}", 100) + "\"\n}\n", "longer than 64 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,6 +29,7 @@ type Template struct {
 	builds    []*hcl.Block
 	plugins   []template.OutlinePlugin
 
+	rounds   funcs.Rounds // of its for expressions
 	warnings template.Errors
 	lost     map[string]bool // types of blocks of which some could not be read: what is missing may stand there
 }
@@ -123,6 +124,7 @@ func (t *Template) parseFile(f template.VarFile) (hcl.Body, hcl.Diagnostics) {
 	if parsed == nil {
 		return nil, diags
 	}
+	t.rounds.Watch(parsed.Body.(*hclsyntax.Body))
 	return parsed.Body, diags
 }
 

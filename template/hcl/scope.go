@@ -128,7 +128,8 @@ func (t *Template) Evaluate(in template.Inputs) (*template.Config, template.Erro
 	for label, b := range t.data {
 		e.data[label] = &source{kind: b.Labels[0], name: b.Labels[1], block: b}
 	}
-	w := funcs.World{Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Now: in.Clock, Random: ids{in.UUID}}
+	t.rounds.Reset()
+	w := funcs.World{Rounds: &t.rounds, Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Now: in.Clock, Random: ids{in.UUID}}
 	e.functions = funcs.New(w)
 	e.early = map[string]function.Function{"env": funcs.Env(in.Environ)}
 	e.env = &interp.Env{Clock: in.Clock, UUID: in.UUID, Dir: in.Dir, Cwd: in.Cwd, Secrets: e.config.Secrets, User: e.user}
@@ -219,6 +220,7 @@ func (e *evaluation) eval(x hcl.Expression, ctx *hcl.EvalContext, what string) (
 	}
 	e.referred(x, ctx)
 	v, diags := x.Value(ctx)
+	diags = slices.Compact(diags) // one that comes from each round of a loop is told once
 	if e.report(what, diags); diags.HasErrors() {
 		return cty.DynamicVal, false
 	}

@@ -177,6 +177,9 @@ func (w World) templateFile(fns map[string]function.Function) function.Function 
 		if diags.HasErrors() {
 			return cty.DynamicVal, oneLine(diags)
 		}
+		if w.Rounds != nil {
+			w.Rounds.Watch(expr)
+		}
 		for _, tr := range expr.Variables() {
 			if _, there := vars[tr.RootName()]; !there {
 				return cty.DynamicVal, fmt.Errorf("%s: it uses %s, which the second argument does not give (%s)",

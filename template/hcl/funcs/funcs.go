@@ -22,6 +22,7 @@ type World struct {
 
 	Now    time.Time // the run's instant
 	Random io.Reader // for uuidv4
+	Rounds *Rounds   // of for expressions, those of templatefile, too
 }
 
 // New returns the functions by name.

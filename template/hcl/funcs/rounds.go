@@ -1,0 +1,52 @@
+package funcs
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// MaxRounds bounds how often all for expressions of a template go round, together: three of 1,000 inside each other
+// would take hours and all memory.
+const MaxRounds = 100_000
+
+// Rounds counts how often for expressions go round.
+type Rounds struct{ n int }
+
+// Reset begins to count again.
+func (r *Rounds) Reset() { r.n = 0 }
+
+// Watch counts the for expressions below a node from now on.
+func (r *Rounds) Watch(node hclsyntax.Node) {
+	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
+		if x, ok := n.(*hclsyntax.ForExpr); ok {
+			over := x.CollExpr
+			// Whoever walks the expression comes by the brackets to what stands in them.
+			x.CollExpr = &collection{&hclsyntax.ParenthesesExpr{Expression: over, SrcRange: over.Range()}, r,
+				&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Too many rounds", Subject: x.SrcRange.Ptr(),
+					Detail: fmt.Sprintf("all for expressions of a template together go round more than %d times", MaxRounds)}}
+		}
+		return nil
+	})
+}
+
+// collection is what a for expression goes over. It is there that it can be stopped: what it does in each round, it does
+// to the end, whatever is wrong.
+type collection struct {
+	*hclsyntax.ParenthesesExpr
+	rounds  *Rounds
+	tooMany *hcl.Diagnostic
+}
+
+func (c *collection) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	v, diags := c.ParenthesesExpr.Value(ctx)
+	if plain, _ := v.Unmark(); !diags.HasErrors() && plain.IsKnown() && !plain.IsNull() && plain.CanIterateElements() {
+		c.rounds.n += plain.LengthInt()
+	}
+	if c.rounds.n > MaxRounds {
+		return cty.EmptyTupleVal, append(diags, c.tooMany)
+	}
+	return v, diags
+}
