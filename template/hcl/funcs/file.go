@@ -194,14 +194,8 @@ func (w World) templateFile(fns map[string]function.Function) function.Function 
 	}
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "values", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
-		Type: func(a []cty.Value) (cty.Type, error) {
-			if !a[0].IsKnown() || !a[1].IsKnown() {
-				return cty.DynamicPseudoType, nil
-			}
-			v, err := fill(a)
-			return v.Type(), err
-		},
-		Impl: func(a []cty.Value, _ cty.Type) (cty.Value, error) { return fill(a) },
+		Type:   function.StaticReturnType(cty.DynamicPseudoType), // to tell more, it would have to be filled twice
+		Impl:   func(a []cty.Value, _ cty.Type) (cty.Value, error) { return fill(a) },
 	})
 }
 

@@ -41,6 +41,9 @@ type collection struct {
 }
 
 func (c *collection) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	if c.rounds.n > MaxRounds {
+		return cty.EmptyTupleVal, hcl.Diagnostics{c.tooMany}
+	}
 	v, diags := c.ParenthesesExpr.Value(ctx)
 	if plain, _ := v.Unmark(); !diags.HasErrors() && plain.IsKnown() && !plain.IsNull() && plain.CanIterateElements() {
 		c.rounds.n += plain.LengthInt()
