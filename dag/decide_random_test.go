@@ -18,7 +18,6 @@ func anyGraph(r *rand.Rand, edit string) *Graph {
 	n := 2 + r.IntN(14)
 	taken := map[int]bool{}
 	lineage := make([]bool, n) // begins at a thing
-	shows := make([]bool, n)   // a thing
 	for i := range n {
 		name := fmt.Sprint("s", i)
 		if r.IntN(6) == 0 {
@@ -30,11 +29,10 @@ func anyGraph(r *rand.Rand, edit string) *Graph {
 				continue
 			}
 			k := g.Nodes[d].Key
-			if !shows[d] && r.IntN(3) == 0 {
+			if r.IntN(3) == 0 {
 				node.After = append(node.After, k)
 				continue
 			}
-			shows[i] = shows[i] || shows[d]
 			node.Needs = append(node.Needs, k)
 			switch what := r.IntN(6); {
 			case what == 0 && node.Thing:
@@ -48,7 +46,7 @@ func anyGraph(r *rand.Rand, edit string) *Graph {
 		node.Key = digestKey(fmt.Sprint(name, node.Needs)) // as of every step: what it reads is part of it
 		node.Name += "-" + node.Key.Short()                // two forms of a step may be there
 		node.Given = !node.Thing && len(node.Takes) == 0 && r.IntN(8) == 0
-		lineage[i], shows[i] = lineage[i] || node.Thing || node.Given, shows[i] || node.Thing || node.Given
+		lineage[i] = lineage[i] || node.Thing || node.Given
 		g.Nodes = append(g.Nodes, node)
 		if i == n-1 || r.IntN(5) == 0 {
 			g.Goals = append(g.Goals, node.Key)
@@ -88,9 +86,14 @@ func (w *watch) look(t *testing.T, ds []decision) {
 			if before.Status == Done {
 				t.Errorf("%s is done, and runs", x.node.Name)
 			}
-			for _, k := range x.node.before() {
+			for _, k := range x.node.Needs {
 				if r, _ := w.recs.get(k); r.Status != Done {
 					t.Errorf("%s begins before %s, which is %q", x.node.Name, r.Name, r.Status)
+				}
+			}
+			for _, k := range x.node.After { // what was done may have gone with its thing since
+				if at, in := w.d.x.at[k]; in && (w.d.state[at] == waiting || w.d.state[at] == running || w.d.state[at] == failed) {
+					t.Errorf("%s begins before %s has come to its end", x.node.Name, w.d.x.nodes[at].Name)
 				}
 			}
 		}

@@ -68,7 +68,7 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	for i, r := range rs {
-		if k := e.kinds[r.Kind]; k.made != nil && r.Status == Done && r.Artifacts == nil {
+		if k := e.kinds[r.Kind]; k.made != nil && r.Status == Done && r.Artifacts == nil && !r.Spent {
 			rs[i].Artifacts = k.made(r.Out) // an earlier version kept none
 		}
 	}
@@ -261,7 +261,7 @@ func (e *Engine) around(ctx context.Context, n Node, attempt int, do func(contex
 }
 
 // done writes the checkpoint of a step, and with it that the things which were
-// waiting for this goal are worth keeping. Without it, a thing is found by its token,
+// waiting for this goal are worth keeping, or have served. Without it, a thing is found by its token,
 // and a step goes on from its intent; whatever changes something because of it has an
 // intent of its own, which brings it to the disk.
 func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event) error {
@@ -279,6 +279,12 @@ func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event)
 		} else if kept, ok := e.rec(thing); ok {
 			kept.Kept = true
 			rs = append(rs, kept)
+		}
+	}
+	for _, thing := range g.derive().discards[r.Key] {
+		if spent, ok := e.rec(thing); ok && spent.Alive() {
+			spent.Kept, spent.Spent = false, true
+			rs = append(rs, spent)
 		}
 	}
 	keep := e.later

@@ -21,7 +21,7 @@ func newGate(x *index, ready func(thing int)) *gate {
 	n := len(x.nodes)
 	g := &gate{x: x, open: make([]int, n), finished: make([]bool, n), free: make([]bool, n), seen: make([]bool, n), ready: ready}
 	for i := range g.open {
-		g.open[i] = 1 + len(x.readers[i]) // until it has finished, it keeps itself
+		g.open[i] = 1 + len(x.viewers[i]) // until it has finished, it keeps itself
 	}
 	return g
 }
@@ -40,7 +40,7 @@ func (g *gate) pass(nodes ...int) {
 		if g.x.nodes[i].Thing {
 			g.ready(i)
 		} else {
-			todo = append(todo, g.x.needs[i]...) // which it showed
+			todo = append(todo, g.x.reads[i]...) // which it showed
 		}
 	}
 }
@@ -52,7 +52,7 @@ func (g *gate) finish(i int) {
 	n := g.x.nodes[i]
 	pass := []int{i}
 	if n.Thing {
-		for _, d := range g.x.needs[i] {
+		for _, d := range g.x.reads[i] {
 			if g.free[i] || !slices.Contains(n.Attaches, g.x.nodes[d].Key) {
 				pass = append(pass, d)
 			}

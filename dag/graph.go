@@ -20,7 +20,7 @@ type Node struct {
 	Spec     json.RawMessage `json:"spec"`
 	Canon    string          `json:"canon"` // the text that Key is the digest of
 	Needs    []Key           `json:"needs,omitempty"`
-	After    []Key           `json:"after,omitempty"`   // what comes before it and is not read: steps that show no thing
+	After    []Key           `json:"after,omitempty"`   // what comes before it and is not read
 	Takes    []Key           `json:"takes,omitempty"`   // the needs that it changes
 	Attaches []Key           `json:"holds,omitempty"`   // the needs that its thing stands on; stored under their first names
 	Detaches []Key           `json:"settles,omitempty"` // the needs whose things let go
@@ -56,6 +56,8 @@ type Graph struct {
 	Nodes []Node      `json:"nodes"`
 	Goals []Key       `json:"goals"`
 	Keeps map[Key]Key `json:"keeps,omitempty"` // thing → the goal that makes it worth keeping
+
+	Discards map[Key]Key `json:"discards,omitempty"` // thing that was kept → the goal after which it is not worth that any more
 
 	Lookups map[string]Key      `json:"lookups,omitempty"` // steps that decide what others there are; see LookUp
 	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are not known yet → the lookups that they wait for
@@ -219,6 +221,34 @@ func Keep[T, U any](g *Graph, thing Out[T], goal Out[U]) {
 	Goal(g, goal)
 }
 
+// Discard ends what Keep has begun: what was kept for one goal is removed as soon as
+// another is reached that comes after it. Where that fails, or is never reached, it
+// stays. The steps that have read it count as done, though it is gone.
+func Discard[T, U any](g *Graph, kept Out[T], goal Out[U]) {
+	if g.Discards == nil {
+		g.Discards = map[Key]Key{}
+	}
+	for thing, reached := range g.Keeps {
+		if reached == kept.key {
+			g.Discards[thing] = goal.key
+		}
+	}
+	g.whole = nil
+	Goal(g, goal)
+}
+
+// Sequence makes a step come after others, though it reads nothing of them: what they
+// are does not change what it is. Where one of them fails, it is skipped.
+func (g *Graph) Sequence(k Key, after ...Key) {
+	n := &g.Nodes[g.look().at[k]]
+	for _, a := range after {
+		if a != k && !slices.Contains(n.before(), a) {
+			n.After = append(n.After, a)
+		}
+	}
+	g.whole = nil
+}
+
 // Node returns the step of a key.
 func (g *Graph) Node(k Key) (Node, bool) {
 	i, ok := g.look().at[k]
@@ -234,6 +264,7 @@ type whole struct {
 	resource []int         // of each node, the thing behind it
 	keeps    map[Key][]Key // of each goal, the things that it makes worth keeping
 	decides  map[Key]bool  // whether a step decides what others there are
+	discards map[Key][]Key // of each goal, the things that have served then
 }
 
 // derive returns what follows from the graph. It may be called by many goroutines
@@ -243,15 +274,19 @@ func (g *Graph) derive() *whole {
 		return g.whole
 	}
 	x := newIndex(len(g.Nodes), func(i int) *Node { return &g.Nodes[i] })
-	g.whole = &whole{x, x.resourceOf(), map[Key][]Key{}, map[Key]bool{}}
+	byGoal := func(of map[Key]Key) map[Key][]Key {
+		all := map[Key][]Key{}
+		for thing, goal := range of {
+			all[goal] = append(all[goal], thing)
+		}
+		for _, things := range all { // a map has no order, and what is decided must have one
+			slices.SortFunc(things, func(a, b Key) int { return cmp.Compare(x.at[a], x.at[b]) })
+		}
+		return all
+	}
+	g.whole = &whole{x, x.resourceOf(), byGoal(g.Keeps), map[Key]bool{}, byGoal(g.Discards)}
 	for _, lookup := range g.Lookups {
 		g.whole.decides[lookup] = true
-	}
-	for thing, goal := range g.Keeps {
-		g.whole.keeps[goal] = append(g.whole.keeps[goal], thing)
-	}
-	for _, things := range g.whole.keeps { // a map has no order, and what is decided must have one
-		slices.SortFunc(things, func(a, b Key) int { return cmp.Compare(x.at[a], x.at[b]) })
 	}
 	return g.whole
 }
@@ -263,9 +298,8 @@ func (g *Graph) Err() error {
 	errs := slices.Clone(g.errs)
 	k := g.look()
 	lineage := make([]int, len(g.Nodes)) // of each node, the first of the chain of takes that leads to it
-	shows := make([]bool, len(g.Nodes))  // a thing, or what was derived from one
 	for i, n := range g.Nodes {
-		lineage[i], shows[i] = i, n.Thing || n.Given
+		lineage[i] = i
 		whole := true
 		for _, d := range n.before() {
 			switch at, ok := k.at[d]; {
@@ -275,11 +309,6 @@ func (g *Graph) Err() error {
 			case at >= i:
 				whole = false
 				errs = append(errs, fmt.Errorf("%s: reads %s, which comes after it", n.Name, g.Nodes[at].Name))
-			case !slices.Contains(n.Needs, d) && shows[at]:
-				whole = false
-				errs = append(errs, fmt.Errorf("%s: comes after %s, which shows a thing, without reading it", n.Name, g.Nodes[at].Name))
-			default:
-				shows[i] = shows[i] || shows[at]
 			}
 		}
 		if !whole || len(n.Takes) == 0 {

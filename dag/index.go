@@ -9,19 +9,35 @@ type index struct {
 	nodes   []*Node
 	at      map[Key]int
 	needs   [][]int // of each node, those in the list that it reads or only comes after
-	readers [][]int // of each node, those that read it, in the order of the list
+	readers [][]int // of each node, those that read it or only come after it, in the order of the list
+	reads   [][]int // needs without what a node only comes after: that it neither shows nor keeps
+	viewers [][]int // readers without those that only come after
 }
 
 func newIndex(n int, node func(i int) *Node) *index {
-	x := &index{nodes: make([]*Node, n), at: make(map[Key]int, n), needs: make([][]int, n), readers: make([][]int, n)}
+	x := &index{nodes: make([]*Node, n), at: make(map[Key]int, n), needs: make([][]int, n), readers: make([][]int, n), reads: make([][]int, n)}
+	x.viewers = x.readers
 	for i := range n {
 		x.nodes[i] = node(i)
 		x.at[x.nodes[i].Key] = i
 	}
 	for i, n := range x.nodes {
-		x.needs[i] = x.places(n.before())
+		x.reads[i] = x.places(n.Needs)
+		x.needs[i] = x.reads[i]
+		if after := x.places(n.After); len(after) > 0 {
+			x.needs[i] = slices.Concat(x.reads[i], after)
+			x.viewers = nil
+		}
 		for _, d := range x.needs[i] {
 			x.readers[d] = append(x.readers[d], i)
+		}
+	}
+	if x.viewers == nil {
+		x.viewers = make([][]int, n)
+		for i, reads := range x.reads {
+			for _, d := range reads {
+				x.viewers[d] = append(x.viewers[d], i)
+			}
 		}
 	}
 	return x
@@ -49,7 +65,7 @@ func (x *index) resourceOf() []int {
 			of[i] = i
 			continue
 		}
-		for _, d := range x.needs[i] {
+		for _, d := range x.reads[i] {
 			if r := of[d]; r >= 0 && (of[i] < 0 || r < of[i]) {
 				of[i] = r
 			}
@@ -72,6 +88,6 @@ func (x *index) shown(nodes []int, seen []bool, fn func(thing int)) {
 			fn(i)
 			continue
 		}
-		todo = append(todo, x.needs[i]...)
+		todo = append(todo, x.reads[i]...)
 	}
 }

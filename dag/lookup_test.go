@@ -71,9 +71,4 @@ func TestLookups(t *testing.T) {
 	if _, err := e.Solve(t.Context(), g); err != nil || len(w.log) != 3 || w.log[0] != "remove keypair" {
 		t.Errorf("the whole does %q, %v", w.log, err)
 	}
-
-	g.Nodes[2].After = []Key{g.Nodes[1].Key}
-	if err := g.Err(); err == nil || !strings.Contains(err.Error(), "shows a thing, without reading it") {
-		t.Errorf("after a thing: %v", err)
-	}
 }

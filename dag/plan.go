@@ -67,7 +67,8 @@ func (e *Engine) Plan(g *Graph) (*Plan, error) {
 			r = pl.recs[at]
 		}
 		if n.Thing && !r.Kept && (pl.need[i] || r.Alive()) {
-			if _, kept := g.Keeps[n.Key]; !kept {
+			_, kept := g.Keeps[n.Key]
+			if _, spent := g.Discards[n.Key]; spent || !kept {
 				p.Releases = append(p.Releases, n)
 			}
 		}
@@ -172,7 +173,7 @@ func (p *planner) demand() {
 				continue
 			}
 			p.need[i], p.sake[i], open = true, sake, true
-			todo = append(todo, p.x.needs[i]...)
+			todo = append(todo, p.x.reads[i]...)
 		}
 	}
 	for _, i := range p.x.places(p.g.Goals) {

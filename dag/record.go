@@ -28,6 +28,7 @@ type Record struct {
 	Begun  time.Time                  `json:"begun"`           // when the intent of this making was journaled
 	Ended  time.Time                  `json:"ended,omitzero"`  // when it was done, broken or gone
 	Kept   bool                       `json:"kept,omitempty"`  // outlives the run
+	Spent  bool                       `json:"spent,omitempty"` // it has served, or shows what has, and that goes: see Discard
 	Out    json.RawMessage            `json:"out,omitempty"`   // the output, when done
 	Err    string                     `json:"err,omitempty"`   // of the last failure
 	State  map[string]json.RawMessage `json:"state,omitempty"` // what the step keeps for its own next attempt

@@ -12,11 +12,11 @@ import (
 // reliedOn finds the things of which a step that must run reads what is there.
 func (p *planner) reliedOn() []bool {
 	things, seen := make([]bool, len(p.x.nodes)), make([]bool, len(p.x.nodes))
-	for i, needs := range p.x.needs {
+	for i, reads := range p.x.reads {
 		if !p.need[i] {
 			continue
 		}
-		there := slices.DeleteFunc(slices.Clone(needs), func(d int) bool { return p.need[d] })
+		there := slices.DeleteFunc(slices.Clone(reads), func(d int) bool { return p.need[d] })
 		p.x.shown(there, seen, func(thing int) { things[thing] = true })
 	}
 	return things
@@ -53,10 +53,16 @@ func (e *Engine) check(ctx context.Context, n Node) error {
 	return e.markRemoved(r)
 }
 
-// markRemoved records that a thing is gone, and all that was derived from it.
+// markRemoved records that a thing is gone, and all that was derived from it; of one
+// that has served, what was derived stands, and only counts it no more among what
+// there is.
 func (e *Engine) markRemoved(r Record) error {
 	dead := e.recs.derivedFrom(r)
 	for i := range dead {
+		if r.Spent && dead[i].Key != r.Key {
+			dead[i].Spent, dead[i].Artifacts = true, nil
+			continue
+		}
 		dead[i].Status, dead[i].Out, dead[i].State, dead[i].Ended = Gone, nil, nil, time.Now()
 	}
 	return e.later(dead...)
