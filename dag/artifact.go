@@ -6,6 +6,7 @@ type Artifact struct {
 	ID     string `json:"id"`               // what it is called where it is
 	Region string `json:"region,omitempty"` // where it is
 	Name   string `json:"name,omitempty"`   // what the user calls it
+	Maker  string `json:"maker,omitempty"`  // what has made it, in Packer's words, if that is not the builder
 }
 
 // producer is implemented by outputs that hold artifacts. They are kept in the

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
 // Run is one run, held for driving. It is the engine's Store and Sink; its
@@ -294,7 +295,7 @@ func (r *Run) SetGraph(g *dag.Graph) error {
 	if err != nil {
 		return fmt.Errorf("cannot store the graph: %w", err)
 	}
-	return r.failed(filepath.Join(r.dir, graphFile), replaceFile(filepath.Join(r.dir, graphFile), p, false))
+	return r.failed(filepath.Join(r.dir, graphFile), localfile.Replace(filepath.Join(r.dir, graphFile), p, 0o600, false))
 }
 
 // Drawn returns the graph of a run without the settings of its steps, whoever

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
 // The statuses of a run and of a build.
@@ -65,6 +66,7 @@ type Artifact struct {
 	ID     string `json:"id"`
 	Name   string `json:"name,omitempty"`
 	Volume bool   `json:"volume,omitempty"` // kept beside the image
+	Maker  string `json:"maker,omitempty"`  // in Packer's words, if that is not the builder
 }
 
 // Text is the artifact in a line.
@@ -117,28 +119,5 @@ func writeSummary(dir string, s Summary) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(dir, summaryFile), append(p, '\n'), true)
-}
-
-// replaceFile puts data in the place of the file at once: a reader finds the old
-// content or the new one. With whole, so does who comes after a power cut: the name
-// is on the disk later than the content.
-func replaceFile(path string, data []byte, whole bool) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil && whole {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return localfile.Replace(filepath.Join(dir, summaryFile), append(p, '\n'), 0o600, true)
 }

@@ -28,6 +28,13 @@
 // it pauses, limits and repeats as the options say. One that cannot always run is a [Preparer], too,
 // and one that looks for local files when all its options are known a [FileUser].
 //
+// # Post-processors
+//
+// A [PostProcessor] is a pointer to its step, too. It takes a [Product], what a build
+// has made as Packer tells it, and hands one on. A source says in [Made] how its own
+// comes about. What was made is kept, whatever becomes of post-processors; only
+// where the template asks for it does it go, after [Discard].
+//
 // # Data sources
 //
 // A [Data] is a pointer to the options of what a template looks up before its builds

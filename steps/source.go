@@ -19,9 +19,9 @@ type Source interface {
 	// valid.
 	Prepare(ctx context.Context) error
 	// Wire adds the steps of the build. Provision adds those of the provisioners: it
-	// takes the machine and gives it back. What is returned are the build's
-	// artifacts, which become goals of the graph; other goals the source names itself.
-	Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[Artifact]
+	// takes the machine and gives it back. The artifacts of what is returned become
+	// goals of the graph; other goals the source names itself.
+	Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) Made
 }
 
 // Machineless is a source whose builds have no machine.

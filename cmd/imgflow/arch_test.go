@@ -35,7 +35,7 @@ var layers = []layer{
 	{of: "internal/tree", why: "a local directory is what it is, whatever is made of it"},
 	{of: "internal/sleep", why: "to wait takes a context and a time"},
 	{of: "internal/quote", why: "what is special to a shell is so whoever runs one"},
-	{of: "internal/localfile", why: "reading a file within bounds does not depend on what it is for"},
+	{of: "internal/localfile", may: []string{"golang.org/x/sys/..."}, why: "reading a file within bounds does not depend on what it is for"},
 	{of: "dag", may: []string{"internal/sleep", "github.com/dominikbraun/graph/..."}, why: "the engine never prints and knows no cloud, no state file and no template", tests: []string{"dag/dagtest"}},
 	{of: "state", may: []string{"dag", "internal/localfile", "go.etcd.io/bbolt/...", "filippo.io/age/...", "golang.org/x/sys/..."},
 		why: "a run's state knows records, not what they mean", tests: []string{"dag/dagtest"}},
@@ -53,7 +53,7 @@ var layers = []layer{
 		why: "what a template says in another language does not depend on what its words mean"},
 	{of: "template", may: []string{"internal/interp", "dag", "github.com/zclconf/go-cty/..."},
 		why: "reading a template must not depend on what its words mean: of the engine it has the form of texts"},
-	{of: "steps", may: []string{"internal/sleep", "dag", "steps/comm", "internal/interp", "internal/localfile", "internal/tree"},
+	{of: "steps", may: []string{"internal/sleep", "dag", "steps/comm", "internal/interp", "internal/localfile", "internal/tree", "golang.org/x/crypto/ssh"},
 		why: "the contracts name no step: whoever wires a graph and whoever makes steps both rely on them"},
 	{of: "steps/comm/...", may: []string{"internal/quote", "internal/sleep", "dag", "internal/localfile", "internal/tree", "internal/usual", "steps/comm/...", "golang.org/x/crypto/...", "golang.org/x/net/...", "github.com/pkg/sftp", "golang.org/x/sys/...", "github.com/masterzen/winrm/...", "github.com/bodgit/ntlmssp/...", "github.com/google/uuid"},
 		why: "how to reach a machine does not depend on whose machine it is", tests: []string{"dag/dagtest", "internal/ec2local/...", "internal/winguest/...", "internal/sshtest"}},
@@ -74,6 +74,8 @@ var layers = []layer{
 		why: "what needs no cloud knows none", tests: []string{"dag/dagtest", "steps/provision", "internal/sshtest", "internal/winguest", "golang.org/x/crypto/..."}},
 	{of: "steps/provision", may: []string{"internal/quote", "internal/sleep", "dag", "steps", "steps/comm", "steps/comm/sshproxy", "internal/interp", "internal/localfile", "golang.org/x/crypto/ssh"},
 		why: "a provisioner runs on any machine that can be reached", tests: []string{"dag/dagtest", "internal/ec2local/...", "internal/winguest/...", "internal/sshtest", "template", "golang.org/x/crypto/...", "github.com/pkg/sftp", "github.com/creack/pty"}},
+	{of: "steps/post", may: []string{"internal/quote", "dag", "steps", "steps/comm", "steps/provision", "internal/localfile"},
+		why: "what is done with what was built does not depend on how it was built", tests: []string{"dag/dagtest", "template"}},
 	{of: "internal/app/local", may: []string{"internal/sleep", "golang.org/x/sys/..."}, why: "to find a server, and to start one, takes no knowledge of what it serves"},
 	{of: "internal/app/drive", may: []string{"dag", "state"}, why: "a run is driven in the same way whatever its steps are"},
 	{of: "internal/app/worker", may: []string{"dag", "internal/app"}, why: "another process does what it is given, whatever steps there are"},
@@ -86,7 +88,7 @@ var layers = []layer{
 }
 
 // concrete are the packages that only wire.go may name.
-var concrete = []string{"steps/aws", "steps/builtin", "steps/provision", "internal/ec2local", "internal/ec2local/guest", "internal/winguest"}
+var concrete = []string{"steps/aws", "steps/builtin", "steps/provision", "steps/post", "internal/ec2local", "internal/ec2local/guest", "internal/winguest"}
 
 func fits(pattern, path string) bool {
 	if dir, ok := strings.CutSuffix(pattern, "..."); ok {

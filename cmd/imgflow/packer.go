@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -67,6 +68,7 @@ var builderIDs = map[string]string{
 	"amazon-ebsvolume":    "mitchellh.amazon.ebsvolume",
 	"amazon-chroot":       "mitchellh.amazon.chroot",
 	"amazon-instance":     "mitchellh.amazon.instance",
+	"file":                "packer.file",
 }
 
 // resultsForMachines tells a program how the builds of a run have ended.
@@ -83,20 +85,45 @@ func resultsForMachines(m *render.Machine, sum state.Summary, failed map[string]
 		if len(b.Artifacts) == 0 {
 			continue
 		}
-		id, maker := make([]string, len(b.Artifacts)), builderIDs[b.Type]
+		var ids []string // what a build has made of images is one artifact, in however many regions
+		var files []state.Artifact
 		text := "AMIs were created:\n"
-		for i, a := range b.Artifacts {
-			id[i] = a.Region + ":" + a.ID
+		for _, a := range b.Artifacts {
+			if a.Region == "" {
+				files = append(files, a)
+				continue
+			}
+			ids = append(ids, a.Region+":"+a.ID)
 			text += a.Text() + "\n"
 		}
-		if maker == "" {
-			maker = b.Type
+		n := 0
+		line := func(data ...string) { m.Line(b.Name, "artifact", append([]string{strconv.Itoa(n)}, data...)...) }
+		begin := func(maker, id, text string) {
+			line("builder-id", cmp.Or(maker, builderIDs[b.Type], b.Type))
+			line("id", id)
+			line("string", text)
 		}
-		m.Line(b.Name, "artifact-count", "1") // what a build has made is one artifact, in however many regions
-		m.Line(b.Name, "artifact", "0", "builder-id", maker)
-		m.Line(b.Name, "artifact", "0", "id", strings.Join(id, ","))
-		m.Line(b.Name, "artifact", "0", "string", text)
-		m.Line(b.Name, "artifact", "0", "files-count", "0")
-		m.Line(b.Name, "artifact", "0", "end")
+		count := len(files)
+		if len(ids) > 0 {
+			count++
+		}
+		m.Line(b.Name, "artifact-count", strconv.Itoa(count))
+		if len(ids) > 0 {
+			begin("", strings.Join(ids, ","), text)
+			line("files-count", "0")
+			line("end")
+			n++
+		}
+		for _, f := range files {
+			id := ""
+			if f.Maker == "" {
+				id = "File"
+			}
+			begin(f.Maker, id, "Stored file: "+f.Name)
+			line("files-count", "1")
+			line("file", "0", f.Name)
+			line("end")
+			n++
+		}
 	}
 }

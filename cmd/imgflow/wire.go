@@ -28,6 +28,7 @@ import (
 	"github.com/imgflow/imgflow/steps/aws"
 	"github.com/imgflow/imgflow/steps/builtin"
 	"github.com/imgflow/imgflow/steps/comm"
+	"github.com/imgflow/imgflow/steps/post"
 	"github.com/imgflow/imgflow/steps/provision"
 	"github.com/imgflow/imgflow/template/compile"
 )
@@ -65,7 +66,7 @@ func (w *world) Direct(e app.Endpoint) {
 }
 
 func (w *world) Kinds() []dag.Kind {
-	return slices.Concat(comm.Kinds(w.machines), aws.Kinds(w.cloud), builtin.Kinds(w.machines), provision.Kinds(w.machines))
+	return slices.Concat(comm.Kinds(w.machines), aws.Kinds(w.cloud), builtin.Kinds(w.machines), provision.Kinds(w.machines), post.Kinds(w.machines))
 }
 
 func (w *world) Handover() (json.RawMessage, error) { return w.cloud.Handover() }
@@ -100,16 +101,17 @@ func (w *world) Catalog(force bool) compile.Catalog {
 	for _, name := range []string{"hcp-packer-artifact", "hcp-packer-image", "hcp-packer-iteration", "hcp-packer-version"} {
 		hcp[name] = "it asks HCP Packer, which imgflow does not use; give the value as a variable"
 	}
+	posts := later("docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud")
+	posts["amazon-import"] = "it uploads to S3 and imports from there, which imgflow does not do; a shell-local that calls `aws ec2 import-image` does"
 	return compile.Catalog{
-		Builders:          builders,
-		Provisioners:      provision.Provisioners(w.machines),
-		Data:              data,
-		LaterBuilders:     later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
-		LaterData:         hcp,
-		LaterProvisioners: later("chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
-		LaterPostProcessors: later("manifest", "shell-local", "checksum", "compress", "artifice", "amazon-import",
-			"docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud"),
-		LaterPostProcessorOptions: provision.LaterPostProcessors(),
+		Builders:            builders,
+		Provisioners:        provision.Provisioners(w.machines),
+		PostProcessors:      post.PostProcessors(force),
+		Data:                data,
+		LaterBuilders:       later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
+		LaterData:           hcp,
+		LaterProvisioners:   later("chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
+		LaterPostProcessors: posts,
 	}
 }
 

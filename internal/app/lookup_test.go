@@ -91,8 +91,8 @@ func (m *memo) Check() []steps.OptionError {
 }
 func (*memo) Claims() []steps.Claim         { return nil }
 func (*memo) Prepare(context.Context) error { return nil }
-func (m *memo) Wire(g *dag.Graph, b dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
-	return []dag.Out[steps.Artifact]{dag.Add(g, b, "memo", *m)}
+func (m *memo) Wire(g *dag.Graph, b dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
+	return steps.Made{Artifacts: []dag.Out[steps.Artifact]{dag.Add(g, b, "memo", *m)}}
 }
 
 // list is what steps did, in their order.

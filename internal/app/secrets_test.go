@@ -29,8 +29,8 @@ func (note) Do(context.Context, struct{}, *dag.Task) (steps.Artifact, error) {
 func (*note) Check() []steps.OptionError    { return nil }
 func (*note) Claims() []steps.Claim         { return nil }
 func (*note) Prepare(context.Context) error { return nil }
-func (n *note) Wire(g *dag.Graph, b dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
-	return []dag.Out[steps.Artifact]{dag.Add(g, b, "note", *n)}
+func (n *note) Wire(g *dag.Graph, b dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
+	return steps.Made{Artifacts: []dag.Out[steps.Artifact]{dag.Add(g, b, "note", *n)}}
 }
 
 type noteWorld struct{ toyWorld }

@@ -49,7 +49,7 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 	t.Say("copying %s to %s", of.ID, s.Region)
 	out, err := at.api.CopyImage(ctx, in)
 	if err == nil {
-		return Image{s.Place, text(out.ImageId), of.Name, t.Token, now()}, nil
+		return Image{Place: s.Place, ID: text(out.ImageId), Name: of.Name, Token: t.Token, Made: now()}, nil
 	}
 	if classify("CopyImage", 0, err).class == alreadyExists {
 		image, lookErr := untilVisible(ctx, at.window, func() (Image, error) { return at.image(ctx, t) })

@@ -42,6 +42,14 @@ func NewEBS(c *Cloud) *EBS { return &EBS{cloud: c} }
 
 func (b *EBS) force() bool { return b.ForceDeregister || b.Force }
 
+// WithoutProduct is why post-processors have no effect.
+func (b *EBS) WithoutProduct() string {
+	if b.SkipCreateAMI {
+		return "skip_create_ami makes no image"
+	}
+	return ""
+}
+
 func (b *EBS) needHVM() bool { return b.ENASupport != nil && *b.ENASupport || b.SriovSupport }
 
 // protocol is the communicator, ssh by default.

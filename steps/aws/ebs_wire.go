@@ -26,7 +26,7 @@ type wiring struct {
 // Wire adds the steps of the build: those that make a machine, those of its
 // provisioners, those that make an image of it and its copies. Prepare must have
 // been called before.
-func (b *EBS) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
+func (b *EBS) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
 	w := &wiring{EBS: b, g: g, build: build}
 	return w.capture(provision(w.machine()))
 }
@@ -86,7 +86,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 
 // capture adds the steps from the provisioned machine to the finished images and
 // all that is done to them.
-func (w *wiring) capture(m dag.Out[comm.Machine]) (made []dag.Out[steps.Artifact]) {
+func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	g, bd := w.g, w.build
 	if w.SSH.ClearAuthorizedKeys && w.protocol() == "ssh" && w.key.Set() {
 		m = dag.Add(g, bd, "clear-keys", comm.ClearKeys{On: m.Take(), Key: w.key})
@@ -95,7 +95,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made []dag.Out[steps.Artifact
 	if w.SkipCreateAMI {
 		dag.Goal(g, stopped)
 		w.keep(KeepVolumes{Volumes: w.volumes, Stopped: stopped})
-		return nil
+		return made
 	}
 	image := CreateImage{Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
 		SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Mappings: w.AMIMappings, Values: w.values}
@@ -117,16 +117,21 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made []dag.Out[steps.Artifact
 	ready := dag.Add(g, bd, "image-ready", w.ready(created))
 	dag.Keep(g, created, ready)
 	w.keep(KeepVolumes{Volumes: w.volumes, Image: ready})
-	w.addImageSteps(w.place.Region, ready)
-	made = append(made, dag.As[steps.Artifact](ready))
+	product := Product{Of: created, Images: []dag.Out[ReadyImage]{ready}}
+	finish := func(region string, image dag.Out[ReadyImage]) {
+		made.Finishing = append(made.Finishing, w.addImageSteps(region, image)...)
+		made.Artifacts = append(made.Artifacts, dag.As[steps.Artifact](image))
+	}
+	finish(w.place.Region, ready)
 	for _, r := range w.copyRegions() {
 		copied := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{w.place.Account, r}, Of: ready, Source: w.source, Description: w.AMIDescription,
 			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: w.SnapshotCopyMinutes})
 		there := dag.Add(g, bd, "copy-ready-"+r, w.ready(copied))
 		dag.Keep(g, copied, there)
-		w.addImageSteps(r, there)
-		made = append(made, dag.As[steps.Artifact](there))
+		product.Images = append(product.Images, there)
+		finish(r, there)
 	}
+	made.Product = func() dag.Out[steps.Product] { return dag.Add(g, bd, "product", product) }
 	return made
 }
 
@@ -154,20 +159,25 @@ func (b *EBS) keepsVolumes() bool {
 
 // addImageSteps adds what is done to a finished image, each a goal of its own: a late
 // failure leaves the image and everything else that was reached.
-func (w *wiring) addImageSteps(region string, of dag.Out[ReadyImage]) {
-	name := func(step string) string { return named(step, region, w.place.Region) }
+func (w *wiring) addImageSteps(region string, of dag.Out[ReadyImage]) (goals []dag.Key) {
+	add := func(step string, s dag.Step[*Cloud, Attributed]) {
+		goal := dag.Add(w.g, w.build, named(step, region, w.place.Region), s)
+		dag.Goal(w.g, goal)
+		goals = append(goals, goal.Key())
+	}
 	if !w.Sharing.empty() {
-		dag.Goal(w.g, dag.Add(w.g, w.build, name("share"), Share{Of: of, Sharing: w.Sharing}))
+		add("share", Share{Of: of, Sharing: w.Sharing})
 	}
 	if w.IMDSSupport != "" {
-		dag.Goal(w.g, dag.Add(w.g, w.build, name("imds"), RequireIMDSv2{Of: of}))
+		add("imds", RequireIMDSv2{Of: of})
 	}
 	if w.DeprecateAt != "" {
-		dag.Goal(w.g, dag.Add(w.g, w.build, name("deprecate"), Deprecate{Of: of, At: w.DeprecateAt}))
+		add("deprecate", Deprecate{Of: of, At: w.DeprecateAt})
 	}
 	if w.Protection.Enabled || w.Protection.WithCooldown {
-		dag.Goal(w.g, dag.Add(w.g, w.build, name("protect"), Protect{Of: of, Cooldown: w.Protection.WithCooldown}))
+		add("protect", Protect{Of: of, Cooldown: w.Protection.WithCooldown})
 	}
+	return goals
 }
 
 // named is the name of a step that every region has.

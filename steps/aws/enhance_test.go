@@ -3,6 +3,7 @@ package aws
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
@@ -29,7 +30,7 @@ func TestEnhance(t *testing.T) {
 		{Enhance{From: dag.Lit(from), ENA: ptr(true), SRIOV: true}, 2},
 	} {
 		before := w.front.count("ModifyInstanceAttribute")
-		if out, err := c.step.Do(t.Context(), w.cloud, task("t")); err != nil || out != from {
+		if out, err := c.step.Do(t.Context(), w.cloud, task("t")); err != nil || !reflect.DeepEqual(out, from) {
 			t.Errorf("%+v, %v", out, err)
 		}
 		if n := w.front.count("ModifyInstanceAttribute") - before; n != c.calls {

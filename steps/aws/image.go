@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // CreateImage makes an image of a stopped instance.
@@ -36,7 +37,12 @@ type Image struct {
 	Name  string    `json:"name"`
 	Token string    `json:"token"` // its snapshots carry it too
 	Made  time.Time `json:"made"`
+
+	Machine comm.Machine `json:"machine,omitzero"` // that it was made of; not of a copy
 }
+
+// machineOf is the name under which an image's machine is kept until it is made.
+const machineOf = "machine"
 
 func (CreateImage) Kind() string    { return "aws.image" }
 func (s CreateImage) Title() string { return "create the image " + s.Name }
@@ -63,11 +69,14 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	for _, d := range s.Mappings {
 		in.BlockDeviceMappings = append(in.BlockDeviceMappings, d.mapping())
 	}
+	if err := t.Save(machineOf, from.Machine); err != nil { // what is found by its token knows no machine
+		return Image{}, dag.NotMade(err)
+	}
 	t.Say("creating the image %s from %s", s.Name, from.ID)
 	out, err := at.api.CreateImage(ctx, in)
 	if err == nil {
 		t.Say("image %s", text(out.ImageId))
-		return Image{from.Place, text(out.ImageId), s.Name, t.Token, now()}, nil
+		return Image{from.Place, text(out.ImageId), s.Name, t.Token, now(), from.Machine}, nil
 	}
 	doing := fmt.Sprintf("create the image %q", s.Name)
 	if classify("CreateImage", 0, err).class == alreadyExists {
@@ -105,7 +114,9 @@ func (s *site) image(ctx context.Context, t *dag.Task) (Image, error) {
 	}
 	for _, i := range out.Images {
 		if i.State != types.ImageStateDeregistered {
-			return Image{s.Place, text(i.ImageId), text(i.Name), t.Token, now()}, nil
+			image := Image{Place: s.Place, ID: text(i.ImageId), Name: text(i.Name), Token: t.Token, Made: now()}
+			_, err := t.Load(machineOf, &image.Machine)
+			return image, err
 		}
 	}
 	return Image{}, dag.ErrNotFound

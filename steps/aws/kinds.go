@@ -47,6 +47,7 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Enhance](c),
 		dag.Bind[Deregister](c),
 		dag.Bind[CreateImage](c),
+		dag.Bind[Product](c),
 		dag.Bind[ImageReady](c),
 		dag.Bind[CopyImage](c),
 		dag.Bind[Share](c),

@@ -25,6 +25,8 @@ type Stopped struct {
 	Place
 	ID  string `json:"id"`
 	VPC string `json:"vpc,omitempty"`
+
+	Machine comm.Machine `json:"machine,omitzero"` // as provisioners have left it
 }
 
 func (Stop) Kind() string  { return "aws.stop" }
@@ -52,7 +54,7 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 		if slices.ContainsFunc(out.StoppingInstances, func(c types.InstanceStateChange) bool {
 			return text(c.InstanceId) == in.ID && c.CurrentState != nil && c.CurrentState.Name == types.InstanceStateNameStopped
 		}) {
-			return Stopped{in.Place, in.ID, in.VPC}, nil // it was at rest already
+			return Stopped{in.Place, in.ID, in.VPC, s.After.Value()}, nil // it was at rest already
 		}
 	}
 	_, err = at.instances.wait(ctx, t, in.ID, stopping, func(i types.Instance) (bool, error) {
@@ -67,7 +69,7 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 	if err != nil {
 		return Stopped{}, waitFault(in.ID, err)
 	}
-	return Stopped{in.Place, in.ID, in.VPC}, nil
+	return Stopped{in.Place, in.ID, in.VPC, s.After.Value()}, nil
 }
 
 // Patience covers an instance that is still pending.

@@ -46,8 +46,10 @@ func (*File) Prepare(context.Context) error { return nil }
 func (*File) WithoutMachine() string { return "a file has no machine" }
 
 // Wire adds the step of the build.
-func (b *File) Wire(g *dag.Graph, build dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
+func (b *File) Wire(g *dag.Graph, build dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
 	written := dag.Add(g, build, "file", WriteFile{Content: b.Content, Source: b.Source, Target: b.Target})
 	dag.Keep(g, written, written)
-	return []dag.Out[steps.Artifact]{dag.As[steps.Artifact](written)}
+	return steps.Made{Artifacts: []dag.Out[steps.Artifact]{dag.As[steps.Artifact](written)}, Product: func() dag.Out[steps.Product] {
+		return dag.Add(g, build, "product", Product{Written: written})
+	}}
 }

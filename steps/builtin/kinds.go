@@ -27,5 +27,6 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[Machine](e),
 		dag.Bind[WriteFile](e),
 		dag.Bind[HTTP](e),
+		dag.Bind[Product](e),
 	}
 }

@@ -23,6 +23,9 @@ type GivenMachine struct{ comm.Endpoint }
 // Given marks that it was there before.
 func (GivenMachine) Given() {}
 
+// noID is what Packer says of machines that it has not made.
+const noID = "ERR_ID_NOT_IMPLEMENTED_BY_BUILDER"
+
 func (Machine) Kind() string { return "builtin.machine" }
 func (s Machine) Title() string {
 	if s.Host == "" {
@@ -34,7 +37,6 @@ func (s Machine) Title() string {
 // Do makes nothing: whether the machine answers, Connect finds out.
 func (s Machine) Do(_ context.Context, _ *comm.Env, _ *dag.Task) (GivenMachine, error) {
 	return GivenMachine{comm.Endpoint{Protocol: s.Protocol, Host: s.Host, Port: s.Port, Vars: map[string]string{
-		// Packer says this of machines that it has not made.
-		"ID": "ERR_ID_NOT_IMPLEMENTED_BY_BUILDER",
+		"ID": noID,
 	}}}, nil
 }

@@ -72,7 +72,7 @@ func (*Null) Prepare(context.Context) error { return nil }
 
 // Wire adds the steps of the build. It has no artifact; its goal is that the machine
 // is provisioned.
-func (b *Null) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
+func (b *Null) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
 	there := Machine{Build: build.Own(), Protocol: b.protocol()}
 	connect := comm.Connect{Pause: b.Pause}
 	switch there.Protocol {
@@ -88,6 +88,7 @@ func (b *Null) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.M
 		connect.WinRM = b.WinRM
 	}
 	connect.To = dag.As[comm.Endpoint](dag.Add(g, build, "machine", there)).Take()
-	dag.Goal(g, provision(dag.Add(g, build, "connect", connect)))
-	return nil
+	m := provision(dag.Add(g, build, "connect", connect))
+	dag.Goal(g, m)
+	return steps.Made{Product: func() dag.Out[steps.Product] { return dag.Add(g, build, "product", Product{Machine: m}) }}
 }

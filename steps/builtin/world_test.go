@@ -102,7 +102,7 @@ func graph(t *testing.T, src steps.Source, ps ...steps.Provisioner) *dag.Graph {
 			m = p.Add(g, b, "step-"+string(rune('a'+i)), m)
 		}
 		return m
-	}) {
+	}).Artifacts {
 		dag.Goal(g, artifact)
 	}
 	if err := g.Err(); err != nil {

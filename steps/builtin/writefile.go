@@ -151,28 +151,16 @@ func writeNew(path string, from io.Reader, mode fs.FileMode) (digest string, err
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
 }
 
-// digest is that of a file; dag.ErrNotFound if there is none.
+// digest is that of a file, as a step keeps it; dag.ErrNotFound if there is none.
 func digest(path string) (string, error) {
-	fi, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	sum, err := localfile.Digest(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", dag.ErrNotFound
-	}
-	if err != nil {
+	case err != nil || sum == "": // nothing that was written
 		return "", err
 	}
-	if localfile.Special(path, fi) != nil {
-		return "", nil // nothing that was written
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return "sha256:" + sum, nil
 }
 
 // Find returns the file if it is there. One that was interrupted is told by what it

@@ -327,7 +327,7 @@ func (s Ansible) environ(e *comm.Env, v values, dir string) ([]string, error) {
 // arguments are those before the playbook, without the inventory.
 func (s Ansible) arguments(v values, w *way, dir string) ([]string, error) {
 	vars := map[string]any{"packer_build_name": s.Build.Name, "packer_builder_type": s.Build.Type}
-	if addr, err := v.build("PackerHTTPAddr"); err == nil && !strings.HasPrefix(addr, "ERR_") {
+	if addr, err := v.of().Value("PackerHTTPAddr"); err == nil && !strings.HasPrefix(addr, "ERR_") {
 		vars["packer_http_addr"] = addr
 	}
 	for name, value := range w.vars {

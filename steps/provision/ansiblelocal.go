@@ -343,7 +343,7 @@ func (s AnsibleLocal) calls(v values, stage string) (list []call, err error) {
 	}
 	command := rendered("command", s.Command, "ANSIBLE_FORCE_COLOR=1 PYTHONUNBUFFERED=1 ansible-playbook")
 	vars := map[string]string{"packer_build_name": s.Build.Name, "packer_builder_type": s.Build.Type}
-	if addr, err := v.build("PackerHTTPAddr"); err == nil && !strings.HasPrefix(addr, "ERR_") {
+	if addr, err := v.of().Value("PackerHTTPAddr"); err == nil && !strings.HasPrefix(addr, "ERR_") {
 		vars["packer_http_addr"] = addr
 	}
 	told, jerr := json.Marshal(vars)

@@ -185,7 +185,7 @@ func (s Ansible) straight(ctx context.Context, w *way, e *comm.Env, v values, di
 	}
 	switch {
 	case v.m.SSH.KeyName != "":
-		text, err := v.privateKey()
+		text, err := v.of().PrivateKey()
 		if err != nil {
 			return err
 		}

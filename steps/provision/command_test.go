@@ -27,8 +27,8 @@ func TestCommandDropsTheScript(t *testing.T) {
 		{&Shell{Scripts: vars, ExecuteCommand: parsed("sudo sh {{.Path}}")}, []string{"execute_command: it has no {{.Vars}}, " + lacks}},
 		{&Shell{Scripts: vars, ExecuteCommand: parsed("{{.Vars}} sh {{.Path}}"), UseEnvVarFile: true}, []string{"execute_command: it has no {{.EnvVarFile}}, " + lacks}},
 		{&Shell{Scripts: vars, ExecuteCommand: parsed(". {{.EnvVarFile}}; sh {{.Path}}"), UseEnvVarFile: true}, nil},
-		{&ShellLocal{Scripts: inline("x"), ExecuteCommand: []dag.Text{"/bin/sh", "-c", "true"}}, []string{"execute_command: it has no {{.Script}}, so the script never runs"}},
-		{&ShellLocal{Scripts: inline("x"), ExecuteCommand: []dag.Text{"/bin/sh", parsed("{{.Script}}")}}, nil},
+		{&ShellLocal{LocalScriptOptions: LocalScriptOptions{Scripts: inline("x"), ExecuteCommand: []dag.Text{"/bin/sh", "-c", "true"}}}, []string{"execute_command: it has no {{.Script}}, so the script never runs"}},
+		{&ShellLocal{LocalScriptOptions: LocalScriptOptions{Scripts: inline("x"), ExecuteCommand: []dag.Text{"/bin/sh", parsed("{{.Script}}")}}}, nil},
 		{&WindowsShell{Scripts: vars, ExecuteCommand: parsed("{{.Vars}} cmd /c dir")}, []string{"execute_command: " + never}},
 		{&WindowsShell{Scripts: vars, ExecuteCommand: parsed(`cmd /c "{{.Path}}"`)}, nil}, // the environment is set anyway
 		{&PowerShell{Scripts: vars, ExecuteCommand: "powershell -Command exit"}, []string{"execute_command: " + never}},

@@ -22,7 +22,7 @@ func sensitive(text dag.Text) bool {
 	return len(text.Secrets()) > 0 || slices.ContainsFunc(text.Words(), func(word string) bool {
 		waits, _ := interp.Waits(word)
 		return slices.ContainsFunc(waits, func(p interp.Pending) bool {
-			return slices.Contains(secretValues, p.Field) || slices.Contains(secretValues, p.Build)
+			return slices.Contains(steps.SecretValues, p.Field) || slices.Contains(steps.SecretValues, p.Build)
 		})
 	})
 }

@@ -44,7 +44,7 @@ func TestShellLocal(t *testing.T) {
 		}
 	}
 
-	s = ShellLocal{Command: "exit 5"}
+	s = ShellLocal{LocalScriptOptions: LocalScriptOptions{Command: "exit 5"}}
 	_, err = local(t, t.Context(), s)
 	wantError(t, err, "exited with status 5", "the inline script")
 	s.ValidExitCodes = []int{5}
@@ -52,7 +52,7 @@ func TestShellLocal(t *testing.T) {
 		t.Error(err)
 	}
 
-	s = ShellLocal{ExecuteCommand: []dag.Text{"/bin/sh", "-c", parsed("echo {{.Vars}}; {{.Vars}} sh {{.Script}}")}}
+	s = ShellLocal{LocalScriptOptions: LocalScriptOptions{ExecuteCommand: []dag.Text{"/bin/sh", "-c", parsed("echo {{.Vars}}; {{.Vars}} sh {{.Script}}")}}}
 	s.Script = file(t, filepath.Join(dir, "x.sh"), "echo [$X]")
 	s.EnvironmentVars = []dag.Text{"X=1"}
 	if sink, err = local(t, t.Context(), s); err != nil || !strings.Contains(sink.printed(), "X=1\n") || !strings.HasSuffix(sink.printed(), "[1]\n") {
@@ -63,11 +63,11 @@ func TestShellLocal(t *testing.T) {
 	if runtime.GOOS == other {
 		other = "linux"
 	}
-	s = ShellLocal{Command: "exit 1", OnlyOn: []string{other}}
+	s = ShellLocal{LocalScriptOptions: LocalScriptOptions{Command: "exit 1", OnlyOn: []string{other}}}
 	if sink, err = local(t, t.Context(), s); err != nil || !strings.Contains(sink.said(dag.Said), "skipped") {
 		t.Errorf("only_on: %q, %v", sink.said(dag.Said), err)
 	}
-	s = ShellLocal{Command: "yes 0123456789 | tr -d '\\n' | head -c 200000; sleep 60 & echo end"}
+	s = ShellLocal{LocalScriptOptions: LocalScriptOptions{Command: "yes 0123456789 | tr -d '\\n' | head -c 200000; sleep 60 & echo end"}}
 	sink, err = local(t, t.Context(), s)
 	if n := strings.Count(sink.printed(), "0"); err != nil || n < 19999 || !strings.HasSuffix(sink.printed(), "end\n") {
 		t.Errorf("long line: %d zeros, %v", n, err)
@@ -85,7 +85,7 @@ func TestShellLocalHasItsSessionsEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := &memSink{}
-	s := ShellLocal{ExecuteCommand: []dag.Text{"tool", parsed("{{.Script}}")}}
+	s := ShellLocal{LocalScriptOptions: LocalScriptOptions{ExecuteCommand: []dag.Text{"tool", parsed("{{.Script}}")}}}
 	s.Inline = []dag.Text{"true"}
 	s.On = dag.Lit(comm.Machine{}).Take()
 	env := &comm.Env{Environ: []string{"PATH=/nowhere:" + dir + ":/bin", "TMPDIR=" + temp}, Dir: dir}
@@ -100,7 +100,7 @@ func TestShellLocalHasItsSessionsEnvironment(t *testing.T) {
 func TestShellLocalEnds(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir())
-	s := ShellLocal{Common: steps.Common{Timeout: time.Second}, Command: dag.Text("sh -c 'sleep 77; touch " + dir + "/late'")}
+	s := ShellLocal{Common: steps.Common{Timeout: time.Second}, LocalScriptOptions: LocalScriptOptions{Command: dag.Text("sh -c 'sleep 77; touch " + dir + "/late'")}}
 	_, err := local(t, t.Context(), s)
 	wantError(t, err, "timed out after 1s")
 	if running(t, dir+"/late") {
@@ -118,7 +118,7 @@ func TestShellLocalEnds(t *testing.T) {
 }
 
 func TestShellLocalCheck(t *testing.T) {
-	for want, s := range map[string]*ShellLocal{
+	for want, s := range map[string]*LocalScriptOptions{
 		"":           {Command: "x", OnlyOn: []string{"linux"}},
 		"command":    {Command: "x", Scripts: Scripts{Inline: []dag.Text{"y"}}},
 		"only_on[0]": {Command: "x", OnlyOn: []string{"beos"}},

@@ -16,20 +16,20 @@ func TestBuildValues(t *testing.T) {
 	m := comm.Machine{Endpoint: comm.Endpoint{Protocol: "ssh", Host: "h", Port: 22, Vars: map[string]string{"ID": "i-1", "Host": "other", "Port": "2222"}}, SSH: comm.SSH{Username: "admin", KeyName: "key-1"}}
 	v := values{task(nil), m, ""}
 	for name, want := range map[string]string{"ID": "i-1", "Host": "h", "Port": "22", "User": "admin", "ConnType": "ssh", "PackerRunUUID": "run1", "SSHPrivateKey": "PRIVATE", "Password": "", "PackerHTTPAddr": "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER"} {
-		if got, err := v.build(name); err != nil || got != want {
+		if got, err := v.of().Value(name); err != nil || got != want {
 			t.Errorf("%s is %q, want %q, %v", name, got, want, err)
 		}
 	}
 	v.m.SSH = comm.SSH{PrivateKeyFile: keyFile}
-	if got, err := v.build("SSHPrivateKey"); err != nil || got != "KEY" {
+	if got, err := v.of().Value("SSHPrivateKey"); err != nil || got != "KEY" {
 		t.Errorf("from a file: %q, %v", got, err)
 	}
 	_, m = machine(t)
 	v.m = m
-	if got, err := v.build("SSHPublicKey"); err != nil || !strings.HasPrefix(got, "ssh-ed25519 ") {
+	if got, err := v.of().Value("SSHPublicKey"); err != nil || !strings.HasPrefix(got, "ssh-ed25519 ") {
 		t.Errorf("public: %q, %v", got, err)
 	}
-	_, err := v.build("SourceAmi")
+	_, err := v.of().Value("SourceAmi")
 	wantError(t, err, "SourceAMI")
 }
 

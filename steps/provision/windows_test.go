@@ -100,7 +100,7 @@ func TestTheOtherKindOfMachine(t *testing.T) {
 func TestBuildValuesOfWindows(t *testing.T) {
 	v := values{task(nil), winMachine(), ""}
 	for name, want := range map[string]string{"Password": "PRIVATE", "WinRMPassword": "PRIVATE", "User": "Administrator", "ConnType": "winrm", "Port": "5985", "SSHPrivateKey": ""} {
-		if got, err := v.build(name); err != nil || got != want {
+		if got, err := v.of().Value(name); err != nil || got != want {
 			t.Errorf("%s is %q, want %q, %v", name, got, want, err)
 		}
 	}

@@ -13,14 +13,13 @@ type Catalog struct {
 	Provisioners map[string]func() steps.Provisioner
 	Data         map[string]func() steps.Data
 
+	PostProcessors map[string]func() steps.PostProcessor
+
 	// Types that are known and cannot run, with why: "not supported yet".
 	LaterBuilders       map[string]string
 	LaterProvisioners   map[string]string
 	LaterPostProcessors map[string]string
 	LaterData           map[string]string
-
-	// The options of those post-processors that are looked at all the same, each a pointer to a new struct.
-	LaterPostProcessorOptions map[string]func() any
 }
 
 // known returns the names in both maps.

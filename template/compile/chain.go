@@ -76,7 +76,7 @@ func (c *compiler) barren(plans []plan) {
 			parent := slices.IndexFunc(plans, func(p plan) bool { return p.build.Name == n.Build })
 			if p := plans[parent]; !known && p.source != nil && len(p.awaits) == 0 {
 				made := p.source.Wire(dag.NewGraph(nil), p.build, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return m })
-				barren[n.Build] = len(made) == 0
+				barren[n.Build] = len(made.Artifacts) == 0
 			}
 			if barren[n.Build] {
 				c.makesNothing(n)
@@ -110,6 +110,11 @@ func (c *compiler) bind(pl plan, g *dag.Graph, made map[string][]dag.Out[steps.A
 	bindTexts(reflect.ValueOf(pl.source), bound)
 	for _, p := range pl.provisioners {
 		bindTexts(reflect.ValueOf(p.Provisioner), bound)
+	}
+	for _, seq := range pl.sequences {
+		for _, p := range seq {
+			bindTexts(reflect.ValueOf(p.PostProcessor), bound)
+		}
 	}
 }
 

@@ -124,6 +124,7 @@ type plan struct {
 	build        dag.Build
 	source       steps.Source
 	provisioners []named
+	sequences    [][]processor
 	awaits       []string // data sources that have not been looked up yet
 	needs        []needed // results of other builds
 }
@@ -141,10 +142,11 @@ func (p plan) wire(g *dag.Graph) []dag.Out[steps.Artifact] {
 		}
 		return m
 	})
-	for _, artifact := range made {
+	for _, artifact := range made.Artifacts {
 		dag.Goal(g, artifact)
 	}
-	return made
+	p.process(g, made)
+	return made.Artifacts
 }
 
 type compiler struct {
@@ -207,16 +209,7 @@ func (c *compiler) build(b template.Build) plan {
 		c.provisioner(*part, b.Name+".error-cleanup")
 		c.later(part.Pos, "error-cleanup-provisioner", "not supported yet")
 	}
-	for _, seq := range b.PostProcessors {
-		for _, part := range seq {
-			if why, later := c.catalog.LaterPostProcessors[part.Type]; later {
-				c.laterOptions(part, b.Name+".post-processor", c.catalog.LaterPostProcessorOptions, "keep_input_artifact")
-				c.later(part.Pos, "the post-processor "+part.Type, why)
-			} else {
-				c.unknown(part.Pos, "post-processor", part.Type, known(map[string]bool{}, c.catalog.LaterPostProcessors))
-			}
-		}
-	}
+	c.postProcessors(&pl, b)
 	pl.needs = c.needs
 	return pl
 }
@@ -256,18 +249,6 @@ func (c *compiler) later(at template.Pos, what, why string) {
 		to = &c.errs
 	}
 	to.Add(at, "", "cannot run %s: %s", what, why)
-}
-
-// laterOptions finds what is wrong with the options of something that cannot run, as far as they are known.
-func (c *compiler) laterOptions(part template.Part, path string, makers map[string]func() any, also ...string) {
-	maker, ok := makers[part.Type]
-	if !ok {
-		return
-	}
-	d := c.decoder(part.Type, path, part.Pos)
-	d.also = also
-	d.into(part.Options, maker())
-	c.errs = append(c.errs, d.errs...)
 }
 
 // prepare has a builder or provisioner find out what is left open, and whether it can run. If an option is wrong, that

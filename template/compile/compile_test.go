@@ -156,10 +156,12 @@ func (b *builder) Check() []steps.OptionError {
 
 func (*builder) Prepare(context.Context) error { return nil }
 
-func (b *builder) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) []dag.Out[steps.Artifact] {
+func (b *builder) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
 	i := dag.Add(g, build, "launch", launch{Build: build.Name, Size: b.Type})
 	m := provision(dag.Add(g, build, "connect", connect{To: i.Take()}))
-	return []dag.Out[steps.Artifact]{dag.Add(g, build, "image", image{From: m.Take(), Name: b.Name})}
+	im := dag.Add(g, build, "image", image{From: m.Take(), Name: b.Name})
+	dag.Keep(g, im, im)
+	return steps.Made{Artifacts: []dag.Out[steps.Artifact]{im}, Product: func() dag.Out[steps.Product] { return dag.Add(g, build, "product", product{Of: im}) }}
 }
 
 func catalog() compile.Catalog {
@@ -171,6 +173,11 @@ func catalog() compile.Catalog {
 			"copy":       func() steps.Provisioner { return &copier{} },
 			"local":      func() steps.Provisioner { return &script{} },
 			"batch":      func() steps.Provisioner { return &script{Over: []string{"winrm"}} },
+		},
+		PostProcessors: map[string]func() steps.PostProcessor{
+			"note":  func() steps.PostProcessor { return &after{Hands: steps.GivesSame} },
+			"pack":  func() steps.PostProcessor { return &after{Hands: steps.GivesOwn} },
+			"found": func() steps.PostProcessor { return &after{Hands: steps.GivesFound} },
 		},
 		LaterBuilders:       map[string]string{"test-chroot": "not supported yet"},
 		LaterProvisioners:   map[string]string{"ansible": "not supported yet"},

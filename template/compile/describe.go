@@ -163,7 +163,7 @@ const (
 func (c Catalog) Parts() (parts []Part) {
 	parts = roleParts(parts, Builder, c.Builders, c.LaterBuilders)
 	parts = roleParts(parts, Provisioner, c.Provisioners, c.LaterProvisioners)
-	parts = roleParts(parts, PostProcessor, map[string]func() any{}, c.LaterPostProcessors)
+	parts = roleParts(parts, PostProcessor, c.PostProcessors, c.LaterPostProcessors)
 	return roleParts(parts, DataSource, c.Data, c.LaterData)
 }
 
