@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -319,26 +320,9 @@ func (d *database) commit(c *commit) error {
 	return c.err
 }
 
-// gathered is a value that has not come to the disk yet; nil if there is none.
-func (d *database) gathered(bucket []byte, key string) []byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, c := range []*commit{d.next, d.flying} {
-		if c == nil {
-			continue
-		}
-		for _, p := range slices.Backward(c.puts) {
-			if string(p.key) == key && bytes.Equal(p.bucket, bucket) {
-				return p.value
-			}
-		}
-	}
-	return nil
-}
-
 // get returns a copy of a value; nil if there is none.
 func (d *database) get(bucket []byte, key string) (value []byte, err error) {
-	if p := d.gathered(bucket, key); p != nil {
+	if p, ok := d.waiting(bucket)[key]; ok {
 		return bytes.Clone(p), nil
 	}
 	err = d.view(func(tx *bbolt.Tx) error {
@@ -358,24 +342,48 @@ func (d *database) get(bucket []byte, key string) (value []byte, err error) {
 }
 
 // each calls fn for every value of a bucket; the slices are valid only in fn. What
-// was put off comes to the disk first.
+// was put off is read from memory: it may not come to a disk that is full.
 func (d *database) each(bucket []byte, fn func(key, value []byte) error) error {
-	if err := d.flush(); err != nil {
-		return err
-	}
+	waiting := d.waiting(bucket)
 	return d.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return d.corrupt(fmt.Errorf("bucket %s is missing", bucket))
 		}
-		return b.ForEach(func(k, v []byte) error {
+		err := b.ForEach(func(k, v []byte) error {
+			if newer, ok := waiting[string(k)]; ok {
+				delete(waiting, string(k))
+				return fn(k, newer)
+			}
 			v, err := d.unframe(v)
 			if err != nil {
 				return err
 			}
 			return fn(k, v)
 		})
+		for k, v := range waiting {
+			err = cmp.Or(err, fn([]byte(k), v))
+		}
+		return err
 	})
+}
+
+// waiting are the values of a bucket that have not come to the disk yet.
+func (d *database) waiting(bucket []byte) map[string][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	values := map[string][]byte{}
+	for _, c := range []*commit{d.flying, d.next} {
+		if c == nil {
+			continue
+		}
+		for _, p := range c.puts {
+			if bytes.Equal(p.bucket, bucket) {
+				values[string(p.key)] = p.value
+			}
+		}
+	}
+	return values
 }
 
 // close brings what was put off to the disk, and gives the lock back.
