@@ -86,12 +86,19 @@ const keyForm = 1
 // Add adds a step to the graph on behalf of a build. A step with the same key
 // is the same step: both builds share it.
 func Add[E, T any](g *Graph, b Build, name string, s Step[E, T]) Out[T] {
+	var nothing T
+	_, thing := any(nothing).(Thing[E, T])
+	return Out[T]{key: g.addStep(b, name, s.Kind(), s, nothing, thing)}
+}
+
+// addStep adds a step of whatever type, which makes something like nothing.
+func (g *Graph) addStep(b Build, name, kind string, s, nothing any, thing bool) Key {
 	digest := g.digest
 	if digest == nil {
 		digest = func(string) string { return "" }
 	}
-	canon := canonical(s.Kind(), s, g.Form, digest)
-	n := Node{Key: digestKey(canon), Name: name, Builds: []string{b.Name}, Kind: s.Kind(), Canon: canon, Format: specFormat}
+	canon := canonical(kind, s, g.Form, digest)
+	n := Node{Key: digestKey(canon), Name: name, Builds: []string{b.Name}, Kind: kind, Canon: canon, Format: specFormat}
 	need := func(ks *[]Key, k Key) {
 		if !slices.Contains(*ks, k) {
 			*ks = append(*ks, k)
@@ -125,19 +132,18 @@ func Add[E, T any](g *Graph, b Build, name string, s Step[E, T]) Out[T] {
 			}
 		}
 	})
-	if t, ok := any(s).(titled); ok {
+	if t, ok := s.(titled); ok {
 		n.Title = expandMarks(Text(t.Title()).String(), func(string) string { return "<sensitive>" })
 	}
-	var out T
-	_, n.Thing = any(out).(Thing[E, T])
-	_, n.Given = any(out).(Given)
+	n.Thing = thing
+	_, n.Given = nothing.(Given)
 	spec, err := json.Marshal(s)
 	if err != nil {
 		g.errs = append(g.errs, fmt.Errorf("%s: cannot store the settings: %w", name, err))
 	}
 	n.Spec = spec
 	g.add(n)
-	return Out[T]{key: n.Key}
+	return n.Key
 }
 
 // known is what a graph must find again for each step that is added to it.

@@ -69,15 +69,48 @@ type Kind struct {
 // settings or output a checkpoint could not give back.
 func Bind[S Step[E, T], E, T any](env E) Kind {
 	var zero S
-	mustBePlain(reflect.TypeFor[S](), reflect.TypeFor[S]().String(), map[reflect.Type]bool{})
-	mustBePlain(reflect.TypeFor[T](), reflect.TypeFor[T]().String(), map[reflect.Type]bool{})
-	k := Kind{Name: zero.Kind()}
+	var nothing T
+	m := methods{
+		step: reflect.TypeFor[S](), out: reflect.TypeFor[T](),
+		do: func(ctx context.Context, s any, t *Task) (any, error) { return s.(S).Do(ctx, env, t) },
+	}
+	if _, ok := any(nothing).(Thing[E, T]); ok {
+		m.find = func(ctx context.Context, out any, t *Task) (any, error) { return out.(Thing[E, T]).Find(ctx, env, t) }
+		m.undo = func(ctx context.Context, out any, t *Task) error { return out.(Thing[E, T]).Undo(ctx, env, t) }
+	}
+	return bind(zero.Kind(), m)
+}
+
+// methods are what a kind needs of its types. They are all that is compiled for each
+// kind anew: there are many, and the rest is long.
+type methods struct {
+	step, out reflect.Type
+	do        func(ctx context.Context, step any, t *Task) (any, error)
+	find      func(ctx context.Context, out any, t *Task) (any, error) // nil, as undo: it is not a thing
+	undo      func(ctx context.Context, out any, t *Task) error
+}
+
+// output reads an output; without one it is the zero value.
+func (m methods) output(p json.RawMessage) (any, error) {
+	out := reflect.New(m.out)
+	if p != nil {
+		if err := json.Unmarshal(p, out.Interface()); err != nil {
+			return nil, err
+		}
+	}
+	return out.Elem().Interface(), nil
+}
+
+func bind(name string, m methods) Kind {
+	mustBePlain(m.step, m.step.String(), map[reflect.Type]bool{})
+	mustBePlain(m.out, m.out.String(), map[reflect.Type]bool{})
+	k := Kind{Name: name}
 	k.do = func(ctx context.Context, p json.RawMessage, t *Task, get func(Key) (json.RawMessage, error)) (json.RawMessage, error) {
-		var s S
-		if err := json.Unmarshal(p, &s); err != nil {
+		step := reflect.New(m.step)
+		if err := json.Unmarshal(p, step.Interface()); err != nil {
 			return nil, fmt.Errorf("cannot read the settings of %s: %w", t.Name, err)
 		}
-		v := reflect.ValueOf(&s).Elem()
+		v := step.Elem()
 		var err error
 		walkRefs(v, "", func(v reflect.Value, _ string) {
 			if e := v.Addr().Interface().(resolver).resolve(get); e != nil && err == nil {
@@ -90,77 +123,71 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 		if err != nil {
 			return nil, err
 		}
-		out, err := s.Do(ctx, env, t)
+		out, err := m.do(ctx, v.Interface(), t)
 		if err != nil {
 			return nil, err
 		}
 		return marshalChecked(out)
 	}
 	k.wait = func(p json.RawMessage) Patient {
-		var s S
-		if json.Unmarshal(p, &s) != nil {
+		step := reflect.New(m.step)
+		if json.Unmarshal(p, step.Interface()) != nil {
 			return nil
 		}
-		w, _ := any(s).(Patient)
+		w, _ := step.Elem().Interface().(Patient)
 		return w
 	}
-	var nothing T
 	k.eval = func(p json.RawMessage, expr string) (string, error) {
-		var out T
-		if err := json.Unmarshal(p, &out); err != nil {
+		out, err := m.output(p)
+		if err != nil {
 			return "", err
 		}
 		if path, ok := strings.CutPrefix(expr, "."); ok {
 			return textAt(reflect.ValueOf(out), path)
 		}
-		if x, ok := any(out).(Evaluator); ok {
+		if x, ok := out.(Evaluator); ok {
 			return x.Evaluate(expr)
 		}
 		return "", fmt.Errorf("what a step of the kind %s makes has no expressions", k.Name)
 	}
-	if _, ok := any(nothing).(producer); ok {
+	nothing := reflect.Zero(m.out).Interface()
+	if _, ok := nothing.(producer); ok {
 		k.made = func(p json.RawMessage) []Artifact {
-			var out T
-			if json.Unmarshal(p, &out) != nil {
+			out, err := m.output(p)
+			if err != nil {
 				return nil
 			}
-			return any(out).(producer).Artifacts()
+			return out.(producer).Artifacts()
 		}
 	}
-	if _, ok := any(nothing).(Thing[E, T]); !ok {
-		if _, ok := reflect.TypeFor[T]().MethodByName("Undo"); ok {
+	if m.find == nil {
+		if _, ok := m.out.MethodByName("Undo"); ok {
 			panic(fmt.Sprintf("dag: output of %s has Undo but is not a Thing", k.Name))
 		}
 		return k
 	}
 	k.thing = true
-	load := func(p json.RawMessage) (out T, err error) {
-		if p != nil {
-			err = json.Unmarshal(p, &out)
-		}
-		return out, err
-	}
 	k.find = func(ctx context.Context, t *Task, p json.RawMessage) (json.RawMessage, error) {
-		out, err := load(p)
+		out, err := m.output(p)
 		if err != nil {
 			return nil, err
 		}
-		out, err = any(out).(Thing[E, T]).Find(ctx, env, t)
+		out, err = m.find(ctx, out, t)
 		if err != nil {
 			return nil, err
 		}
 		return marshalChecked(out)
 	}
 	k.undo = func(ctx context.Context, t *Task, p json.RawMessage) error {
-		out, err := load(p)
+		out, err := m.output(p)
 		if err != nil {
 			return err
 		}
-		return any(out).(Thing[E, T]).Undo(ctx, env, t)
+		return m.undo(ctx, out, t)
 	}
 	k.label = func(p json.RawMessage) string {
-		out, err := load(p)
-		if l, ok := any(out).(labelled); ok && err == nil && p != nil {
+		out, err := m.output(p)
+		if l, ok := out.(labelled); ok && err == nil && p != nil {
 			return l.Label()
 		}
 		return ""
@@ -170,16 +197,16 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 
 // marshalChecked marshals an output and insists that it comes back as it was: a
 // checkpoint that forgets something is worse than none.
-func marshalChecked[T any](out T) (json.RawMessage, error) {
+func marshalChecked(out any) (json.RawMessage, error) {
 	p, err := json.Marshal(out)
 	if err != nil {
 		return nil, fmt.Errorf("cannot checkpoint: %w", err)
 	}
-	var back T
-	if err := json.Unmarshal(p, &back); err != nil {
+	back := reflect.New(reflect.TypeOf(out))
+	if err := json.Unmarshal(p, back.Interface()); err != nil {
 		return nil, fmt.Errorf("cannot checkpoint: %w", err)
 	}
-	if !reflect.DeepEqual(out, back) {
+	if !reflect.DeepEqual(out, back.Elem().Interface()) {
 		return nil, fmt.Errorf("cannot checkpoint: a %T changes when it is stored: %s", out, p)
 	}
 	return p, nil
