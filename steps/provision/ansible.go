@@ -161,7 +161,7 @@ func (*Ansible) Communicators() []string { return []string{"ssh", "winrm"} }
 // Add adds the step to the graph.
 func (s *Ansible) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
-	step.On, step.Build = on.Take(), b
+	step.On, step.Build = on.Take(), b.Labelled()
 	return dag.Add(g, b, name, step)
 }
 

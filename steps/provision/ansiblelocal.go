@@ -158,7 +158,7 @@ func (*AnsibleLocal) Communicators() []string { return []string{"ssh"} }
 // Add adds the step to the graph.
 func (s *AnsibleLocal) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
-	step.On, step.Build = on.Take(), b
+	step.On, step.Build = on.Take(), b.Labelled()
 	return dag.Add(g, b, name, step)
 }
 
@@ -199,7 +199,7 @@ func (s AnsibleLocal) run(ctx context.Context, r comm.Remote, v values, try int)
 		}
 	}
 	for i, c := range calls {
-		if err := s.call(ctx, r, v, fmt.Sprintf("%s-%d", token, i), c); err != nil {
+		if err := s.command(ctx, r, v, fmt.Sprintf("%s-%d", token, i), c); err != nil {
 			return err
 		}
 	}
@@ -361,9 +361,9 @@ func (s AnsibleLocal) calls(v values, stage string) (list []call, err error) {
 	return list, errors.Join(err, jerr)
 }
 
-// call runs a command as a script runs, or follows the one that an earlier process has
+// command runs one as a script runs, or follows the one that an earlier process has
 // started.
-func (s AnsibleLocal) call(ctx context.Context, r comm.Remote, v values, token string, c call) error {
+func (s AnsibleLocal) command(ctx context.Context, r comm.Remote, v values, token string, c call) error {
 	v.t.Say("%s", c.name)
 	job := comm.Job{Token: token, Command: c.command, Pty: v.m.SSH.Pty}
 	if strings.Contains(c.command, "sudo") {

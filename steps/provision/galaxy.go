@@ -75,7 +75,7 @@ var (
 // without keys is a list of roles.
 func galaxyCalls(text string, file, rolesPath, collectionsPath string, force []string) (calls [][]string) {
 	roles, collections := hasRoles.MatchString(text), hasCollections.MatchString(text)
-	call := func(kind, option, path string) {
+	install := func(kind, option, path string) {
 		args := append([]string{kind, "install", "-r", file}, force...)
 		if path != "" {
 			args = append(args, option, path)
@@ -83,10 +83,10 @@ func galaxyCalls(text string, file, rolesPath, collectionsPath string, force []s
 		calls = append(calls, args)
 	}
 	if roles || !collections {
-		call("role", "--roles-path", rolesPath)
+		install("role", "--roles-path", rolesPath)
 	}
 	if collections {
-		call("collection", "--collections-path", collectionsPath)
+		install("collection", "--collections-path", collectionsPath)
 	}
 	return calls
 }
