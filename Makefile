@@ -16,13 +16,19 @@ check: ## formatting, vet, staticcheck
 	go run $(STATICCHECK) ./...
 
 # Check has vetted everything, which go test would do again, with all that it depends on.
-# What measures how cost grows is measured without the race detector, which costs more.
 # Tests wait a good part of their time, so that three packages fill two processors.
-# Thousands of them meet real processes, servers and clocks: up to three that fail are
+# The race detector is on where goroutines share memory: the engine, its records, the
+# steps, sessions, the embedded EC2. All else starts other processes or computes, which
+# would take some three times as long; what measures how cost grows does without, too.
+# Thousands of tests meet real processes, servers and clocks: up to three that fail are
 # run once more, and named at the end. A data race is never run again.
-test: ## every test, with the race detector
-	go run $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --packages ./... -- -race -vet=off -p 3 -timeout 30m
-	go test -vet=off -run 'Linear|MemoryOf|TestSpent' ./cmd/imgflow ./dag ./internal/app/drive ./internal/cputime ./template/hcl
+RACE = dag state steps internal/app internal/ec2local$$
+TEST = go run $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race
+inRace = grep $(1) -E "^$$(go list -m)/($$(echo $(RACE) | tr ' ' '|'))"
+test: ## every test, with the race detector where memory is shared
+	$(TEST) --packages "$$(go list ./... | $(call inRace) | tr '\n' ' ')" -- -race -vet=off -p 3 -timeout 30m
+	$(TEST) --packages "$$(go list ./... | $(call inRace,-v) | tr '\n' ' ')" -- -vet=off -p 3 -timeout 30m
+	go test -vet=off -run 'Linear|MemoryOf|TestSpent' ./dag ./internal/app/drive
 	cd bench && go test .
 
 # One target after another, since each uses all processors. What it finds is kept
