@@ -98,6 +98,7 @@ var (
 	secretType   = reflect.TypeFor[dag.Secret]()
 	textType     = reflect.TypeFor[dag.Text]()
 	fileType     = reflect.TypeFor[steps.File]()
+	anyType      = reflect.TypeFor[steps.Any]()
 )
 
 // value decodes v into a field.
@@ -125,6 +126,9 @@ func (d *decoder) value(v template.Value, into reflect.Value, path string, o opt
 		return
 	case fileType:
 		d.file(v, into, path, o)
+		return
+	case anyType:
+		into.Set(reflect.ValueOf(d.any(v, path, o)))
 		return
 	}
 	switch into.Kind() {

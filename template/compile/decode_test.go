@@ -280,3 +280,37 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%v", errs)
 	}
 }
+
+// An option of whatever shape keeps digits, secrets and what is late, each in its place.
+func TestDecodeAny(t *testing.T) {
+	v, secrets := object(t, `{"json": {"a": {"n": 1.50, "t": true, "none": null, "list": ["x", 2, [], {}]}, "pw": "{{user `+"`pw`"+`}}!", "host": "{{ build `+"`Host`"+` }}"}}`)
+	var x struct {
+		JSON steps.Any `json:"json" option:"late=build"`
+	}
+	if errs := compile.Decode(v, &x, compile.Scope{What: "x", Path: "p", Secrets: secrets}); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	got := ""
+	m := x.JSON.Map
+	for _, w := range []steps.Any{m["a"].Map["n"], m["a"].Map["t"], m["a"].Map["none"], m["a"].Map["list"].List[1], m["a"].Map["list"].List[2], m["a"].Map["list"].List[3]} {
+		got += w.Word + " "
+	}
+	if got != "1.50 true null 2 [] {} " || *m["a"].Map["list"].List[0].Text != "x" {
+		t.Errorf("%s: %+v", got, x.JSON)
+	}
+	if pw := *m["pw"].Text; strings.Contains(string(pw), "hunter2") || len(pw.Secrets()) != 1 || secrets[pw.Secrets()[0]] != "hunter2" {
+		t.Errorf("the secret is %q", pw)
+	}
+	if words := m["host"].Text.Words(); len(words) != 1 {
+		t.Errorf("late: %q", words)
+	}
+	for options, want := range map[string]string{
+		`{"json": {"a": ["{{ .Nope }}"]}}`:        "cannot use json.a[0]",
+		"{\"json\": {\"{{ build `Host` }}\": 1}}": "too late for this",
+	} {
+		v, _ := object(t, options)
+		if errs := compile.Decode(v, &x, compile.Scope{What: "x"}); len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
+			t.Errorf("%s: %v", options, errs)
+		}
+	}
+}

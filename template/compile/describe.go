@@ -61,6 +61,7 @@ const (
 	List     ShapeKind = "list"
 	Map      ShapeKind = "map"
 	Object   ShapeKind = "object"
+	Any      ShapeKind = "anything"
 )
 
 // Describe lists the options that a struct takes, in the order of its fields. X is a pointer to it.
@@ -106,6 +107,8 @@ func shapeOf(t reflect.Type, o option) Shape {
 		return Shape{Kind: Secret, waits: true}
 	case fileType:
 		return Shape{Kind: File}
+	case anyType:
+		return Shape{Kind: Any, waits: true}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -10,7 +10,7 @@
 // The name of an option is the field's json name. Embedded structs, and struct fields tagged
 // option:"flatten", lend their options to the struct around them. References to steps ([dag.Out], [dag.Take])
 // and fields tagged option:"-" or json:"-" are no options. A field may be a string, a boolean, any number, a
-// [time.Duration], a [dag.Secret], a [dag.Text], a [steps.File], a struct, and a pointer to, slice of, or map from string to those.
+// [time.Duration], a [dag.Secret], a [dag.Text], a [steps.File], a [steps.Any], a struct, and a pointer to, slice of, or map from string to those.
 // A pointer stays nil when the option is not given. The tag option takes words separated by commas:
 //
 //	required      the option must be there and not empty

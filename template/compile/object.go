@@ -9,6 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -182,4 +183,47 @@ func (d *decoder) mapping(v template.Value, into reflect.Value, path string, o o
 		}
 	}
 	into.Set(m)
+}
+
+// any decodes a value of whatever shape.
+func (d *decoder) any(v template.Value, path string, o option) steps.Any {
+	switch v.Kind() {
+	case template.Faulty, template.Later:
+		d.value(v, reflect.New(textType).Elem(), path, o) // which says what is wrong
+	case template.Null:
+		return steps.Any{Word: "null"}
+	case template.Object:
+		fields := v.Fields()
+		if len(fields) == 0 {
+			return steps.Any{Word: "{}"}
+		}
+		m := map[string]steps.Any{}
+		for _, f := range fields {
+			if f.Name == "" && f.Value.Kind() == template.Faulty {
+				d.mark(path)
+				continue
+			}
+			at := path + "." + f.Name
+			if name, ok := d.text(template.Value{Value: cty.StringVal(f.Name), Place: f.Key}, at, option{}); ok {
+				m[string(name)] = d.any(f.Value, at, o)
+			}
+		}
+		return steps.Any{Map: m}
+	case template.List:
+		list := []steps.Any{}
+		for i, e := range v.Elements() {
+			list = append(list, d.any(e, fmt.Sprintf("%s[%d]", path, i), o))
+		}
+		if len(list) == 0 {
+			return steps.Any{Word: "[]"}
+		}
+		return steps.Any{List: list}
+	default:
+		text, ok := d.text(v, path, o)
+		if ok && v.Kind() != template.String && !v.IsMarked() {
+			return steps.Any{Word: string(text)}
+		}
+		return steps.Any{Text: &text}
+	}
+	return steps.Any{}
 }

@@ -203,6 +203,8 @@ func (m maker) shape(s compile.Shape, off bool, words []string) object {
 			return object{"anyOf": []any{nothing("", nil), one}}
 		}
 		return one
+	case compile.Any:
+		return object{}
 	}
 	if off {
 		return nothing(scalars[s.Kind].zero, append(scalars[s.Kind].zeros, words...))
