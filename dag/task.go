@@ -2,6 +2,7 @@ package dag
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -135,6 +136,10 @@ func unkept(err error) error {
 	}
 	return &storeError{err}
 }
+
+// StoreFailed reports whether an error says that something could not be kept on disk. A step
+// must return such a one.
+func StoreFailed(err error) bool { return errors.As(err, new(*storeError)) }
 
 // Save keeps a small value under a name for the attempts of this making that
 // follow: when it returns, it is on disk. A step must return the error, wrapped or

@@ -45,6 +45,8 @@ type Common struct {
 	Timeout time.Duration `json:"timeout,omitempty" key:"-"`
 	// How often to try again after the first try has failed. Default: `0`.
 	MaxRetries int `json:"max_retries,omitempty" key:"-"`
+	// Goes on with the build when the last try has failed, too. Default: `false`.
+	ContinueOnError bool `json:"continue_on_error,omitempty" key:"-"`
 }
 
 // SetCommon sets them.

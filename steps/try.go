@@ -16,11 +16,19 @@ var errTimeout = errors.New("the timeout was reached")
 
 // Try calls f as the options say, until it succeeds or there are no retries left; the
 // Do of every provisioner does its work in it. Its number, from 0, tells the tries of
-// one call of Do apart. The error is that of the last.
+// one call of Do apart. The error is that of the last, unless the build is to go on
+// with it: then it is a warning.
 func (c Common) Try(ctx context.Context, t *dag.Task, f func(ctx context.Context, try int) error) error {
 	for try := 0; ; try++ {
 		err := c.once(ctx, t, try, f)
-		if err == nil || ctx.Err() != nil || try >= c.MaxRetries {
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if try >= c.MaxRetries {
+			if c.ContinueOnError && !dag.StoreFailed(err) {
+				t.Warn("%v; continue_on_error lets it", err)
+				return nil
+			}
 			return err
 		}
 		t.Warn("%v; trying again (%d of %d)", err, try+1, c.MaxRetries)

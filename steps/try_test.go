@@ -2,7 +2,10 @@ package steps_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,4 +43,36 @@ func TestExampleHasTheCommonOptions(t *testing.T) {
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}
 	})
+}
+
+// TestContinueOnError: the last failure is told and the build goes on, but not if a
+// record could not be kept, nor if the run is suspended.
+func TestContinueOnError(t *testing.T) {
+	c, n := steps.Common{MaxRetries: 1, ContinueOnError: true}, 0
+	heard := &warned{}
+	task := dag.NewTask("r1", "step", "t", heard, nil)
+	fails := errors.New("no luck")
+	err := c.Try(t.Context(), task, func(context.Context, int) error { n++; return fails })
+	if err != nil || n != 2 || !strings.Contains(strings.Join(heard.texts, "\n"), "no luck; continue_on_error lets it") {
+		t.Errorf("%v after %d tries: %q", err, n, heard.texts)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := c.Try(ctx, task, func(context.Context, int) error { cancel(); return fails }); !errors.Is(err, fails) {
+		t.Errorf("suspended: %v", err)
+	}
+	task.Keep(nil, func(string, json.RawMessage) error { return errors.New("disk full") })
+	err = c.Try(t.Context(), task, func(context.Context, int) error { return fmt.Errorf("cannot: %w", task.Save("x", 1)) })
+	if err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("not kept: %v", err)
+	}
+}
+
+// warned keeps the warnings of a task.
+type warned struct{ spoken }
+
+func (w *warned) Emit(e dag.Event) error {
+	if e.Type == dag.Warned {
+		w.texts = append(w.texts, e.Text)
+	}
+	return nil
 }
