@@ -24,16 +24,16 @@ type BuildValues struct {
 // Render puts the values into the text of an option. Data are the fields that
 // only this option has.
 func (v BuildValues) Render(option string, text dag.Text, data map[string]any) (string, error) {
-	s, err := v.Task.Fill(text, func(action string) (string, error) { return v.word(action, data) })
+	s, err := v.Task.Fill(text, func(action string) (string, error) { return v.Word(action, data) })
 	if err != nil {
 		return "", fmt.Errorf("cannot evaluate %s: %w", option, err)
 	}
 	return s, nil
 }
 
-// word is what an action of a template comes to. A field that data do not have is
+// Word is what an action of a template comes to. A field that data do not have is
 // a value of the build: templates of old write {{ .WinRMPassword }}.
-func (v BuildValues) word(action string, data map[string]any) (string, error) {
+func (v BuildValues) Word(action string, data map[string]any) (string, error) {
 	waits, err := interp.Waits(action)
 	if err != nil {
 		return "", err

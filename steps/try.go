@@ -26,7 +26,7 @@ func (c Common) Try(ctx context.Context, t *dag.Task, f func(ctx context.Context
 		}
 		if try >= c.MaxRetries {
 			if c.ContinueOnError && !dag.StoreFailed(err) {
-				t.Warn("%v; continue_on_error lets it", err)
+				t.Warn("%v; going on, as continue_on_error says", err)
 				return nil
 			}
 			return err

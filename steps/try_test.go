@@ -53,7 +53,7 @@ func TestContinueOnError(t *testing.T) {
 	task := dag.NewTask("r1", "step", "t", heard, nil)
 	fails := errors.New("no luck")
 	err := c.Try(t.Context(), task, func(context.Context, int) error { n++; return fails })
-	if err != nil || n != 2 || !strings.Contains(strings.Join(heard.texts, "\n"), "no luck; continue_on_error lets it") {
+	if err != nil || n != 2 || !strings.Contains(strings.Join(heard.texts, "\n"), "no luck; going on, as continue_on_error says") {
 		t.Errorf("%v after %d tries: %q", err, n, heard.texts)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

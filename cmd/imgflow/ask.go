@@ -75,6 +75,21 @@ func (t *terminal) pause() func(context.Context, dag.Node) {
 	}
 }
 
+// breakpoint holds a build at its breakpoints until the person lets it go on.
+func (t *terminal) breakpoint() func(context.Context, dag.Node) {
+	return func(ctx context.Context, n dag.Node) {
+		if n.Kind != breakpointKind {
+			return
+		}
+		t.turn.Lock()
+		defer t.turn.Unlock()
+		if ctx.Err() == nil {
+			t.ls.Warn("%s: %s. Enter goes on.", strings.Join(n.Builds, ", "), n.Title)
+			stdin.line(ctx) // with nobody there any more, too
+		}
+	}
+}
+
 // confirm asks for a yes.
 func confirm(question string) (bool, error) {
 	fmt.Fprintf(stdout, "%s Type yes to do so: ", question)

@@ -19,6 +19,7 @@ func TestAsk(t *testing.T) {
 	src := strings.Replace(slowTemplate, `"echo run >> /tmp/runs"`, `"test -e /tmp/mended"`, 1)
 	src = strings.Replace(src, "seq 1 30", "seq 1 2", 1)
 	src = strings.Replace(src, `, "test $(wc -l < /tmp/runs) = 1"`, "", 1)
+	src = strings.Replace(src, `"provisioners": [`, `"provisioners": [{"type": "breakpoint", "note": "have a look"}, {"type": "breakpoint", "disable": true},`, 1)
 	if err := os.WriteFile(filepath.Join(d.dir, "ask.json"), []byte(src), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +46,8 @@ func TestAsk(t *testing.T) {
 			}
 		}
 	}
+	until("wait at a breakpoint: have a look. Enter goes on.")
+	tty.WriteString("\n")
 	const question = "[o]pen a shell"
 	until(question)
 	tty.WriteString("what?\n")

@@ -54,8 +54,17 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 	case "ask":
 		o.OnFailure = tty.onFailure(func(ctx context.Context, build string) error { return shell(ctx, s, build, nil) })
 	}
-	if pol.debug {
+	switch {
+	case pol.debug:
 		o.Parallel, o.BeforeStep = 1, tty.pause()
+	case canAsk() && !c.Bool("json") && machine(c) == nil:
+		o.BeforeStep = tty.breakpoint()
+	default:
+		o.BeforeStep = func(_ context.Context, n dag.Node) {
+			if n.Kind == breakpointKind {
+				ls.Warn("%s: going on past %s: nobody is at a terminal", strings.Join(n.Builds, ", "), n.Name)
+			}
+		}
 	}
 	began := time.Now()
 	res, err := s.Run(in.context(), o)

@@ -68,7 +68,7 @@ func optionsOf(section, kind string, above []string, typ reflect.Type) (list []k
 			inner = inner.Elem()
 		}
 		list = append(list, known{section, kind, path, f.Type, words})
-		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[steps.File]() {
+		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[steps.File]() && inner != reflect.TypeFor[steps.Any]() {
 			list = append(list, optionsOf(section, kind, path, inner)...)
 		}
 	}
@@ -90,8 +90,10 @@ func (k known) asTemplate(value string) string {
 		provisioner["source"], provisioner["destination"] = `"."`, `"/tmp/"`
 	case "sleep":
 		provisioner["duration"] = `"1s"`
+	case "salt-masterless":
+		provisioner["local_state_tree"] = `"."`
 	}
-	if slices.Contains([]string{"powershell", "windows-shell", "windows-restart"}, k.kind) {
+	if slices.Contains([]string{"powershell", "windows-shell", "windows-restart", "windows-update"}, k.kind) {
 		builder["communicator"], builder["winrm_username"], builder["winrm_password"] = `"winrm"`, `"u"`, `"p"`
 		delete(builder, "ssh_username")
 	}
@@ -221,6 +223,7 @@ var offs = map[string][]string{
 	"ssh_remote_tunnels":            nil,
 	"ssh_local_tunnels":             nil,
 	"use_linux_pathing":             {`false`, `0`},
+	"formulas":                      nil,
 
 	"temporary_iam_instance_profile_policy_document": {`{"Version": ""}`, `{"Statement": []}`},
 }

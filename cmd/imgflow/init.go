@@ -91,7 +91,7 @@ func requiredPlugins(c *cli.Context, name string) ([]template.OutlinePlugin, err
 // builtInPlugins are the sources of those plug-ins of Packer whose components imgflow has.
 func builtInPlugins() (sources []string) {
 	for _, name := range hcl.BuiltIn {
-		sources = append(sources, "github.com/hashicorp/"+name)
+		sources = append(sources, "github.com/"+name)
 	}
 	return sources
 }

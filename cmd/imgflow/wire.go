@@ -110,10 +110,13 @@ func (w *world) Catalog(force bool) compile.Catalog {
 		Data:                data,
 		LaterBuilders:       later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
 		LaterData:           hcp,
-		LaterProvisioners:   later("chef-client", "chef-solo", "converge", "inspec", "puppet-masterless", "puppet-server", "salt-masterless", "hcp-sbom"),
+		LaterProvisioners:   later("converge", "inspec", "hcp-sbom"),
 		LaterPostProcessors: posts,
 	}
 }
+
+// breakpointKind is the kind of steps at which a run waits for the person at the terminal.
+var breakpointKind = provision.Breakpoint{}.Kind()
 
 // catalog is all that a template may be made of, for whoever looks at the options alone.
 func catalog() compile.Catalog { return (&world{}).Catalog(false) }

@@ -14,7 +14,7 @@ import (
 
 // takers are the functions that take PowerShell's text, and where among their
 // arguments. Within them, a parameter may be handed on.
-var takers = map[string]int{"PowerShell": 1, "powershell": 0, "startScript": 2, "call": 2}
+var takers = map[string]int{"PowerShell": 1, "powershell": 0, "startScript": 2, "call": 2, "runPS": 2}
 
 // wrappers leave a text as it is for PowerShell.
 var wrappers = map[string]bool{"lean": true, "code": true}

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
@@ -9,14 +8,22 @@ import (
 )
 
 func TestBreakpoint(t *testing.T) {
-	if err := (&Breakpoint{}).Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "not supported yet") {
-		t.Error(err)
-	}
-	if err := (&Breakpoint{Disable: true}).Prepare(t.Context()); err != nil {
-		t.Error(err)
-	}
 	g := dag.NewGraph(nil)
-	if (&Breakpoint{}).Add(g, dag.Build{}, "x", dag.Lit(comm.Machine{})); len(g.Nodes) != 0 {
-		t.Error("a breakpoint is a step")
+	b := &Breakpoint{Note: parsed("look at {{ build `ID` }}")}
+	b.Add(g, dag.Build{Name: "web"}, "breakpoint", dag.Lit(winMachine()))
+	if len(g.Nodes) != 1 || g.Nodes[0].Title != "wait at a breakpoint: look at {{ build `ID` }}" {
+		t.Fatalf("%+v", g.Nodes)
 	}
+	(&Breakpoint{Disable: true}).Add(g, dag.Build{}, "x", dag.Lit(comm.Machine{}))
+	if len(g.Nodes) != 1 {
+		t.Error("a breakpoint that is disabled is a step")
+	}
+	sink := &memSink{}
+	step := Breakpoint{On: dag.Lit(winMachine()).Take(), Note: b.Note}
+	if _, err := step.Do(t.Context(), comm.NewEnv(nil), task(sink)); err != nil || sink.said(dag.Said) != "look at i-0abc\n" {
+		t.Errorf("%v, said %q", err, sink.said(dag.Said))
+	}
+	step.Note = parsed("{{ build `Nope` }}")
+	_, err := step.Do(t.Context(), comm.NewEnv(nil), task(sink))
+	wantError(t, err, "cannot evaluate note")
 }

@@ -14,14 +14,19 @@
 //	ansible        [Ansible]       a playbook, by the Ansible of this computer
 //	ansible-local  [AnsibleLocal]  playbooks, by an Ansible on the machine
 //
+//	puppet-masterless, puppet-server  [PuppetMasterless], [PuppetServer]
+//	chef-solo, chef-client            [ChefSolo], [ChefClient]
+//	salt-masterless                   [SaltMasterless]
+//	goss                              [Goss]
+//
 // and on Windows, where shell is not:
 //
 //	powershell       [PowerShell]      PowerShell scripts on the machine
 //	windows-shell    [WindowsShell]    batch files on the machine
 //	windows-restart  [WindowsRestart]  the machine restarts
+//	windows-update   [WindowsUpdate]   Windows is updated, with the restarts that this takes
 //
-// [Breakpoint] knows and checks its options but cannot stop a run; its Prepare
-// says so.
+// At a [Breakpoint] whoever runs the graph waits for the user.
 //
 // # Windows
 //
@@ -43,6 +48,15 @@
 // scripts stay, never the variables. A script that restarts the machine fails,
 // unless 2300218 is among its valid_exit_codes: windows-restart behind it knows
 // when the machine is back.
+//
+// # Programs of the machine
+//
+// What has a program of the machine do the work, such as Puppet, does it by a tool: files
+// are staged once for each try, and each command is a run like that of a script.
+// A file that is private, such as a key, is for the user alone, and off the machine again when
+// the try is over: no image holds it. What has to be secret reaches the program by
+// its environment or by a file; the command that the user writes is sent as a script, so that it
+// is in no list of processes, but what sudo is given by a command line is.
 //
 // # Interruptions
 //

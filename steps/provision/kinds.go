@@ -11,16 +11,23 @@ import (
 // programs of this computer.
 func Provisioners(e *comm.Env) map[string]func() steps.Provisioner {
 	return map[string]func() steps.Provisioner{
-		"shell":           func() steps.Provisioner { return &Shell{} },
-		"file":            func() steps.Provisioner { return &FileCopy{} },
-		"shell-local":     func() steps.Provisioner { return &ShellLocal{} },
-		"sleep":           func() steps.Provisioner { return &Sleep{} },
-		"powershell":      func() steps.Provisioner { return &PowerShell{} },
-		"windows-shell":   func() steps.Provisioner { return &WindowsShell{} },
-		"windows-restart": func() steps.Provisioner { return &WindowsRestart{} },
-		"breakpoint":      func() steps.Provisioner { return &Breakpoint{} },
-		"ansible":         func() steps.Provisioner { return &ansibleHere{env: e} },
-		"ansible-local":   func() steps.Provisioner { return &AnsibleLocal{} },
+		"shell":             func() steps.Provisioner { return &Shell{} },
+		"file":              func() steps.Provisioner { return &FileCopy{} },
+		"shell-local":       func() steps.Provisioner { return &ShellLocal{} },
+		"sleep":             func() steps.Provisioner { return &Sleep{} },
+		"powershell":        func() steps.Provisioner { return &PowerShell{} },
+		"windows-shell":     func() steps.Provisioner { return &WindowsShell{} },
+		"windows-restart":   func() steps.Provisioner { return &WindowsRestart{} },
+		"puppet-masterless": func() steps.Provisioner { return &PuppetMasterless{} },
+		"puppet-server":     func() steps.Provisioner { return &PuppetServer{} },
+		"chef-solo":         func() steps.Provisioner { return &ChefSolo{} },
+		"chef-client":       func() steps.Provisioner { return &ChefClient{} },
+		"goss":              func() steps.Provisioner { return &Goss{} },
+		"windows-update":    func() steps.Provisioner { return &WindowsUpdate{} },
+		"salt-masterless":   func() steps.Provisioner { return &SaltMasterless{} },
+		"breakpoint":        func() steps.Provisioner { return &Breakpoint{} },
+		"ansible":           func() steps.Provisioner { return &ansibleHere{env: e} },
+		"ansible-local":     func() steps.Provisioner { return &AnsibleLocal{} },
 	}
 }
 
@@ -36,5 +43,13 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[WindowsRestart](e),
 		dag.Bind[Ansible](e),
 		dag.Bind[AnsibleLocal](e),
+		dag.Bind[PuppetMasterless](e),
+		dag.Bind[PuppetServer](e),
+		dag.Bind[ChefSolo](e),
+		dag.Bind[ChefClient](e),
+		dag.Bind[Goss](e),
+		dag.Bind[WindowsUpdate](e),
+		dag.Bind[SaltMasterless](e),
+		dag.Bind[Breakpoint](e),
 	}
 }

@@ -307,6 +307,7 @@ type fakeRemote struct {
 	run      func(ctx context.Context, j comm.Job) (comm.Exit, error)
 	boots    []string // what the boot probe prints, one after the other
 	ran      []comm.Job
+	execs    []string
 	canceled []string
 }
 
@@ -320,7 +321,8 @@ func (r *fakeRemote) Cancel(_ context.Context, j comm.Job) error {
 	return nil
 }
 
-func (r *fakeRemote) Exec(context.Context, string, io.Reader) ([]byte, comm.Exit, error) {
+func (r *fakeRemote) Exec(_ context.Context, command string, _ io.Reader) ([]byte, comm.Exit, error) {
+	r.execs = append(r.execs, command)
 	out := r.boots[0]
 	if len(r.boots) > 1 {
 		r.boots = r.boots[1:]

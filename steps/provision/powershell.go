@@ -89,9 +89,7 @@ func (s *PowerShell) Check() []steps.OptionError {
 		mustRun(&f, "execute_command", s.ExecuteCommand, "Path", s.RemotePath)
 	}
 	checkEnd(&f, "remote_env_var_path", s.RemoteEnvVarPath, ".ps1")
-	if s.ElevatedPassword != "" && s.ElevatedUser == "" {
-		f.Add("elevated_user", "it must be given when elevated_password is")
-	}
+	checkElevated(&f, s.ElevatedUser, s.ElevatedPassword)
 	pointless := func(option string, given, because bool, why string) {
 		if given && because {
 			f.Idle(option, "%s", why)
@@ -190,12 +188,12 @@ func (s PowerShell) job(v values, token string, script source, env [][2]string) 
 		return j, err
 	}
 	j.Ext, j.Keep = ".ps1", s.SkipClean
+	if j.Elevate, err = elevate(v, s.ElevatedUser, s.ElevatedPassword); err != nil {
+		return j, err
+	}
 	option, command := "execute_command", s.ExecuteCommand
 	if s.ElevatedUser != "" {
 		option, command = "elevated_execute_command", s.ElevatedExecuteCommand
-		if j.Elevate, err = s.elevate(v); err != nil {
-			return j, err
-		}
 	}
 	vars, err := s.vars(v, &j, token, env, command)
 	if err != nil {
@@ -268,16 +266,20 @@ func backticked(s string) string {
 	return strings.NewReplacer("`", "``", "$", "`$", `"`, "`\"", "'", "`'", "\u201c", "`\u201c", "\u201d", "`\u201d", "\u201e", "`\u201e").Replace(s)
 }
 
-// elevate is who runs the script, with values that only the build knows.
-func (s PowerShell) elevate(v values) (*comm.Elevate, error) {
-	user, err := v.render("elevated_user", s.ElevatedUser, nil)
+// elevate is who runs something with all rights, with values that only the build knows;
+// nil for no user.
+func elevate(v values, as dag.Text, secret dag.Secret) (*comm.Elevate, error) {
+	if as == "" {
+		return nil, nil
+	}
+	user, err := v.render("elevated_user", as, nil)
 	if err != nil {
 		return nil, err
 	}
 	if user == "" {
-		return nil, errors.New("cannot run the script elevated: elevated_user is empty")
+		return nil, errors.New("cannot run elevated: elevated_user is empty")
 	}
-	password, err := v.render("elevated_password", dag.Text(s.ElevatedPassword), nil)
+	password, err := v.render("elevated_password", dag.Text(secret), nil)
 	if err != nil {
 		return nil, err
 	}

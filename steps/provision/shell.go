@@ -244,14 +244,18 @@ func status(code int) string {
 
 // exitError says how a script failed.
 func exitError(x comm.Exit, script source) error {
-	what := fmt.Sprintf("exited with status %s", status(x.Code))
+	return fmt.Errorf("script %s: %s", ending(x), which(script))
+}
+
+// ending says how something ended that failed.
+func ending(x comm.Exit) string {
 	switch {
 	case x.OOM:
-		what = "was probably killed since the machine has too little memory (try a larger one)"
+		return "was probably killed since the machine has too little memory (try a larger one)"
 	case x.Signal != 0:
-		what = fmt.Sprintf("was killed by signal %d", x.Signal)
+		return fmt.Sprintf("was killed by signal %d", x.Signal)
 	}
-	return fmt.Errorf("script %s: %s", what, which(script))
+	return fmt.Sprintf("exited with status %s", status(x.Code))
 }
 
 // job is how one script runs, and where its variables lie on the machine if they

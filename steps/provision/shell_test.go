@@ -363,7 +363,7 @@ func TestShellKey(t *testing.T) {
 			t.Errorf("%s is not part of the key", name)
 		}
 	}
-	if n := len(Kinds(comm.NewEnv(nil))); n != 9 {
+	if n := len(Kinds(comm.NewEnv(nil))); n != 17 {
 		t.Errorf("%d kinds", n)
 	}
 }

@@ -25,6 +25,14 @@ var (
 	psVars string
 	//go:embed ps/remove.ps1
 	psRemove string
+	//go:embed ps/mkdir.ps1
+	psMkdir string
+	//go:embed ps/installchef.ps1
+	psInstallChef string
+	//go:embed ps/update.ps1
+	psUpdate string
+	//go:embed ps/bootstrapsalt.ps1
+	psBootstrapSalt string
 	//go:embed ps/find.ps1
 	psFind string
 	//go:embed ps/uptime.ps1

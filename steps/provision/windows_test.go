@@ -54,6 +54,10 @@ func (r *fakeWindows) Upload(_ context.Context, path string, from io.Reader, siz
 	return err
 }
 
+func (r *fakeWindows) UploadDir(ctx context.Context, dst, src string) error {
+	return r.Upload(ctx, dst+"/", strings.NewReader(src), -1, 0)
+}
+
 func (r *fakeWindows) PowerShell(ctx context.Context, script string, args, result any) error {
 	if script == psRemove {
 		paths := args.(map[string]any)["paths"].([]string)

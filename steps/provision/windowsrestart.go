@@ -82,6 +82,11 @@ func (s WindowsRestart) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.
 var errRestartTimeout = errors.New("restart_timeout was reached")
 
 func (s WindowsRestart) run(ctx context.Context, r comm.Windows, v values, try int) error {
+	return s.once(ctx, r, v, fmt.Sprintf("%d-%d", v.t.Attempt, try))
+}
+
+// once is one restart; its name is the same after an interruption, and no other's.
+func (s WindowsRestart) once(ctx context.Context, r comm.Windows, v values, name string) error {
 	timeout := s.RestartTimeout
 	if timeout == 0 {
 		timeout = restartTimeout
@@ -89,7 +94,7 @@ func (s WindowsRestart) run(ctx context.Context, r comm.Windows, v values, try i
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, errRestartTimeout)
 	defer cancel()
 	what := "restart"
-	err := s.restart(limited, r, v, fmt.Sprintf("%d-%d", v.t.Attempt, try), &what)
+	err := s.restart(limited, r, v, name, &what)
 	if err != nil && ctx.Err() == nil && context.Cause(limited) == errRestartTimeout {
 		return fmt.Errorf("cannot restart the machine: it did not %s in %s; give it a longer \"restart_timeout\" if it needs more time", what, timeout)
 	}

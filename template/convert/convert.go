@@ -26,6 +26,11 @@ var lists = []string{"owners", "ami_regions", "ami_users", "ami_groups", "snapsh
 var plugins = []struct{ prefix, name, source, version string }{
 	{"amazon-", "amazon", "github.com/hashicorp/amazon", ">= 1.2.8"},
 	{"ansible", "ansible", "github.com/hashicorp/ansible", ">= 1.1.0"},
+	{"chef-", "chef", "github.com/hashicorp/chef", ">= 1.0.0"},
+	{"goss", "goss", "github.com/YaleUniversity/goss", ">= 3.0.0"},
+	{"puppet-", "puppet", "github.com/hashicorp/puppet", ">= 1.0.0"},
+	{"salt-", "salt", "github.com/hashicorp/salt", ">= 1.0.0"},
+	{"windows-update", "windows-update", "github.com/rgl/windows-update", ">= 0.16.0"},
 	{"vagrant", "vagrant", "github.com/hashicorp/vagrant", ">= 1.1.0"},
 }
 

@@ -190,8 +190,13 @@ func ordered(attrs hcl.Attributes) []*hcl.Attribute {
 	return list
 }
 
-// BuiltIn are the plug-ins of HashiCorp whose components this program has itself.
-var BuiltIn = []string{"amazon"}
+// BuiltIn are the plug-ins whose components this program has itself, by owner and name;
+// the host may be a mirror.
+var BuiltIn = []string{"hashicorp/amazon", "hashicorp/chef", "hashicorp/puppet", "hashicorp/salt", "YaleUniversity/goss", "rgl/windows-update"}
+
+func builtIn(owner, name string) bool {
+	return slices.ContainsFunc(BuiltIn, func(b string) bool { return strings.EqualFold(b, owner+"/"+name) })
+}
 
 func (t *Template) packer(b *hcl.Block, errs *template.Errors) {
 	content, diags := b.Body.Content(&hcl.BodySchema{
@@ -257,7 +262,7 @@ func (t *Template) plugin(a *hcl.Attribute, at template.Pos, errs *template.Erro
 		errs.Add(at, `write source = "github.com/hashicorp/amazon"`, "cannot use the plug-in %s: its source must be a host, a namespace and a name", a.Name)
 		return
 	}
-	required := template.OutlinePlugin{Name: a.Name, Source: source, Version: constraint, Pos: at, BuiltIn: slices.Contains(BuiltIn, parts[len(parts)-1])}
+	required := template.OutlinePlugin{Name: a.Name, Source: source, Version: constraint, Pos: at, BuiltIn: builtIn(parts[len(parts)-2], parts[len(parts)-1])}
 	t.plugins = append(t.plugins, required)
 	if !required.BuiltIn {
 		t.warnings.Add(at, "", "the plug-in %s is not used: plug-ins are not loaded, and what imgflow has is built in", source)

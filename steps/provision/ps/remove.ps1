@@ -1,4 +1,4 @@
-# Removes the files, if they are there.
+# Removes the files and directories, if they are there.
 foreach ($path in @($a.paths | ForEach-Object { named $_ })) {
-    if (Test-Path -LiteralPath $path) { Remove-Item -LiteralPath $path -Force -ErrorAction Stop }
+    if (Test-Path -LiteralPath $path) { Remove-Item -LiteralPath $path -Recurse -Force -ErrorAction Stop }
 }
