@@ -241,7 +241,8 @@ func TestLoginsEnd(t *testing.T) {
 	}
 	before := c.Stats().Requests
 	mustRun(t, c, "echo 2", "")
-	if n := c.Stats().Requests - before; n != 2+3 {
+	// Output and end come together, or on a busy machine one after the other.
+	if n := c.Stats().Requests - before; n != 2+3 && n != 2+4 {
 		t.Errorf("a handshake and a command are %d requests", n)
 	}
 	forget.Store(true)
