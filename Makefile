@@ -28,7 +28,7 @@ inRace = grep $(1) -E "^$$(go list -m)/($$(echo $(RACE) | tr ' ' '|'))"
 test: ## every test, with the race detector where memory is shared
 	$(TEST) --packages "$$(go list ./... | $(call inRace) | tr '\n' ' ')" -- -race -vet=off -p 3 -timeout 30m
 	$(TEST) --packages "$$(go list ./... | $(call inRace,-v) | tr '\n' ' ')" -- -vet=off -p 3 -timeout 30m
-	go test -vet=off -run 'Linear|MemoryOf|TestSpent' ./dag ./internal/app/drive
+	$(TEST) --packages "./dag ./internal/app/drive" -- -vet=off -run Linear
 	cd bench && go test .
 
 # One target after another, since each uses all processors. What it finds is kept
