@@ -403,7 +403,7 @@ func TestFailureCleansUp(t *testing.T) {
 // and never looked at again ends itself.
 func TestMaxLifetime(t *testing.T) {
 	if !*long && os.Getenv("CI") != "true" {
-		t.Skip("SKIPPED: it takes two minutes; -chaos.long plays it, and so does CI")
+		t.Skip("NOT TESTED: an instance that ends itself: it takes two minutes; -chaos.long plays it, and so does CI")
 	}
 	t.Parallel()
 	s := newStage(t)
