@@ -2,12 +2,15 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/ec2local"
@@ -112,6 +115,58 @@ func TestNoRoomInOneSubnet(t *testing.T) {
 		t.Errorf("client tokens %v are not one a try", tokens)
 	}
 	w.only(1)
+}
+
+// Capacity comes back within minutes: a launch that found none anywhere is tried again a while later.
+func TestNoRoomAnywhere(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	source := must(Source{Place: here, SourceOptions: ubuntu()}.Do(t.Context(), w.cloud, task("s")))
+	for _, c := range []struct {
+		code  string
+		after time.Duration
+	}{{"InsufficientInstanceCapacity", 15 * time.Second}, {"Unsupported", 0}} {
+		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+			if action == "RunInstances" {
+				refuse(rw, 400, c.code, "Not here.")
+			}
+			return action == "RunInstances"
+		}
+		var again *dag.RetryError
+		_, err := w.launch(source).Do(t.Context(), w.cloud, task("t1"))
+		if code, _ := apiError(err); code != c.code {
+			t.Errorf("%s: %v", c.code, err)
+		}
+		if later := errors.As(err, &again); later != (c.after > 0) || later && again.After != c.after {
+			t.Errorf("%s: again %v, after %+v", c.code, later, again)
+		}
+	}
+}
+
+// What EC2 says is not there may be too young to be seen; the code tells which thing that is.
+func TestAgeOfWhatIsMissing(t *testing.T) {
+	const young, older = time.Second, 10 * time.Minute
+	of := func(key, group time.Duration) Launch {
+		return Launch{KeyPair: dag.Lit(KeyPair{Made: now().Add(-key)}), Groups: []dag.Out[SecurityGroup]{dag.Lit(SecurityGroup{Made: now().Add(-group)}), dag.Lit(SecurityGroup{Made: now().Add(-old)})}}
+	}
+	for _, c := range []struct {
+		launch Launch
+		code   string
+		want   time.Duration
+	}{
+		{of(young, older), "InvalidKeyPair.NotFound", young},
+		{of(young, older), "InvalidGroup.NotFound", older},
+		{of(older, young), "InvalidKeyPair.NotFound", older},
+		{of(older, young), "InvalidGroup.NotFound", young},
+		{of(older, young), "InvalidParameterValue", young},
+		{of(young, older), "InvalidParameterValue", young},
+		{Launch{}, "InvalidKeyPair.NotFound", old},
+		{Launch{}, "InvalidGroup.NotFound", old},
+	} {
+		got := c.launch.age(&smithy.GenericAPIError{Code: c.code})
+		if got < c.want || got > c.want+time.Minute {
+			t.Errorf("%s: %v, want %v", c.code, got, c.want)
+		}
+	}
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {

@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,6 +135,27 @@ func TestStatus(t *testing.T) {
 	is(comm.Status{})
 }
 
+// One that is ending has ended, as far as a build goes: nothing brings it back.
+func TestStatusWhileEnding(t *testing.T) {
+	w := newWorldOf(t, ec2local.Options{Latency: "terminated=1h"})
+	i, _ := w.launched("t1")
+	if err := i.Undo(t.Context(), w.cloud, task("t1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(w.site().describeInstances(t.Context(), filter("instance-id", i.ID))); got[0].State.Name != types.InstanceStateNameShuttingDown {
+		t.Fatalf("it is %s", got[0].State.Name)
+	}
+	if got := w.cloud.Status(t.Context(), comm.Endpoint{Thing: i.ID, Place: here.text()}); got.State != comm.Terminated {
+		t.Errorf("%+v", got)
+	}
+	if found, err := i.Find(t.Context(), w.cloud, task("t1")); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("found by its id: %v, %v", found, err)
+	}
+	if found, err := (Instance{Place: here}).Find(t.Context(), w.cloud, task("t1")); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("found by its token: %v, %v", found, err)
+	}
+}
+
 // An instance that runs tells where it is; one that never will says so.
 func TestWait(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
@@ -148,6 +171,12 @@ func TestWait(t *testing.T) {
 		}
 	}
 	refused(t, w, "DescribeInstances", step, "cannot wait for "+i.ID+": ")
+	w.rest(i)
+	within, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := step.Do(within, w.cloud, task("t5")); err == nil || !strings.HasPrefix(err.Error(), "cannot wait for "+i.ID+": it is stopped") {
+		t.Errorf("one that has stopped: %v", err)
+	}
 	if err := i.Undo(t.Context(), w.cloud, task("t1")); err != nil {
 		t.Fatal(err)
 	}

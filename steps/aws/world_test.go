@@ -379,6 +379,9 @@ func testThing[T dag.Thing[*Cloud, T]](t *testing.T, w *world, s dag.Step[*Cloud
 	if found, err := unknown.Find(ctx, w.cloud, other); !errors.Is(err, dag.ErrNotFound) {
 		t.Errorf("find by another run's token: %v, %v", found, err)
 	}
+	if found, err := made.Find(ctx, w.cloud, other); err != nil || !same(made, found) {
+		t.Errorf("find by what names it, whatever the token: %v, %v", found, err)
+	}
 	for range 2 {
 		if err := made.Undo(ctx, w.cloud, task); err != nil {
 			t.Errorf("undo: %v", err)
