@@ -29,7 +29,7 @@ func (e *ThingsExistError) Error() string {
 // and are told apart by their tags. The error is a *ThingsExistError if the run
 // has made something else that still exists, a *BusyError if a process drives it.
 func (h *Home) Prune(id string) error {
-	r, err := h.take(id)
+	r, err := h.Look(id)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (h *Home) Prune(id string) error {
 
 // Prunable returns the error that Prune would, and removes nothing.
 func (h *Home) Prunable(id string) error {
-	r, err := h.take(id)
+	r, err := h.Look(id)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (h *Home) Create(s Summary) (*Run, error) {
 // Open takes a run to drive it on; id may be a prefix. The error is a
 // *BusyError if another process drives it. The status stays what it was.
 func (h *Home) Open(id string) (*Run, error) {
-	r, err := h.take(id)
+	r, err := h.Look(id)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +92,8 @@ func (h *Home) Open(id string) (*Run, error) {
 	return r, nil
 }
 
-// take is Open without a sign of who drives the run: its summary stays as it is.
-func (h *Home) take(id string) (*Run, error) {
+// Look is Open without a sign of who drives the run: its summary stays as it is.
+func (h *Home) Look(id string) (*Run, error) {
 	id, err := h.Resolve(id)
 	if err != nil {
 		return nil, err

@@ -13,11 +13,22 @@ import (
 func showCommand() *cli.Command {
 	return &cli.Command{
 		Name: "show", Usage: "tell all about one run", ArgsUsage: "[RUN]", Category: lookGroup,
-		Description: `   RUN is a run's id or the beginning of it; without it, the newest run is shown.`,
-		Flags:       []cli.Flag{jsonFlag("print the run as JSON")},
+		Description: `   RUN is a run's id or the beginning of it; without it, the newest run is shown.
+
+   imgflow show --provenance --sign-key build.key > statement.json
+                                       how its images were made, for others to check
+                                       (imgflow verify)`,
+		Flags: []cli.Flag{
+			jsonFlag("print the run as JSON"),
+			&cli.BoolFlag{Name: "provenance", Usage: "print an in-toto statement with SLSA provenance, in a DSSE envelope"},
+			&cli.StringFlag{Name: "sign-key", Usage: "sign that with the private key in `FILE`: Ed25519 or ECDSA P-256, in PEM or as ssh-keygen makes it"},
+		},
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 1, "one run"); err != nil {
 				return err
+			}
+			if c.IsSet("sign-key") && !c.Bool("provenance") {
+				return usagef("cannot sign without --provenance: nothing else is signed")
 			}
 			home, err := findHome()
 			if err != nil {
@@ -26,6 +37,9 @@ func showCommand() *cli.Command {
 			s, err := chosenRun(home, c.Args().First())
 			if err != nil {
 				return err
+			}
+			if c.Bool("provenance") {
+				return writeProvenance(c, home, s.ID)
 			}
 			if c.Bool("json") {
 				return render.Indented(c.App.Writer, s)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,6 +23,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/ec2local"
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/provenance"
 	"github.com/imgflow/imgflow/internal/usual"
 	"github.com/imgflow/imgflow/internal/winguest"
 	"github.com/imgflow/imgflow/steps"
@@ -213,4 +215,24 @@ func signLocal(req *http.Request, k local.Key) error {
 	empty := sha256.Sum256(nil)
 	c := awssdk.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}
 	return v4.NewSigner().SignHTTP(req.Context(), c, req, hex.EncodeToString(empty[:]), "ec2", "us-east-1", time.Now())
+}
+
+// describe says of what a run has recorded which images it began with, and what it has made that lasts.
+func describe(r dag.Record) (found, made, byproducts []provenance.Descriptor) {
+	if r.Kind == (aws.Source{}).Kind() {
+		var i aws.SourceImage
+		if json.Unmarshal(r.Out, &i) == nil && i.ID != "" {
+			found = append(found, awsThing(i.Region, "image", i.ID, i.Name))
+		}
+	}
+	for _, a := range r.Artifacts {
+		if a.Maker == "" && (a.Kind == "image" || a.Kind == "volume") {
+			made = append(made, awsThing(a.Region, a.Kind, a.ID, a.Name))
+		}
+	}
+	return found, made, nil
+}
+
+func awsThing(region, kind, id, name string) provenance.Descriptor {
+	return provenance.Descriptor{Name: cmp.Or(name, id), URI: aws.ARN(region, kind, id), Digest: map[string]string{"awsId": id}}
 }

@@ -184,3 +184,16 @@ func (s CheckValues) needed() bool {
 	}
 	return unknown(strings.Join(texts, "\n"))
 }
+
+// ARN is the name of an image, or of another thing of EC2, among all of AWS. Of an image it
+// has no account; of other things the account is not known here and left empty.
+func ARN(region, kind, id string) string {
+	partition := "aws"
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		partition = "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		partition = "aws-us-gov"
+	}
+	return "arn:" + partition + ":ec2:" + region + "::" + kind + "/" + id
+}
