@@ -46,4 +46,7 @@
 // command line. A default of null makes the variable required; a null in a file is empty text, and a value.
 // Variables may use each other in any order, but not in a circle. What nothing declares is an error there; in the rest
 // of the template it is empty text, and one of Config.Warnings.
+//
+// A [Call] of a function that asks a server for a secret is a data source of the Config. As long as it was not looked up,
+// the variable is not known, and neither is any text that uses it.
 package template

@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -106,7 +107,7 @@ func (t *Template) Evaluate(in Inputs) (*Config, Errors) {
 	if len(ev.Builds) == 0 && len(s.errs) == 0 && !t.lostBuilders {
 		s.errs.Add(Pos{File: "command line"}, "the builds are "+strings.Join(names, ", "), "cannot build: -only and -except leave no build")
 	}
-	ev.Warnings = s.warnings.Sorted()
+	ev.Data, ev.Warnings = s.data, s.warnings.Sorted()
 	return ev, s.errs.Sorted()
 }
 
@@ -114,10 +115,14 @@ func (t *Template) Evaluate(in Inputs) (*Config, Errors) {
 func (s *scope) ask(text string) (string, Errors) {
 	before := s.errs
 	s.errs = nil
-	got, ok := s.early(Raw{Kind: String, Text: text, Pos: Pos{File: "console"}}, "the text", &s.env)
+	got, state := s.early(Raw{Kind: String, Text: text, Pos: Pos{File: "console"}}, "the text", &s.env)
 	errs := s.errs
-	if s.errs = before; !ok {
+	s.errs = before
+	switch state {
+	case bad:
 		return "", errs
+	case awaits:
+		return "<known when it runs>", errs
 	}
 	got, err := interp.Reveal(got, func(string) (string, error) { return "<sensitive>", nil })
 	if err != nil {
@@ -125,6 +130,8 @@ func (s *scope) ask(text string) (string, Errors) {
 	}
 	return got, errs
 }
+
+const errSecretName = "cannot use a sensitive variable in the name of a build"
 
 // names evaluates the names of the builds. A name that is wrong is empty.
 func (t *Template) names(s *scope) []string {
@@ -135,10 +142,13 @@ func (t *Template) names(s *scope) []string {
 		if b.Name.Kind == String {
 			at = b.Name.Pos
 			env := s.env
-			env.Getenv = nil
+			env.Getenv, env.Ask = nil, nil
 			path := fmt.Sprintf("builders[%d].name", i)
-			text, ok := s.early(b.Name, path, &env)
-			if !ok {
+			text, state := s.early(b.Name, path, &env)
+			if state == awaits {
+				s.errs.Add(at, "", errSecretName)
+			}
+			if state != good {
 				continue
 			}
 			text, err := interp.Plain(text)
@@ -151,7 +161,7 @@ func (t *Template) names(s *scope) []string {
 			}
 		}
 		if interp.Marked(name) {
-			s.errs.Add(at, "", "cannot use a sensitive variable in the name of a build")
+			s.errs.Add(at, "", errSecretName)
 			continue
 		}
 		if taken[name] {
@@ -263,8 +273,9 @@ func (c choice) of(build string) []int {
 
 func (t *Template) build(s *scope, b Block, name string, except []string, chosen choice) Build {
 	env := s.env
-	env.Getenv, env.BuildName, env.BuildType = nil, name, b.Type
+	env.Getenv, env.Ask, env.BuildName, env.BuildType = nil, nil, name, b.Type
 	e := evaluator{scope: s, env: &env}
+	s.refers = nil
 	out := Build{Name: name, Label: name, Type: b.Type, Pos: b.Pos, Options: e.value(b.Options, name)}
 	for _, i := range chosen.of(name) {
 		out.Provisioners = append(out.Provisioners, e.provisioner(t.Provisioners[i], chosen.override[i][name]))
@@ -287,6 +298,7 @@ func (t *Template) build(s *scope, b Block, name string, except []string, chosen
 			out.PostProcessors = append(out.PostProcessors, parts)
 		}
 	}
+	out.Refers = slices.Sorted(maps.Keys(s.refers))
 	return out
 }
 
@@ -345,8 +357,11 @@ func (e *evaluator) fill(raw Raw, path string, place *Place) cty.Value {
 	case Number:
 		return number(raw.Text, place)
 	case String:
-		if text, ok := e.scope.early(raw, path, e.env); ok {
+		switch text, state := e.scope.early(raw, path, e.env); state {
+		case good:
 			return evaluated(text, place)
+		case awaits:
+			return cty.UnknownVal(cty.String)
 		}
 	case List:
 		place.List, place.Inside = true, make([]Inner, len(raw.List))
@@ -377,8 +392,9 @@ func (e *evaluator) fill(raw Raw, path string, place *Place) cty.Value {
 
 // key evaluates the name of a key.
 func (e *evaluator) key(f RawField, path string, in *Inner) bool {
-	name, ok := e.scope.early(textValue(f.Pos, f.Name), path+"."+f.Name, e.env)
-	if interp.Marked(name) {
+	name, state := e.scope.early(textValue(f.Pos, f.Name), path+"."+f.Name, e.env)
+	ok := state == good
+	if interp.Marked(name) || state == awaits {
 		e.scope.errs.Add(f.Pos, "", "cannot use a sensitive variable in the name of a key")
 		ok = false
 	}

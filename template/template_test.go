@@ -80,6 +80,8 @@ func show(v template.Value) string {
 	switch v.Kind() {
 	case template.Null:
 		return "null"
+	case template.Later:
+		return "later"
 	case template.Bool, template.Number:
 		t, _ := v.Text()
 		return string(t)

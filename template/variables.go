@@ -42,6 +42,9 @@ func (v VariableValue) Shown() string {
 // errReported stops the evaluation of a text that uses a variable whose fault has been reported.
 var errReported = errors.New("already reported")
 
+// errAwaited stops the evaluation of a text that leads to a call which was not looked up yet.
+var errAwaited = errors.New("it is known only when it was looked up")
+
 // undefined is the use of a variable that nothing defines.
 type undefined struct{ text, hint string }
 
@@ -62,6 +65,10 @@ type scope struct {
 	spent    int      // bytes of text that were made
 	full     bool     // that is more than there may be, which has been reported
 	absent   []string // variables that the text being evaluated uses and nothing defines
+	known    map[string]Looked
+	calls    map[string]Data // by label, and in the order in which they were made
+	data     []Data
+	refers   map[string]bool // calls that what is being evaluated has led to
 
 	// What has been reported: declarations or files of variables that could not be read.
 	lostDeclarations, lostFiles bool
@@ -71,6 +78,7 @@ type variable struct {
 	VariableValue
 	source Raw
 	state  state
+	refers map[string]bool // calls that its value leads to
 }
 
 type state int
@@ -80,12 +88,13 @@ const (
 	busy
 	good
 	bad
+	awaits // something that was not looked up yet
 )
 
 func newScope(t *Template, in Inputs) *scope {
-	s := &scope{vars: map[string]*variable{}, lostDeclarations: t.lostVariables, strict: in.Strict}
+	s := &scope{vars: map[string]*variable{}, lostDeclarations: t.lostVariables, strict: in.Strict, known: in.Known, calls: map[string]Data{}}
 	s.env = interp.Env{
-		User: s.user, Getenv: in.Environ, Clock: in.Clock, UUID: in.UUID,
+		User: s.user, Ask: s.call, Getenv: in.Environ, Clock: in.Clock, UUID: in.UUID,
 		Dir: in.Dir, Cwd: in.Cwd, Secrets: map[string]string{},
 	}
 	if s.env.Getenv == nil {
@@ -170,7 +179,9 @@ func (s *scope) resolve(x *variable) {
 	}
 	x.state = busy
 	s.inside = append(s.inside, x.Name)
-	defer func() { s.inside = s.inside[:len(s.inside)-1] }()
+	before := s.refers
+	s.refers = nil
+	defer func() { s.inside, x.refers, s.refers = s.inside[:len(s.inside)-1], s.refers, before }()
 	if x.source.Kind == Faulty {
 		x.state = bad
 		return
@@ -185,16 +196,15 @@ func (s *scope) resolve(x *variable) {
 	}
 	x.source.secret = x.Sensitive || interp.SecretName(x.Name)
 	path := "variables." + x.Name
-	text, ok := s.early(x.source, path, &s.env)
-	if !ok {
-		x.state = bad
+	text, state := s.early(x.source, path, &s.env)
+	if state != good {
+		x.state = state
 		return
 	}
 	if x.Sensitive {
 		var err error
 		if text, err = s.secret(text); err != nil {
-			s.report(x.source, path, err)
-			x.state = bad
+			x.state = s.report(x.source, path, err)
 			return
 		}
 	}
@@ -236,24 +246,70 @@ func (s *scope) user(name string) (string, error) {
 		return "", fmt.Errorf("more than %d variables use one another in a row", maxInside)
 	}
 	s.resolve(x)
-	if x.state == bad {
+	s.refer(x.refers)
+	switch x.state {
+	case bad:
 		return "", errReported
+	case awaits:
+		return "", errAwaited
 	}
 	s.spent += len(x.Value)
 	return x.Value, nil
 }
 
+// call is what a function that asks yields: the mark of a secret.
+func (s *scope) call(function string, args ...string) (string, error) {
+	at := Pos{File: "console"}
+	if n := len(s.inside); n > 0 {
+		at = s.vars[s.inside[n-1]].source.Pos
+	}
+	c := Call{function, args}
+	d, err := c.Data(at, s.known)
+	if err != nil {
+		return "", err
+	}
+	label := d.Label()
+	if _, again := s.calls[label]; !again {
+		if len(s.calls) == MaxCalls {
+			return "", fmt.Errorf("a template asks for more than %d secrets", MaxCalls)
+		}
+		s.calls[label] = d
+		s.data = append(s.data, d)
+	}
+	s.refer(map[string]bool{label: true})
+	if !d.Known {
+		return "", errAwaited
+	}
+	v, err := c.Result(s.known[label])
+	if err != nil {
+		return "", err
+	}
+	maps.Copy(s.env.Secrets, s.known[label].Secrets)
+	v, marks := v.Unmark()
+	for m := range marks {
+		return interp.Mark(string(m.(Secret))), nil
+	}
+	return v.AsString(), nil
+}
+
+// refer notes that what is being evaluated leads to calls.
+func (s *scope) refer(labels map[string]bool) {
+	if s.refers == nil && len(labels) > 0 {
+		s.refers = map[string]bool{}
+	}
+	maps.Copy(s.refers, labels)
+}
+
 // early evaluates a text, and reports what is wrong with it. The path names it in messages.
-func (s *scope) early(v Raw, path string, env *interp.Env) (text string, ok bool) {
+func (s *scope) early(v Raw, path string, env *interp.Env) (string, state) {
 	s.absent = nil
 	if s.full {
-		return "", false
+		return "", bad
 	}
 	text, err := interp.Early(v.Text, env)
 	s.undeclared(v, path)
 	if err != nil {
-		s.report(v, path, err)
-		return "", false
+		return "", s.report(v, path, err)
 	}
 	if strings.Contains(v.Text, "{{") {
 		s.spent += len(text)
@@ -261,7 +317,10 @@ func (s *scope) early(v Raw, path string, env *interp.Env) (text string, ok bool
 	if s.full = s.spent > maxTexts; s.full {
 		s.errs.Add(v.Pos, "", "cannot evaluate %s: all texts together would be longer than %d MiB", path, maxTexts>>20)
 	}
-	return text, !s.full
+	if s.full {
+		return "", bad
+	}
+	return text, good
 }
 
 // maxTexts bounds all texts that an evaluation makes, together, in bytes.
@@ -317,10 +376,14 @@ func (s *scope) near(name string) string {
 	return fmt.Sprintf("add %q to the variables section", name)
 }
 
-// report turns the faults of a text into errors with places.
-func (s *scope) report(v Raw, path string, err error) {
-	place := v.places()
+// report turns the faults of a text into errors with places. A text that awaits something has none but that.
+func (s *scope) report(v Raw, path string, err error) state {
+	place, state := v.places(), awaits
 	for _, f := range interp.AsFaults(err) {
+		if errors.Is(f, errAwaited) {
+			continue
+		}
+		state = bad
 		if errors.Is(f, errReported) {
 			continue
 		}
@@ -334,4 +397,5 @@ func (s *scope) report(v Raw, path string, err error) {
 		}
 		s.errs.Add(at, f.Hint, "cannot evaluate %s: %s", path, f.Text)
 	}
+	return state
 }

@@ -114,18 +114,23 @@ func startSSHD(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("KEY", s.KeyFile)
 }
 
-// startAnswers serves a version to those who say a token; ANSWERS says where.
+// startAnswers serves a version to those who say a token, and secrets as Vault and Consul do; ANSWERS says where.
 func startAnswers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: answers")
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/versions.json" || r.Header.Get("X-Token") != "marlin" {
+		switch {
+		case r.URL.Path == "/versions.json" && r.Header.Get("X-Token") == "marlin":
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"version": "1.2.3"}`)
+		case r.URL.Path == "/v1/secret/data/app" && r.Header.Get("X-Vault-Token") == "marlin":
+			io.WriteString(w, `{"data": {"data": {"password": "hunter2"}, "metadata": {}}}`)
+		case r.URL.Path == "/v1/kv/app/port":
+			io.WriteString(w, "barracuda")
+		default:
 			http.NotFound(w, r)
-			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"version": "1.2.3"}`)
 	}))
 	ts.Defer(srv.Close)
 	ts.Setenv("ANSWERS", srv.URL)

@@ -33,7 +33,7 @@
 //
 // # Functions
 //
-// Early: user, env (variables only), build_name, build_type, timestamp, isotime, strftime, uuid,
+// Early: user, env, vault, consul_key, aws_secretsmanager and aws_secretsmanager_raw (variables only), build_name, build_type, timestamp, isotime, strftime, uuid,
 // pwd, template_dir, packer_version. Early and late: upper, lower, replace, replace_all, split,
 // clean_resource_name, and of text/template: and, or, not, eq, ne, lt, le, gt, ge, index, slice,
 // len, html, js, urlquery, print, printf, println. Late: build. The statements if, else, with and

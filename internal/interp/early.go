@@ -15,13 +15,14 @@ type Env struct {
 	// User returns the value of a user variable: itself a template string that went through Early, in
 	// which a sensitive value is a marker. An error with a method Hint() string lends its hint to the fault.
 	User                 func(name string) (string, error)
-	Getenv               func(name string) string // nil outside of the variables section
-	BuildName, BuildType string                   // empty outside of a build
-	Clock                time.Time                // one instant for the whole run
-	UUID                 func() string            // called once for each use of uuid, in order
-	Dir                  string                   // folder of the template
-	Cwd                  string                   // working directory
-	Secrets              map[string]string        // name of each marker → value; Early adds derived ones
+	Getenv               func(name string) string                              // nil outside of the variables section
+	Ask                  func(function string, args ...string) (string, error) // what a function that asks yields; nil like Getenv
+	BuildName, BuildType string                                                // empty outside of a build
+	Clock                time.Time                                             // one instant for the whole run
+	UUID                 func() string                                         // called once for each use of uuid, in order
+	Dir                  string                                                // folder of the template
+	Cwd                  string                                                // working directory
+	Secrets              map[string]string                                     // name of each marker → value; Early adds derived ones
 
 	made *evaluator // what evaluates with this Env, see evaluator
 }

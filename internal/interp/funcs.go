@@ -52,6 +52,12 @@ var joining = map[string]any{
 var earlyOnly = []string{"user", "env", "build_name", "build_type", "timestamp", "isotime", "strftime", "uuid",
 	"pwd", "template_dir", "packer_version", "consul_key", "vault", "aws_secretsmanager", "aws_secretsmanager_raw"}
 
+// asking are those of them that ask a server for a secret.
+var asking = earlyOnly[len(earlyOnly)-4:]
+
+// ErrSensitive refuses to ask with a secret.
+var ErrSensitive = bare("its arguments say in plans what is looked up, so they cannot be sensitive")
+
 // renamed says what became of a function of older templates.
 var renamed = map[string]string{"clean_ami_name": "clean_resource_name", "clean_image_name": "clean_resource_name"}
 
@@ -138,10 +144,16 @@ func (e *Env) funcs() map[string]any {
 	fs["pwd"] = func() string { return e.Cwd }
 	fs["template_dir"] = func() string { return e.Dir }
 	fs["packer_version"] = func() string { return PackerVersion }
-	for _, name := range []string{"consul_key", "vault", "aws_secretsmanager", "aws_secretsmanager_raw"} {
-		fs[name] = func(...string) (string, error) {
-			return "", &hinted{fmt.Errorf("%s is not supported yet", name),
-				"pass the value with -var, or with {{env `NAME`}} in the variables section"}
+	for _, name := range asking {
+		fs[name] = func(args ...string) (string, error) {
+			switch {
+			case e.Ask == nil:
+				return "", &hinted{fmt.Errorf("%s is available only in the variables section", name),
+					fmt.Sprintf("declare a variable with the value {{%s …}} and use that", name)}
+			case slices.ContainsFunc(args, Marked):
+				return "", ErrSensitive
+			}
+			return e.Ask(name, args...)
 		}
 	}
 	return fs

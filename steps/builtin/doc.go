@@ -1,9 +1,11 @@
 // Package builtin holds the builders and data sources that need no cloud; Packer has
 // them built in.
 //
-//	null   [Null]  a machine that is there already is provisioned, and stays
-//	file   [File]  a local file is the result
-//	http   [HTTP]  the data source: what a server answers
+//	null   [Null]    a machine that is there already is provisioned, and stays
+//	file   [File]    a local file is the result
+//	http   [HTTP]    the data source: what a server answers
+//	vault  [Vault]   the data source: a secret of HashiCorp Vault
+//	consul [Consul]  the data source: a value of Consul's key-value store
 //
 // # null
 //
@@ -34,4 +36,10 @@
 // PATCH. Another server that it is redirected to gets no header and no body of the
 // template. The proxy is the session's. Secrets of the options are filled in when it is
 // asked; an answer that repeats one is a secret itself, and any other is not.
+//
+// # vault, consul
+//
+// [Vault] and [Consul] read what the functions vault and consul_key of templates ask for. Where, and with which token,
+// the environment of the session says; neither is in the step. The token goes to that server alone: no redirect is
+// followed. What was read is in the run's vault.
 package builtin

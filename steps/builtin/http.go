@@ -3,6 +3,7 @@ package builtin
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -131,6 +132,14 @@ type passingError struct{ error }
 
 func (e *passingError) Unwrap() error { return e.error }
 
+// unreached is an error of a request without an answer. It passes, but for a certificate that is not trusted.
+func unreached(err error) error {
+	if errors.As(err, new(*tls.CertificateVerificationError)) {
+		return err
+	}
+	return &passingError{err}
+}
+
 // answer is what came, with the secrets that it was asked with.
 type answer struct {
 	body    string
@@ -181,12 +190,7 @@ func (h HTTP) ask(ctx context.Context, e *comm.Env, t *dag.Task) (answer, error)
 			req.Host = value
 		}
 	}
-	proxy := e.Proxy()
-	transport := &http.Transport{
-		Proxy:             func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
-		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: maxAnswerHeaders,
-	}
+	transport := transport(e)
 	defer transport.CloseIdleConnections()
 	r, err := (&http.Client{Transport: transport, CheckRedirect: h.redirect}).Do(req)
 	if err != nil {
@@ -194,7 +198,7 @@ func (h HTTP) ask(ctx context.Context, e *comm.Env, t *dag.Task) (answer, error)
 		if errors.As(err, &no) {
 			return a, no
 		}
-		return a, &passingError{h.late(ctx, bare(err))}
+		return a, unreached(h.late(ctx, bare(err)))
 	}
 	defer r.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer+1))
@@ -204,7 +208,7 @@ func (h HTTP) ask(ctx context.Context, e *comm.Env, t *dag.Task) (answer, error)
 		return a, &passingError{fmt.Errorf("the answer broke off after %d bytes: %w", len(got), h.late(ctx, bare(err)))}
 	case r.StatusCode/100 != 2:
 		err := fmt.Errorf("HTTP %d %s%s", r.StatusCode, http.StatusText(r.StatusCode), begins(got))
-		if r.StatusCode >= 500 || r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusRequestTimeout {
+		if passes(r.StatusCode) {
 			return a, &passingError{err}
 		}
 		return a, err
@@ -214,6 +218,21 @@ func (h HTTP) ask(ctx context.Context, e *comm.Env, t *dag.Task) (answer, error)
 		return a, errors.New("the answer is no text in UTF-8")
 	}
 	return a, nil
+}
+
+// transport makes one request, by the session's proxy.
+func transport(e *comm.Env) *http.Transport {
+	proxy := e.Proxy()
+	return &http.Transport{
+		Proxy:             func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+		DialContext:       (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: maxAnswerHeaders,
+	}
+}
+
+// passes tells whether what a server is short of now may be there at the next attempt.
+func passes(status int) bool {
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
 }
 
 // begins are the first words of a page, for a message.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -153,6 +154,13 @@ func TestHTTP(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), x.words) || errors.As(err, &retry) != x.passes || strings.Contains(err.Error(), "swordfish") || len(err.Error()) > 500 {
 			t.Errorf("%+v: %v; want %q, retried %v", x.h, err, x.words, x.passes)
 		}
+	}
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	var again *dag.RetryError
+	if _, err := (HTTP{URL: dag.Text(secure.URL)}).Do(t.Context(), env, task); err == nil || !strings.Contains(err.Error(), "unknown authority") || errors.As(err, &again) {
+		t.Errorf("a certificate that nobody knows: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

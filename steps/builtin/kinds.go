@@ -17,7 +17,9 @@ func Sources() map[string]func() steps.Source {
 // Data are the data sources of this package by the names that templates use.
 func Data() map[string]func() steps.Data {
 	return map[string]func() steps.Data{
-		"http": func() steps.Data { return &HTTP{} },
+		"consul": func() steps.Data { return &Consul{} },
+		"http":   func() steps.Data { return &HTTP{} },
+		"vault":  func() steps.Data { return &Vault{} },
 	}
 }
 
@@ -27,6 +29,8 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[Machine](e),
 		dag.Bind[WriteFile](e),
 		dag.Bind[HTTP](e),
+		dag.Bind[Vault](e),
+		dag.Bind[Consul](e),
 		dag.Bind[Product](e),
 	}
 }

@@ -88,7 +88,7 @@ func (e *Env) methods(t *dag.Task, l login, o *shownKeys) (ms []ssh.AuthMethod, 
 		signers = append(signers, s...)
 	}
 	if l.agent {
-		sock := e.getenv("SSH_AUTH_SOCK")
+		sock := e.Getenv("SSH_AUTH_SOCK")
 		if sock == "" {
 			return nil, done, errors.New(l.options + "agent_auth is set, but no agent is running: SSH_AUTH_SOCK is empty")
 		}

@@ -55,8 +55,8 @@ func NewEnv(v Vault) *Env {
 	return &Env{vault: v, slots: map[string]*connSlot{}, winrmSlots: map[string]*winrmSlot{}, runs: map[string]int{}}
 }
 
-// getenv is the value of a variable; "" if there is none.
-func (e *Env) getenv(name string) string {
+// Getenv is the value of a variable of the environment, "" if there is none.
+func (e *Env) Getenv(name string) string {
 	for _, kv := range e.Environ {
 		if n, value, _ := strings.Cut(kv, "="); n == name {
 			return value
@@ -71,7 +71,7 @@ func (e *Env) home(p string) string {
 	if runtime.GOOS == "windows" {
 		name = "USERPROFILE"
 	}
-	if dir := e.getenv(name); dir != "" && (p == "~" || strings.HasPrefix(p, "~/")) {
+	if dir := e.Getenv(name); dir != "" && (p == "~" || strings.HasPrefix(p, "~/")) {
 		return filepath.Join(dir, p[1:])
 	}
 	return home(p)
@@ -82,14 +82,14 @@ func (e *Env) Vault() Vault { return e.vault }
 
 // Proxy is the proxy that the environment names for an address.
 func (e *Env) Proxy() func(*url.URL) (*url.URL, error) {
-	either := func(name string) string { return cmp.Or(e.getenv(name), e.getenv(strings.ToLower(name))) }
-	c := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY"), CGI: e.getenv("REQUEST_METHOD") != ""}
+	either := func(name string) string { return cmp.Or(e.Getenv(name), e.Getenv(strings.ToLower(name))) }
+	c := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY"), CGI: e.Getenv("REQUEST_METHOD") != ""}
 	return c.ProxyFunc()
 }
 
 // TempDir is where the environment has files for a while.
 func (e *Env) TempDir() string {
-	if dir := e.getenv("TMPDIR"); dir != "" && runtime.GOOS != "windows" {
+	if dir := e.Getenv("TMPDIR"); dir != "" && runtime.GOOS != "windows" {
 		return dir
 	}
 	return os.TempDir()
@@ -100,7 +100,7 @@ func (e *Env) LookPath(name string) string {
 	if runtime.GOOS == "windows" || strings.ContainsRune(name, '/') {
 		return name
 	}
-	for _, dir := range filepath.SplitList(e.getenv("PATH")) {
+	for _, dir := range filepath.SplitList(e.Getenv("PATH")) {
 		if !filepath.IsAbs(dir) { // what lies in the directory of the template is not meant
 			continue
 		}

@@ -14,6 +14,8 @@ var (
 	envAction     = regexp.MustCompile("^\\{\\{\\s*env\\s+(?:`([^`]*)`|\"([^\"\\\\]*)\")\\s*\\}\\}$")
 	isotimeAction = regexp.MustCompile("^\\{\\{\\s*isotime\\s+(?:`([^`]*)`|\"([^\"\\\\]*)\")\\s*\\}\\}$")
 	plainAction   = regexp.MustCompile(`^\{\{\s*(\w+)\s*\}\}$`)
+	askAction     = regexp.MustCompile("^\\{\\{\\s*(vault|consul_key|aws_secretsmanager|aws_secretsmanager_raw)((?:\\s+(?:`[^`]*`|\"[^\"\\\\]*\"))+)\\s*\\}\\}$")
+	quoted        = regexp.MustCompile("`([^`]*)`|\"([^\"]*)\"")
 	userArgument  = regexp.MustCompile("^user\\s+(?:`([^`]*)`|\"([^\"\\\\]*)\")")
 )
 
@@ -55,6 +57,13 @@ func (c *converter) expression(action string, inVariables bool) (string, bool) {
 	}
 	if m := envAction.FindStringSubmatch(action); m != nil && inVariables {
 		return `env("` + literal(m[1]+m[2]) + `")`, true
+	}
+	if m := askAction.FindStringSubmatch(action); m != nil && inVariables {
+		var args []string
+		for _, a := range quoted.FindAllStringSubmatch(m[2], -1) {
+			args = append(args, `"`+literal(a[1]+a[2])+`"`)
+		}
+		return m[1] + "(" + strings.Join(args, ", ") + ")", true
 	}
 	if m := plainAction.FindStringSubmatch(action); m != nil {
 		if inVariables && m[1] == "uuid" {

@@ -18,7 +18,8 @@ type variable struct {
 	derived bool   // a local of the same name stands for it
 }
 
-var shared = regexp.MustCompile(`\buuid\b`)
+// later are the functions that the default of a variable cannot call.
+var later = regexp.MustCompile(`\b(uuid|vault|consul_key|aws_secretsmanager|aws_secretsmanager_raw)\b`)
 
 // declare decides how each variable is written.
 func (c *converter) declare() {
@@ -28,7 +29,7 @@ func (c *converter) declare() {
 	}
 	for _, v := range c.t.Variables {
 		def := v.Default.Text
-		add(v.Name, len(interp.Uses(def)) > 0 || strings.Contains(def, "{{") && shared.MatchString(def))
+		add(v.Name, len(interp.Uses(def)) > 0 || strings.Contains(def, "{{") && later.MatchString(def))
 	}
 	for _, name := range c.used() {
 		if _, declared := c.variables[name]; !declared {
@@ -108,7 +109,7 @@ func (c *converter) writeVariables() {
 		if !as.derived {
 			continue
 		}
-		c.printf("# The default of a variable cannot use others, or make something new.\nlocal %q {\n", as.name)
+		c.printf("# The default of a variable cannot use others, make something new, or ask anybody.\nlocal %q {\n", as.name)
 		c.printf("  expression = var.%s != null ? var.%s : %s\n", as.name, as.name, c.text(v.Default.Text, true))
 		if sensitive(v.Name) {
 			c.printf("  sensitive = true\n")

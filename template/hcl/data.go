@@ -232,8 +232,8 @@ func bodyRefs(body hcl.Body) (refs []hcl.Traversal) {
 	return refs
 }
 
-// referred notes that what is being evaluated refers to data sources by an expression, and tells whether it does. Of a
-// condition that is known only the branch that is taken counts.
+// referred notes that what is being evaluated refers to data sources by an expression, and tells whether it does, or calls
+// a function that asks. Of a condition that is known only the branch that is taken counts.
 func (e *evaluation) referred(x hcl.Expression, ctx *hcl.EvalContext) (any bool) {
 	switch c := x.(type) {
 	case *hclsyntax.ParenthesesExpr:
@@ -241,10 +241,9 @@ func (e *evaluation) referred(x hcl.Expression, ctx *hcl.EvalContext) (any bool)
 	case *hclsyntax.TemplateWrapExpr:
 		return e.referred(c.Wrapped, ctx)
 	case *hclsyntax.ConditionalExpr:
-		v, diags := c.Condition.Value(ctx)
-		if v, _ = v.Unmark(); !diags.HasErrors() && v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool {
+		if is, known := e.takes(c, ctx); known {
 			branch := c.FalseResult
-			if v.True() {
+			if is {
 				branch = c.TrueResult
 			}
 			before := e.referred(c.Condition, ctx)
@@ -256,6 +255,7 @@ func (e *evaluation) referred(x hcl.Expression, ctx *hcl.EvalContext) (any bool)
 			e.refers[label], any = true, true
 		}
 	}
+	any = asks(x)
 	for _, tr := range x.Variables() {
 		switch tr.RootName() {
 		case "local":

@@ -128,9 +128,12 @@ func try(t *testing.T, a *txtar.Archive) []byte {
 
 // dataTypes are what data sources of the tests yield.
 var dataTypes = map[string]cty.Type{
-	"amazon-ami": cty.Object(map[string]cty.Type{"id": cty.String, "name": cty.String, "tags": cty.Map(cty.String)}),
-	"http":       cty.Object(map[string]cty.Type{"url": cty.String, "body": cty.String}),
-	"facts":      cty.Object(map[string]cty.Type{"size": cty.Number, "big": cty.Bool, "list": cty.List(cty.String), "whatever": cty.DynamicPseudoType}),
+	"amazon-secretsmanager": cty.Object(map[string]cty.Type{"value": cty.String, "secret_string": cty.String}),
+	"amazon-ami":            cty.Object(map[string]cty.Type{"id": cty.String, "name": cty.String, "tags": cty.Map(cty.String)}),
+	"http":                  cty.Object(map[string]cty.Type{"url": cty.String, "body": cty.String}),
+	"vault":                 cty.Object(map[string]cty.Type{"value": cty.String}),
+	"consul":                cty.Object(map[string]cty.Type{"value": cty.String}),
+	"facts":                 cty.Object(map[string]cty.Type{"size": cty.Number, "big": cty.Bool, "list": cty.List(cty.String), "whatever": cty.DynamicPseudoType}),
 }
 
 // looked is what a data source yields.

@@ -75,6 +75,8 @@ type evaluation struct {
 	failed    map[string]bool           // what has no value, as it is referred to, which has been reported
 	inside    []string                  // locals and data sources being evaluated
 	refers    set                       // data sources that what is being evaluated has referred to so far
+	calls     map[string]bool           // of functions that ask: the labels of the data sources that they are
+	now       hcl.Expression            // what is being evaluated
 	waiting   bool                      // a data source has not been looked up yet
 	results   map[string][]result       // what build blocks make, by their names; nil as long as that is not known
 	spreads   map[string][]instance     // those of sources, by type.name
@@ -124,15 +126,15 @@ func (t *Template) Evaluate(in template.Inputs) (*template.Config, template.Erro
 	}
 	e := &evaluation{t: t, in: in,
 		config: &template.Config{Secrets: map[string]string{}, Warnings: slices.Clone(t.warnings)},
-		vars:   map[string]cty.Value{}, locals: map[string]*local{}, data: map[string]*source{}, failed: map[string]bool{}, refers: set{}, spreads: map[string][]instance{}, iterators: map[*hcl.EvalContext]bool{}}
+		vars:   map[string]cty.Value{}, locals: map[string]*local{}, data: map[string]*source{}, failed: map[string]bool{}, refers: set{}, spreads: map[string][]instance{}, iterators: map[*hcl.EvalContext]bool{}, calls: map[string]bool{}}
 	for label, b := range t.data {
 		e.data[label] = &source{kind: b.Labels[0], name: b.Labels[1], block: b}
 	}
 	t.rounds.Reset()
-	w := funcs.World{Rounds: &t.rounds, Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Now: in.Clock, Random: ids{in.UUID}}
+	w := funcs.World{Rounds: &t.rounds, Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Now: in.Clock, Random: ids{in.UUID}, Ask: e.call}
 	e.functions = funcs.New(w)
-	e.early = map[string]function.Function{"env": funcs.Env(in.Environ)}
-	e.env = &interp.Env{Clock: in.Clock, UUID: in.UUID, Dir: in.Dir, Cwd: in.Cwd, Secrets: e.config.Secrets, User: e.user}
+	e.early = funcs.Early(in.Environ)
+	e.env = &interp.Env{Clock: in.Clock, UUID: in.UUID, Dir: in.Dir, Cwd: in.Cwd, Secrets: e.config.Secrets, User: e.user, Ask: e.older}
 	e.values(in)
 	e.root = map[string]cty.Value{
 		"var":    cty.ObjectVal(e.vars),
@@ -150,6 +152,11 @@ func (t *Template) Evaluate(in template.Inputs) (*template.Config, template.Erro
 // user is what {{user `x`}} of the older language would be, which HCL2 has not.
 func (e *evaluation) user(name string) (string, error) {
 	return "", fmt.Errorf("user is of JSON templates: write ${var.%s}", name)
+}
+
+// older is what a function that asks would be there.
+func (e *evaluation) older(function string, _ ...string) (string, error) {
+	return "", fmt.Errorf("%s in braces is of JSON templates: write ${%s(…)}", function, function)
 }
 
 // allLocals evaluates every local, each after those that it refers to.
@@ -218,7 +225,10 @@ func (e *evaluation) eval(x hcl.Expression, ctx *hcl.EvalContext, what string) (
 	if !e.known(x, ctx, what) {
 		return cty.DynamicVal, false
 	}
-	e.referred(x, ctx)
+	e.now = x
+	if e.referred(x, ctx); asks(x) {
+		x = e.pruned(x, ctx)
+	}
 	v, diags := x.Value(ctx)
 	diags = slices.Compact(diags) // one that comes from each round of a loop is told once
 	if e.report(what, diags); diags.HasErrors() {

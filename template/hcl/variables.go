@@ -317,6 +317,7 @@ func (e *evaluation) holds(v *variable, value cty.Value, at template.Pos) bool {
 	ok := true
 	for _, c := range v.checks {
 		what := "cannot check the variable " + v.name
+		e.now = c.condition
 		result, diags := c.condition.Value(ctx)
 		if e.report(what, diags); diags.HasErrors() {
 			ok = false

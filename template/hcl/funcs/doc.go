@@ -12,6 +12,7 @@
 //	date.go        timestamp, legacy_isotime, legacy_strftime, rfc3339_parse, unix_timestamp_parse
 //	file.go        file, filebase64, fileexists, fileset, templatefile, abspath, …
 //	depth.go       what nests too deep for a parser: templates, JSON, YAML
+//	ask.go         vault, consul_key, aws_secretsmanager, aws_secretsmanager_raw: what they yield is [World].Ask's
 //	network.go     cidrhost, cidrnetmask, cidrsubnet, cidrsubnets
 //
 // Unknown arguments give unknown results, and a mark (a secret) on an argument stays on the result.

@@ -23,6 +23,8 @@ type World struct {
 	Now    time.Time // the run's instant
 	Random io.Reader // for uuidv4
 	Rounds *Rounds   // of for expressions, those of templatefile, too
+
+	Ask func(function string, args []string) (cty.Value, error) // what a function that asks yields
 }
 
 // New returns the functions by name.
@@ -67,16 +69,11 @@ func New(w World) map[string]function.Function {
 
 		"env": Env(nil),
 	}
-	for _, name := range []string{"aws_secretsmanager", "aws_secretsmanager_raw", "consul_key", "vault"} {
-		fs[name] = function.New(&function.Spec{
-			VarParam: &function.Parameter{Name: "arguments", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true},
-			Type: func([]cty.Value) (cty.Type, error) {
-				return cty.String, fmt.Errorf("%s is not supported: pass the value with -var, or by the environment variable PKR_VAR_name", name)
-			},
-		})
-	}
 	for name, f := range fs {
 		fs[name] = guarded(name, f)
+	}
+	for name := range asking {
+		fs[name] = w.asking(name)
 	}
 	// These take expressions in place of values.
 	fs["can"], fs["convert"], fs["try"] = tryfunc.CanFunc, typeexpr.ConvertFunc, tryfunc.TryFunc
@@ -122,4 +119,15 @@ func Env(getenv func(name string) string) function.Function {
 		}
 		return getenv(a[0]), nil
 	}, "name")
+}
+
+// Early are the functions that the defaults of variables may call: env, and those that say why they cannot be.
+func Early(getenv func(name string) string) map[string]function.Function {
+	fs := map[string]function.Function{"env": Env(getenv)}
+	for name := range asking {
+		fs[name] = World{Ask: func(string, []string) (cty.Value, error) {
+			return cty.NilVal, fmt.Errorf("the default of a variable is known before anything is asked: call %s in a local", name)
+		}}.asking(name)
+	}
+	return fs
 }
