@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -18,6 +19,7 @@ type journal struct {
 	tail  string // of the names of the streams and of what is saved
 	token string
 	saved runState
+	open  time.Time // when this process asked for the run
 	off   [2]int64  // up to which the streams have been printed
 	part  [2][]byte // fetched behind that, not printed yet
 	ended [2]bool   // the end mark has been seen
@@ -35,7 +37,7 @@ type runState struct {
 const runSaved = "run"
 
 func newJournal(t *dag.Task, token string) (*journal, error) {
-	j := &journal{t: t, token: token}
+	j := &journal{t: t, token: token, open: time.Now()}
 	switch rest, ok := strings.CutPrefix(token, t.Token); {
 	case token == t.Token:
 	case ok:

@@ -333,6 +333,18 @@ func (j *journal) met() error {
 // since is how long ago that was, in ms.
 func (j *journal) since() int64 { return time.Now().UnixMilli() - j.boot() }
 
+// sinceStart is how long ago, in ms, the run has begun at the earliest. One that was never heard of may have been
+// started by the process before this one.
+func (j *journal) sinceStart() int64 {
+	switch {
+	case j.boot() != 0:
+		return j.since()
+	case j.t.Resumed:
+		return j.t.Age().Milliseconds()
+	}
+	return time.Since(j.open).Milliseconds()
+}
+
 // rebooted tells whether the machine has booted since the run began. Then it was
 // up for "then" ms; that was age ms ago by its own clock, which matters only when
 // we do not know better; and now it is up for "now". If it has not booted these
@@ -351,7 +363,7 @@ func lostWindows(jr *journal, why []string, rebooted bool) (Exit, error) {
 	case "gone":
 		up, err := strconv.ParseInt(why[1], 10, 64)
 		switch {
-		case err == nil && jr.boot() != 0 && up < jr.since():
+		case err == nil && up < jr.sinceStart(): // which has cost it its record
 			return Exit{Rebooted: true}, nil
 		case err == nil:
 			return Exit{}, &LostError{"its directory has vanished from the machine"}

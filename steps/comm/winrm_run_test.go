@@ -457,6 +457,54 @@ func TestWindowsRebooted(t *testing.T) {
 	}
 }
 
+// A reboot that comes before anybody has heard of the run costs it its record. Who has started it, this process or
+// the one before, knows since when it may have run.
+func TestWindowsRebootedBeforeHeard(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	for _, c := range []struct {
+		what                string
+		before, here, again bool // the machine boots after the task has begun; after this process has asked; this process goes on
+		lost                bool
+	}{
+		{what: "started before the one boot that there was", lost: true},
+		{what: "of this process, which began after the boot", before: true, lost: true},
+		{what: "of an earlier process", before: true, again: true},
+		{what: "of this process", here: true},
+	} {
+		w := newWin(t, g.m)
+		w.task.Resumed = c.again
+		restart := func() {
+			time.Sleep(20 * time.Millisecond)
+			g.restart()
+			if _, _, err := w.Exec(t.Context(), "ver", nil); err != nil { // which waits until it is back
+				t.Fatal(err)
+			}
+		}
+		if c.before {
+			restart()
+			time.Sleep(20 * time.Millisecond)
+		}
+		j := w.ps("Write-Output one")
+		jr, err := newJournal(w.task, j.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.here {
+			restart()
+		}
+		dir := g.path("ProgramData/imgf-" + j.Token)
+		if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(dir+"/run", nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		x, err := w.Windows.(*winremote).follow(t.Context(), j, jr, func() {})
+		if errors.As(err, new(*LostError)) != c.lost || x.Rebooted == c.lost {
+			t.Errorf("%s: %+v, %v", c.what, x, err)
+		}
+		os.RemoveAll(dir)
+	}
+}
+
 // A run that ends while the machine shuts down has its exit all the same.
 func TestWindowsRestartCommand(t *testing.T) {
 	t.Parallel()
