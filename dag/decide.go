@@ -309,15 +309,19 @@ func (d *decider) plan() {
 	if d.fatal = d.pl.err; d.fatal != nil {
 		return
 	}
-	removes, gone := d.pl.obsolete()
+	removes, gone, over := d.pl.obsolete()
 	if d.o.partial {
-		removes = nil
+		removes, over = nil, nil
 	}
 	d.clear(d.pl.past, slices.Concat(removes, gone))
 	for _, r := range d.pl.again {
 		i := d.x.at[r.Record.Key]
 		d.job(i)
 		d.add(i, decision{action: forget, why: r.Why})
+	}
+	for _, i := range over {
+		d.job(i)
+		d.add(i, decision{action: forget, why: "its machine stays, and the template does not want it any more"})
 	}
 	for _, rb := range again {
 		d.add(d.x.at[rb.Record.Key], decision{action: rebuild, why: rb.Why})
@@ -442,19 +446,40 @@ func (d *decider) done(i int) {
 			d.queue.add(r)
 		}
 	}
+	for _, guard := range d.x.places(d.g.derive().guards[d.x.nodes[i].Key]) {
+		d.gate.release(guard)
+	}
 	d.settle(i)
 	d.gate.detach(i)
 }
 
-// failed tells that a step has failed, and whether everything stays.
-func (d *decider) failed(i int, err error, held bool) {
+// failed tells that a step has failed, and what that means.
+func (d *decider) failed(i int, err error, verdict Decision) {
 	n := *d.x.nodes[i]
 	d.turn(i, failed)
+	held := verdict != Cleanup
 	d.held[i] = held
 	d.report.Failed = append(d.report.Failed, Failure{n, n.Name, err})
 	d.broken = append(d.broken, i)
 	if !held {
 		d.settle(i)
+	}
+	if verdict == Guards {
+		d.callGuards(i)
+	}
+}
+
+// callGuards has the guards done that wait for a step that has failed and for those that come after it.
+func (d *decider) callGuards(failed int) {
+	seen := map[int]bool{}
+	for todo := []int{failed}; len(todo) > 0; {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !seen[i] && (i == failed || d.state[i] == waiting) {
+			seen[i] = true
+			d.gate.pass(d.x.guardsOf(i)...)
+			todo = append(todo, d.x.readers[i]...)
+		}
 	}
 }
 

@@ -141,6 +141,15 @@ func (p *play) begin(x decision) string {
 	case x.removal && x.first:
 		r.Status = Undoing
 		p.recs.note(r)
+		if r.Guard && r.Out != nil {
+			m, _ := p.recs.get(r.Attaches[0])
+			for len(m.Takes) > 0 {
+				m, _ = p.recs.get(m.Takes[0])
+			}
+			if m.Parted = m.Thing && m.Alive(); m.Parted {
+				p.recs.note(m)
+			}
+		}
 	case x.first:
 		if r.Status == Gone || r.Status == "" {
 			r = Record{Gen: r.Gen + 1, Begun: p.now}
@@ -187,6 +196,12 @@ func (p *play) end(fact string) {
 				kept, _ := p.recs.get(k)
 				kept.Kept = true
 				p.recs.note(kept)
+			}
+			for _, k := range p.d.g.derive().guards[r.Key] {
+				if over, _ := p.recs.get(k); over.Alive() {
+					over.Status, over.Out = Gone, nil
+					p.recs.note(over)
+				}
 			}
 		}
 	case "absent":

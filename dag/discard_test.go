@@ -71,6 +71,24 @@ func TestDiscardNotReached(t *testing.T) {
 	}
 }
 
+// What only comes after a step of a machine is not done again with it.
+func TestSequenceAfterAMachine(t *testing.T) {
+	graph := func(scripts ...string) *Graph {
+		g := toyGraph(scripts...)
+		n := Add(g, Build{Name: "base"}, "after", note{Text: "after"})
+		Goal(g, n)
+		g.Sequence(n.Key(), byName(g, "shell-1").Key)
+		return g
+	}
+	w, st := newWorld(), &MemStore{}
+	w.fail["sh b"] = errBoom
+	solved(t, w, st, Options{OnFailure: keepAll}, graph("a", "b"))
+	rep := solved(t, w, st, Options{}, graph("edited", "c"))
+	if len(rep.Failed) > 0 || w.count("launch") != 2 || w.count("note after") != 1 {
+		t.Errorf("%+v, %q", rep, w.log)
+	}
+}
+
 // What only comes after a step waits for it, is skipped if it fails, is not done
 // again for its sake, and keeps nothing that it shows.
 func TestSequence(t *testing.T) {

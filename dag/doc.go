@@ -25,6 +25,10 @@
 // the graph anew. What comes after a lookup ([Graph.Follow]) does not read it: its
 // settings hold what was found.
 //
+// A guard ([Graph.Guarded]) is a step that is not done in its turn: it stands by on a
+// machine, and is done before that is removed, unless the steps that it is for have come
+// to a good end.
+//
 // # Keys and tokens
 //
 // A step's [Key] says what it is: the SHA-256 of its kind, its settings and the

@@ -34,14 +34,14 @@ func (g *Graph) drawing() (*drawing, error) {
 	x := g.derive()
 	d := &drawing{before: slices.Clone(x.needs)}
 	for _, n := range x.nodes {
-		d.vertices = append(d.vertices, vertex{id: n.Key.String(), label: label(*n), thing: n.Thing})
+		d.vertices = append(d.vertices, vertex{id: n.Key.String(), label: label(*n), thing: n.Thing && !n.Guard})
 	}
 	goals := x.places(g.Goals)
 	slices.Sort(goals)
 	release := map[int]int{} // of each temporary thing, the vertex
 	for i, n := range x.nodes {
 		_, kept := g.Keeps[n.Key]
-		if _, goal := slices.BinarySearch(goals, i); !n.Thing || kept || goal {
+		if _, goal := slices.BinarySearch(goals, i); !n.Thing || n.Guard || kept || goal {
 			continue
 		}
 		release[i] = len(d.vertices)

@@ -43,7 +43,7 @@ func plainDrawing(g *Graph) [][]int {
 		if !n.Thing {
 			continue
 		}
-		if _, kept := g.Keeps[n.Key]; !kept && !slices.Contains(g.Goals, n.Key) {
+		if _, kept := g.Keeps[n.Key]; !kept && !n.Guard && !slices.Contains(g.Goals, n.Key) {
 			release[i] = len(before)
 			before = append(before, nil)
 		}

@@ -17,6 +17,7 @@ const (
 	Cleanup Decision = iota // release them
 	Suspend                 // keep them for a fix and a resume
 	Again                   // run the step once more, now
+	Guards                  // keep them as Suspend does, but have their guards done
 )
 
 // Options are what an engine needs.
@@ -142,6 +143,9 @@ func (e *Engine) do(ctx context.Context, r *Record, t *Task) (json.RawMessage, e
 
 // find looks for the thing of a record: for that of its output, if it has one.
 func (e *Engine) find(ctx context.Context, r Record, t *Task) (json.RawMessage, error) {
+	if r.Guard {
+		return nil, ErrNotFound // it has come no further than its intent
+	}
 	h := &host{e: e, t: t}
 	for try := 1; ; try++ {
 		out := e.runner.Find(ctx, e.call(r, t), h)
@@ -192,8 +196,17 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 			return err
 		}
 		started := t.event(Started)
-		started.Text = n.Title
+		if started.Text = n.Title; n.Guard {
+			started.Text = "" // it only stands by
+		}
 		t.emit(started)
+	}
+	if n.Guard {
+		out, err := e.out(n.Attaches[0])
+		if err != nil {
+			return err
+		}
+		return e.done(g, k, r, out, t.event(Finished))
 	}
 	out, err := e.around(ctx, n, r.Tries+x.try, func(ctx context.Context) (json.RawMessage, error) {
 		return e.do(ctx, &r, t)
@@ -285,6 +298,12 @@ func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event)
 		if spent, ok := e.rec(thing); ok && spent.Alive() {
 			spent.Kept, spent.Spent = false, true
 			rs = append(rs, spent)
+		}
+	}
+	for _, guard := range g.derive().guards[r.Key] {
+		if over, ok := e.rec(guard); ok && over.Alive() {
+			over.Status, over.Out, over.Ended = Gone, nil, time.Now()
+			rs = append(rs, over)
 		}
 	}
 	keep := e.later

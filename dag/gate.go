@@ -3,7 +3,8 @@ package dag
 import "slices"
 
 // gate tells when a thing can be removed: when all that reads it, or what was
-// derived from it, has finished, and nothing stands on it any more. It is told what
+// derived from it, has finished, and nothing stands on it any more; a guard, when all
+// that comes after it has finished. It is told what
 // has happened, each fact once, and passes it up from node to node, so that all of
 // a run costs it no more than one look at every reference.
 type gate struct {
@@ -22,6 +23,9 @@ func newGate(x *index, ready func(thing int)) *gate {
 	g := &gate{x: x, open: make([]int, n), finished: make([]bool, n), free: make([]bool, n), seen: make([]bool, n), ready: ready}
 	for i := range g.open {
 		g.open[i] = 1 + len(x.viewers[i]) // until it has finished, it keeps itself
+		if x.nodes[i].Guard {
+			g.open[i] = 1 + len(x.readers[i])
+		}
 	}
 	return g
 }
@@ -58,7 +62,7 @@ func (g *gate) finish(i int) {
 			}
 		}
 	}
-	g.pass(pass...)
+	g.pass(append(pass, g.x.guardsOf(i)...)...)
 }
 
 // release says that a thing stands on nothing any more, mostly since it is gone.

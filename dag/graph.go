@@ -26,6 +26,7 @@ type Node struct {
 	Detaches []Key           `json:"settles,omitempty"` // the needs whose things let go
 	Thing    bool            `json:"thing,omitempty"`   // its output exists outside the process
 	Given    bool            `json:"given,omitempty"`   // its output was there before, and stays
+	Guard    bool            `json:"guard,omitempty"`   // it is done before the machine that it stands on goes; see Guarded
 	Texts    []Reference     `json:"texts,omitempty"`   // what its texts refer to
 	Format   int             `json:"format,omitempty"`  // of the spec
 }
@@ -58,6 +59,8 @@ type Graph struct {
 	Keeps map[Key]Key `json:"keeps,omitempty"` // thing → the goal that makes it worth keeping
 
 	Discards map[Key]Key `json:"discards,omitempty"` // thing that was kept → the goal after which it is not worth that any more
+
+	Guards map[Key]Key `json:"guards,omitempty"` // guard → the step with which it is over
 
 	Lookups map[string]Key      `json:"lookups,omitempty"` // steps that decide what others there are; see LookUp
 	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are not known yet → the lookups that they wait for
@@ -271,6 +274,7 @@ type whole struct {
 	keeps    map[Key][]Key // of each goal, the things that it makes worth keeping
 	decides  map[Key]bool  // whether a step decides what others there are
 	discards map[Key][]Key // of each goal, the things that have served then
+	guards   map[Key][]Key // of each step, the guards that are over with it
 }
 
 // derive returns what follows from the graph. It may be called by many goroutines
@@ -290,7 +294,7 @@ func (g *Graph) derive() *whole {
 		}
 		return all
 	}
-	g.whole = &whole{x, x.resourceOf(), byGoal(g.Keeps), map[Key]bool{}, byGoal(g.Discards)}
+	g.whole = &whole{x, x.resourceOf(), byGoal(g.Keeps), map[Key]bool{}, byGoal(g.Discards), byGoal(g.Guards)}
 	for _, lookup := range g.Lookups {
 		g.whole.decides[lookup] = true
 	}

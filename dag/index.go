@@ -54,6 +54,16 @@ func (x *index) places(keys []Key) []int {
 	return is
 }
 
+// guardsOf returns the guards that a node comes after.
+func (x *index) guardsOf(i int) (guards []int) {
+	for _, d := range x.needs[i][len(x.reads[i]):] {
+		if x.nodes[d].Guard {
+			guards = append(guards, d)
+		}
+	}
+	return guards
+}
+
 // resourceOf returns for each node the thing that it shows, the first of them
 // where it was derived from several: itself, if it is one. -1 is none. What a node
 // reads must come before it in the list.

@@ -131,7 +131,7 @@ func (d *decider) ended(x decision, o outcome, now time.Time) {
 		d.approach(x.i)
 	case x.action == fail:
 		d.drop(x.i)
-		d.failed(x.i, x.err, o.verdict == Suspend)
+		d.failed(x.i, x.err, o.verdict)
 	case o.err != nil:
 		d.attemptFailed(x.i, o.err)
 	default:

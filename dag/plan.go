@@ -66,14 +66,14 @@ func (e *Engine) Plan(g *Graph) (*Plan, error) {
 		if at := pl.rec[i]; at >= 0 {
 			r = pl.recs[at]
 		}
-		if n.Thing && !r.Kept && (pl.need[i] || r.Alive()) {
+		if n.Thing && !n.Guard && !r.Kept && (pl.need[i] || r.Alive()) {
 			_, kept := g.Keeps[n.Key]
 			if _, spent := g.Discards[n.Key]; spent || !kept {
 				p.Releases = append(p.Releases, n)
 			}
 		}
 	}
-	removes, _ := pl.obsolete()
+	removes, _, _ := pl.obsolete()
 	for _, at := range removes {
 		if len(g.Awaited) > 0 {
 			break // what is not known yet may want it
@@ -144,19 +144,58 @@ func (p *planner) action(i int) Action {
 
 // obsolete returns the records of the things that are removed first: those that
 // were made for an earlier form of the graph, and those that go for the sake of the
-// rebuilds.
-func (p *planner) obsolete() (removes, gone []int) {
+// rebuilds. A guard that is not wanted any more is done only if its machine goes, too;
+// else it is over, as is one that has no more to wait for.
+func (p *planner) obsolete() (removes, gone, over []int) {
+	var guards []int
 	for i, r := range p.recs {
 		_, wanted := p.x.at[r.Key]
 		switch {
 		case !r.Alive():
 		case p.gone[i]:
 			gone = append(gone, i)
-		case !wanted && !r.Kept:
+		case wanted && r.Guard && p.ended(r):
+			over = append(over, i)
+		case wanted || r.Kept:
+		case r.Guard:
+			guards = append(guards, i)
+		default:
 			removes = append(removes, i)
 		}
 	}
-	return removes, gone
+	for _, i := range guards {
+		if root := p.root(i); slices.Contains(removes, root) {
+			removes = append(removes, i)
+		} else {
+			over = append(over, i)
+		}
+	}
+	return removes, gone, over
+}
+
+// ended reports whether the step has come to its end with which a guard is over. That may
+// be another one than in an earlier form of the graph.
+func (p *planner) ended(guard Record) bool {
+	until, ok := p.x.at[p.g.Guards[guard.Key]]
+	return ok && !p.need[until] && p.stands(until).Status == Done
+}
+
+// root returns where the machine began that a recorded step has taken, or stands by for.
+func (p *planner) root(at int) int {
+	for {
+		on := p.recs[at].Takes
+		if p.recs[at].Guard {
+			on = p.recs[at].Attaches
+		}
+		if len(on) == 0 {
+			return at
+		}
+		before, ok := p.past.at[on[0]]
+		if !ok {
+			return at
+		}
+		at = before
+	}
 }
 
 // demand finds the steps that must run for the goals to be reached. While any
@@ -193,6 +232,11 @@ func (p *planner) demand() {
 			}
 		}
 	}
+	for i, n := range p.x.nodes {
+		if until, ok := p.x.at[p.g.Guards[n.Key]]; n.Guard && ok && p.need[until] {
+			visit(i, p.sake[until])
+		}
+	}
 }
 
 // rebuilds finds the things that must be made again, until what must run with
@@ -219,14 +263,7 @@ func (p *planner) rebuilds() (rs []Rebuild) {
 			if sake := p.sake[i]; sake >= 0 && !p.stands(sake).Alive() {
 				continue // it may not be wanted any more
 			}
-			root := at
-			for len(p.recs[root].Takes) > 0 {
-				before, ok := p.past.at[p.recs[root].Takes[0]]
-				if !ok {
-					break
-				}
-				root = before
-			}
+			root := p.root(at)
 			if p.recs[root].Given {
 				p.reapply(at, why)
 				continue
@@ -263,6 +300,9 @@ func (p *planner) dirty(i int, byTaken map[Key][]int) (why string, by int) {
 			continue
 		}
 		key := p.x.nodes[base].Key
+		if root := p.root(p.past.at[key]); p.recs[root].Parted {
+			return "its build had failed, and what the template does then was done on it", root
+		}
 		for _, at := range byTaken[key] {
 			r := &p.recs[at]
 			if r.Key == n.Key || p.gone[at] {
@@ -289,7 +329,7 @@ func (p *planner) dependentsOf(root int) {
 			continue
 		}
 		p.gone[i] = true
-		for _, at := range p.past.readers[i] {
+		for _, at := range p.past.viewers[i] {
 			r := &p.recs[at]
 			if r.Kept || r.Status == Gone {
 				continue

@@ -22,17 +22,18 @@ const (
 // record too: its generation must never be used again.
 type Record struct {
 	Node
-	Gen    int                        `json:"gen"`             // counts the makings of this step, from 1
-	Status Status                     `json:"status"`          //
-	Tries  int                        `json:"tries,omitempty"` // attempts of this making that failed
-	Begun  time.Time                  `json:"begun"`           // when the intent of this making was journaled
-	Ended  time.Time                  `json:"ended,omitzero"`  // when it was done, broken or gone
-	Kept   bool                       `json:"kept,omitempty"`  // outlives the run
-	Spent  bool                       `json:"spent,omitempty"` // it has served, or shows what has, and that goes: see Discard
-	Out    json.RawMessage            `json:"out,omitempty"`   // the output, when done
-	Err    string                     `json:"err,omitempty"`   // of the last failure
-	State  map[string]json.RawMessage `json:"state,omitempty"` // what the step keeps for its own next attempt
-	Label  string                     `json:"label,omitempty"` // what the thing is called outside, such as an instance id
+	Gen    int                        `json:"gen"`              // counts the makings of this step, from 1
+	Status Status                     `json:"status"`           //
+	Tries  int                        `json:"tries,omitempty"`  // attempts of this making that failed
+	Begun  time.Time                  `json:"begun"`            // when the intent of this making was journaled
+	Ended  time.Time                  `json:"ended,omitzero"`   // when it was done, broken or gone
+	Kept   bool                       `json:"kept,omitempty"`   // outlives the run
+	Spent  bool                       `json:"spent,omitempty"`  // it has served, or shows what has, and that goes: see Discard
+	Parted bool                       `json:"parted,omitempty"` // a guard was done on it, so that no step goes on with it
+	Out    json.RawMessage            `json:"out,omitempty"`    // the output, when done
+	Err    string                     `json:"err,omitempty"`    // of the last failure
+	State  map[string]json.RawMessage `json:"state,omitempty"`  // what the step keeps for its own next attempt
+	Label  string                     `json:"label,omitempty"`  // what the thing is called outside, such as an instance id
 
 	Artifacts []Artifact `json:"artifacts,omitempty"` // that the output holds, when done
 }

@@ -50,7 +50,8 @@ func (rs *records) all() []Record {
 }
 
 // derivedFrom returns the record of a thing and the records of what merely shows
-// it. What has gone with another thing has taken along what came of it.
+// it, or stands by for it. What has gone with another thing has taken along what came
+// of it.
 func (rs *records) derivedFrom(r Record) (list []Record) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -59,7 +60,7 @@ func (rs *records) derivedFrom(r Record) (list []Record) {
 		k := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		v := rs.of[k]
-		if seen[k] || v.Status == Gone || v.Thing && k != r.Key {
+		if seen[k] || v.Status == Gone || v.Thing && !v.Guard && k != r.Key {
 			continue
 		}
 		seen[k] = true

@@ -22,6 +22,12 @@ func (e *Engine) release(ctx context.Context, x decision, t *Task) outcome {
 	if _, err := e.kind(r.Node); err != nil {
 		return outcome{err: err}
 	}
+	switch {
+	case r.Guard && r.Status == Gone: // its machine has vanished meanwhile
+		return outcome{}
+	case r.Guard && r.Out != nil:
+		return outcome{err: e.farewell(ctx, r, x)}
+	}
 	if x.first {
 		ev := t.event(Releasing)
 		ev.Text = describe(r)

@@ -37,7 +37,7 @@ func (e *Engine) Rerun(g *Graph, build, name string) error {
 	after := map[Key]bool{from[0].Key: true}
 	var again []Record
 	for _, n := range g.Nodes {
-		if !after[n.Key] && !slices.ContainsFunc(n.before(), func(k Key) bool { return after[k] }) {
+		if n.Guard || !after[n.Key] && !slices.ContainsFunc(n.before(), func(k Key) bool { return after[k] }) {
 			continue
 		}
 		if r, ok := e.rec(n.Key); ok && r.Alive() && n.Key != from[0].Key {

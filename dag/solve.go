@@ -135,6 +135,9 @@ func (c *carrier) call(ctx context.Context, x decision) func() outcome {
 		c.leaves[x.i] = l
 		return func() outcome {
 			defer end()
+			if x.node.Guard && x.first && c.e.o.BeforeStep != nil {
+				c.e.o.BeforeStep(cut, *x.node)
+			}
 			o := c.e.release(cut, x, l.t)
 			if o.err != nil && ctx.Err() != nil {
 				o.err = errSuspended
@@ -163,6 +166,9 @@ func (c *carrier) call(ctx context.Context, x decision) func() outcome {
 	case forget:
 		return func() outcome {
 			r, _ := c.e.rec(n.Key)
+			if r.Guard {
+				return outcome{err: c.e.markRemoved(r)}
+			}
 			c.e.task(r, true).Warn("%s: the machine was there before and stays as it is, and what comes after runs on it", x.why)
 			return outcome{err: c.e.markRemoved(r)}
 		}

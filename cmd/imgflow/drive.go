@@ -51,6 +51,8 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 	switch pol.onError {
 	case "suspend":
 		o.OnFailure = func(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }
+	case "run-cleanup-provisioner":
+		o.OnFailure = func(context.Context, dag.Node, error) dag.Decision { return dag.Guards }
 	case "ask":
 		o.OnFailure = tty.onFailure(func(ctx context.Context, build string) error { return shell(ctx, s, build, nil) })
 	}

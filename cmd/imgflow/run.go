@@ -52,7 +52,7 @@ func runCommand() *cli.Command {
 // policyFlags say what is done when a build fails or is interrupted.
 func policyFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "on-error", Value: "cleanup", Usage: "`WHAT` to do when a step fails: cleanup, suspend (keep all for a fix and a resume), ask, abort (as suspend)", Category: policyName},
+		&cli.StringFlag{Name: "on-error", Value: "cleanup", Usage: "`WHAT` to do when a step fails: cleanup, suspend (keep all for a fix and a resume), ask, abort (as suspend), run-cleanup-provisioner (and keep the rest)", Category: policyName},
 		&cli.StringFlag{Name: "on-interrupt", Value: "suspend", Usage: "`WHAT` to do when interrupted: suspend or cleanup", Category: policyName},
 	}
 }
@@ -68,7 +68,7 @@ func driveFlags() []cli.Flag {
 
 // policy is what the flags say about failures and interrupts.
 type policy struct {
-	onError     string // cleanup, suspend or ask
+	onError     string // cleanup, suspend, ask or run-cleanup-provisioner
 	onInterrupt string // suspend or cleanup
 	debug       bool
 }
@@ -79,13 +79,11 @@ func newPolicy(c *cli.Context) (policy, error) {
 		p.onInterrupt = "cleanup" // nobody will type resume
 	}
 	switch p.onError {
-	case "cleanup", "suspend", "ask":
+	case "cleanup", "suspend", "ask", "run-cleanup-provisioner":
 	case "abort":
 		p.onError = "suspend"
-	case "run-cleanup-provisioner":
-		return p, usagef("cannot use -on-error=run-cleanup-provisioner: not supported yet; choose cleanup, suspend or ask")
 	default:
-		words := []string{"cleanup", "suspend", "ask", "abort"}
+		words := []string{"cleanup", "suspend", "ask", "abort", "run-cleanup-provisioner"}
 		return p, usagef("cannot use -on-error=%s: choose %s%s", p.onError, strings.Join(words, ", "), suggest(p.onError, words))
 	}
 	if p.onInterrupt != "suspend" && p.onInterrupt != "cleanup" {

@@ -38,7 +38,7 @@ func (s *Session) Remove(ctx context.Context, things []dag.Record, show func(dag
 		if err := s.Reach(ctx, local.Settings{}); err != nil {
 			return nil, err
 		}
-		s.loadAccounts(ctx)
+		s.loadAccounts(ctx, slices.ContainsFunc(things, func(r dag.Record) bool { return r.Guard && len(r.Secrets()) > 0 }))
 		if err := s.Verify(ctx); err != nil && !errors.As(err, new(*state.WriteError)) {
 			return nil, err
 		}
@@ -50,10 +50,11 @@ func (s *Session) Remove(ctx context.Context, things []dag.Record, show func(dag
 	return drive.Destroy(ctx, func(r dag.Record) bool { return chosen[r.Key] }, s.driven(show))
 }
 
-// loadAccounts makes the accounts of the template known, if it can still be read.
-// Without them the SDK's own credentials are used.
-func (s *Session) loadAccounts(ctx context.Context) {
-	if s.req.Template == "" || s.req.Template == "-" || s.req.Local || s.ev != nil {
+// loadAccounts makes the accounts of the template known, if it can still be read, and its
+// secrets. Without them the SDK's own credentials are used. A local run has no accounts, but may have
+// something to do that takes secrets.
+func (s *Session) loadAccounts(ctx context.Context, secrets bool) {
+	if s.req.Template == "" || s.req.Template == "-" || s.req.Local && !secrets || s.ev != nil {
 		return
 	}
 	if s.Load(ctx, true) == nil {

@@ -121,6 +121,24 @@ func (s *stage) template(more map[string]any, provisioners ...map[string]any) {
 	s.file("t.json", string(text))
 }
 
+// cleaning gives t.json a line to be run on the machine of a build that has failed.
+func (s *stage) cleaning(line string) {
+	s.t.Helper()
+	text, err := os.ReadFile(s.path("t.json"))
+	template := map[string]any{}
+	if err == nil {
+		err = json.Unmarshal(text, &template)
+	}
+	if err == nil {
+		template["error-cleanup-provisioner"] = inline(line)
+		text, err = json.Marshal(template)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.file("t.json", string(text))
+}
+
 func script(name string) map[string]any {
 	return map[string]any{"type": "shell", "script": "./" + name}
 }

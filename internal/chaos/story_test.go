@@ -399,6 +399,42 @@ func TestFailureCleansUp(t *testing.T) {
 	s.leaves(0)
 }
 
+// TestKilledErrorCleanup: imgflow is killed with -9 while a failed build is cleaned up on
+// its machine. Whatever goes on with the run, the script that runs there is followed to
+// its end before the machine goes, and a resume builds on another one.
+func TestKilledErrorCleanup(t *testing.T) {
+	t.Parallel()
+	for _, then := range []string{"destroy", "resume"} {
+		s := newStage(t)
+		s.template(nil, inline("test -e ~/never"))
+		s.cleaning("for i in 1 2 3 4 5 6 7 8 9; do echo \"tick <$i>\"; sleep 0.3; done")
+		p := s.begin(nil, "run", "t.json")
+		s.hears(p, "tick <2>")
+		s.kill(p)
+		first := s.machine()
+		if then == "destroy" {
+			s.must("destroy", s.only(), "--yes")
+		} else {
+			s.template(nil, inline("true"))
+			s.cleaning("echo never")
+			s.must("resume")
+		}
+		log := s.must("logs")
+		for i := 1; i <= 9; i++ {
+			if n := count(log, fmt.Sprintf("tick <%d>", i)); n != 1 {
+				t.Errorf("%s: line %d stands %d times in the log", then, i, n)
+			}
+		}
+		if strings.Contains(log, "never") {
+			t.Errorf("%s: cleaned up after a good build:\n%s", then, indent(log))
+		}
+		if then == "resume" && (s.launched() != 2 || s.things().of("instance")[0].ID != first && s.things().of("instance")[1].ID != first) {
+			t.Errorf("the build went on with the machine that was cleaned up")
+		}
+		s.leaves(map[string]int{"destroy": 0, "resume": 1}[then])
+	}
+}
+
 // TestMaxLifetime: with --max-lifetime the instance of a build that is killed
 // and never looked at again ends itself.
 func TestMaxLifetime(t *testing.T) {

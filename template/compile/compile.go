@@ -1,10 +1,12 @@
 package compile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/interp"
@@ -124,10 +126,18 @@ type plan struct {
 	build        dag.Build
 	source       steps.Source
 	provisioners []named
+	cleanup      steps.Provisioner // what is done on the machine if the others fail; nil for nothing
 	sequences    [][]processor
 	awaits       []string // data sources that have not been looked up yet
 	needs        []needed // results of other builds
 }
+
+// cleanupName is the name of the step that cleans up after a failure, as of the block in templates.
+const cleanupName = "error-cleanup-provisioner"
+
+// cleanupTimeout is how long such a step may take if the template does not say: it holds up
+// the removal of a machine that nobody needs any more.
+const cleanupTimeout = 10 * time.Minute
 
 type named struct {
 	name string
@@ -137,8 +147,16 @@ type named struct {
 // wire adds the steps of a build, and returns what it makes.
 func (p plan) wire(g *dag.Graph) []dag.Out[steps.Artifact] {
 	made := p.source.Wire(g, p.build, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
-		for _, pr := range p.provisioners {
-			m = pr.Add(g, p.build, pr.name, m)
+		reached := m
+		provision := func() {
+			for _, pr := range p.provisioners {
+				m = pr.Add(g, p.build, pr.name, m)
+			}
+		}
+		if p.cleanup == nil {
+			provision()
+		} else {
+			g.Guarded(func(aside *dag.Graph) { p.cleanup.Add(aside, p.build, cleanupName, reached) }, provision)
 		}
 		return m
 	})
@@ -195,7 +213,7 @@ func (c *compiler) build(b template.Build) plan {
 		if n := count[part.Type]; n > 1 {
 			name = fmt.Sprintf("%s-%d", part.Type, n)
 		}
-		pr := c.provisioner(part, b.Name+"."+name)
+		pr := c.provisioner(part, b.Name+"."+name, 0)
 		switch {
 		case pr == nil:
 		case whyNone != "":
@@ -206,8 +224,17 @@ func (c *compiler) build(b template.Build) plan {
 		}
 	}
 	if part := b.ErrorCleanup; part != nil {
-		c.provisioner(*part, b.Name+".error-cleanup")
-		c.later(part.Pos, "error-cleanup-provisioner", "not supported yet")
+		pr := c.provisioner(*part, b.Name+".error-cleanup", cleanupTimeout)
+		switch {
+		case pr == nil:
+		case whyNone != "":
+			c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", cleanupName, b.Name, whyNone)
+		case len(b.Provisioners) == 0:
+			c.warnings.Add(part.Pos, "", "%s has no effect in %s: there is no provisioner that could fail", cleanupName, b.Name)
+		default:
+			c.reach(*part, pr.Communicators(), b.Name, over)
+			pl.cleanup = pr
+		}
 	}
 	c.postProcessors(&pl, b)
 	pl.needs = c.needs
@@ -278,7 +305,8 @@ var commonOptions = func() (names []string) {
 	return names
 }()
 
-func (c *compiler) provisioner(part template.Part, path string) steps.Provisioner {
+// provisioner returns a provisioner with its options. Timeout is what it has if the template gives none.
+func (c *compiler) provisioner(part template.Part, path string, timeout time.Duration) steps.Provisioner {
 	if why, later := c.catalog.LaterProvisioners[part.Type]; later {
 		c.later(part.Pos, "the provisioner "+part.Type, why)
 		return nil
@@ -289,7 +317,7 @@ func (c *compiler) provisioner(part template.Part, path string) steps.Provisione
 		return nil
 	}
 	pr := maker()
-	c.common(pr, part)
+	c.common(pr, part, timeout)
 	d := c.decoder(part.Type, path, part.Pos)
 	d.also = commonOptions
 	c.check(d, pr, part.Options)
@@ -300,7 +328,7 @@ func (c *compiler) provisioner(part template.Part, path string) steps.Provisione
 }
 
 // common hands the common options of a provisioner on.
-func (c *compiler) common(pr steps.Provisioner, part template.Part) {
+func (c *compiler) common(pr steps.Provisioner, part template.Part, timeout time.Duration) {
 	d := newDecoder(Scope{What: part.Type, Pos: part.Pos})
 	d.partial, d.waiting = true, c.waiting
 	var common steps.Common
@@ -319,6 +347,7 @@ func (c *compiler) common(pr steps.Provisioner, part template.Part) {
 		fail("max_retries", "it must not be negative")
 	}
 	c.errs = append(c.errs, d.errs...)
+	common.Timeout = cmp.Or(common.Timeout, timeout)
 	pr.SetCommon(common)
 }
 

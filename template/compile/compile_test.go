@@ -264,6 +264,32 @@ func TestCompile(t *testing.T) {
 	}
 }
 
+// What cleans up after a failure is a guard of its build's provisioners, and has its time.
+func TestCleanupHasItsTime(t *testing.T) {
+	for options, want := range map[string]string{"": "10m0s", `, "timeout": "3s"`: "3s"} {
+		g, _, errs := build(t, `{
+			"builders": [{"type": "test", "ami_name": "one", "instance_type": "s"}],
+			"provisioners": [{"type": "shell", "inline": "one"}, {"type": "shell", "inline": "two"}],
+			"error-cleanup-provisioner": {"type": "shell", "inline": "clean"`+options+`}}`, true)
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		i := slices.IndexFunc(g.Nodes, func(n dag.Node) bool { return n.Name == "error-cleanup-provisioner" })
+		var s script
+		if err := json.Unmarshal(g.Nodes[i].Spec, &s); err != nil || s.Common.Timeout.String() != want || !g.Nodes[i].Guard {
+			t.Errorf("%+v, %+v, %v", g.Nodes[i], s.Common, err)
+		}
+		for _, n := range g.Nodes {
+			if is := slices.Contains(n.After, g.Nodes[i].Key); is != (n.Kind == g.Nodes[i].Kind && !n.Guard) {
+				t.Errorf("%s comes after it: %v", n.Name, is)
+			}
+			if last := g.Guards[g.Nodes[i].Key] == n.Key; last != (n.Name == "shell-2") {
+				t.Errorf("it is over with %s: %v", n.Name, last)
+			}
+		}
+	}
+}
+
 const faulty = `{
 "builders": [
   {"type": "test", "ami_name": [], "disks": [{"volume_size": 1}, {}], "tags": {"a.b": ""}},
@@ -278,7 +304,7 @@ const faulty = `{
   {"type": "powershell", "only": "two", "pause_before": "1s"},
   {"type": "ansible", "only": "two"}
 ],
-"error-cleanup-provisioner": {"type": "shell", "inline": "x", "only": "two"},
+"error-cleanup-provisioner": {"type": "shell", "only": "two"},
 "post-processors": ["manifest", "manifset"]
 }`
 
@@ -297,13 +323,13 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		`t.json:10:32: cannot use timeout: a duration needs a unit (write "5s" for seconds or "5m" for minutes)`,
 		`t.json:10:65: cannot use max_retries: it must not be negative`,
 		`t.json:11:12: cannot build: there is no provisioner called "shel" (did you mean "shell"?)`,
+		`t.json:15:39: cannot use inline: there is nothing to run`,
 		`t.json:16:33: cannot build: there is no post-processor called "manifset" (did you mean "manifest"?)`,
 	}
 	run := append([]string{
 		`t.json:7:12: cannot run the builder test-chroot: not supported yet`,
 		`t.json:12:12: cannot run powershell: Windows machines are not supported yet`,
 		`t.json:13:12: cannot run the provisioner ansible: not supported yet`,
-		`t.json:15:39: cannot run error-cleanup-provisioner: not supported yet`,
 		`t.json:16:21: cannot run the post-processor manifest: not supported yet`,
 	}, always...)
 	for _, tt := range []struct {

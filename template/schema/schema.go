@@ -95,7 +95,7 @@ func sections() object {
 		"sensitive-variables":       object{"type": []string{"string", "array", "null"}, "items": texts, "description": "Names of variables whose values are secret: they are sealed, and never shown."},
 		"builders":                  object{"type": "array", "minItems": 1, "items": object{"$ref": "#/$defs/builder"}, "description": "What is built; the builds run side by side."},
 		"provisioners":              object{"type": []string{"array", "null"}, "items": object{"$ref": "#/$defs/provisioner"}, "description": "What is done on each machine, one after the other."},
-		"error-cleanup-provisioner": object{"anyOf": []any{object{"$ref": "#/$defs/provisioner"}, object{"type": "null"}}, "description": "Not supported yet: a provisioner that runs when a build has failed."},
+		"error-cleanup-provisioner": object{"anyOf": []any{object{"$ref": "#/$defs/provisioner"}, object{"type": "null"}}, "description": "What is done on a machine whose provisioners have failed, before it is removed."},
 		"post-processors":           object{"type": []string{"array", "null"}, "items": object{"$ref": "#/$defs/post-processors"}, "description": "What is done with what was built. A list among them is a sequence: each takes what the one before it has made."},
 		"push":                      object{"description": "Has no effect; older tools wrote it.", "deprecated": true},
 		"comments":                  object{"description": "Has no effect."},
