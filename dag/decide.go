@@ -381,6 +381,14 @@ func (d *decider) begin() {
 			d.gate.keep(i)
 		}
 	}
+	for _, r := range d.recs.all() {
+		if _, there := d.x.at[r.Key]; there || !d.o.partial || !r.Alive() {
+			continue
+		}
+		for _, i := range d.x.places(r.Attaches) { // what the graph does not hold stays, and so does what it stands on
+			d.gate.keep(i)
+		}
+	}
 	for i, needed := range d.pl.need {
 		if needed {
 			d.state[i] = waiting

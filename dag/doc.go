@@ -23,7 +23,8 @@
 // graph ([Graph.LookUp]), and the rest awaits it ([Graph.Await]). Whoever makes the
 // graph solves what comes first ([Graph.First]), reads it in the records, and makes
 // the graph anew. What comes after a lookup ([Graph.Follow]) does not read it: its
-// settings hold what was found.
+// settings hold what was found. What a build makes may decide about others in the same
+// way ([Graph.Result], [Graph.AwaitBuilds]).
 //
 // A guard ([Graph.Guarded]) is a step that is not done in its turn: it stands by on a
 // machine, and is done before that is removed, unless the steps that it is for have come

@@ -48,16 +48,21 @@ func (g *Graph) drawing() (*drawing, error) {
 		d.vertices = append(d.vertices, vertex{id: "release-" + n.Key.String(), label: label(Node{Name: "release " + n.Name, Builds: n.Builds}), release: true})
 		d.before = append(d.before, nil)
 	}
-	for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
-		names := g.Awaited[build]
+	unknown := func(build string, names []string, from map[string]Key) {
 		d.vertices = append(d.vertices, vertex{id: "awaited-" + build, label: label(Node{Name: "known only then", Builds: []string{build}}), awaited: true})
 		var keys []Key
 		for _, name := range names {
-			keys = append(keys, g.Lookups[name])
+			keys = append(keys, from[name])
 		}
 		before := x.places(keys)
 		slices.Sort(before)
 		d.before = append(d.before, slices.Compact(before))
+	}
+	for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
+		unknown(build, g.Awaited[build], g.Lookups)
+	}
+	for _, build := range slices.Sorted(maps.Keys(g.Behind)) {
+		unknown(build, g.Behind[build], g.Results)
 	}
 	rel := x.relations()
 	for i, at := range release {

@@ -65,9 +65,14 @@ type Graph struct {
 	Lookups map[string]Key      `json:"lookups,omitempty"` // steps that decide what others there are; see LookUp
 	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are not known yet → the lookups that they wait for
 
+	Results map[string]Key      `json:"results,omitempty"` // builds that others are made of → the steps that have what they make
+	Behind  map[string][]string `json:"behind,omitempty"`  // builds whose steps are not known yet → the builds that they wait for
+
 	// Form is that of the keys. A run keeps the one that it has begun with, since its steps
 	// would have other keys in another.
 	Form int `json:"form,omitempty"`
+
+	partial bool // it is a part of one: what it does not hold may be wanted still
 
 	digest func(text string) string
 	known  *known
@@ -295,8 +300,10 @@ func (g *Graph) derive() *whole {
 		return all
 	}
 	g.whole = &whole{x, x.resourceOf(), byGoal(g.Keeps), map[Key]bool{}, byGoal(g.Discards), byGoal(g.Guards)}
-	for _, lookup := range g.Lookups {
-		g.whole.decides[lookup] = true
+	for _, deciding := range []map[string]Key{g.Lookups, g.Results} {
+		for _, k := range deciding {
+			g.whole.decides[k] = true
+		}
 	}
 	return g.whole
 }

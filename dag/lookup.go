@@ -25,16 +25,89 @@ func (g *Graph) Await(build string, names []string) {
 	g.Awaited[build] = names
 }
 
-// First is the part of a graph that finds out what the rest is.
-func (g *Graph) First() *Graph {
-	p := &Graph{Form: g.Form, Lookups: g.Lookups, Awaited: g.Awaited}
-	wanted := map[Key]bool{}
-	for _, name := range slices.Sorted(maps.Keys(g.Lookups)) {
-		p.goal(g.Lookups[name])
-		wanted[g.Lookups[name]] = true
+// Result notes that what a step makes decides what other builds are: those await the
+// build that it is the result of.
+func (g *Graph) Result(build string, k Key) {
+	if g.Results == nil {
+		g.Results = map[string]Key{}
 	}
-	for i := len(g.Nodes) - 1; i >= 0; i-- {
-		if n := g.Nodes[i]; wanted[n.Key] {
+	g.Results[build] = k
+}
+
+// AwaitBuilds notes that the steps of a build are known only when others have their
+// results. As with Await nothing is removed until then.
+func (g *Graph) AwaitBuilds(build string, others []string) {
+	if g.Behind == nil {
+		g.Behind = map[string][]string{}
+	}
+	g.Behind[build] = others
+}
+
+// Open tells whether there are builds whose steps are not known yet.
+func (g *Graph) Open() bool { return len(g.Awaited)+len(g.Behind) > 0 }
+
+// First is the part of a graph that finds out what the rest is: the lookups, or, when
+// all were made, the builds that others await.
+func (g *Graph) First() *Graph {
+	wanted := map[Key]bool{}
+	if len(g.Awaited) > 0 {
+		for _, k := range g.Lookups {
+			wanted[k] = true
+		}
+		return g.part(wanted)
+	}
+	awaited := map[string]bool{}
+	for _, others := range g.Behind {
+		for _, b := range others {
+			awaited[b] = true
+		}
+	}
+	for _, n := range g.Nodes {
+		if slices.ContainsFunc(n.Builds, func(b string) bool { return awaited[b] }) {
+			wanted[n.Key] = true
+		}
+	}
+	return g.part(wanted)
+}
+
+// Without is the part of a graph that is still to be tried when some steps have failed
+// or were skipped, and what is skipped now as it comes after them. Builds with such a
+// step stay as they are, but for what others need of them.
+func (g *Graph) Without(tried *Report) (rest *Graph, skipped []Node) {
+	broken, builds := map[Key]bool{}, map[string]bool{}
+	out := func(n Node) {
+		broken[n.Key] = true
+		for _, b := range n.Builds {
+			builds[b] = true
+		}
+	}
+	for _, f := range tried.Failed {
+		out(f.Node)
+	}
+	for _, n := range tried.Skipped {
+		out(n)
+	}
+	if len(broken) == 0 {
+		return g, nil
+	}
+	for _, n := range g.Nodes {
+		if !broken[n.Key] && slices.ContainsFunc(n.before(), func(k Key) bool { return broken[k] }) {
+			out(n)
+			skipped = append(skipped, n)
+		}
+	}
+	wanted := map[Key]bool{}
+	for _, n := range g.Nodes {
+		wanted[n.Key] = !broken[n.Key] && slices.ContainsFunc(n.Builds, func(b string) bool { return !builds[b] })
+	}
+	return g.part(wanted), skipped
+}
+
+// part is the graph of some steps and of what they need.
+func (g *Graph) part(wanted map[Key]bool) *Graph {
+	p := &Graph{Form: g.Form, Lookups: g.Lookups, Results: g.Results, Awaited: g.Awaited, Behind: g.Behind, partial: true}
+	for _, n := range slices.Backward(g.Nodes) {
+		if wanted[n.Key] {
 			p.Nodes = append(p.Nodes, n)
 			for _, k := range n.before() {
 				wanted[k] = true
@@ -42,6 +115,17 @@ func (g *Graph) First() *Graph {
 		}
 	}
 	slices.Reverse(p.Nodes)
+	for _, k := range g.Goals {
+		if wanted[k] {
+			p.goal(k)
+		}
+	}
+	within := func(all map[Key]Key) map[Key]Key {
+		some := maps.Clone(all)
+		maps.DeleteFunc(some, func(thing, goal Key) bool { return !wanted[thing] || !wanted[goal] })
+		return some
+	}
+	p.Keeps, p.Discards, p.Guards = within(g.Keeps), within(g.Discards), within(g.Guards)
 	return p
 }
 

@@ -2,6 +2,7 @@ package dag
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -70,5 +71,116 @@ func TestLookups(t *testing.T) {
 	w.log = nil
 	if _, err := e.Solve(t.Context(), g); err != nil || len(w.log) != 3 || w.log[0] != "remove keypair" {
 		t.Errorf("the whole does %q, %v", w.log, err)
+	}
+}
+
+// heirGraph has a base, a build that is made of what the base makes, one that reads it, and one that needs neither.
+func heirGraph(known bool) *Graph {
+	g := NewGraph(nil)
+	toyBuild(g, "base", "b.sh")
+	ready := g.Nodes[len(g.Nodes)-2].Key // the share is last
+	g.Result("base", ready)
+	toyBuild(g, "other", "o.sh")
+	reads := Build{Name: "reads", Type: "toy"}
+	Goal(g, Add(g, reads, "share", shareAs{Image: Out[string]{key: ready}, As: "reads"}))
+	from := len(g.Nodes)
+	if known {
+		toyBuild(g, "heir", "h.sh")
+	} else {
+		g.AwaitBuilds("heir", []string{"base"})
+	}
+	g.Follow(ready, from, map[string]bool{"heir": true})
+	return g
+}
+
+// shareAs is a share that differs from others.
+type shareAs struct {
+	Image Out[string]
+	As    string
+}
+
+func (shareAs) Kind() string { return "toy.shareas" }
+func (s shareAs) Do(_ context.Context, w *world, _ *Task) (string, error) {
+	return "shared", w.did("share as %s", s.As)
+}
+
+func heirEngine(t *testing.T, w *world, st Store, o Options) *Engine {
+	t.Helper()
+	o.Run, o.Store, o.Kinds = "run", st, append(toyKinds(w), Bind[shareAs](w))
+	e, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// What comes first are the builds that others await, and nothing else of the graph is touched: what they make is kept, and
+// what was made for an earlier form stays.
+func TestHeirs(t *testing.T) {
+	w, st := newWorld(), &MemStore{}
+	if _, err := heirEngine(t, w, st, Options{OnFailure: func(context.Context, Node, error) Decision { return Suspend }}).Solve(t.Context(), func() *Graph {
+		w.fail["sh old.sh"] = errBoom
+		return toyGraph("old.sh")
+	}()); err != nil {
+		t.Fatal(err)
+	}
+	w.log = nil
+	e, g := heirEngine(t, w, st, Options{}), heirGraph(false)
+	if p, err := e.Plan(g); err != nil || len(p.Removes) > 0 || !g.Open() {
+		t.Fatalf("%v removes %v", err, p.Removes)
+	}
+	report, err := e.Solve(t.Context(), g.First())
+	if err != nil || len(report.Failed)+len(report.Left) > 0 {
+		t.Fatal(report, err)
+	}
+	if done := strings.Join(w.log, ", "); strings.Contains(done, "o.sh") || strings.Contains(done, "reads") || !strings.Contains(done, "share") {
+		t.Errorf("first it does %s", done)
+	}
+	if kept := slices.Sorted(maps.Values(w.things)); !slices.Equal(kept, []string{"image"}) {
+		t.Errorf("then there are %v", kept)
+	}
+	g, w.log = heirGraph(true), nil
+	if _, err := e.Solve(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	if done := strings.Join(w.log, ", "); strings.Contains(done, "b.sh") || !strings.Contains(done, "h.sh") || !strings.Contains(done, "o.sh") || !strings.Contains(done, "reads") {
+		t.Errorf("then it does %s", done)
+	}
+	if kept := slices.Sorted(maps.Values(w.things)); !slices.Equal(kept, []string{"image", "image", "image"}) {
+		t.Errorf("at last there are %v", kept)
+	}
+}
+
+// What has failed is not tried again in the rest of a graph, what it holds stays, and what comes after it is skipped.
+func TestWithout(t *testing.T) {
+	for failing, want := range map[string]struct {
+		skipped, done string // the first of what is skipped; what is done of interest
+		things        []string
+	}{
+		"sh b.sh": {"reads/share heir/launch", "sh o.sh, share", []string{"group", "image", "instance"}},
+		"share":   {"", "sh h.sh, sh o.sh, share, share, share as reads", []string{"image", "image", "image"}},
+	} {
+		w := newWorld()
+		w.fail[failing] = errBoom
+		e := heirEngine(t, w, &MemStore{}, Options{OnFailure: func(context.Context, Node, error) Decision { return Suspend }})
+		tried, err := e.Solve(t.Context(), heirGraph(false).First())
+		if err != nil || len(tried.Failed) != 1 {
+			t.Fatal(tried, err)
+		}
+		delete(w.fail, failing)
+		w.log = nil
+		rest, skipped := heirGraph(true).Without(tried)
+		if report, err := e.Solve(t.Context(), rest); err != nil || len(report.Failed)+len(report.Skipped)+len(report.Left) > 0 {
+			t.Fatal(report, err)
+		}
+		done := slices.DeleteFunc(slices.Sorted(slices.Values(w.log)), func(s string) bool { return !strings.HasPrefix(s, "sh") })
+		things := slices.Sorted(maps.Values(w.things))
+		var first []string
+		for _, n := range skipped[:min(2, len(skipped))] {
+			first = append(first, n.Builds[0]+"/"+n.Name)
+		}
+		if strings.Join(first, " ") != want.skipped || strings.Join(done, ", ") != want.done || !slices.Equal(things, want.things) {
+			t.Errorf("%s fails: skipped %v, then done %v, there are %v", failing, first, done, things)
+		}
 	}
 }

@@ -75,7 +75,7 @@ func (e *Engine) Plan(g *Graph) (*Plan, error) {
 	}
 	removes, _, _ := pl.obsolete()
 	for _, at := range removes {
-		if len(g.Awaited) > 0 {
+		if g.Open() {
 			break // what is not known yet may want it
 		}
 		p.Removes = append(p.Removes, pl.recs[at])

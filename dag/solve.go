@@ -35,7 +35,7 @@ func (e *Engine) Solve(ctx context.Context, g *Graph) (*Report, error) {
 			return nil, &storeError{err}
 		}
 	}
-	d := newDecider(g, e.recs, rules{parallel: e.o.Parallel, gated: e.o.BeforeStep != nil, patience: e.patience, partial: len(g.Awaited) > 0})
+	d := newDecider(g, e.recs, rules{parallel: e.o.Parallel, gated: e.o.BeforeStep != nil, patience: e.patience, partial: g.partial || g.Open()})
 	e.carryOut(ctx, d)
 	return d.result()
 }

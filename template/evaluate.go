@@ -30,6 +30,7 @@ type Inputs struct {
 
 	DataTypes map[string]cty.Type // of each type of data source, what it yields: an object
 	Known     map[string]Looked   // what was looked up so far, by type.name
+	Made      Made                // what builds have made so far
 }
 
 // Looked is what a data source yields. Its secrets are marked with the names that they have in Secrets.
@@ -43,6 +44,7 @@ type Config struct {
 	Variables []VariableValue
 	Data      []Data // each after those that it refers to
 	Builds    []Build
+	Made      Made              // what was known of it
 	Secrets   map[string]string // name of each marker → real value
 	Warnings  Errors            // what is not wrong, but may not be meant
 
@@ -73,6 +75,7 @@ type Build struct {
 	ErrorCleanup   *Part
 	PostProcessors [][]Part // each a sequence
 	Refers         []string // the data sources that it refers to, by type.name
+	Needs          []Need   // results of other builds that its expressions are made of
 }
 
 // Part is a provisioner or post-processor of one build.

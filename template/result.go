@@ -12,6 +12,15 @@ type Result struct {
 	Field string // one of ResultFields
 }
 
+// Need is a result that must be known before it is known what a build is, and where that is said first.
+type Need struct {
+	Result
+	Pos
+}
+
+// Made are the results of builds by their names, and by ResultFields.
+type Made map[string]map[string]string
+
 // ResultFields are what a text can say of what a build makes.
 var ResultFields = []string{"id", "name", "region"}
 

@@ -20,12 +20,22 @@ type Change struct{ Build, Step, How string }
 func (c Change) String() string { return fmt.Sprintf("%s: %s %s", c.Build, c.Step, c.How) }
 
 // changes tells how the steps of a graph differ from those of an earlier one. A
-// step that differs only in what it reads has not changed itself.
+// step that differs only in what it reads has not changed itself, and nothing is told of
+// builds whose steps are not known in one of them.
 func changes(old, now *dag.Graph) []Change {
 	type step struct{ build, name, canon string }
+	unknown := map[string]bool{}
+	for _, waiting := range []map[string][]string{old.Awaited, old.Behind, now.Awaited, now.Behind} {
+		for b := range waiting {
+			unknown[b] = true
+		}
+	}
 	list := func(g *dag.Graph) (out []step) {
 		for _, n := range g.Nodes {
 			for _, b := range n.Builds {
+				if unknown[b] {
+					continue
+				}
 				out = append(out, step{b, n.Name, n.Own()})
 			}
 		}

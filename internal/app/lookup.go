@@ -15,30 +15,48 @@ import (
 	"github.com/imgflow/imgflow/template/compile"
 )
 
-// looked is what the run's data sources have yielded so far, as the records have it: it is read again for each
-// evaluation, so that a resume sees what the run has seen, and looks again only for what has other arguments now.
-type looked map[string]template.Looked
+// looked is what the run's data sources have yielded and its builds have made so far, as the records have it: it is read
+// again for each evaluation, so that a resume sees what the run has seen, and looks again only for what has other arguments now.
+type looked struct {
+	data map[string]template.Looked
+	made template.Made
+}
 
-// recall adds what is recorded of the lookups of a graph, and tells whether that is anything new.
+func nothingLooked() looked { return looked{map[string]template.Looked{}, template.Made{}} }
+
+// recall adds what is recorded of the lookups and results of a graph, and tells whether that is anything new.
 func (s *Session) recall(c compile.Catalog, g *dag.Graph, known looked) (more bool, err error) {
-	if g == nil || len(g.Lookups) == 0 {
+	if g == nil || len(g.Lookups)+len(g.Results) == 0 {
 		return false, nil
 	}
 	recs, err := s.records()
 	if err != nil {
 		return false, err
 	}
-	run := s.Summary().ID
-	for _, label := range slices.Sorted(maps.Keys(g.Lookups)) {
-		if _, old := known[label]; old {
+	done := map[dag.Key]dag.Record{}
+	for _, r := range recs {
+		if r.Status == dag.Done {
+			done[r.Key] = r
+		}
+	}
+	for _, build := range slices.Sorted(maps.Keys(g.Results)) {
+		r, ok := done[g.Results[build]]
+		if _, old := known.made[build]; old || !ok {
 			continue
 		}
-		i := slices.IndexFunc(recs, func(r dag.Record) bool { return r.Key == g.Lookups[label] && r.Status == dag.Done })
-		if i < 0 {
+		if known.made[build], err = compile.Result(build, r.Out); err != nil {
+			return false, err
+		}
+		more = true
+	}
+	run := s.Summary().ID
+	for _, label := range slices.Sorted(maps.Keys(g.Lookups)) {
+		r, ok := done[g.Lookups[label]]
+		if _, old := known.data[label]; old || !ok {
 			continue
 		}
 		kind, name, _ := strings.Cut(label, ".")
-		known[label], err = c.Looked(kind, name, recs[i].Out, recs[i].Token(run), func(sealed string) (string, error) {
+		known.data[label], err = c.Looked(kind, name, r.Out, r.Token(run), func(sealed string) (string, error) {
 			v, err := (vault{s}).Get(sealed)
 			if errors.Is(err, fs.ErrNotExist) {
 				err = fmt.Errorf("the run has no secret called %s", sealed)
@@ -63,12 +81,8 @@ func (s *Session) records() ([]dag.Record, error) {
 
 // rest evaluates the template again, now that more is known, and stores what the run wants.
 func (s *Session) rest(ctx context.Context) (*dag.Graph, error) {
-	before := fmt.Sprint(s.graph.Awaited, s.graph.Lookups)
 	if err := s.Load(ctx, true); err != nil {
 		return nil, err
-	}
-	if len(s.graph.Awaited) > 0 && fmt.Sprint(s.graph.Awaited, s.graph.Lookups) == before {
-		return nil, fmt.Errorf("cannot go on with run %s: what was looked up does not say what the builds are", s.run.ID())
 	}
 	if err := s.store(); err != nil {
 		return nil, err

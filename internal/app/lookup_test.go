@@ -76,6 +76,13 @@ type memo struct {
 
 func (memo) Kind() string { return "test.memo" }
 func (m memo) Do(_ context.Context, w *askWorld, t *dag.Task) (steps.Artifact, error) {
+	w.tried.add(t.Builds[0])
+	if w.failing == t.Builds[0] {
+		if w.onFailure != nil {
+			w.onFailure()
+		}
+		return steps.Artifact{}, errors.New("it is broken")
+	}
 	text, err := t.Fill(m.Text, nil)
 	if err == nil {
 		w.written.add(fmt.Sprint(t.Builds[0], ": ", text, m.Size, m.Big, m.List, m.Tags, m.Need, m.Tag))
@@ -119,7 +126,10 @@ func (l *list) take() string {
 // asking is what the worlds of a test share.
 type asking struct {
 	asked, written list
+	tried          list // builds of memos
 	fail           string
+	failing        string // the build whose memo fails
+	onFailure      func()
 	answers        func(*answer)
 }
 

@@ -212,7 +212,7 @@ func readInput(path string) ([]byte, error) {
 // evaluate fills everything in that can be known before a build runs.
 func (r *Request) evaluate(t template.Parsed, env Env, catalog compile.Catalog, known looked) (*template.Config, template.Errors, error) {
 	in := template.Inputs{Vars: r.Vars, Environ: env.Get, Clock: r.Pins.Clock(), UUID: r.Pins.UUID(), Only: r.Only, Except: r.Except, Dir: r.dir(), Cwd: r.Cwd, Strict: r.Strict, QuietUndeclared: r.QuietUndeclared,
-		DataTypes: catalog.DataTypes(), Known: known}
+		DataTypes: catalog.DataTypes(), Known: known.data, Made: known.made}
 	if r.hcl() {
 		auto, err := r.inFolder(".auto.pkrvars.hcl", ".auto.pkrvars.json")
 		if err != nil {

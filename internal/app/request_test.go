@@ -17,7 +17,7 @@ func TestSecretsOfARequestAreNotStored(t *testing.T) {
 		t.Fatal(errs)
 	}
 	r := &Request{Template: "/t.json", Vars: map[string]string{"plain": "one-value", "hidden": "two-value", "id": "AKIAthree", "db_password": "four-value"}}
-	ev, errs, err := r.evaluate(tmpl, Env{}, compile.Catalog{}, nil)
+	ev, errs, err := r.evaluate(tmpl, Env{}, compile.Catalog{}, nothingLooked())
 	if err != nil || errs != nil {
 		t.Fatal(errs, err)
 	}

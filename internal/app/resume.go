@@ -106,6 +106,10 @@ func (s *Session) Renew(ctx context.Context, frozen bool) (news News, err error)
 // template, where it can still be evaluated.
 func (s *Session) freeze(ctx context.Context) error {
 	stored, missing := s.graph, s.missing()
+	if len(stored.Awaited) == 0 && stored.Open() {
+		return usagef("cannot go on with run %s as it was stored: it was interrupted before what its builds make was known, which decides what the others are: %s",
+			s.run.ID(), "resume it without --frozen where its template and all its variables are, or remove what it has made: imgflow destroy "+s.run.ID())
+	}
 	if len(stored.Awaited) > 0 {
 		return usagef("cannot go on with run %s as it was stored: it was interrupted before its data sources were looked up, so its builds are not known, and nothing was made for them: %s",
 			s.run.ID(), "resume it without --frozen where its template and all its variables are, or run the template again")
@@ -176,7 +180,7 @@ func (s *Session) Rerun(ctx context.Context, step string) error {
 	if err := e.Rerun(s.graph, build, name); err != nil {
 		return &UsageError{err}
 	}
-	if len(s.graph.Lookups) == 0 || s.frozen {
+	if len(s.graph.Lookups)+len(s.graph.Results) == 0 || s.frozen {
 		return nil
 	}
 	if err := s.Load(ctx, true); err != nil { // what was looked up may not count any more

@@ -211,14 +211,14 @@ func (s *Session) Config() (*template.Config, template.Errors, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	ev, more, err := s.req.evaluate(t, s.env, s.world.Catalog(false), looked{})
+	ev, more, err := s.req.evaluate(t, s.env, s.world.Catalog(false), nothingLooked())
 	return ev, append(errs, more...).Sorted(), err
 }
 
 // Load parses and evaluates the template and checks all of it. When forRun is set
 // the graph is made, too. Its keys depend on a salt of the run if there are
 // secrets; the run begins then, unless there is no home. Data sources are not looked
-// up: what the run's records have of them is known.
+// up: what the run's records have of them, and of what builds have made, is known.
 func (s *Session) Load(ctx context.Context, forRun bool) error {
 	t, errs, err := s.tmpl, template.Errors(nil), error(nil)
 	if t == nil {
@@ -226,7 +226,7 @@ func (s *Session) Load(ctx context.Context, forRun bool) error {
 			return err
 		}
 	}
-	catalog, known := s.world.Catalog(s.req.Force), looked{}
+	catalog, known := s.world.Catalog(s.req.Force), nothingLooked()
 	for {
 		g, err := s.load(ctx, t, slices.Clone(errs), catalog, known, forRun)
 		if err != nil {

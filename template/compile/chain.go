@@ -1,6 +1,10 @@
 package compile
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,14 +19,15 @@ import (
 // needed is a result of another build that an option refers to.
 type needed struct {
 	template.Result
-	at template.Pos
+	at    template.Pos
+	first bool // it must be known before it is known what the build is
 }
 
 // resultPaths are where the fields of a result stand in an artifact.
 var resultPaths = map[string]string{"id": "ID", "name": "Name", "region": "Region"}
 
 // inOrder are the places of builds, each after those that it refers to, and else in their order. A build that refers to
-// one which has to wait for data sources waits for them, too.
+// one which has to wait waits for the same.
 func (c *compiler) inOrder(plans []plan) (order []int) {
 	at := make(map[string]int, len(plans))
 	for i, pl := range plans {
@@ -48,11 +53,11 @@ func (c *compiler) inOrder(plans []plan) (order []int) {
 				if !done[parent] {
 					visit(parent)
 				}
-				for _, data := range plans[parent].awaits {
-					if !slices.Contains(plans[i].awaits, data) {
-						plans[i].awaits = append(plans[i].awaits, data)
-					}
+				if n.first {
+					continue // that one is waited for itself
 				}
+				plans[i].awaits = union(plans[i].awaits, plans[parent].awaits)
+				plans[i].behind = union(plans[i].behind, plans[parent].behind)
 			}
 		}
 		done[i] = true
@@ -66,6 +71,40 @@ func (c *compiler) inOrder(plans []plan) (order []int) {
 	return order
 }
 
+// union adds to a list what it has not got.
+func union(list, more []string) []string {
+	for _, x := range more {
+		if !slices.Contains(list, x) {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// succeed notes the results that builds are made of, and makes those builds come after them.
+func (c *compiler) succeed(g *dag.Graph, from int, plans []plan, made map[string][]dag.Out[steps.Artifact]) {
+	heirs := map[string]map[string]bool{} // of each build, those that are made of what it makes
+	for _, pl := range plans {
+		for _, n := range pl.needs {
+			all, wired := made[n.Build]
+			switch {
+			case wired && len(all) == 0:
+				c.makesNothing(n)
+			case wired && n.first:
+				if heirs[n.Build] == nil {
+					heirs[n.Build] = map[string]bool{}
+				}
+				heirs[n.Build][pl.build.Name] = true
+			}
+		}
+	}
+	for _, parent := range slices.Sorted(maps.Keys(heirs)) {
+		result := made[parent][0].Key()
+		g.Result(parent, result)
+		g.Follow(result, from, heirs[parent])
+	}
+}
+
 // barren refuses references to builds that make nothing, without a graph that can run: what a source makes is known by its
 // wiring, so those that are referred to are wired into a graph that is thrown away.
 func (c *compiler) barren(plans []plan) {
@@ -74,7 +113,7 @@ func (c *compiler) barren(plans []plan) {
 		for _, n := range pl.needs {
 			_, known := barren[n.Build]
 			parent := slices.IndexFunc(plans, func(p plan) bool { return p.build.Name == n.Build })
-			if p := plans[parent]; !known && p.source != nil && len(p.awaits) == 0 {
+			if p := plans[parent]; !known && p.source != nil && len(p.awaits)+len(p.behind) == 0 {
 				made := p.source.Wire(dag.NewGraph(nil), p.build, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return m })
 				barren[n.Build] = len(made.Artifacts) == 0
 			}
@@ -85,6 +124,21 @@ func (c *compiler) barren(plans []plan) {
 	}
 }
 
+// Result is what the step has made that finishes what a build makes first, as other builds see it.
+func Result(build string, out json.RawMessage) (map[string]string, error) {
+	var a steps.Artifact
+	err := json.Unmarshal(out, &a)
+	for _, text := range []string{a.ID, a.Name, a.Region} {
+		if err == nil && !dag.Text(text).Known() {
+			err = errors.New("it holds private characters, U+E000 to U+E005")
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use what the build %s makes: %w", build, err)
+	}
+	return map[string]string{"id": a.ID, "name": a.Name, "region": a.Region}, nil
+}
+
 func (c *compiler) makesNothing(n needed) {
 	c.errs.Add(n.at, "", "cannot use the %s of the build %s: it makes nothing", n.Field, n.Build)
 }
@@ -92,11 +146,6 @@ func (c *compiler) makesNothing(n needed) {
 // bind makes the results that a build refers to references to the steps that make them, and spells what else waits in one way:
 // a key should not depend on blanks and quotes.
 func (c *compiler) bind(pl plan, g *dag.Graph, made map[string][]dag.Out[steps.Artifact]) {
-	for _, n := range pl.needs {
-		if len(made[n.Build]) == 0 {
-			c.makesNothing(n)
-		}
-	}
 	bound := func(word string) dag.Text {
 		r, ok := template.ResultOf(word)
 		switch {
@@ -111,6 +160,7 @@ func (c *compiler) bind(pl plan, g *dag.Graph, made map[string][]dag.Out[steps.A
 	for _, p := range pl.provisioners {
 		bindTexts(reflect.ValueOf(p.Provisioner), bound)
 	}
+	bindTexts(reflect.ValueOf(pl.cleanup), bound)
 	for _, seq := range pl.sequences {
 		for _, p := range seq {
 			bindTexts(reflect.ValueOf(p.PostProcessor), bound)

@@ -40,13 +40,13 @@ type Options struct {
 }
 
 // Compile checks every build and, for a run, returns their graph; else that of the data sources, if there are any. A
-// build that refers to what was not looked up yet is in the graph by its name alone, see dag.Graph.Await. It adds sealed options to ev.Secrets. All
+// build that refers to what was not looked up or made yet is in the graph by its name alone, see dag.Graph.Await. It adds sealed options to ev.Secrets. All
 // that is wrong with all builds is reported at once; then there is no graph.
 func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*dag.Graph, template.Errors) {
 	if ev.Secrets == nil {
 		ev.Secrets = map[string]string{}
 	}
-	p := compiler{ctx: ctx, catalog: c, opts: o, secrets: ev.Secrets, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
+	p := compiler{ctx: ctx, catalog: c, opts: o, secrets: ev.Secrets, made: ev.Made, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
 	data := p.lookups(ev)
 	plans := make([]plan, len(ev.Builds))
 	scopes := scopes(ev.Builds)
@@ -86,17 +86,21 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	from, made := len(g.Nodes), map[string][]dag.Out[steps.Artifact]{}
 	for _, i := range order {
 		pl := plans[i]
-		if len(pl.awaits) > 0 {
+		switch {
+		case len(pl.awaits) > 0:
 			g.Await(pl.build.Name, pl.awaits)
-		} else if o.ForRun {
+		case len(pl.behind) > 0 && o.ForRun:
+			g.AwaitBuilds(pl.build.Name, pl.behind)
+		case o.ForRun:
 			p.bind(pl, g, made)
 			made[pl.build.Name] = pl.wire(g)
 		}
 	}
+	follow(g, from, ev.Builds)
+	p.succeed(g, from, plans, made)
 	if len(p.errs) > 0 {
 		return nil, p.errs.Sorted()
 	}
-	follow(g, from, ev.Builds)
 	if err := g.Err(); err != nil {
 		return nil, template.Errors{{Text: "cannot build: the steps do not fit together: " + err.Error(),
 			Hint: "this is a defect of imgflow: please report it"}}
@@ -129,6 +133,7 @@ type plan struct {
 	cleanup      steps.Provisioner // what is done on the machine if the others fail; nil for nothing
 	sequences    [][]processor
 	awaits       []string // data sources that have not been looked up yet
+	behind       []string // builds that have not made yet what it is made of
 	needs        []needed // results of other builds
 }
 
@@ -178,13 +183,18 @@ type compiler struct {
 	laters   template.Errors   // what cannot run, if that is no error
 	claimed  map[string]string // key of a claim → the build that makes it
 	open     map[string]bool   // data sources that have not been looked up yet
+	made     template.Made     // what builds have made
 	needs    []needed          // results of other builds that the one which is being checked refers to
-	waiting  bool              // what is being checked refers to such a one
+	waiting  bool              // what is being checked is made of what is not known yet
 }
 
 func (c *compiler) build(b template.Build) plan {
 	pl := plan{build: dag.Build{Name: b.Name, Type: b.Type}, awaits: c.awaits(b.Refers)}
 	c.waiting, c.needs = len(pl.awaits) > 0, nil
+	for _, n := range b.Needs {
+		c.needs = append(c.needs, needed{n.Result, n.Pos, true})
+		c.waiting = c.waiting || c.made[n.Build] == nil
+	}
 	defer func() { c.waiting = false }()
 	if why, later := c.catalog.LaterBuilders[b.Type]; later {
 		c.later(b.Pos, "the builder "+b.Type, why)
@@ -238,6 +248,11 @@ func (c *compiler) build(b template.Build) plan {
 	}
 	c.postProcessors(&pl, b)
 	pl.needs = c.needs
+	for _, n := range c.needs {
+		if n.first && c.made[n.Build] == nil && !slices.Contains(pl.behind, n.Build) {
+			pl.behind = append(pl.behind, n.Build)
+		}
+	}
 	return pl
 }
 
@@ -330,7 +345,7 @@ func (c *compiler) provisioner(part template.Part, path string, timeout time.Dur
 // common hands the common options of a provisioner on.
 func (c *compiler) common(pr steps.Provisioner, part template.Part, timeout time.Duration) {
 	d := newDecoder(Scope{What: part.Type, Pos: part.Pos})
-	d.partial, d.waiting = true, c.waiting
+	d.partial, d.waiting, d.made = true, c.waiting, c.made
 	var common steps.Common
 	d.into(part.Options, &common)
 	fail := func(name, why string) {
@@ -346,7 +361,7 @@ func (c *compiler) common(pr steps.Provisioner, part template.Part, timeout time
 	if common.MaxRetries < 0 {
 		fail("max_retries", "it must not be negative")
 	}
-	c.errs = append(c.errs, d.errs...)
+	c.take(d)
 	common.Timeout = cmp.Or(common.Timeout, timeout)
 	pr.SetCommon(common)
 }
@@ -376,7 +391,7 @@ func (c *compiler) claim(x steps.Source, d *decoder, b template.Build) {
 // decoder is for the options of something that is called what, stands at a place, and has a path of its own in the run.
 func (c *compiler) decoder(what, path string, at template.Pos) *decoder {
 	d := newDecoder(Scope{What: what, Pos: at, Path: path, Secrets: c.secrets, Files: c.files})
-	d.waiting = c.waiting
+	d.waiting, d.made = c.waiting, c.made
 	return d
 }
 
@@ -384,7 +399,7 @@ func (c *compiler) decoder(what, path string, at template.Pos) *decoder {
 // what was reported.
 func (c *compiler) check(d *decoder, x checker, v template.Value) {
 	d.into(v, x)
-	c.errs, c.needs = append(c.errs, d.errs...), append(c.needs, d.needs...)
+	c.take(d)
 	if v.Kind() == template.Faulty {
 		return // whatever it lacks is a consequence
 	}
@@ -420,6 +435,11 @@ func (c *compiler) check(d *decoder, x checker, v template.Value) {
 		}
 		c.errs.Add(place, "", "cannot use %s: %s", name, f.Text)
 	}
+}
+
+// take has what a decoder has found out.
+func (c *compiler) take(d *decoder) {
+	c.errs, c.needs, c.waiting = append(c.errs, d.errs...), append(c.needs, d.needs...), c.waiting || d.waiting
 }
 
 // clipped is a path for a message: a key in it may be of any length.

@@ -35,10 +35,11 @@ type decoder struct {
 	wrong map[string]bool // paths of options that have been reported
 	above map[string]bool // paths of what holds an option that has been reported
 
-	needs []needed // results of other builds that options refer to
+	needs []needed      // results of other builds that options refer to
+	made  template.Made // what is known of them
 
 	partial  bool // what is no option here is somebody else's
-	waiting  bool // what is not known may be known when data sources have been looked up
+	waiting  bool // what is not known may be known when data sources have been looked up, or builds have made something
 	misnamed bool // an option is there under a wrong name, so the whole may lack it
 }
 

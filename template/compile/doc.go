@@ -21,7 +21,8 @@
 //	late=A+B      the same, but only {{ .A }} and {{ .B }}; the word source is all that is known of the image that a
 //	              machine begins from, and build allows {{ build `…` }}, of every build value, or if source is
 //	              there, too, of those that are known without a machine
-//	results       the text may hold results of other builds, as every late text may, and nothing else that is late
+//	results       the text may hold results of other builds, as every late text may, and nothing else that is late; a
+//	              build whose other options hold them waits until they are known
 //	flatten       the options of the struct are options of the one around it
 //	-             not an option
 //
@@ -53,6 +54,8 @@
 // A name that two builds would take, such as that of an image in one region, is an error at the second: see [steps.Claim].
 //
 // What a build makes can stand in the texts of others: it is wired before them, and the texts refer to its first artifact.
+// A build that is made of results in any other way is in the graph by its name alone until they are known, see
+// [template.Config], and comes after the builds that have made them.
 //
 // # Texts
 //

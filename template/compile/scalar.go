@@ -38,6 +38,11 @@ func (d *decoder) text(v template.Value, path string, o option) (dag.Text, bool)
 	if text.Final() {
 		return text, true
 	}
+	if !o.late && !o.results {
+		if text = d.first(text, v.Pos, path); text.Final() {
+			return text, !d.wrong[path]
+		}
+	}
 	ok := o.late || len(text.Words()) > 0
 	if !ok {
 		d.err(v.Pos, "", path, "%s is known only at build time, too late for this", text)
@@ -49,10 +54,7 @@ func (d *decoder) text(v template.Value, path string, o option) (dag.Text, bool)
 		}
 		told[word] = true
 		if r, isResult := template.ResultOf(word); isResult {
-			if d.needs = append(d.needs, needed{r, v.Pos}); !o.late && !o.results {
-				d.err(v.Pos, "", path, "the %s of what the build %s makes is known only when that has run, too late for this", r.Field, r.Build)
-				ok = false
-			}
+			d.needs = append(d.needs, needed{r, v.Pos, false})
 			continue
 		}
 		waits, _ := interp.Waits(word) // it was parsed before
@@ -67,6 +69,23 @@ func (d *decoder) text(v template.Value, path string, o option) (dag.Text, bool)
 		}
 	}
 	return text, ok
+}
+
+// first puts what other builds have made into a text that must be final. What is not made yet makes the build wait for it.
+func (d *decoder) first(text dag.Text, at template.Pos, path string) dag.Text {
+	return text.Bind(func(word string) dag.Text {
+		r, ok := template.ResultOf(word)
+		if !ok {
+			return dag.Word(word)
+		}
+		d.needs = append(d.needs, needed{r, at, true})
+		made, known := d.made[r.Build]
+		if !known {
+			d.waiting = true
+			d.mark(path)
+		}
+		return dag.Text(made[r.Field])
+	})
 }
 
 // sealed is the secret that v is. If v was only made of one, it becomes a secret of its own.

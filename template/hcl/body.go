@@ -507,15 +507,15 @@ func (r reader) parts(parts []hclsyntax.Expression, place *template.Place) cty.V
 	for _, p := range parts {
 		if tr, ok := p.(*hclsyntax.ScopeTraversalExpr); ok && waits(p) {
 			if len(tr.Traversal) > 2 {
-				part, ok := r.result(tr.Traversal)
+				part, ok := r.result(tr.Traversal, r.what)
 				if !ok || known && !flush() {
 					return cty.DynamicVal
 				}
-				text += part
+				text += part.Text()
 				continue
 			}
 			if !has(r.ctx, "build") {
-				r.known(p, r.ctx, r.what)
+				r.notRunning(tr.Traversal, r.what)
 				return cty.DynamicVal
 			}
 			source.WriteString("{{ build `" + word(tr.Traversal) + "` }}")

@@ -54,6 +54,8 @@ func (e *evaluation) builds() {
 	for _, b := range e.t.builds {
 		makers = append(makers, e.build(b, c)...)
 	}
+	e.named = true
+	e.resolveAll()
 	for _, make := range makers { // now it is known what others they can refer to
 		make()
 	}
@@ -278,7 +280,12 @@ func (e *evaluation) buildInstance(b *hcl.Block, in instance, c *choice) (uses [
 				e.refers = maps.Clone(refers)
 				maps.Copy(e.refers, u.of.refers)
 				made := e.one(blocks, u, full, name, ctx)
-				made.Refers = e.refers.sorted()
+				made.Refers = e.refers.data()
+				for _, label := range slices.Sorted(maps.Keys(e.refers)) {
+					if n, ok := e.needs[label]; ok {
+						made.Needs = append(made.Needs, n)
+					}
+				}
 				e.config.Builds = append(e.config.Builds, made)
 			})
 		}

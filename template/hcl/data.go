@@ -29,10 +29,13 @@ func (s *source) label() string { return s.kind + "." + s.name }
 // null is the type of data sources that are expressions.
 const null = "null"
 
-// set are the data sources that something refers to, itself or through locals.
+// set are the data sources and results of builds that something refers to, itself or through locals.
 type set map[string]bool
 
-func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
+// data are the data sources among them.
+func (s set) data() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s)), func(label string) bool { return strings.HasPrefix(label, madeBy) })
+}
 
 // dataRefs are the data sources that a reference to data names: one, or all of a type, or all. Missing is one that is
 // not there.
@@ -161,7 +164,7 @@ func (e *evaluation) look(s *source) {
 	d := template.Data{Type: s.kind, Name: s.name, Pos: at, Options: r.options(s.block.Body)}
 	looked, known := e.in.Known[s.label()]
 	s.refers = e.refers
-	d.Refers, d.Known = s.refers.sorted(), known
+	d.Refers, d.Known = s.refers.data(), known
 	e.config.Data = append(e.config.Data, d)
 	if known {
 		s.value = looked.Value
@@ -232,8 +235,8 @@ func bodyRefs(body hcl.Body) (refs []hcl.Traversal) {
 	return refs
 }
 
-// referred notes that what is being evaluated refers to data sources by an expression, and tells whether it does, or calls
-// a function that asks. Of a condition that is known only the branch that is taken counts.
+// referred notes that what is being evaluated refers to data sources or results by an expression, and tells whether it
+// does, or calls a function that asks. Of a condition that is known only the branch that is taken counts.
 func (e *evaluation) referred(x hcl.Expression, ctx *hcl.EvalContext) (any bool) {
 	switch c := x.(type) {
 	case *hclsyntax.ParenthesesExpr:
@@ -277,13 +280,17 @@ func (e *evaluation) referred(x hcl.Expression, ctx *hcl.EvalContext) (any bool)
 					add(set{s.label(): true})
 				}
 			}
+		case "build":
+			if e.isResult(tr) {
+				add(e.needed(tr))
+			}
 		}
 	}
 	return any
 }
 
-// fromData tells whether some of a value comes from data sources. What is looked up is text of somebody else: the older
-// template language is not evaluated in it.
+// fromData tells whether some of a value comes from data sources, or from what other builds make. That is text of somebody
+// else: the older template language is not evaluated in it.
 func (e *evaluation) fromData(x hcl.Expression, ctx *hcl.EvalContext) bool {
 	if e.referred(x, ctx) {
 		return true

@@ -14,7 +14,7 @@
 //	body.go       bodies of options to values with their places; dynamic blocks
 //	build.go      build blocks to builds
 //	foreach.go    for_each of source and build blocks: their instances, and what those are called
-//	result.go     references to what other builds make
+//	result.go     references to what other builds make, and those as values
 //	diag.go       hcl's diagnostics as errors of ours
 //	limit.go      what would take a parser of recursive descent too deep
 //
@@ -24,6 +24,10 @@
 // holds {{ … }} goes through the older template language after HCL has made it, as in Packer. A reference to build, such
 // as ${build.ID}, is known only when the build runs: a text with one is made of parts (see dag.Text). Only a text written
 // out can hold it; a function cannot be given one, and the error says so.
+//
+// A result of another build, such as build.base.id, is such a part where it is written out by itself. What else is made of
+// it is unknown until that build has run, as with data sources: [template.Build] says which results it needs. Locals that
+// are made of results are evaluated when it is known which builds there are.
 //
 // # Data sources
 //

@@ -27,8 +27,9 @@ var update = flag.Bool("update", false, "write down what the templates of testda
 //
 //	var name=value | env NAME=value | only pattern | except pattern | strict | file name (a -var-file, of the archive)
 //	known type.name={…} (what a data source yields; a text that begins with ! is a secret)
+//	made build={…} (what a build has made)
 //
-// With a line of known, what the template comes to before anything is known comes first.
+// With a line of known or made, what the template comes to before anything is known comes first.
 func TestTemplates(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) < 40 {
@@ -72,7 +73,7 @@ func try(t *testing.T, a *txtar.Archive) []byte {
 	env := map[string]string{"HOME": "/home/me"}
 	in.Environ = func(name string) string { return env[name] }
 	var files, auto, explicit []template.VarFile
-	named, known := map[string]bool{}, map[string]template.Looked{}
+	named, known, made := map[string]bool{}, map[string]template.Looked{}, template.Made{}
 	for _, line := range strings.Split(strings.TrimSpace(string(a.Comment)), "\n") {
 		word, rest, _ := strings.Cut(line, " ")
 		name, value, _ := strings.Cut(rest, "=")
@@ -89,6 +90,12 @@ func try(t *testing.T, a *txtar.Archive) []byte {
 			in.Strict = true
 		case "known":
 			known[name] = looked(t, name, value)
+		case "made":
+			var fields map[string]string
+			if err := json.Unmarshal([]byte(value), &fields); err != nil {
+				t.Fatal(line, err)
+			}
+			made[name] = fields
 		case "file":
 			named[rest] = true
 		}
@@ -116,11 +123,11 @@ func try(t *testing.T, a *txtar.Archive) []byte {
 	in.VarFiles = append(auto, explicit...)
 	in.DataTypes = dataTypes
 	var out bytes.Buffer
-	if len(known) > 0 {
+	if len(known)+len(made) > 0 {
 		out.WriteString("before:\n")
 		comesTo(&out, files, in)
 		out.WriteString("after:\n")
-		in.Known = known
+		in.Known, in.Made = known, made
 	}
 	comesTo(&out, files, in)
 	return bytes.ReplaceAll(out.Bytes(), []byte(dir), []byte("$DIR"))
@@ -211,6 +218,9 @@ func show(out *bytes.Buffer, c *template.Config) {
 		fmt.Fprintf(out, "%s (%s) %s\n", b.Name, b.Type, plain(b.Options))
 		if len(b.Refers) > 0 {
 			fmt.Fprintf(out, "  refers to %s\n", strings.Join(b.Refers, ", "))
+		}
+		for _, n := range b.Needs {
+			fmt.Fprintf(out, "  needs the %s of %s, at %s\n", n.Field, n.Build, n.Pos)
 		}
 		for _, p := range b.Provisioners {
 			part("provisioner", p)

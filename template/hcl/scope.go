@@ -27,6 +27,7 @@ type local struct {
 	state  state
 	value  cty.Value
 	refers set
+	late   bool // made of what builds make: it has no value before it is known which builds there are
 }
 
 type state int
@@ -74,11 +75,14 @@ type evaluation struct {
 	data      map[string]*source
 	failed    map[string]bool           // what has no value, as it is referred to, which has been reported
 	inside    []string                  // locals and data sources being evaluated
-	refers    set                       // data sources that what is being evaluated has referred to so far
+	refers    set                       // data sources and results that what is being evaluated has referred to so far
 	calls     map[string]bool           // of functions that ask: the labels of the data sources that they are
 	now       hcl.Expression            // what is being evaluated
-	waiting   bool                      // a data source has not been looked up yet
-	results   map[string][]result       // what build blocks make, by their names; nil as long as that is not known
+	waiting   bool                      // a data source has not been looked up yet, or a build has not made what is referred to
+	results   map[string][]result       // what build blocks make, by their names; nil before any was read
+	named     bool                      // it is known which builds there are
+	blocks    map[string]cty.Value      // what build blocks make, as expressions see it
+	needs     map[string]template.Need  // the first reference to each result that expressions are made of
 	spreads   map[string][]instance     // those of sources, by type.name
 	iterators map[*hcl.EvalContext]bool // of dynamic blocks and for_each over what data sources have
 	texts     int                       // bytes of text that expressions have made
@@ -125,8 +129,9 @@ func (t *Template) Evaluate(in template.Inputs) (*template.Config, template.Erro
 		in.Environ = func(string) string { return "" }
 	}
 	e := &evaluation{t: t, in: in,
-		config: &template.Config{Secrets: map[string]string{}, Warnings: slices.Clone(t.warnings)},
-		vars:   map[string]cty.Value{}, locals: map[string]*local{}, data: map[string]*source{}, failed: map[string]bool{}, refers: set{}, spreads: map[string][]instance{}, iterators: map[*hcl.EvalContext]bool{}, calls: map[string]bool{}}
+		config: &template.Config{Secrets: map[string]string{}, Warnings: slices.Clone(t.warnings), Made: in.Made},
+		blocks: map[string]cty.Value{}, needs: map[string]template.Need{},
+		vars: map[string]cty.Value{}, locals: map[string]*local{}, data: map[string]*source{}, failed: map[string]bool{}, refers: set{}, spreads: map[string][]instance{}, iterators: map[*hcl.EvalContext]bool{}, calls: map[string]bool{}}
 	for label, b := range t.data {
 		e.data[label] = &source{kind: b.Labels[0], name: b.Labels[1], block: b}
 	}
@@ -159,7 +164,8 @@ func (e *evaluation) older(function string, _ ...string) (string, error) {
 	return "", fmt.Errorf("%s in braces is of JSON templates: write ${%s(…)}", function, function)
 }
 
-// allLocals evaluates every local, each after those that it refers to.
+// allLocals evaluates every local, each after those that it refers to. Those that are made of what builds make wait until
+// it is known which builds there are.
 func (e *evaluation) allLocals() {
 	for _, l := range e.t.locals {
 		if before := e.locals[l.name]; before != nil {
@@ -169,6 +175,11 @@ func (e *evaluation) allLocals() {
 		l := *l
 		e.locals[l.name] = &l
 	}
+	e.markLate()
+	e.resolveAll()
+}
+
+func (e *evaluation) resolveAll() {
 	values := make(map[string]cty.Value, len(e.locals))
 	for _, l := range e.t.locals {
 		values[l.name] = e.resolve(e.locals[l.name])
@@ -176,12 +187,45 @@ func (e *evaluation) allLocals() {
 	e.root["local"] = cty.ObjectVal(values)
 }
 
+// markLate finds the locals that are made of what builds make, by themselves or through others.
+func (e *evaluation) markLate() {
+	users := map[string][]*local{} // of each local, those that refer to it
+	var todo []*local
+	for _, l := range e.locals {
+		for _, tr := range l.expr.Variables() {
+			name, named := second(tr)
+			switch {
+			case tr.RootName() == "build" && named && !l.late:
+				l.late = true
+				todo = append(todo, l)
+			case tr.RootName() == "local":
+				users[name] = append(users[name], l) // under "" those that refer to all of them
+			}
+		}
+	}
+	for len(todo) > 0 {
+		l := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, u := range slices.Concat(users[l.name], users[""]) {
+			if !u.late {
+				u.late = true
+				todo = append(todo, u)
+			}
+		}
+		delete(users, l.name)
+		delete(users, "")
+	}
+}
+
 // maxInside bounds how many locals and data sources may need one another in a row.
 const maxInside = 1000
 
 func (e *evaluation) resolve(l *local) cty.Value {
-	if l.state == done {
+	switch {
+	case l.state == done:
 		return l.value
+	case l.late && !e.named:
+		return cty.DynamicVal
 	}
 	what := "cannot evaluate the local " + l.name
 	l.state, l.value = busy, cty.DynamicVal
@@ -229,7 +273,7 @@ func (e *evaluation) eval(x hcl.Expression, ctx *hcl.EvalContext, what string) (
 	if e.referred(x, ctx); asks(x) {
 		x = e.pruned(x, ctx)
 	}
-	v, diags := x.Value(ctx)
+	v, diags := x.Value(e.withResults(x, ctx))
 	diags = slices.Compact(diags) // one that comes from each round of a loop is told once
 	if e.report(what, diags); diags.HasErrors() {
 		return cty.DynamicVal, false
@@ -299,15 +343,16 @@ func (e *evaluation) known(x hcl.Expression, ctx *hcl.EvalContext, what string) 
 			for _, s := range found {
 				ok = ok && !e.failed["data."+s.label()]
 			}
-		case root == "build" && len(tr) > 2:
-			e.errs.Add(at, "use it by itself or in a text: \"… ${build."+name+".id} …\"", "%s: what the build %s makes is known only when that has run, and neither a local nor a function or operator can be given it", what, name)
+		case root == "local" && !e.named && e.late(name):
+			e.errs.Add(at, "", "%s: %s is made of what builds make, which is known only when they have run, too late for this", what, strings.TrimSuffix("local."+name, "."))
 			ok = false
-		case root == "build" && !has(ctx, "build"):
-			hint := ""
-			if e.results[name] != nil {
-				hint = "write build." + name + ".id for the image that the build makes"
+		case e.isResult(tr):
+			if len(tr) > 2 {
+				_, found := e.result(tr, what)
+				ok = ok && found
 			}
-			e.errs.Add(at, hint, "%s: build is known only in provisioners and post-processors", what)
+		case root == "build" && !has(ctx, "build"):
+			e.notRunning(tr, what)
 			ok = false
 		case root == "build" && name != "name":
 			e.errs.Add(at, "use it by itself or in a text: \"… ${build."+name+"} …\"", "%s: build.%s is known only when the build runs, and no function or operator can be given it", what, name)
@@ -326,6 +371,15 @@ func (e *evaluation) known(x hcl.Expression, ctx *hcl.EvalContext, what string) 
 	return ok
 }
 
+// notRunning refuses a reference to the running build where none is.
+func (e *evaluation) notRunning(tr hcl.Traversal, what string) {
+	hint, name := "", word(tr)
+	if e.results[name] != nil {
+		hint = "write build." + name + ".id for the image that the build makes"
+	}
+	e.errs.Add(e.pos(tr.SourceRange()), hint, "%s: build is known only in provisioners and post-processors", what)
+}
+
 // typesIn are the names of types in an expression, which look like references: convert is given them.
 func typesIn(x hcl.Expression) map[hcl.Range]bool {
 	all := map[hcl.Range]bool{}
@@ -340,6 +394,19 @@ func typesIn(x hcl.Expression) map[hcl.Range]bool {
 		})
 	}
 	return all
+}
+
+// late tells whether a local is made of what builds make; without a name, whether any is.
+func (e *evaluation) late(name string) bool {
+	if name != "" {
+		return e.locals[name].late
+	}
+	for _, l := range e.locals {
+		if l.late {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *evaluation) declared(name string) bool { _, ok := e.vars[name]; return ok }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -28,8 +29,8 @@ type Options struct {
 	// KeepAlive runs as long as the run is driven, and ends with its context; it
 	// may be nil.
 	KeepAlive func(ctx context.Context)
-	// Rest is asked, when what decides about a graph's builds was looked up, what the
-	// graph is with that; nil for graphs without such lookups.
+	// Rest is asked, when what decides about a graph's builds was looked up or made,
+	// what the graph is with that; nil for graphs whose builds are all known.
 	Rest     func(ctx context.Context) (*dag.Graph, error)
 	Parallel int // builds at work at once; 0: all
 }
@@ -63,26 +64,10 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 		return nil, err
 	}
 	report, err := keptAlive(ctx, o, func() (*dag.Report, error) {
-		for len(g.Awaited) > 0 {
-			report, err := e.Solve(ctx, g.First())
-			if err != nil || report.Suspended || len(report.Failed) > 0 {
-				return report, err
-			}
-			if ctx.Err() != nil {
-				report.Suspended = true
-				return report, nil
-			}
-			rest, err := o.Rest(ctx)
-			if err != nil {
-				return report, err
-			}
-			g = rest
-		}
-		return e.Solve(ctx, g)
+		whole, report, err := stages(ctx, e, g, o)
+		g = whole
+		return report, err
 	})
-	if report == nil {
-		report = &dag.Report{}
-	}
 	sum := judge(o.Run.Summary(), g, e.Records(), report, err)
 	if serr := o.Run.SetSummary(func(old *state.Summary) {
 		old.Status, old.Builds, old.Left, old.Err, old.Ended = sum.Status, sum.Builds, sum.Left, sum.Err, time.Now()
@@ -92,6 +77,45 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: sum.Status, Err: sum.Err, Took: time.Since(began)})
 	s.Sync()
 	return &Result{report, o.Run.Summary()}, err
+}
+
+// stages solves a graph of which some is known only when some of it was solved, and returns it as far as it has become
+// known. A lookup that fails ends that; where a build fails, the others are still made.
+func stages(ctx context.Context, e *dag.Engine, g *dag.Graph, o Options) (*dag.Graph, *dag.Report, error) {
+	all := &dag.Report{}
+	pass := func(part *dag.Graph) error {
+		part, skipped := part.Without(all)
+		all.Skipped = append(all.Skipped, skipped...)
+		report, err := e.Solve(ctx, part)
+		if report != nil {
+			all.Failed, all.Skipped, all.Left = append(all.Failed, report.Failed...), append(all.Skipped, report.Skipped...), append(all.Left, report.Left...)
+			all.Suspended = report.Suspended
+		}
+		return err
+	}
+	unknown := func() string { return fmt.Sprint(g.Awaited, g.Lookups, g.Behind, g.Results) }
+	for g.Open() {
+		lookups, failed, before := len(g.Awaited) > 0, len(all.Failed), unknown()
+		if err := pass(g.First()); err != nil || all.Suspended || lookups && len(all.Failed) > failed {
+			return g, all, err
+		}
+		if ctx.Err() != nil {
+			all.Suspended = true
+			return g, all, nil
+		}
+		rest, err := o.Rest(ctx)
+		if err != nil {
+			return g, all, err
+		}
+		if g = rest; unknown() != before {
+			continue
+		}
+		if len(all.Failed) == 0 {
+			return g, all, fmt.Errorf("cannot go on with run %s: what is known now does not say what the builds are", o.Run.ID())
+		}
+		break // they await what has failed
+	}
+	return g, all, pass(g)
 }
 
 // Destroy removes what the run has made and which chooses. It returns what
@@ -250,14 +274,13 @@ func verdicts(g *dag.Graph, recs []dag.Record, report *dag.Report) map[string]*v
 	for _, n := range report.Skipped {
 		of(n.Builds, func(v *verdict) { v.skipped = true })
 	}
-	if len(g.Awaited) > 0 { // no build has begun
+	if len(g.Awaited) > 0 { // no build goes on
 		for _, n := range g.Nodes {
-			of(n.Builds, func(v *verdict) { v.unmade, v.skipped = true, true })
-		}
-		for b := range g.Awaited {
-			of([]string{b}, func(v *verdict) { v.unmade, v.skipped = true, true })
+			of(n.Builds, func(v *verdict) { v.skipped = true })
 		}
 	}
+	unknown := slices.AppendSeq(slices.Collect(maps.Keys(g.Awaited)), maps.Keys(g.Behind))
+	of(unknown, func(v *verdict) { v.unmade, v.skipped = true, true })
 	return all
 }
 

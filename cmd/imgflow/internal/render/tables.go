@@ -169,6 +169,9 @@ func Plan(w io.Writer, g *dag.Graph, p *dag.Plan) {
 	for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
 		rows = append(rows, []string{"later", build, "...", "known when " + awaited(g, build)})
 	}
+	for _, build := range slices.Sorted(maps.Keys(g.Behind)) {
+		rows = append(rows, []string{"later", build, "...", "known after " + strings.Join(g.Behind[build], ", ")})
+	}
 	table(w, "", rows)
 	fmt.Fprintf(w, "\n%s to run, %d done already, %s to remove on the way.\n",
 		Count(todo, "step"), len(p.Steps)-todo, Count(len(p.Releases), "temporary thing"))
@@ -212,6 +215,7 @@ type PlanJSON struct {
 	Goals     []dag.Key      `json:"goals"`
 
 	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are known only after these data sources
+	Behind  map[string][]string `json:"behind,omitempty"`  // builds whose steps are known only after these builds
 }
 
 // PlanStepJSON is one step of a plan.
@@ -235,7 +239,7 @@ type RebuildJSON struct {
 
 // NewPlanJSON makes a plan readable for other programs.
 func NewPlanJSON(g *dag.Graph, p *dag.Plan) PlanJSON {
-	j := PlanJSON{Steps: []PlanStepJSON{}, Rebuilds: []RebuildJSON{}, Removes: []string{}, Releases: []dag.Key{}, Goals: g.Goals, Awaited: g.Awaited}
+	j := PlanJSON{Steps: []PlanStepJSON{}, Rebuilds: []RebuildJSON{}, Removes: []string{}, Releases: []dag.Key{}, Goals: g.Goals, Awaited: g.Awaited, Behind: g.Behind}
 	for _, s := range p.Steps {
 		n := s.Node
 		j.Steps = append(j.Steps, PlanStepJSON{n.Key, n.Name, n.Builds, n.Kind, n.Title, s.Action, n.Needs, n.Thing, n.After})
