@@ -192,6 +192,10 @@ func (r reader) expand(b *hclsyntax.Block) (name string, content *hclsyntax.Body
 // is known only when the build runs.
 func (r reader) value(x hcl.Expression, place *template.Place) cty.Value {
 	place.Pos = r.pos(x.Range())
+	x, diags := r.t.native(x)
+	if r.report(r.what, diags); diags.HasErrors() {
+		return cty.DynamicVal
+	}
 	switch x := x.(type) {
 	case *hclsyntax.TupleConsExpr:
 		return r.list(x.Exprs, place)
@@ -226,9 +230,6 @@ func (r reader) value(x hcl.Expression, place *template.Place) cty.Value {
 		if waits(x) {
 			return r.parts([]hclsyntax.Expression{x}, place)
 		}
-	case hclsyntax.Node:
-	default:
-		return r.ofJSON(x, place)
 	}
 	return r.plain(x, place)
 }
@@ -299,37 +300,6 @@ func (r reader) object(pairs []hcl.KeyValuePair, place *template.Place) cty.Valu
 		o.put(in, func(place *template.Place) cty.Value { return r.value(p.Value, place) })
 	}
 	return cty.ObjectVal(o.values)
-}
-
-// ofJSON evaluates an expression of a JSON file, whose texts are templates.
-func (r reader) ofJSON(x hcl.Expression, place *template.Place) cty.Value {
-	literal, _ := x.Value(nil) // without a context a text is as it is written
-	switch t := literal.Type(); {
-	case t.IsTupleType():
-		list, diags := hcl.ExprList(x)
-		r.report(r.what, diags)
-		place.List, place.Inside = true, make([]template.Inner, len(list))
-		values := make([]cty.Value, len(list))
-		for i, x := range list {
-			values[i] = r.value(x, &place.Inside[i].Value)
-		}
-		return cty.TupleVal(values)
-	case t.IsObjectType():
-		pairs, diags := hcl.ExprMap(x)
-		r.report(r.what, diags)
-		return r.object(pairs, place)
-	case t == cty.String && literal.IsKnown() && !literal.IsNull():
-		start := x.Range().Start
-		start.Byte++ // the quote
-		tmpl, diags := hclsyntax.ParseTemplate([]byte(literal.AsString()), x.Range().Filename, start)
-		if diags.HasErrors() {
-			r.report(r.what, diags)
-			return cty.DynamicVal
-		}
-		r.t.rounds.Watch(tmpl)
-		return r.value(tmpl, place)
-	}
-	return r.plain(x, place)
 }
 
 // fill evaluates the older template language in the texts of a value.

@@ -19,6 +19,9 @@ func evaluate(name, src string) (*template.Config, template.Errors) {
 	return config, append(errs, more...)
 }
 
+// loops go round too often, without a function.
+var loops = fmt.Sprintf("[for a in [%[1]s]: [for b in [%[1]s]: b]]", strings.Repeat("1, ", 400))
+
 // TestDeep gives the parser and the evaluation what would take them too deep: each is an error, and said soon.
 func TestDeep(t *testing.T) {
 	n := 100_000
@@ -38,23 +41,28 @@ func TestDeep(t *testing.T) {
 		return "locals {\n" + b.String() + fmt.Sprintf("  l%d = 1\n}\n", n)
 	}
 	for name, row := range map[string][2]string{
-		"lists":      {"locals {\n  x = " + strings.Repeat("[", n) + strings.Repeat("]", n) + "\n}\n", "lie inside each other"},
-		"blocks":     {strings.Repeat("build {\n", n) + strings.Repeat("}\n", n), "lie inside each other"},
-		"templates":  {"locals {\n  x = " + strings.Repeat(`"${`, n) + "1" + strings.Repeat(`}"`, n) + "\n}\n", "lie inside each other"},
-		"sums":       {"locals {\n  x = 1" + strings.Repeat(" + 1", n) + "\n}\n", "operators in a row"},
-		"nots":       {"locals {\n  x = " + strings.Repeat("!", n) + "true\n}\n", "operators in a row"},
-		"conditions": {"locals {\n  x = " + strings.Repeat("true ? 1 : ", n) + "1\n}\n", "operators in a row"},
-		"indexes":    {"locals {\n  x = local.y" + strings.Repeat("[local.y]", n) + "\n}\n", "operators in a row"},
-		"locals":     {chain(5000), "need one another in a row"},
-		"json":       {strings.Repeat("[", n), "lie inside each other"},
-		"json texts": {`{"locals": {"x": "${` + strings.Repeat("(", n) + `"}}`, "lie inside each other"},
-		"doubling":   {chainOf("[local.l%d, local.l%d]", 60), "all values together would be more than 2000000"},
-		"deeper":     {chainOf(strings.Repeat("[", 400)+"local.l%d"+strings.Repeat("]", 400)+" # %d", 60), "nested deeper than 500 levels"},
-		"rounds":     {"locals {\n  x = [for a in range(1000): [for b in range(1000): [for c in range(1000): a]]]\n}\n", "go round more than 100000 times"},
-		"text":       {"locals {\n  l = range(1000)\n  x = \"%{ for a in local.l }%{ for b in local.l }%{ for c in local.l }x%{ endfor }%{ endfor }%{ endfor }\"\n}\n", "go round more than 100000 times"},
-		"many":       {"locals {\n  l = range(1000)\n  x = try([for a in range(200): [for b in local.l: b]], [])\n  y = [for a in range(200): [for b in local.l: b]]\n}\n", "go round more than 100000 times"},
-		"json loops": {`{"locals": {"x": 1}, "source": {"null": {"a": {"x": "${[for a in range(1000): [for b in range(1000): a]]}"}}}, "build": {"sources": ["null.a"]}}`, "go round more than 100000 times"},
-		"growth":     {"locals {\n  a = \"" + strings.Repeat("x", 1<<20) + "\"\n  b = \"" + strings.Repeat("${local.a}", 100) + "\"\n}\n", "longer than 64 MiB"},
+		"lists":                 {"locals {\n  x = " + strings.Repeat("[", n) + strings.Repeat("]", n) + "\n}\n", "lie inside each other"},
+		"blocks":                {strings.Repeat("build {\n", n) + strings.Repeat("}\n", n), "lie inside each other"},
+		"templates":             {"locals {\n  x = " + strings.Repeat(`"${`, n) + "1" + strings.Repeat(`}"`, n) + "\n}\n", "lie inside each other"},
+		"sums":                  {"locals {\n  x = 1" + strings.Repeat(" + 1", n) + "\n}\n", "operators in a row"},
+		"nots":                  {"locals {\n  x = " + strings.Repeat("!", n) + "true\n}\n", "operators in a row"},
+		"conditions":            {"locals {\n  x = " + strings.Repeat("true ? 1 : ", n) + "1\n}\n", "operators in a row"},
+		"indexes":               {"locals {\n  x = local.y" + strings.Repeat("[local.y]", n) + "\n}\n", "operators in a row"},
+		"locals":                {chain(5000), "need one another in a row"},
+		"json":                  {strings.Repeat("[", n), "lie inside each other"},
+		"json texts":            {`{"locals": {"x": "${` + strings.Repeat("(", n) + `"}}`, "lie inside each other"},
+		"doubling":              {chainOf("[local.l%d, local.l%d]", 60), "all values together would be more than 2000000"},
+		"deeper":                {chainOf(strings.Repeat("[", 400)+"local.l%d"+strings.Repeat("]", 400)+" # %d", 60), "nested deeper than 500 levels"},
+		"rounds":                {"locals {\n  x = [for a in range(1000): [for b in range(1000): [for c in range(1000): a]]]\n}\n", "go round more than 100000 times"},
+		"text":                  {"locals {\n  l = range(1000)\n  x = \"%{ for a in local.l }%{ for b in local.l }%{ for c in local.l }x%{ endfor }%{ endfor }%{ endfor }\"\n}\n", "go round more than 100000 times"},
+		"many":                  {"locals {\n  l = range(1000)\n  x = try([for a in range(200): [for b in local.l: b]], [])\n  y = [for a in range(200): [for b in local.l: b]]\n}\n", "go round more than 100000 times"},
+		"json loops":            {`{"locals": {"x": 1}, "source": {"null": {"a": {"x": "${[for a in range(1000): [for b in range(1000): a]]}"}}}, "build": {"sources": ["null.a"]}}`, "go round more than 100000 times"},
+		"json local":            {`{"locals": {"x": "${[for a in range(1000): [for b in range(1000): a]]}"}}`, "go round more than 100000 times"},
+		"json default":          {`{"variable": {"x": {"default": "${` + loops + `}"}}}`, "go round more than 100000 times"},
+		"json check":            {`{"variable": {"x": {"default": "1", "validation": {"condition": "${length([for a in range(1000): [for b in range(1000): var.x]]) > 0}", "error_message": "No."}}}}`, "go round more than 100000 times"},
+		"json texts with parts": {`{"locals": {"x": ["` + strings.Repeat(`${1}", "`, n+1) + `"]}}`, "more than 100000 ${…} and %{…}"},
+		"parts":                 {"locals {\n  x = \"" + strings.Repeat("${1}", n+1) + "\"\n}\n", "more than 100000 ${…} and %{…}"},
+		"growth":                {"locals {\n  a = \"" + strings.Repeat("x", 1<<20) + "\"\n  b = \"" + strings.Repeat("${local.a}", 100) + "\"\n}\n", "longer than 64 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := "t.pkr.hcl"
@@ -66,6 +74,33 @@ func TestDeep(t *testing.T) {
 				t.Errorf("%.300s", errs.Error())
 			}
 		})
+	}
+}
+
+// TestLoopsOfValues holds that loops in values of variables are bounded, wherever the values are given.
+func TestLoopsOfValues(t *testing.T) {
+	parsed, errs := Parse([]template.VarFile{{Name: "t.pkr.hcl", Src: []byte("variable \"x\" {\n  type = any\n}\nsource \"null\" \"a\" {}\nbuild {\n  sources = [\"null.a\"]\n}\n")}})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	for name, give := range map[string]func(*template.Inputs, string){
+		"-var":        func(in *template.Inputs, x string) { in.Vars["x"] = x },
+		"environment": func(in *template.Inputs, x string) { in.Environ = func(string) string { return x } },
+		"file": func(in *template.Inputs, x string) {
+			in.VarFiles = []template.VarFile{{Name: "v.pkrvars.hcl", Src: []byte("x = " + x + "\n")}}
+		},
+	} {
+		for x, words := range map[string]string{loops: "", "[for a in [1, 2]: a + 1]": ""} {
+			if x == loops {
+				words = "cannot set the variable x: all for expressions of a template together go round more than 100000 times"
+			}
+			in := inputs("/dir")
+			give(&in, x)
+			config, errs := parsed.Evaluate(in)
+			if words == "" && (len(errs) > 0 || config.Variables[0].Value != "[2,3]") || words != "" && !strings.Contains(errs.Error(), words) {
+				t.Errorf("%s: %s: %.300v", name, x[:20], errs)
+			}
+		}
 	}
 }
 

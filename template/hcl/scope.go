@@ -266,7 +266,8 @@ func second(tr hcl.Traversal) (string, bool) {
 // eval evaluates an expression. What it refers to and is not there is reported with what may have been meant; what has no
 // value because of something that has been reported is passed over in silence.
 func (e *evaluation) eval(x hcl.Expression, ctx *hcl.EvalContext, what string) (cty.Value, bool) {
-	if !e.known(x, ctx, what) {
+	x, diags := e.t.native(x)
+	if e.report(what, diags); diags.HasErrors() || !e.known(x, ctx, what) {
 		return cty.DynamicVal, false
 	}
 	e.now = x

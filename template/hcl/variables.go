@@ -94,7 +94,13 @@ func (t *Template) variable(b *hcl.Block, errs *template.Errors) {
 		if diags.HasErrors() {
 			continue
 		}
-		check := check{at: t.sources.pos(c.DefRange), condition: parts.Attributes["condition"].Expr, message: parts.Attributes["error_message"].Expr}
+		condition, diags := t.native(parts.Attributes["condition"].Expr)
+		message, more := t.native(parts.Attributes["error_message"].Expr)
+		if diags = append(diags, more...); diags.HasErrors() {
+			t.sources.report(errs, what, diags)
+			continue
+		}
+		check := check{at: t.sources.pos(c.DefRange), condition: condition, message: message}
 		for _, tr := range check.condition.Variables() {
 			if !refersTo(tr, v.name) {
 				errs.Add(t.sources.pos(tr.SourceRange()), "", "%s: a condition can refer to var.%s only", what, v.name)
@@ -243,9 +249,16 @@ func (e *evaluation) value(v *variable, g given, set bool) (cty.Value, bool) {
 		return cty.NilVal, false
 	default:
 		at = e.pos(v.init.Range())
-		value, diags = v.init.Value(&hcl.EvalContext{Functions: e.early})
+		var init hcl.Expression
+		if init, diags = e.t.native(v.init); !diags.HasErrors() {
+			value, diags = init.Value(&hcl.EvalContext{Functions: e.early})
+		}
 	}
 	if diags.HasErrors() {
+		if _, bound := hcl.DiagnosticExtra[funcs.Limit](diags[0]); bound && set && g.text != nil {
+			e.errs.Add(at, "", "%s: %s", what, diags[0].Detail)
+			return cty.NilVal, false
+		}
 		if set && g.text != nil {
 			quoted := fmt.Sprintf("%.80q", *g.text)
 			if v.sensitive || interp.SecretName(v.name) {
@@ -308,6 +321,7 @@ func (e *evaluation) expression(name, src string) (cty.Value, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return cty.NilVal, diags
 	}
+	e.t.rounds.Watch(expr)
 	return expr.Value(nil)
 }
 

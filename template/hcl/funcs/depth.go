@@ -15,12 +15,19 @@ import (
 const (
 	MaxDepth     = 500 // of values, too: whatever looks at one takes stack for each level of it
 	maxOperators = 5000
+	maxParts     = 100_000 // of all texts: some that are soon written take long to be made, such as ${1}
 )
 
 var errDeep = fmt.Errorf("it is nested deeper than %d levels", MaxDepth)
 
+// Limit is the extra of a diagnostic of a bound, which quotes nothing.
+type Limit struct{}
+
 // TooDeep finds where a file or an expression nests too deep, or strings too many operators together, before anything tries to follow.
 func TooDeep(name string, src []byte) *hcl.Diagnostic {
+	if d := tooMany(name, src); d != nil {
+		return d
+	}
 	for n := 16 << 10; n < len(src); n *= 8 { // tokens take a hundred times the text: what is too deep is mostly so at its beginning
 		tokens, _ := hclsyntax.LexConfig(src[:n], name, hcl.InitialPos)
 		if d := tooDeep(tokens); d != nil {
@@ -33,11 +40,26 @@ func TooDeep(name string, src []byte) *hcl.Diagnostic {
 
 // tooDeepText does the same for a text with ${…} in it.
 func tooDeepText(name string, src []byte) *hcl.Diagnostic {
-	if !bytes.Contains(src, []byte("${")) && !bytes.Contains(src, []byte("%{")) {
+	switch n := parts(src); {
+	case n == 0:
 		return nil
+	case n > maxParts:
+		return tooMany(name, src)
 	}
 	tokens, _ := hclsyntax.LexTemplate(src, name, hcl.InitialPos)
 	return tooDeep(tokens)
+}
+
+// parts counts what is to be filled in.
+func parts(src []byte) int { return bytes.Count(src, []byte("${")) + bytes.Count(src, []byte("%{")) }
+
+// tooMany finds that there is more of it than anybody writes.
+func tooMany(name string, src []byte) *hcl.Diagnostic {
+	if parts(src) <= maxParts {
+		return nil
+	}
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Extra: Limit{}, Summary: "Too many parts", Detail: fmt.Sprintf("it has more than %d ${…} and %%{…}", maxParts),
+		Subject: &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}}
 }
 
 func tooDeep(tokens hclsyntax.Tokens) *hcl.Diagnostic {
@@ -69,7 +91,7 @@ func tooDeep(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 			if operators > maxOperators {
 				what = fmt.Sprintf("an expression has more than %d operators in a row", maxOperators)
 			}
-			return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Too deep", Detail: what, Subject: t.Range.Ptr()}
+			return &hcl.Diagnostic{Severity: hcl.DiagError, Extra: Limit{}, Summary: "Too deep", Detail: what, Subject: t.Range.Ptr()}
 		}
 	}
 	return nil
@@ -77,7 +99,10 @@ func tooDeep(tokens hclsyntax.Tokens) *hcl.Diagnostic {
 
 // TooDeepJSON does the same for a template in JSON, whose texts are read for ${…}, too.
 func TooDeepJSON(name string, src []byte) *hcl.Diagnostic {
-	var d *hcl.Diagnostic
+	d := tooMany(name, src)
+	if d != nil {
+		return d
+	}
 	at := scanJSON(src, func(text []byte) bool {
 		var plain string
 		if json.Unmarshal(text, &plain) == nil {
@@ -89,7 +114,7 @@ func TooDeepJSON(name string, src []byte) *hcl.Diagnostic {
 		return nil
 	}
 	if d == nil {
-		d = &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Too deep", Detail: fmt.Sprintf("more than %d brackets lie inside each other", MaxDepth)}
+		d = &hcl.Diagnostic{Severity: hcl.DiagError, Extra: Limit{}, Summary: "Too deep", Detail: fmt.Sprintf("more than %d brackets lie inside each other", MaxDepth)}
 	}
 	pos := hcl.Pos{Line: 1 + bytes.Count(src[:at], []byte("\n")), Column: 1, Byte: at}
 	d.Subject = &hcl.Range{Filename: name, Start: pos, End: pos}

@@ -40,6 +40,7 @@ func TestDeepTexts(t *testing.T) {
 		"template":            {`templatefile("x", {})`, "${" + strings.Repeat("(", n/50), "inside each other"},
 		"templates in texts":  {`templatefile("x", {})`, strings.Repeat(`${"`, n/150), "inside each other"},
 		"template of nots":    {`templatefile("x", {})`, "${" + strings.Repeat("!", n/50) + "true}", "operators in a row"},
+		"template of parts":   {`templatefile("x", {})`, strings.Repeat("${1}", maxParts+1), "x:1:1: Too many parts: it has more than 100000 ${…} and %{…}"},
 		"no template":         {`templatefile("x", {})`, strings.Repeat("(", 1000), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,6 +52,16 @@ func TestDeepTexts(t *testing.T) {
 				t.Errorf("%.300v", err)
 			}
 		})
+	}
+	// Files that are filled again and again count together.
+	w.Rounds = &Rounds{}
+	if err := os.WriteFile(filepath.Join(w.Dir, "x"), []byte(strings.Repeat("${x}", maxParts/2)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, words := range []string{"", "", "of the files that it fills go round more than 100000 times"} {
+		if _, err := eval(w, `templatefile("x", { x = "" })`, nil); (err == nil) != (words == "") || err != nil && !strings.Contains(err.Error(), words) {
+			t.Errorf("time %d: %.300v", i, err)
+		}
 	}
 	// What is wrong with a secret is not told.
 	_, err := eval(w, "jsondecode(x)", map[string]cty.Value{"x": cty.StringVal(nested("[", "", "]", 600)).Mark("secret")})

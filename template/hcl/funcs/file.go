@@ -170,6 +170,9 @@ func (w World) templateFile(fns map[string]function.Function) function.Function 
 		if err != nil {
 			return cty.DynamicVal, err
 		}
+		if w.Rounds.spend(parts([]byte(src))) {
+			return cty.DynamicVal, fmt.Errorf("%s: all for expressions of a template together with all ${…} of the files that it fills go round more than %d times", path, MaxRounds)
+		}
 		if d := tooDeepText(path, []byte(src)); d != nil {
 			return cty.DynamicVal, oneLine(hcl.Diagnostics{d})
 		}

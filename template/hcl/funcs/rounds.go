@@ -18,6 +18,15 @@ type Rounds struct{ n int }
 // Reset begins to count again.
 func (r *Rounds) Reset() { r.n = 0 }
 
+// spend counts some rounds, and tells whether there were too many of them.
+func (r *Rounds) spend(n int) bool {
+	if r == nil {
+		return false
+	}
+	r.n += n
+	return r.n > MaxRounds
+}
+
 // Watch counts the for expressions below a node from now on.
 func (r *Rounds) Watch(node hclsyntax.Node) {
 	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
@@ -25,7 +34,7 @@ func (r *Rounds) Watch(node hclsyntax.Node) {
 			over := x.CollExpr
 			// Whoever walks the expression comes by the brackets to what stands in them.
 			x.CollExpr = &collection{&hclsyntax.ParenthesesExpr{Expression: over, SrcRange: over.Range()}, r,
-				&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Too many rounds", Subject: x.SrcRange.Ptr(),
+				&hcl.Diagnostic{Severity: hcl.DiagError, Extra: Limit{}, Summary: "Too many rounds", Subject: x.SrcRange.Ptr(),
 					Detail: fmt.Sprintf("all for expressions of a template together go round more than %d times", MaxRounds)}}
 		}
 		return nil
@@ -46,7 +55,7 @@ func (c *collection) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	}
 	v, diags := c.ParenthesesExpr.Value(ctx)
 	if plain, _ := v.Unmark(); !diags.HasErrors() && plain.IsKnown() && !plain.IsNull() && plain.CanIterateElements() {
-		c.rounds.n += plain.LengthInt()
+		c.rounds.spend(plain.LengthInt())
 	}
 	if c.rounds.n > MaxRounds {
 		return cty.EmptyTupleVal, append(diags, c.tooMany)
