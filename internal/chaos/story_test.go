@@ -435,6 +435,30 @@ func TestKilledErrorCleanup(t *testing.T) {
 	}
 }
 
+// TestKilledBeforeTheLastWord: imgflow is killed with -9 while the script runs that stops the
+// machine as its last act. The resume finds it at rest, and makes the image.
+func TestKilledBeforeTheLastWord(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.template(map[string]any{"disable_stop_instance": true},
+		inline("echo 'tick <1>'", "sleep 1", "sudo poweroff", "sleep 60"))
+	p := s.begin(nil, "run", "t.json")
+	s.hears(p, "tick <1>")
+	s.kill(p)
+	for until := time.Now().Add(patience); s.things().of("instance")[0].State != "stopped"; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the machine does not stop")
+		}
+	}
+	if out := s.must("resume"); !strings.Contains(out, "the machine has stopped") {
+		t.Errorf("it does not say so:\n%s", indent(out))
+	}
+	if s.launched() != 1 {
+		t.Error("there was another machine")
+	}
+	s.leaves(1)
+}
+
 // TestMaxLifetime: with --max-lifetime the instance of a build that is killed
 // and never looked at again ends itself.
 func TestMaxLifetime(t *testing.T) {

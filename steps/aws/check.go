@@ -112,6 +112,9 @@ func (b *EBS) checkMachine(f *optionErrors) {
 		}
 		f.given(at, l.Request.ARN, wrongARN)
 	}
+	if b.DisableStop && b.SSH.ClearAuthorizedKeys && b.protocol() == "ssh" {
+		f.Doubt("ssh_clear_authorized_keys", "with disable_stop_instance a script stops the machine, and the key is removed after it: have it stop a while later, as `shutdown -h +1` does")
+	}
 	switch {
 	case b.MaxLifetime < 0:
 		f.Add("max_lifetime", "cannot be negative")

@@ -69,7 +69,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	}
 	w.instance = dag.Add(g, bd, "launch", launch)
 	endpoint := dag.Add(g, bd, "wait", Wait{Instance: w.instance.Take(), Source: w.source, HostKey: launch.HostKey,
-		KeyFrom: w.HostKey, Communicator: w.protocol(), TLS: w.winrm() && w.UseSSL, Interface: w.Interface, User: w.user()})
+		KeyFrom: w.HostKey, Communicator: w.protocol(), TLS: w.winrm() && w.UseSSL, Interface: w.Interface, User: w.user(), Stops: w.DisableStop})
 	if w.keepsVolumes() {
 		w.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: w.instance, Running: endpoint})
 	}

@@ -27,6 +27,7 @@ type Wait struct {
 	TLS          bool                 `json:"tls,omitempty"`      // winrm over HTTPS
 	Interface    string               `json:"interface,omitempty"`
 	User         string               `json:"user,omitempty"`
+	Stops        bool                 `json:"stops,omitempty" key:"-"` // by itself, when it has been provisioned
 }
 
 func (Wait) Kind() string  { return "aws.wait" }
@@ -57,7 +58,7 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 		return comm.Endpoint{}, waitFault(in.ID, err)
 	}
 	source := s.Source.Value()
-	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Vars: source.vars()}
+	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Stops: s.Stops, Vars: source.vars()}
 	if e.Protocol == "ssh" {
 		if e.HostKeys, err = s.keys(ctx, at, t, in.ID); err != nil {
 			return comm.Endpoint{}, err

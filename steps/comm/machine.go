@@ -14,6 +14,7 @@ type Endpoint struct {
 	HostKeys []string          `json:"host_keys,omitempty"` // in the form of authorized_keys, or for winrm "sha256:" and the certificate's digest; none: see Connect
 	Thing    string            `json:"thing,omitempty"`     // what stands there, for messages: an instance id
 	Place    string            `json:"place,omitempty"`     // where that is, for whoever made it
+	Stops    bool              `json:"stops,omitempty"`     // by itself, when it has been provisioned: a script that stops it is no failure
 	Vars     map[string]string `json:"vars,omitempty"`      // build variables: ID, Host, SourceAMI ... never a secret
 }
 

@@ -309,6 +309,7 @@ type fakeRemote struct {
 	ran      []comm.Job
 	execs    []string
 	canceled []string
+	stopped  bool // it answers nothing but runs
 }
 
 func (r *fakeRemote) Run(ctx context.Context, j comm.Job) (comm.Exit, error) {
@@ -323,11 +324,20 @@ func (r *fakeRemote) Cancel(_ context.Context, j comm.Job) error {
 
 func (r *fakeRemote) Exec(_ context.Context, command string, _ io.Reader) ([]byte, comm.Exit, error) {
 	r.execs = append(r.execs, command)
+	if r.stopped {
+		_, err := is(comm.Stopped)(nil, comm.Job{})
+		return nil, comm.Exit{}, err
+	}
 	out := r.boots[0]
 	if len(r.boots) > 1 {
 		r.boots = r.boots[1:]
 	}
 	return []byte(out), comm.Exit{}, nil
+}
+
+func (r *fakeRemote) Upload(_ context.Context, path string, _ io.Reader, _ int64, _ fs.FileMode) error {
+	_, _, err := r.Exec(nil, "upload "+path, nil)
+	return err
 }
 
 func (r *fakeRemote) Stat(context.Context, string) (fs.FileInfo, error) { return nil, fs.ErrNotExist }

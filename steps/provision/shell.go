@@ -114,7 +114,11 @@ func (s Shell) run(ctx context.Context, r comm.Remote, v values, try int) error 
 	for i, script := range scripts {
 		// The same after an interruption, and never that of another try.
 		token := fmt.Sprintf("%s-%d-%d-%d", v.t.Token, v.t.Attempt, try, i)
-		if err := s.script(ctx, r, v, token, script, env); err != nil {
+		stopped, err := s.script(ctx, r, v, token, script, env)
+		if err == nil && stopped && i < len(scripts)-1 {
+			err = neverRan(script, scripts[i+1])
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -125,10 +129,11 @@ func (s Shell) run(ctx context.Context, r comm.Remote, v values, try int) error 
 	return nil
 }
 
-func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string, script source, env [][2]string) error {
+// script runs one script, and tells whether it has stopped the machine, as it was meant to.
+func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string, script source, env [][2]string) (stopped bool, err error) {
 	job, varFile, err := s.job(v, token, env)
 	if err != nil {
-		return err
+		return false, err
 	}
 	job.Script = script.text
 	if script.path == "" {
@@ -137,68 +142,84 @@ func (s Shell) script(ctx context.Context, r comm.Remote, v values, token string
 		v.t.Say("running shell script: %s", script.name)
 	}
 	var before string
-	if s.disconnects() && !v.t.Resumed {
+	if (s.disconnects() || v.m.Stops) && !v.t.Resumed { // one that has stopped already never runs this
 		if before, err = bootID(ctx, r); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if varFile != "" {
-		if err := s.sendVars(ctx, r, varFile, env); err != nil {
-			return err
+		if err := s.sendVars(ctx, r, varFile, env); err != nil && !lateWord(v.t, err) {
+			return false, err
 		}
 	}
 	x, err := start(ctx, r, v.t, job, s.StartRetryTimeout)
 	var lost *comm.LostError
-	gone, stopped := false, false
+	gone := false
 	switch {
 	case ctx.Err() != nil && steps.TimedOut(ctx):
 		err = stop(ctx, r, job, which(script))
 	case ctx.Err() != nil:
-		return ctx.Err() // the script goes on, and its variables are needed
+		return false, ctx.Err() // the script goes on, and its variables are needed
 	case errors.As(err, &lost) && s.disconnects():
 		gone, err = true, nil
 	case errors.As(err, &lost):
 		err = fmt.Errorf("cannot tell how %s ended: %w; set expect_disconnect if it is meant to stop its own connection", which(script), lost)
-	case comm.HasStopped(err) && s.disconnects():
+	case comm.HasStopped(err) && (s.disconnects() || v.m.Stops):
 		gone, stopped, err = true, true, nil
 	case comm.HasStopped(err):
 		err = fmt.Errorf("cannot tell how %s ended: %w; set expect_disconnect if it is meant to stop the machine", which(script), err)
 	}
 	if err != nil {
 		s.dropVars(ctx, r, v.t, varFile)
-		return err
+		return false, err
 	}
 	if x.Rebooted && !s.disconnects() {
 		s.dropVars(ctx, r, v.t, varFile)
-		return fmt.Errorf("the machine rebooted while %s ran: set expect_disconnect if it is meant to", which(script))
+		return false, fmt.Errorf("the machine rebooted while %s ran: set expect_disconnect if it is meant to", which(script))
 	}
 	ok := gone || x.Rebooted || s.accepts(x.Code)
 	if s.disconnects() && ok && !stopped {
 		err := awaitReboot(ctx, r, v.t, x.Rebooted, before)
 		if stopped = comm.HasStopped(err); err != nil && !stopped {
-			return err
+			return false, err
 		}
 	}
 	if stopped {
-		halted(v.t, job.Token, gone)
+		halted(v.t, job.Token, gone, varFile)
+	} else {
+		s.dropVars(ctx, r, v.t, varFile)
 	}
-	s.dropVars(ctx, r, v.t, varFile)
 	if x.Truncated {
 		v.t.Warn("the disk of the machine is full: some output of %s was lost", which(script))
 	}
 	if x.Unread && s.ExecuteCommand != "" {
-		return fmt.Errorf("%s never ran: execute_command ended well without reading it; look at its quotes (sh -c takes one word), and that it has {{.Path}}", which(script))
+		return false, fmt.Errorf("%s never ran: execute_command ended well without reading it; look at its quotes (sh -c takes one word), and that it has {{.Path}}", which(script))
 	}
 	if ok {
-		return nil
+		return stopped, nil
 	}
-	return exitError(x, script)
+	return false, exitError(x, script)
+}
+
+// lateWord reports whether an error says that a machine has stopped, which a script may have done
+// that an earlier process has begun: what has become of it is for the run to tell.
+func lateWord(t *dag.Task, err error) bool { return t.Resumed && comm.HasStopped(err) }
+
+// neverRan is the error of a script that comes after one that has stopped the machine.
+func neverRan(stopped, next source) error {
+	return fmt.Errorf("cannot run %s: %s has stopped the machine", which(next), which(stopped))
 }
 
 // halted tells of a machine that its script has stopped, as it was meant to. The
-// files of a run that nobody has seen end are still on its disk.
-func halted(t *dag.Task, token string, gone bool) {
+// files of a run that nobody has seen end are still on its disk, and those that would be removed
+// after it.
+func halted(t *dag.Task, token string, gone bool, files ...string) {
 	t.Say("the machine has stopped")
+	for _, file := range files {
+		if file != "" {
+			t.Warn("the script has stopped the machine before %s could be removed: the image holds the variables", file)
+		}
+	}
 	if gone {
 		t.Warn("the script has stopped the machine before the files of its run could be removed: the image holds them, in a directory imgf-%s; "+
 			"let the script end before the machine stops (`shutdown -h +1`, `shutdown /s /t 10`), or leave stopping it to imgflow", token)

@@ -275,6 +275,77 @@ func TestShellReboot(t *testing.T) {
 	}
 }
 
+// Where the template leaves it to the machine to stop itself, or a script is meant to, that is its last word: nothing is
+// sent or removed after it, and no script counts as run that comes behind.
+func TestLastWord(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		stops, accepts   bool // the machine is to stop by itself; the script may lose it
+		already, resumed bool // it has stopped before, and an earlier process has begun
+		scripts          int
+		want             string
+	}{
+		{name: "it is to stop", stops: true, scripts: 1},
+		{name: "a script is meant to", accepts: true, scripts: 1},
+		{name: "neither", scripts: 1, want: "it is stopped"},
+		{name: "resumed", stops: true, already: true, resumed: true, scripts: 1},
+		{name: "resumed, a script is meant to", accepts: true, already: true, resumed: true, scripts: 1},
+		{name: "before the script began", stops: true, already: true, scripts: 1, want: "it is stopped"},
+		{name: "before one began that is meant to", accepts: true, already: true, scripts: 1, want: "it is stopped"},
+		{name: "another script comes behind", stops: true, scripts: 2, want: "a.sh has stopped the machine"},
+		{name: "... after an interruption, too", stops: true, already: true, resumed: true, scripts: 2, want: "a.sh has stopped the machine"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			scripts := Scripts{Env: map[string]dag.Text{"A": "b"}}
+			for _, name := range []string{"a.sh", "b.sh"}[:c.scripts] {
+				scripts.Scripts = append(scripts.Scripts, file(t, dir+"/"+name, "x"))
+			}
+			if c.accepts {
+				scripts.ValidExitCodes = []int{0, lostCode}
+			}
+			judge := func(err error, sink *memSink, ran int, left string, after []string) {
+				t.Helper()
+				if c.want != "" {
+					wantError(t, err, c.want)
+				} else if warned := sink.said(dag.Warned); err != nil || ran != 1 || !strings.Contains(warned, left+" could be removed: the image holds the variables") {
+					t.Errorf("%v, ran %d times, warned %q", err, ran, warned)
+				}
+				if c.already && !c.resumed && ran > 0 {
+					t.Error("it ran")
+				}
+				if len(after) > 0 && c.want == "" {
+					t.Errorf("after the last word: %q", after)
+				}
+			}
+			sink := &memSink{}
+			tk := task(sink)
+			tk.Resumed = c.resumed
+			r := &fakeRemote{boots: []string{"boot1"}, stopped: c.already}
+			var before int
+			r.run = func(ctx context.Context, j comm.Job) (comm.Exit, error) {
+				r.stopped, before = true, len(r.execs)
+				return is(comm.Stopped)(ctx, j)
+			}
+			err := Shell{Scripts: scripts, UseEnvVarFile: true}.run(t.Context(), r, values{tk, comm.Machine{Endpoint: comm.Endpoint{Stops: c.stops}}, ""}, 0)
+			judge(err, sink, len(r.ran), ".sh", r.execs[min(before, len(r.execs)):])
+
+			sink = &memSink{}
+			tk = task(sink)
+			tk.Resumed = c.resumed
+			w := &fakeWindows{stopped: c.already}
+			w.run = func(ctx context.Context, j comm.Job) (comm.Exit, error) {
+				w.stopped = true
+				return is(comm.Stopped)(ctx, j)
+			}
+			m := winMachine()
+			m.Stops = c.stops
+			err = PowerShell{Scripts: scripts, RemoteEnvVarPath: "C:/v.ps1"}.run(t.Context(), w, values{tk, m, ""}, 0)
+			judge(err, sink, len(w.ran), "C:/v.ps1", w.removed)
+		})
+	}
+}
+
 func TestShellJobs(t *testing.T) {
 	s := Shell{ExecuteCommand: parsed("sudo {{.Vars}} {{.Path}}")}
 	s.Inline = []dag.Text{"true"}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -90,18 +91,27 @@ func (s winScripts) run(ctx context.Context, try int, scripts []source) error {
 		} else {
 			s.v.t.Say("running %s script: %s", s.word, script.name)
 		}
-		if err := s.one(ctx, job, script); err != nil {
+		stopped, err := s.one(ctx, job, script)
+		if err == nil && stopped && i < len(scripts)-1 {
+			err = neverRan(script, scripts[i+1])
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one runs one script to its end.
-func (s winScripts) one(ctx context.Context, job winJob, script source) error {
+// one runs one script to its end, and tells whether that has stopped the machine, as it was meant to.
+func (s winScripts) one(ctx context.Context, job winJob, script source) (stopped bool, err error) {
+	if (s.restarts() || s.v.m.Stops) && !s.v.t.Resumed { // one that has stopped already never runs this
+		if _, _, err := s.remote.Exec(ctx, "ver", nil); err != nil {
+			return false, err
+		}
+	}
 	for path, text := range job.files {
-		if err := s.remote.Upload(ctx, path, strings.NewReader(text), int64(len(text)), 0o600); err != nil {
-			return err
+		if err := s.remote.Upload(ctx, path, strings.NewReader(text), int64(len(text)), 0o600); err != nil && !lateWord(s.v.t, err) {
+			return false, err
 		}
 	}
 	x, err := start(ctx, s.remote, s.v.t, job.Job, s.start)
@@ -111,12 +121,12 @@ func (s winScripts) one(ctx context.Context, job winJob, script source) error {
 	case ctx.Err() != nil && steps.TimedOut(ctx):
 		err = stop(ctx, s.remote, job.Job, which(script))
 	case ctx.Err() != nil:
-		return ctx.Err() // the script goes on, and its files are needed
+		return false, ctx.Err() // the script goes on, and its files are needed
 	case errors.As(err, &lost) && s.restarts():
 		gone, err = true, nil
-	case comm.HasStopped(err) && s.restarts():
-		halted(s.v.t, job.Token, true)
-		gone, err = true, nil
+	case comm.HasStopped(err) && (s.restarts() || s.v.m.Stops):
+		halted(s.v.t, job.Token, true, slices.Sorted(maps.Keys(job.files))...)
+		return true, nil
 	case comm.HasStopped(err):
 		err = fmt.Errorf("cannot tell how %s ended: %w; accept 2300218 in valid_exit_codes if it is meant to stop the machine", which(script), err)
 	case errors.As(err, &lost):
@@ -126,15 +136,15 @@ func (s winScripts) one(ctx context.Context, job winJob, script source) error {
 	}
 	s.drop(ctx, job)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if x.Truncated {
 		s.v.t.Warn("the disk of the machine is full: some output of %s was lost", which(script))
 	}
 	if gone || x.Rebooted || s.accepts(x.Code) {
-		return nil
+		return false, nil
 	}
-	return exitError(x, script)
+	return false, exitError(x, script)
 }
 
 const restartAdvice = "let a windows-restart behind it restart the machine, or accept 2300218 in valid_exit_codes if the script is meant to"

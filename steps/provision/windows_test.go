@@ -33,6 +33,7 @@ type fakeWindows struct {
 	uploaded map[string]string
 	removed  []string
 	canceled []string
+	stopped  bool // it answers nothing but runs
 }
 
 func (r *fakeWindows) Run(ctx context.Context, j comm.Job) (comm.Exit, error) {
@@ -46,6 +47,10 @@ func (r *fakeWindows) Cancel(_ context.Context, j comm.Job) error {
 }
 
 func (r *fakeWindows) Upload(_ context.Context, path string, from io.Reader, size int64, _ fs.FileMode) error {
+	if r.stopped {
+		_, err := is(comm.Stopped)(nil, comm.Job{})
+		return err
+	}
 	b, err := io.ReadAll(from)
 	if r.uploaded == nil {
 		r.uploaded = map[string]string{}
@@ -68,6 +73,13 @@ func (r *fakeWindows) PowerShell(ctx context.Context, script string, args, resul
 }
 
 func (r *fakeWindows) Exec(_ context.Context, command string, _ io.Reader) ([]byte, comm.Exit, error) {
+	if r.stopped {
+		x, err := is(comm.Stopped)(nil, comm.Job{})
+		return nil, x, err
+	}
+	if command == "ver" {
+		return nil, comm.Exit{}, nil
+	}
 	x, err := r.exec(command)
 	return nil, x, err
 }
