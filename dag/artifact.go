@@ -13,5 +13,9 @@ type Artifact struct {
 // step's record.
 type producer interface{ Artifacts() []Artifact }
 
+// reporter is implemented by outputs with something to report that is worth knowing when
+// what it tells of is gone, such as what was installed on a machine. It is kept in the step's record.
+type reporter interface{ Report() string }
+
 // Artifacts is an artifact's list of itself, for outputs that embed it.
 func (a Artifact) Artifacts() []Artifact { return []Artifact{a} }

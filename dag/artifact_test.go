@@ -72,6 +72,57 @@ func TestArtifactsAreInRecords(t *testing.T) {
 	}
 }
 
+// hired is a thing of which something is known when it is gone.
+type hired struct{ Name string }
+
+type boot struct{ Name string }
+
+func (boot) Kind() string                                            { return "test.boot" }
+func (s boot) Do(context.Context, struct{}, *Task) (hired, error)    { return hired(s), nil }
+func (h hired) Find(context.Context, struct{}, *Task) (hired, error) { return h, nil }
+func (hired) Undo(context.Context, struct{}, *Task) error            { return nil }
+
+type listed struct{ Name, Packages string }
+
+func (l listed) Report() string { return l.Packages }
+
+type list struct{ On Take[hired] }
+
+func (list) Kind() string { return "test.list" }
+func (s list) Do(context.Context, struct{}, *Task) (listed, error) {
+	return listed{s.On.Value().Name, "bash"}, nil
+}
+
+type ship struct{ From Out[listed] }
+
+func (ship) Kind() string                                          { return "test.ship" }
+func (s ship) Do(context.Context, struct{}, *Task) (string, error) { return s.From.Value().Name, nil }
+
+// What a step has to report stays, with the time of its end, when the thing is gone
+// that it tells of, and its output with it.
+func TestReportsStay(t *testing.T) {
+	g := NewGraph(nil)
+	b := Build{Name: "b"}
+	Goal(g, Add(g, b, "ship", ship{Add(g, b, "list", list{Add(g, b, "boot", boot{"one"}).Take()})}))
+	store := &MemStore{}
+	e, err := New(Options{Run: "r", Store: store, Kinds: []Kind{Bind[boot](struct{}{}), Bind[list](struct{}{}), Bind[ship](struct{}{})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := e.Solve(t.Context(), g); err != nil || len(r.Failed)+len(r.Left) > 0 {
+		t.Fatal(r, err)
+	}
+	stored, _ := store.All()
+	for _, r := range stored {
+		if r.Finished.IsZero() || r.Finished.After(r.Ended) || r.Finished.Before(r.Begun) {
+			t.Errorf("%s: begun %s, finished %s, ended %s", r.Name, r.Begun, r.Finished, r.Ended)
+		}
+		if want := map[string]string{"list": "bash"}[r.Name]; r.Report != want || r.Name == "list" && (r.Status != Gone || r.Out != nil) {
+			t.Errorf("%s is %s, %s, and reports %q", r.Name, r.Status, r.Out, r.Report)
+		}
+	}
+}
+
 func TestAsTakesOnlyWhatIsEmbedded(t *testing.T) {
 	for name, wrong := range map[string]func(){
 		"a literal":    func() { As[Artifact](Lit(printed{})) },

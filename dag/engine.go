@@ -279,6 +279,10 @@ func (e *Engine) around(ctx context.Context, n Node, attempt int, do func(contex
 // intent of its own, which brings it to the disk.
 func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event) error {
 	r.Status, r.Out, r.Ended, r.Err = Done, out, time.Now(), ""
+	r.Finished, r.Report = r.Ended, ""
+	if k.report != nil {
+		r.Report = k.report(out)
+	}
 	if k.label != nil {
 		r.Label = k.label(out)
 	}

@@ -36,6 +36,10 @@ type Record struct {
 	Label  string                     `json:"label,omitempty"`  // what the thing is called outside, such as an instance id
 
 	Artifacts []Artifact `json:"artifacts,omitempty"` // that the output holds, when done
+
+	// What stays, whatever becomes of the output.
+	Finished time.Time `json:"finished,omitzero"` // when it was last done
+	Report   string    `json:"report,omitempty"`  // what the output had to report then
 }
 
 // Token is unique to this making of this step in this run, and the same after

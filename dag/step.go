@@ -54,15 +54,16 @@ type labelled interface{ Label() string }
 
 // Kind is a step type with its environment bound and its types erased.
 type Kind struct {
-	Name  string
-	thing bool
-	do    func(ctx context.Context, spec json.RawMessage, t *Task, get func(Key) (json.RawMessage, error)) (json.RawMessage, error)
-	find  func(ctx context.Context, t *Task, out json.RawMessage) (json.RawMessage, error)
-	undo  func(ctx context.Context, t *Task, out json.RawMessage) error
-	label func(out json.RawMessage) string
-	made  func(out json.RawMessage) []Artifact
-	eval  func(out json.RawMessage, expr string) (string, error)
-	wait  func(spec json.RawMessage) (patience Patient)
+	Name   string
+	thing  bool
+	do     func(ctx context.Context, spec json.RawMessage, t *Task, get func(Key) (json.RawMessage, error)) (json.RawMessage, error)
+	find   func(ctx context.Context, t *Task, out json.RawMessage) (json.RawMessage, error)
+	undo   func(ctx context.Context, t *Task, out json.RawMessage) error
+	label  func(out json.RawMessage) string
+	made   func(out json.RawMessage) []Artifact
+	report func(out json.RawMessage) string
+	eval   func(out json.RawMessage, expr string) (string, error)
+	wait   func(spec json.RawMessage) (patience Patient)
 }
 
 // Bind binds a step type to its environment. It panics for a type whose
@@ -158,6 +159,15 @@ func bind(name string, m methods) Kind {
 				return nil
 			}
 			return out.(producer).Artifacts()
+		}
+	}
+	if _, ok := nothing.(reporter); ok {
+		k.report = func(p json.RawMessage) string {
+			out, err := m.output(p)
+			if err != nil {
+				return ""
+			}
+			return out.(reporter).Report()
 		}
 	}
 	if m.find == nil {

@@ -4,11 +4,14 @@ import (
 	"crypto"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/internal/provenance"
@@ -40,6 +43,36 @@ func writeProvenance(c *cli.Context, home *state.Home, id string) error {
 	}
 	fmt.Fprintf(c.App.Writer, "%s\n", p)
 	return nil
+}
+
+// writeSBOM prints the last list of what was installed on the machine of a build.
+func writeSBOM(c *cli.Context, home *state.Home, id string) error {
+	h, err := app.History(home, id)
+	if err != nil {
+		return err
+	}
+	var builds []string
+	var last dag.Record
+	for _, r := range h.Records {
+		if listOf(r) == "" || c.IsSet("build") && !slices.Contains(r.Builds, c.String("build")) {
+			continue
+		}
+		builds = append(builds, r.Builds...)
+		if r.Finished.After(last.Finished) {
+			last = r
+		}
+	}
+	slices.Sort(builds)
+	switch builds = slices.Compact(builds); {
+	case len(builds) == 0 && c.IsSet("build"):
+		return usagef("cannot show what was installed by %s in run %s: there is no such build, or it has no provisioner sbom", c.String("build"), id)
+	case len(builds) == 0:
+		return usagef("cannot show what was installed in run %s: no build has a provisioner sbom that was done", id)
+	case len(builds) > 1 && !c.IsSet("build"):
+		return usagef("cannot show what was installed in %d builds: choose one with --build: %s", len(builds), strings.Join(builds, ", "))
+	}
+	_, err = io.WriteString(c.App.Writer, listOf(last))
+	return err
 }
 
 // maxKey is how many bytes a file with keys may have.

@@ -21,11 +21,19 @@ func showCommand() *cli.Command {
 		Flags: []cli.Flag{
 			jsonFlag("print the run as JSON"),
 			&cli.BoolFlag{Name: "provenance", Usage: "print an in-toto statement with SLSA provenance, in a DSSE envelope"},
+			&cli.BoolFlag{Name: "sbom", Usage: "print what was installed on the machine, as the provisioner sbom has listed it"},
+			&cli.StringFlag{Name: "build", Usage: "the `BUILD` whose list that is to be"},
 			&cli.StringFlag{Name: "sign-key", Usage: "sign that with the private key in `FILE`: Ed25519 or ECDSA P-256, in PEM or as ssh-keygen makes it"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 1, "one run"); err != nil {
 				return err
+			}
+			if c.Bool("provenance") && c.Bool("sbom") {
+				return usagef("cannot show both --provenance and --sbom: each is a document of its own")
+			}
+			if c.IsSet("build") && !c.Bool("sbom") {
+				return usagef("cannot show one build without --sbom: all else is of the whole run")
 			}
 			if c.IsSet("sign-key") && !c.Bool("provenance") {
 				return usagef("cannot sign without --provenance: nothing else is signed")
@@ -37,6 +45,9 @@ func showCommand() *cli.Command {
 			s, err := chosenRun(home, c.Args().First())
 			if err != nil {
 				return err
+			}
+			if c.Bool("sbom") {
+				return writeSBOM(c, home, s.ID)
 			}
 			if c.Bool("provenance") {
 				return writeProvenance(c, home, s.ID)

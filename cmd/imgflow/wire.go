@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -112,7 +113,7 @@ func (w *world) Catalog(force bool) compile.Catalog {
 		Data:                data,
 		LaterBuilders:       later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
 		LaterData:           hcp,
-		LaterProvisioners:   later("converge", "inspec", "hcp-sbom"),
+		LaterProvisioners:   later("converge", "inspec"),
 		LaterPostProcessors: posts,
 	}
 }
@@ -230,7 +231,19 @@ func describe(r dag.Record) (found, made, byproducts []provenance.Descriptor) {
 			made = append(made, awsThing(a.Region, a.Kind, a.ID, a.Name))
 		}
 	}
-	return found, made, nil
+	if list := listOf(r); list != "" {
+		sum := sha256.Sum256([]byte(list))
+		byproducts = append(byproducts, provenance.Descriptor{Name: "sbom of " + strings.Join(r.Builds, ", "), Digest: map[string]string{"sha256": hex.EncodeToString(sum[:])}, MediaType: "application/json"})
+	}
+	return found, made, byproducts
+}
+
+// listOf is the list of what was installed that a step has made, or "".
+func listOf(r dag.Record) string {
+	if r.Kind == (provision.SBOM{}).Kind() {
+		return r.Report
+	}
+	return ""
 }
 
 func awsThing(region, kind, id, name string) provenance.Descriptor {

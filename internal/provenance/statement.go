@@ -76,7 +76,7 @@ type Step struct {
 	Inputs []string  `json:"inputs,omitempty"` // the keys of the steps that it reads
 	Files  []File    `json:"files,omitempty"`  // of the computer of the run
 	Begun  time.Time `json:"startedOn"`
-	Ended  time.Time `json:"finishedOn,omitzero"`
+	Ended  time.Time `json:"finishedOn"`
 }
 
 // File is a local file or folder that a step has read. The digest is of its content with its
@@ -115,7 +115,7 @@ type Run struct {
 	Records        []dag.Record // in the order in which they came
 
 	// Describe says of the record of a step that was done which things it has found (a source
-	// image), which it has made that last (subjects), and what else came of it.
+	// image) or made (subjects), if they are still there, and what else came of it.
 	Describe func(dag.Record) (found, made, byproducts []Descriptor)
 }
 
@@ -125,21 +125,21 @@ func Of(r Run) (Statement, error) {
 	s := Statement{Type: StatementType, PredicateType: PredicateType}
 	var byproducts []Descriptor
 	for _, rec := range r.Records {
-		if rec.Ended.IsZero() || rec.Err != "" && rec.Status != dag.Done {
-			continue
+		if rec.Finished.IsZero() || rec.Err != "" {
+			continue // it was not done, or not in the form that it has now
 		}
+		found, made, also := r.Describe(rec)
+		byproducts = append(byproducts, also...)
 		if rec.Status == dag.Done {
-			found, made, also := r.Describe(rec)
 			for i := range made {
 				if made[i].Annotations = maps.Clone(made[i].Annotations); made[i].Annotations == nil {
 					made[i].Annotations = map[string]string{}
 				}
 				made[i].Annotations["imgflowKey"] = rec.Key.String()
 			}
-			d.ResolvedDependencies = append(d.ResolvedDependencies, found...)
-			s.Subject, byproducts = append(s.Subject, made...), append(byproducts, also...)
+			d.ResolvedDependencies, s.Subject = append(d.ResolvedDependencies, found...), append(s.Subject, made...)
 		}
-		step := Step{Name: rec.Name, Builds: rec.Builds, Kind: rec.Kind, Key: rec.Key.String(), Files: files(rec.Spec), Begun: rec.Begun.UTC(), Ended: rec.Ended.UTC()}
+		step := Step{Name: rec.Name, Builds: rec.Builds, Kind: rec.Kind, Key: rec.Key.String(), Files: files(rec.Spec), Begun: rec.Begun.UTC(), Ended: rec.Finished.UTC()}
 		for _, k := range rec.Needs {
 			step.Inputs = append(step.Inputs, k.String())
 		}

@@ -15,7 +15,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // aRun has found a source, made an image with a script, and failed at something else.
 func aRun() Run {
 	rec := func(name, kind string, after time.Duration, change func(*dag.Record)) dag.Record {
-		r := dag.Record{Status: dag.Done, Begun: noon.Add(after).In(time.FixedZone("", 3600)), Ended: noon.Add(after + time.Second)}
+		r := dag.Record{Status: dag.Done, Begun: noon.Add(after).In(time.FixedZone("", 3600)), Ended: noon.Add(time.Hour), Finished: noon.Add(after + time.Second)}
 		r.Name, r.Kind, r.Builds, r.Key = name, kind, []string{"web"}, dag.Key{byte(after / time.Second)}
 		if change != nil {
 			change(&r)
@@ -33,10 +33,11 @@ func aRun() Run {
 			rec("shell", "shell", 5*time.Second, func(r *dag.Record) {
 				r.Spec = json.RawMessage(`{"scripts":[{"path":"/x/a.sh","digest":"sha256:aa"},{"path":"/x/b.sh","digest":"sha256:bb"}],"other":{"path":"/y"},"secret":"s3cret"}`)
 			}),
-			rec("failed", "shell", 6*time.Second, func(r *dag.Record) { r.Status, r.Err = dag.StatusFailed, "boom" }),
-			rec("doing", "shell", 7*time.Second, func(r *dag.Record) { r.Status, r.Ended = dag.Doing, time.Time{} }),
+			rec("failed", "shell", 6*time.Second, func(r *dag.Record) { r.Status, r.Err, r.Finished = dag.StatusFailed, "boom", time.Time{} }),
+			rec("failed again", "shell", 6*time.Second, func(r *dag.Record) { r.Status, r.Err = dag.StatusFailed, "boom" }),
+			rec("doing", "shell", 7*time.Second, func(r *dag.Record) { r.Status, r.Finished = dag.Doing, time.Time{} }),
 			rec("launch", "launch", 3*time.Second, func(r *dag.Record) {
-				r.Status = dag.Gone // it has served
+				r.Status, r.Report = dag.Gone, "packages" // it has served
 				r.Artifacts = []dag.Artifact{{Kind: "image", ID: "ami-gone", Region: "eu"}}
 			}),
 		},
@@ -46,7 +47,9 @@ func aRun() Run {
 			}
 			for _, a := range r.Artifacts {
 				made = append(made, Descriptor{Name: a.ID, URI: "arn:" + a.ID, Digest: map[string]string{"awsId": a.ID}})
-				byproducts = append(byproducts, Descriptor{Name: "packages"})
+			}
+			if r.Report != "" {
+				byproducts = append(byproducts, Descriptor{Name: r.Report})
 			}
 			return found, made, byproducts
 		}}

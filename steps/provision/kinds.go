@@ -26,6 +26,8 @@ func Provisioners(e *comm.Env) map[string]func() steps.Provisioner {
 		"windows-update":    func() steps.Provisioner { return &WindowsUpdate{} },
 		"salt-masterless":   func() steps.Provisioner { return &SaltMasterless{} },
 		"breakpoint":        func() steps.Provisioner { return &Breakpoint{} },
+		"sbom":              func() steps.Provisioner { return &SBOM{} },
+		"hcp-sbom":          func() steps.Provisioner { return &HCPSBOM{} },
 		"ansible":           func() steps.Provisioner { return &ansibleHere{env: e} },
 		"ansible-local":     func() steps.Provisioner { return &AnsibleLocal{} },
 	}
@@ -51,5 +53,6 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[WindowsUpdate](e),
 		dag.Bind[SaltMasterless](e),
 		dag.Bind[Breakpoint](e),
+		dag.Bind[SBOM](e),
 	}
 }

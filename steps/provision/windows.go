@@ -40,6 +40,8 @@ var (
 	psUptime string
 	//go:embed ps/pending.ps1
 	psPending string
+	//go:embed ps/programs.ps1
+	psPrograms string
 )
 
 // onWindows does run on a Windows machine, as often as the common options say.
