@@ -77,7 +77,7 @@ var layers = []layer{
 	{of: "steps/post", may: []string{"internal/quote", "dag", "steps", "steps/comm", "steps/provision", "internal/localfile"},
 		why: "what is done with what was built does not depend on how it was built", tests: []string{"dag/dagtest", "template"}},
 	{of: "internal/app/local", may: []string{"internal/sleep", "golang.org/x/sys/..."}, why: "to find a server, and to start one, takes no knowledge of what it serves"},
-	{of: "internal/sbom", why: "what is installed is a text of a package database, whoever asks for it"},
+	{of: "internal/sbom", why: "what is installed is a text of a package database, whoever asks for it", tests: []string{"github.com/CycloneDX/..."}},
 	{of: "internal/provenance", may: []string{"dag", "golang.org/x/crypto/ssh"}, why: "how a thing came to be is told by records, whatever made it", tests: []string{"github.com/secure-systems-lab/...", "github.com/in-toto/..."}},
 	{of: "internal/app/drive", may: []string{"dag", "state"}, why: "a run is driven in the same way whatever its steps are"},
 	{of: "internal/app/worker", may: []string{"dag", "internal/app"}, why: "another process does what it is given, whatever steps there are"},
