@@ -49,6 +49,9 @@ func (g *Graph) drawing() (*drawing, error) {
 		d.before = append(d.before, nil)
 	}
 	unknown := func(build string, names []string, from map[string]Key) {
+		if g.Foreseen {
+			return
+		}
 		d.vertices = append(d.vertices, vertex{id: "awaited-" + build, label: label(Node{Name: "known only then", Builds: []string{build}}), awaited: true})
 		var keys []Key
 		for _, name := range names {

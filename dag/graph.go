@@ -68,6 +68,10 @@ type Graph struct {
 	Results map[string]Key      `json:"results,omitempty"` // builds that others are made of → the steps that have what they make
 	Behind  map[string][]string `json:"behind,omitempty"`  // builds whose steps are not known yet → the builds that they wait for
 
+	// Foreseen says that such builds are in the graph as far as they are foreseen: it is
+	// for a look, and must not be solved.
+	Foreseen bool `json:"-"`
+
 	// Form is that of the keys. A run keeps the one that it has begun with, since its steps
 	// would have other keys in another.
 	Form int `json:"form,omitempty"`

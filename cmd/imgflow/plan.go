@@ -121,6 +121,7 @@ func planned(c *cli.Context) (*dag.Graph, *dag.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	s.Foresee(c.Context)
 	p, err := s.Plan()
 	return s.Graph(), p, err
 }

@@ -287,6 +287,18 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 	return g, saltErr
 }
 
+// Foresee takes a graph for a look and not for a run: builds that wait for what is known only when others have run, or
+// data sources were looked up, are in it as far as they are foreseen.
+func (s *Session) Foresee(ctx context.Context) {
+	if !s.graph.Open() {
+		return
+	}
+	g, _ := compile.Compile(ctx, s.ev, s.world.Catalog(s.req.Force), compile.Options{Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: true, Foresee: true})
+	if g != nil {
+		s.graph = g
+	}
+}
+
 // begin creates the run.
 func (s *Session) begin() error {
 	if s.run != nil {

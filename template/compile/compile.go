@@ -24,6 +24,10 @@ type Options struct {
 	// builds are only checked.
 	ForRun bool
 
+	// Foresee asks for a graph to be looked at: builds that wait are in it with the steps that are foreseen, in whose
+	// titles it says what is known only later. What is wrong with a template must have been found out before.
+	Foresee bool
+
 	// Digest stands for a text with secrets in keys; see [dag.NewGraph]. It is first called when all of
 	// ev.Secrets is known.
 	Digest func(text string) string
@@ -65,6 +69,9 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	if len(p.errs) == 0 && !o.ForRun {
 		p.barren(plans)
 	}
+	if o.Foresee {
+		p.errs = nil // of texts that stand for others
+	}
 	if len(p.errs) > 0 {
 		return nil, p.errs.Sorted()
 	}
@@ -79,6 +86,7 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 		}
 	}
 	g := dag.NewGraph(o.Digest)
+	g.Foreseen = o.Foresee
 	if o.Stored != nil {
 		g.Form = o.Stored.Form
 	}
@@ -86,12 +94,16 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	from, made := len(g.Nodes), map[string][]dag.Out[steps.Artifact]{}
 	for _, i := range order {
 		pl := plans[i]
+		wire := o.ForRun
 		switch {
 		case len(pl.awaits) > 0:
 			g.Await(pl.build.Name, pl.awaits)
+			wire = o.Foresee
 		case len(pl.behind) > 0 && o.ForRun:
 			g.AwaitBuilds(pl.build.Name, pl.behind)
-		case o.ForRun:
+			wire = o.Foresee
+		}
+		if wire {
 			p.bind(pl, g, made)
 			made[pl.build.Name] = pl.wire(g)
 		}
@@ -186,16 +198,24 @@ type compiler struct {
 	made     template.Made     // what builds have made
 	needs    []needed          // results of other builds that the one which is being checked refers to
 	waiting  bool              // what is being checked is made of what is not known yet
+	after    []string          // and what that is known after
 }
 
 func (c *compiler) build(b template.Build) plan {
 	pl := plan{build: dag.Build{Name: b.Name, Type: b.Type}, awaits: c.awaits(b.Refers)}
 	c.waiting, c.needs = len(pl.awaits) > 0, nil
+	var after []string
+	for _, label := range pl.awaits {
+		after = append(after, "data."+label)
+	}
 	for _, n := range b.Needs {
 		c.needs = append(c.needs, needed{n.Result, n.Pos, true})
-		c.waiting = c.waiting || c.made[n.Build] == nil
+		if c.made[n.Build] == nil {
+			c.waiting, after = true, append(after, n.Build)
+		}
 	}
-	defer func() { c.waiting = false }()
+	c.after = after
+	defer func() { c.waiting, c.after = false, nil }()
 	if why, later := c.catalog.LaterBuilders[b.Type]; later {
 		c.later(b.Pos, "the builder "+b.Type, why)
 	} else if maker, ok := c.catalog.Builders[b.Type]; !ok {
@@ -296,7 +316,7 @@ func (c *compiler) later(at template.Pos, what, why string) {
 // prepare has a builder or provisioner find out what is left open, and whether it can run. If an option is wrong, that
 // it cannot may be a consequence.
 func (c *compiler) prepare(x steps.Preparer, d *decoder) {
-	if c.waiting {
+	if c.waiting && !c.opts.Foresee {
 		return // it would see options as if they were not given
 	}
 	if err := x.Prepare(c.ctx); err != nil && !d.misnamed && len(d.wrong) == 0 {
@@ -392,6 +412,7 @@ func (c *compiler) claim(x steps.Source, d *decoder, b template.Build) {
 func (c *compiler) decoder(what, path string, at template.Pos) *decoder {
 	d := newDecoder(Scope{What: what, Pos: at, Path: path, Secrets: c.secrets, Files: c.files})
 	d.waiting, d.made = c.waiting, c.made
+	d.foresee, d.after = c.opts.Foresee, c.after
 	return d
 }
 
@@ -404,7 +425,7 @@ func (c *compiler) check(d *decoder, x checker, v template.Value) {
 		return // whatever it lacks is a consequence
 	}
 	var wrong []steps.OptionError
-	if u, ok := x.(steps.FileUser); ok {
+	if u, ok := x.(steps.FileUser); ok && !d.foresee { // there is no such file
 		wrong = u.ResolveFiles(c.files.Find)
 	}
 	if len(wrong) == 0 {

@@ -75,8 +75,10 @@ func (c *compiler) data(l *lookup) steps.Data {
 		return nil
 	}
 	x := maker()
-	c.waiting = len(c.awaits(l.of.Refers)) > 0
-	defer func() { c.waiting = false }()
+	for _, label := range c.awaits(l.of.Refers) {
+		c.waiting, c.after = true, append(c.after, "data."+label)
+	}
+	defer func() { c.waiting, c.after = false, nil }()
 	d := c.decoder(l.of.Type, "data."+l.of.Label(), l.of.Pos)
 	c.check(d, x, l.of.Options)
 	if p, ok := x.(steps.Preparer); ok && (!c.opts.ForRun || len(l.builds) > 0) {
@@ -88,7 +90,7 @@ func (c *compiler) data(l *lookup) steps.Data {
 // look adds the steps of the data sources that some build needs and whose options are known.
 func (c *compiler) look(g *dag.Graph, list []*lookup, builds []template.Build) {
 	for _, l := range list {
-		if len(l.builds) == 0 || len(c.awaits(l.of.Refers)) > 0 {
+		if len(l.builds) == 0 || len(c.awaits(l.of.Refers)) > 0 && !c.opts.Foresee {
 			continue
 		}
 		from := len(g.Nodes)

@@ -38,6 +38,9 @@ type decoder struct {
 	needs []needed      // results of other builds that options refer to
 	made  template.Made // what is known of them
 
+	foresee bool     // a text says in place of what is not known after what it will be
+	after   []string // data sources and builds
+
 	partial  bool // what is no option here is somebody else's
 	waiting  bool // what is not known may be known when data sources have been looked up, or builds have made something
 	misnamed bool // an option is there under a wrong name, so the whole may lack it
@@ -107,10 +110,12 @@ func (d *decoder) value(v template.Value, into reflect.Value, path string, o opt
 	switch v.Kind() {
 	case template.Faulty:
 		d.mark(path)
+		d.foreseen(into)
 		return
 	case template.Later:
 		if d.waiting {
 			d.mark(path)
+			d.foreseen(into)
 			return
 		}
 		d.err(v.Pos, "only a text may hold what is not known before, by itself or among its parts", path, "it is made of what is known only at build time")
@@ -170,6 +175,24 @@ func (d *decoder) value(v template.Value, into reflect.Value, path string, o opt
 		d.err(v.Pos, "this is a defect of imgflow: please report it", path, "options of the type %s cannot be read", into.Type())
 	}
 }
+
+// foreseen puts what stands for a text into a text, or into a list as its only one.
+func (d *decoder) foreseen(into reflect.Value) {
+	switch {
+	case !d.foresee || len(d.after) == 0 || into.Type() == secretType:
+	case into.Kind() == reflect.String:
+		into.SetString(knownAfter(d.after...))
+	case into.Type() == fileType:
+		into.Set(reflect.ValueOf(steps.File{Path: knownAfter(d.after...)}))
+	case into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.String:
+		one := reflect.MakeSlice(into.Type(), 1, 1)
+		d.foreseen(one.Index(0))
+		into.Set(one)
+	}
+}
+
+// knownAfter stands for a text that is known only after data sources and builds.
+func knownAfter(what ...string) string { return "(known after " + strings.Join(what, ", ") + ")" }
 
 func (d *decoder) is(v template.Value, path string, want template.Kind) bool {
 	k := v.Kind()

@@ -40,7 +40,7 @@ func (d *decoder) text(v template.Value, path string, o option) (dag.Text, bool)
 	}
 	if !o.late && !o.results {
 		if text = d.first(text, v.Pos, path); text.Final() {
-			return text, !d.wrong[path]
+			return text, !d.wrong[path] || d.foresee
 		}
 	}
 	ok := o.late || len(text.Words()) > 0
@@ -83,6 +83,7 @@ func (d *decoder) first(text dag.Text, at template.Pos, path string) dag.Text {
 		if !known {
 			d.waiting = true
 			d.mark(path)
+			return dag.Text(knownAfter(r.Build)) // which nobody sees but who foresees
 		}
 		return dag.Text(made[r.Field])
 	})

@@ -166,11 +166,13 @@ func Plan(w io.Writer, g *dag.Graph, p *dag.Plan) {
 	for _, n := range p.Releases {
 		rows = append(rows, []string{"remove", buildNames(n.Builds), n.Name, "as soon as nothing needs it any more"})
 	}
-	for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
-		rows = append(rows, []string{"later", build, "...", "known when " + awaited(g, build)})
-	}
-	for _, build := range slices.Sorted(maps.Keys(g.Behind)) {
-		rows = append(rows, []string{"later", build, "...", "known after " + strings.Join(g.Behind[build], ", ")})
+	if !g.Foreseen {
+		for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
+			rows = append(rows, []string{"later", build, "...", "known when " + awaited(g, build)})
+		}
+		for _, build := range slices.Sorted(maps.Keys(g.Behind)) {
+			rows = append(rows, []string{"later", build, "...", "known after " + strings.Join(g.Behind[build], ", ")})
+		}
 	}
 	table(w, "", rows)
 	fmt.Fprintf(w, "\n%s to run, %d done already, %s to remove on the way.\n",
@@ -214,8 +216,10 @@ type PlanJSON struct {
 	Releases  []dag.Key      `json:"releases"`
 	Goals     []dag.Key      `json:"goals"`
 
-	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are known only after these data sources
-	Behind  map[string][]string `json:"behind,omitempty"`  // builds whose steps are known only after these builds
+	// Builds whose steps are known only after these data sources, and after these other builds. The keys of their steps
+	// are not yet those that a run will have.
+	Awaited map[string][]string `json:"awaited,omitempty"`
+	Behind  map[string][]string `json:"behind,omitempty"`
 }
 
 // PlanStepJSON is one step of a plan.
