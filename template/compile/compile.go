@@ -25,7 +25,7 @@ type Options struct {
 	ForRun bool
 
 	// Foresee asks for a graph to be looked at: builds that wait are in it with the steps that are foreseen, in whose
-	// titles it says what is known only later. What is wrong with a template must have been found out before.
+	// titles it says what is known only later.
 	Foresee bool
 
 	// Digest stands for a text with secrets in keys; see [dag.NewGraph]. It is first called when all of
@@ -68,9 +68,6 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	}
 	if len(p.errs) == 0 && !o.ForRun {
 		p.barren(plans)
-	}
-	if o.Foresee {
-		p.errs = nil // of texts that stand for others
 	}
 	if len(p.errs) > 0 {
 		return nil, p.errs.Sorted()
