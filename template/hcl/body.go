@@ -45,21 +45,7 @@ func (o *object) put(in template.Inner, fill func(*template.Place) cty.Value) {
 
 func (r reader) body(body hcl.Body, place *template.Place, without []string) cty.Value {
 	o := object{place, map[string]cty.Value{}}
-	native, ok := body.(*hclsyntax.Body)
-	if !ok { // of JSON, where a block is written as an object is
-		attrs, diags := body.JustAttributes()
-		r.report(r.what, diags)
-		for _, a := range ordered(attrs) {
-			if !slices.Contains(without, a.Name) {
-				o.add(a.Name, r.pos(a.NameRange), r.pos(a.Expr.Range()), func(p *template.Place) cty.Value { return r.value(a.Expr, p) })
-			}
-		}
-		return cty.ObjectVal(o.values)
-	}
-	attrs := make(hcl.Attributes, len(native.Attributes))
-	for name, a := range native.Attributes {
-		attrs[name] = a.AsHCLAttribute()
-	}
+	attrs, inner := r.split(body)
 	for _, a := range ordered(attrs) {
 		if !slices.Contains(without, a.Name) {
 			o.add(a.Name, r.pos(a.NameRange), r.pos(a.Expr.Range()), func(p *template.Place) cty.Value { return r.value(a.Expr, p) })
@@ -68,7 +54,7 @@ func (r reader) body(body hcl.Body, place *template.Place, without []string) cty
 	var order []string
 	lists := map[string][]nested{}
 	open := map[string]template.Pos{} // blocks of which it is not known yet how many there are
-	for _, b := range native.Blocks {
+	for _, b := range inner {
 		name, found := b.Type, []nested{{r, b.Body, r.pos(b.TypeRange)}}
 		if name == "dynamic" {
 			var later bool
@@ -109,10 +95,33 @@ func (r reader) body(body hcl.Body, place *template.Place, without []string) cty
 	return cty.ObjectVal(o.values)
 }
 
+// split are the options and the blocks of a body. In JSON a block is written as an object is, and all but dynamic ones are
+// read as options.
+func (r reader) split(body hcl.Body) (attrs hcl.Attributes, inner []*hcl.Block) {
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		content, rest, diags := body.PartialContent(dynamicSchema)
+		r.report(r.what, diags)
+		attrs, diags = rest.JustAttributes()
+		r.report(r.what, diags)
+		return attrs, content.Blocks
+	}
+	attrs = make(hcl.Attributes, len(native.Attributes))
+	for name, a := range native.Attributes {
+		attrs[name] = a.AsHCLAttribute()
+	}
+	for _, b := range native.Blocks {
+		inner = append(inner, b.AsHCLBlock())
+	}
+	return attrs, inner
+}
+
+var dynamicSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "dynamic", LabelNames: []string{"name"}}}}
+
 // nested is a block inside of a body, with the context that it is read in.
 type nested struct {
 	reader
-	hcl *hclsyntax.Body
+	hcl hcl.Body
 	at  template.Pos
 }
 
@@ -120,8 +129,8 @@ type nested struct {
 const maxBlocks = 10_000
 
 // dynamic makes the blocks that a dynamic block stands for. Later is that they are not known yet.
-func (r reader) dynamic(b *hclsyntax.Block) (name string, blocks []nested, later bool) {
-	name, content, each, later := r.expand(b)
+func (r reader) dynamic(b *hcl.Block) (name string, blocks []nested, later bool) {
+	name, content, _, each, later := r.expand(b)
 	for _, ctx := range each {
 		in := r
 		in.ctx = ctx
@@ -130,13 +139,13 @@ func (r reader) dynamic(b *hclsyntax.Block) (name string, blocks []nested, later
 	return name, blocks, later
 }
 
-// expand gives the body of each block that a dynamic block stands for a context with its iterator. Later is that it is
-// not known yet how many there are.
-func (r reader) expand(b *hclsyntax.Block) (name string, content *hclsyntax.Body, each []*hcl.EvalContext, later bool) {
+// expand gives the body of each block that a dynamic block stands for a context with its iterator. Labels is the expression
+// of their labels, if there is one. Later is that it is not known yet how many there are.
+func (r reader) expand(b *hcl.Block) (name string, content hcl.Body, labels *hcl.Attribute, each []*hcl.EvalContext, later bool) {
 	at := r.pos(b.TypeRange)
 	if len(b.Labels) != 1 {
 		r.errs.Add(at, `write dynamic "tag" { … }`, "%s: a dynamic block has one label, the name of the blocks that it makes", r.what)
-		return "", nil, nil, false
+		return "", nil, nil, nil, false
 	}
 	name = b.Labels[0]
 	parts, diags := b.Body.Content(&hcl.BodySchema{
@@ -144,36 +153,36 @@ func (r reader) expand(b *hclsyntax.Block) (name string, content *hclsyntax.Body
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "content"}},
 	})
 	if r.report(r.what, diags); diags.HasErrors() {
-		return name, nil, nil, false
+		return name, nil, nil, nil, false
 	}
 	if len(parts.Blocks) != 1 {
 		r.errs.Add(at, "", "%s: the dynamic block needs one content block", r.what)
-		return name, nil, nil, false
+		return name, nil, nil, nil, false
 	}
 	iterator := name
 	if a := parts.Attributes["iterator"]; a != nil {
 		if iterator = hcl.ExprAsKeyword(a.Expr); iterator == "" {
 			r.errs.Add(r.pos(a.Expr.Range()), "", "%s: the iterator is a name without quotes", r.what)
-			return name, nil, nil, false
+			return name, nil, nil, nil, false
 		}
 	}
 	of := parts.Attributes["for_each"].Expr
 	list, ok := r.eval(of, r.ctx, r.what)
 	if !ok {
-		return name, nil, nil, false
+		return name, nil, nil, nil, false
 	}
 	list, marks := list.Unmark()
 	if r.waiting && !list.IsKnown() && (list.Type() == cty.DynamicPseudoType || list.CanIterateElements()) {
-		return name, nil, nil, true
+		return name, nil, nil, nil, true
 	}
 	foreign := r.fromData(of, r.ctx)
 	if list.IsNull() || !list.IsKnown() || !list.CanIterateElements() {
 		r.errs.Add(r.pos(of.Range()), "", "%s: for_each needs a list, a set or a map that is known", r.what)
-		return name, nil, nil, false
+		return name, nil, nil, nil, false
 	}
 	if n := list.LengthInt(); n > maxBlocks {
 		r.errs.Add(at, "", "%s: the dynamic block would make %d blocks; more than %d are not made", r.what, n, maxBlocks)
-		return name, nil, nil, false
+		return name, nil, nil, nil, false
 	}
 	for it := list.ElementIterator(); it.Next(); {
 		k, v := it.Element()
@@ -185,7 +194,7 @@ func (r reader) expand(b *hclsyntax.Block) (name string, content *hclsyntax.Body
 		r.iterators[ctx] = foreign
 		each = append(each, ctx)
 	}
-	return name, parts.Blocks[0].Body.(*hclsyntax.Body), each, false
+	return name, parts.Blocks[0].Body, parts.Attributes["labels"], each, false
 }
 
 // value evaluates an expression that stands at a place. What is written out keeps its places inside, and may refer to what

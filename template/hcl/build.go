@@ -136,31 +136,38 @@ type block struct {
 // content reads the body of a build block.
 func (e *evaluation) content(body hcl.Body, ctx *hcl.EvalContext) (attrs hcl.Attributes, blocks []block, ok bool) {
 	const what = "cannot read the build"
-	native, isNative := body.(*hclsyntax.Body)
-	var made []block
-	if isNative {
+	var dynamic hcl.Blocks
+	if native, ok := body.(*hclsyntax.Body); ok {
 		static := *native
 		static.Blocks = nil
 		for _, b := range native.Blocks {
 			if b.Type != "dynamic" {
 				static.Blocks = append(static.Blocks, b)
-				continue
-			}
-			r := reader{e, ctx, nil, what}
-			name, content, each, later := r.expand(b)
-			if later && name == "source" {
-				e.errs.Add(e.pos(b.TypeRange), "", "%s: for_each is known only when data sources have been looked up, too late for what the builds are", what)
-			}
-			if !slices.Contains([]string{"provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "source"}, name) {
-				e.errs.Add(e.pos(b.TypeRange), "", "%s: a dynamic block cannot make %q", what, name)
-				continue
-			}
-			for _, in := range each {
-				labels, ranges := e.labels(b, in)
-				made = append(made, block{&hcl.Block{Type: name, Labels: labels, Body: content, DefRange: b.DefRange(), TypeRange: b.TypeRange, LabelRanges: ranges}, in})
+			} else {
+				dynamic = append(dynamic, b.AsHCLBlock())
 			}
 		}
 		body = &static
+	} else {
+		content, rest, diags := body.PartialContent(dynamicSchema)
+		e.report(what, diags)
+		dynamic, body = content.Blocks, rest
+	}
+	var made []block
+	for _, b := range dynamic {
+		r := reader{e, ctx, nil, what}
+		name, content, labels, each, later := r.expand(b)
+		if later && name == "source" {
+			e.errs.Add(e.pos(b.TypeRange), "", "%s: for_each is known only when data sources have been looked up, too late for what the builds are", what)
+		}
+		if !slices.Contains([]string{"provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "source"}, name) {
+			e.errs.Add(e.pos(b.TypeRange), "", "%s: a dynamic block cannot make %q", what, name)
+			continue
+		}
+		for _, in := range each {
+			labels, ranges := e.labels(labels, in)
+			made = append(made, block{&hcl.Block{Type: name, Labels: labels, Body: content, DefRange: b.DefRange, TypeRange: b.TypeRange, LabelRanges: ranges}, in})
+		}
 	}
 	content, diags := body.Content(buildSchema)
 	e.report(what, diags)
@@ -183,8 +190,7 @@ func (e *evaluation) content(body hcl.Body, ctx *hcl.EvalContext) (attrs hcl.Att
 }
 
 // labels are those that a dynamic block gives to one of its blocks.
-func (e *evaluation) labels(b *hclsyntax.Block, ctx *hcl.EvalContext) (labels []string, ranges []hcl.Range) {
-	a := b.Body.Attributes["labels"]
+func (e *evaluation) labels(a *hcl.Attribute, ctx *hcl.EvalContext) (labels []string, ranges []hcl.Range) {
 	if a == nil {
 		return nil, nil
 	}
