@@ -212,6 +212,9 @@ exit $CODE
 				t.Errorf("%q is missing from %s", want, sink.printed())
 			}
 		}
+		if n := strings.Count(sink.printed(), "--ssh-common-args"); n != 1 {
+			t.Errorf("--ssh-common-args comes %d times, of which one would count: %s", n, sink.printed())
+		}
 		if strings.Contains(sink.printed(), c.not) {
 			t.Errorf("%q is in %s", c.not, sink.printed())
 		}

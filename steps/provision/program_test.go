@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,19 +88,31 @@ func TestProgram(t *testing.T) {
 	os.Mkdir(scratch, 0o700)
 	e := &comm.Env{Environ: os.Environ(), Dir: dir}
 	sink := &memSink{}
-	p := program{args: []string{"sh", "-c", "echo out; echo bad >&2; pwd; echo \"$A\"; cat; sleep 70 & exit 9"}, environ: append(os.Environ(), "A=it's"), scratch: scratch}
+	one, two := fmt.Sprint("70.", os.Getpid()), fmt.Sprint("71.", os.Getpid()) // seconds, as no other process has them
+	p := program{args: []string{"sh", "-c", "echo out; echo bad >&2; pwd; echo \"$A\"; cat; sleep " + one + " & exit 9"}, environ: append(os.Environ(), "A=it's"), scratch: scratch}
 	code, err := p.run(t.Context(), e, values{t: task(sink)})
 	if err != nil || code != 9 || !strings.Contains(sink.printed(), "out\n") || !strings.Contains(sink.printed(), "bad\n") || !strings.Contains(sink.printed(), dir+"\nit's\n") {
 		t.Errorf("%d, %v, %q", code, err, sink.printed())
 	}
+	awaited(t, "it, or who watches over it, still runs", func() bool { return !running(t, "sleep\x00"+one) && !running(t, scratch) })
 	if _, err := os.Stat(scratch); err != nil {
 		t.Errorf("its scratch directory went with it: %v", err)
 	}
-	p.args = []string{"sleep", "71"}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	p.args = []string{"sleep", two}
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := p.run(ctx, e, values{t: task(sink)}); !errors.Is(err, context.DeadlineExceeded) {
+	ended := make(chan error)
+	go func() {
+		_, err := p.run(ctx, e, values{t: task(sink)})
+		ended <- err
+	}()
+	awaited(t, "it has not begun", func() bool { return running(t, "sleep\x00"+two) })
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	awaited(t, "it still runs", func() bool { return !running(t, "sleep\x0071") && !running(t, "sleep\x0070") })
+	awaited(t, "it still runs", func() bool { return !running(t, "sleep\x00"+two) && !running(t, scratch) })
+	if _, err := os.Stat(scratch); err != nil {
+		t.Errorf("its scratch directory went with it: %v", err)
+	}
 }
