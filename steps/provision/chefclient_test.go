@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 func TestChefClient(t *testing.T) {
@@ -64,6 +67,9 @@ knife node delete node-i-0abc -y -c STAGING/knife.rb
 	os.WriteFile(filepath.Join(dir, "chef-client"), []byte("#!/bin/sh\nexit 1\n"), 0o755)
 	sink, err = doHere(t, s.run)
 	wantError(t, err, "chef-client exited with status 1")
+	if _, err := os.Stat(staging + "/client.rb"); err != nil {
+		t.Errorf("there is nothing left to look at: %v", err)
+	}
 	if strings.Contains(err.Error(), "knife") || strings.Count(sink.said(dag.Warned), "may be left on the Chef server") != 2 {
 		t.Errorf("%v, warned %s", err, sink.said(dag.Warned))
 	}
@@ -79,6 +85,55 @@ knife node delete node-i-0abc -y -c STAGING/knife.rb
 	}
 	if _, err := os.Stat(staging); err == nil {
 		t.Error("the staging directory is left")
+	}
+}
+
+// TestChefClientKeeps: what Chef is given in secret is for the user alone while it runs, a node without
+// a name has one of its own, and of an interruption nothing is removed.
+func TestChefClientKeeps(t *testing.T) {
+	withPath(t, standIn(t, "chef-client", `stat -c '%a %n' "${3%/*}"/*`))
+	staging := t.TempDir() + "/chef"
+	secret := func(name string) steps.File { return file(t, filepath.Join(t.TempDir(), name), "hush") }
+	s := ChefClient{Chef: Chef{SkipInstall: true, PreventSudo: true, StagingDirectory: dag.Text(staging), EncryptedDataBagSecretPath: secret("e")},
+		ServerURL: "https://chef.example.org/", ValidationKeyPath: secret("v"), SkipCleanNode: true, SkipCleanClient: true, SkipCleanStagingDirectory: true}
+	sink := &memSink{}
+	w := onHere(sink)
+	if err := w.do(t.Context(), s.run); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"encrypted_data_bag_secret", "validation.pem", "node.json"} {
+		if !strings.Contains(sink.printed(), "600 "+staging+"/"+name+"\n") {
+			t.Errorf("%s: %s", name, sink.printed())
+		}
+		if _, err := os.Stat(staging + "/" + name); err == nil {
+			t.Errorf("%s is left for the image", name)
+		}
+	}
+	if rb := text(t, staging+"/client.rb"); !strings.Contains(rb, "node_name \"packer-"+w.v.t.Token+"\"\n") || strings.Contains(rb, "chef_license") {
+		t.Errorf("%s", rb)
+	}
+
+	s.SkipCleanNode, s.SkipCleanStagingDirectory = false, false
+	ctx, cancel := context.WithCancel(t.Context())
+	w = onHere(sink)
+	r := &fakeRemote{Remote: w.r, boots: []string{""}, run: func(context.Context, comm.Job) (comm.Exit, error) {
+		cancel()
+		return comm.Exit{}, ctx.Err()
+	}}
+	w.r = r
+	if err := w.do(ctx, s.run); !errors.Is(err, context.Canceled) || len(r.ran) != 1 {
+		t.Errorf("%v, %d runs", err, len(r.ran))
+	}
+	for _, command := range r.execs {
+		if strings.Contains(command, "rm ") {
+			t.Errorf("%s", command)
+		}
+	}
+	s.StagingDirectory = parsed("{{ build `Dir` }}")
+	w = onHere(sink)
+	w.v.m.Vars["Dir"] = "/tmp"
+	if err := w.do(t.Context(), s.run); err == nil || strings.Contains(err.Error(), "exited") {
+		t.Errorf("it would have removed /tmp: %v", err)
 	}
 }
 

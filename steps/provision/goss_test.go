@@ -84,17 +84,17 @@ func TestGoss(t *testing.T) {
 
 // TestGossIsLoaded: by curl or wget, whole or not at all, and who asks is in no command line.
 func TestGossIsLoaded(t *testing.T) {
-	dir := standIn(t, "curl", `echo "curl $*"; exit 22`)
+	dir := standIn(t, "curl", `echo "curl $*"; stat -c %a "$4"; exit 22`)
 	withPath(t, dir)
-	os.WriteFile(filepath.Join(dir, "wget"), []byte("#!/bin/sh\necho \"wget $*\"; cat \"${3#--config=}\"; printf '#!/bin/sh\\necho goss \"$@\"\\n' >\"$5\"\n"), 0o755)
+	os.WriteFile(filepath.Join(dir, "wget"), []byte("#!/bin/sh\necho \"wget $*\"; c=\"${3#--config=}\"; stat -c %a \"$c\"; cat \"$c\"; printf '#!/bin/sh\\necho goss \"$@\"\\n' >\"$5\"\n"), 0o755)
 	remote := t.TempDir() + "/tests"
 	s := Goss{Version: "0.3.16", Arch: "arm64", SkipSSL: true, Username: "me", Password: `p"w`, DownloadPath: dag.Text(t.TempDir() + "/goss"), RemotePath: dag.Text(remote), SkipDownload: true,
 		Uploads: []steps.File{file(t, filepath.Join(t.TempDir(), "goss.yaml"), "")}}
 	sink, err := doHere(t, s.run)
 	const from = "https://github.com/goss-org/goss/releases/download/v0.3.16/goss-linux-arm64"
 	to := string(s.DownloadPath)
-	want := "curl -fsSL -k -K " + remote + "/.curlrc -o " + to + ".part " + from + "\n" +
-		"wget -q --no-check-certificate --config=" + remote + "/.wgetrc -O " + to + ".part " + from + "\nuser = me\npassword = p\"w\n" +
+	want := "curl -fsSL -k -K " + remote + "/.curlrc -o " + to + ".part " + from + "\n600\n" +
+		"wget -q --no-check-certificate --config=" + remote + "/.wgetrc -O " + to + ".part " + from + "\n600\nuser = me\npassword = p\"w\n" +
 		"goss --version\ngoss validate --retry-timeout 0s --sleep 1s\n"
 	if err != nil || sink.printed() != want {
 		t.Errorf("%v, printed\n%s", err, sink.printed())
@@ -105,6 +105,9 @@ func TestGossIsLoaded(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, "wget"), []byte("#!/bin/sh\nexit 4\n"), 0o755)
 	_, err = doHere(t, s.run)
 	wantError(t, err, "loading Goss exited with status 4")
+	s.Password = "two\nlines"
+	_, err = doHere(t, s.run)
+	wantError(t, err, "username and password must be one line each")
 	if got := curlString(`a\"b`); got != `"a\\\"b"` {
 		t.Errorf("curl reads %s", got)
 	}

@@ -79,6 +79,13 @@ func TestPuppetFails(t *testing.T) {
 		Manifest: file(t, filepath.Join(t.TempDir(), "site.pp"), "")}
 	_, err := doHere(t, s.run)
 	wantError(t, err, "puppet apply exited with status 6")
+	s.CleanStagingDirectory = true
+	if s.StagingDirectory = parsed("{{ build `ID` }}"); len(s.Check()) > 0 {
+		t.Error(s.Check())
+	}
+	_, err = doHere(t, s.run)
+	wantError(t, err, "cannot use clean_staging_directory")
+	s.CleanStagingDirectory, s.StagingDirectory = false, dag.Text(t.TempDir()+"/p")
 	s.IgnoreExitCodes = true
 	sink, err := doHere(t, s.run)
 	if err != nil || !strings.Contains(sink.said(dag.Warned), "status 6") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type near struct {
 	comm.Remote
 	t     *dag.Task
 	ended map[string]comm.Exit
+	open  []string // directories that others could read when something came there
 }
 
 func (r *near) Run(ctx context.Context, j comm.Job) (comm.Exit, error) {
@@ -65,6 +67,9 @@ func (r *near) Upload(_ context.Context, path string, from io.Reader, _ int64, m
 }
 
 func (r *near) UploadDir(_ context.Context, dst, src string) error {
+	if fi, err := os.Stat(dst); err == nil && fi.Mode().Perm()&0o077 != 0 {
+		r.open = append(r.open, filepath.Base(dst))
+	}
 	return filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
 		to := filepath.Join(dst, strings.TrimPrefix(path, src))
 		if err != nil {
@@ -145,6 +150,7 @@ func TestToolFiles(t *testing.T) {
 			{to: there + "/file", file: file(t, filepath.Join(t.TempDir(), "x"), "a file")},
 			{to: there + "/tree", file: directory(t, map[string]string{"a/b": "deep"})},
 			{to: there + "/keys", file: directory(t, map[string]string{"key": "hush"}), private: true},
+			{to: there + "/pem", file: file(t, filepath.Join(t.TempDir(), "pem"), "hush"), private: true}, // which others may read here
 		}
 		if err := w.stage(ctx, there+"/made/too", files); err != nil {
 			return err
@@ -154,10 +160,13 @@ func TestToolFiles(t *testing.T) {
 				t.Errorf("%s holds %q", path, got)
 			}
 		}
-		for path, want := range map[string]os.FileMode{"secret": 0o600, "keys/key": 0o600, "keys": 0o700, "deep/text": 0o644} {
+		for path, want := range map[string]os.FileMode{"secret": 0o600, "pem": 0o600, "keys/key": 0o600, "keys": 0o700, "deep/text": 0o644} {
 			if fi, err := os.Stat(filepath.Join(there, path)); err != nil || fi.Mode().Perm() != want {
 				t.Errorf("%s: %v, %v", path, fi.Mode(), err)
 			}
+		}
+		if open := w.r.(*near).open; !slices.Equal(open, []string{"tree"}) {
+			t.Errorf("others could read %v when something came there", open)
 		}
 		os.WriteFile(there+"/file", []byte("in use"), 0o644)
 		if err := w.stage(ctx, there, files); err != nil || text(t, there+"/file") != "in use" {
@@ -172,7 +181,7 @@ func TestToolFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"secret", "keys"} {
+	for _, path := range []string{"secret", "keys", "pem"} {
 		if _, err := os.Stat(filepath.Join(there, path)); err == nil {
 			t.Errorf("%s is left for the image", path)
 		}
@@ -198,6 +207,56 @@ func TestToolEnvironment(t *testing.T) {
 	}
 	err = w.must(t.Context(), "it", "exit 4", nil)
 	wantError(t, err, "it exited with status 4")
+}
+
+// TestToolJobs: each run of each try is one of its own, and the same after an interruption; what it
+// takes beside the command is what the machine and the options say.
+func TestToolJobs(t *testing.T) {
+	sink := &memSink{}
+	first := task(sink)
+	r := &fakeRemote{run: func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Truncated: true}, nil }}
+	two := func(k *dag.Task, try int) {
+		w := &tool{r: r, v: values{t: k, m: comm.Machine{SSH: comm.SSH{Pty: true}}}, try: try}
+		for _, command := range []string{"sudo -E it", "it"} {
+			if err := w.must(t.Context(), "it", command, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	two(first, 0)
+	two(again(first, sink), 0)
+	two(first, 1)
+	later := again(first, sink)
+	later.Attempt++
+	two(later, 0)
+	seen := map[string]int{}
+	for i, j := range r.ran {
+		seen[j.Token]++
+		if want := map[int]string{0: "sudo -n"}[i%2]; j.Become != want || !j.Pty {
+			t.Errorf("%+v", j)
+		}
+	}
+	if len(seen) != 6 || r.ran[0].Token != r.ran[2].Token || r.ran[1].Token != r.ran[3].Token {
+		t.Errorf("%v", seen)
+	}
+	if n := strings.Count(sink.said(dag.Warned), "some output of it was lost"); n != len(r.ran) {
+		t.Errorf("warned %q", sink.said(dag.Warned))
+	}
+	w := &tool{r: &fakeWindows{run: exits(0)}, v: values{t: task(nil), m: winMachine()}}
+	wantError(t, w.must(t.Context(), "it", strings.Repeat("x", maxCommand+1), nil), "cannot run it: its command line has 8001 characters")
+}
+
+// TestToolRemoves: by sudo what the user may not remove, and it is told what stays.
+func TestToolRemoves(t *testing.T) {
+	for sudo, want := range map[bool]string{false: "{ rm -rf -- '/a' '/b c'; } 2>&1", true: "{ rm -rf -- '/a' '/b c' 2>/dev/null || sudo -n rm -rf -- '/a' '/b c'; } 2>&1"} {
+		r, sink := &fakeRemote{boots: []string{""}}, &memSink{}
+		w := &tool{r: r, v: values{t: task(sink)}, sudo: sudo}
+		w.remove(t.Context(), "/a", "/b c")
+		r.stopped = true
+		if w.remove(t.Context(), "/d"); r.execs[0] != want || !strings.Contains(sink.said(dag.Warned), "/d stays on the machine, and in the image: ") {
+			t.Errorf("%q, warned %q", r.execs, sink.said(dag.Warned))
+		}
+	}
 }
 
 // TestToolResumed: a run that has begun is followed, not begun again, and its files stay.
@@ -268,6 +327,7 @@ func TestToolEnds(t *testing.T) {
 		"cannot tell how it ended: the run was lost: gone": func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{}, &comm.LostError{Why: "gone"} },
 		"cannot tell how it ended":                         is(comm.Stopped),
 		"the machine rebooted while it ran":                func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Rebooted: true}, nil },
+		"signal 11":                                        func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Signal: 11}, nil },
 		"too little memory":                                func(context.Context, comm.Job) (comm.Exit, error) { return comm.Exit{Code: 137, OOM: true}, nil },
 	} {
 		w := &tool{r: &fakeRemote{run: run}, v: values{t: task(nil)}}

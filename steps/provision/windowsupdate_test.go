@@ -87,6 +87,11 @@ func TestWindowsUpdateEnds(t *testing.T) {
 		err = s.run(t.Context(), u, values{task(&memSink{}), winMachine(), ""}, 0)
 		wantError(t, err, "after 30 restarts there are still updates")
 		u = newUpdated(1)
+		u.downtime = 3 * time.Hour
+		if err = s.run(t.Context(), u, values{task(&memSink{}), winMachine(), ""}, 0); err != nil {
+			t.Errorf("a restart that installs for hours: %v", err)
+		}
+		u = newUpdated(1)
 		u.downtime = 0
 		s.RestartTimeout = time.Minute
 		err = s.run(t.Context(), u, values{task(&memSink{}), winMachine(), ""}, 0)
