@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 )
 
 // guardedGraph is that of a build whose scripts have a guard.
@@ -224,13 +224,15 @@ func TestGuardInterrupted(t *testing.T) {
 	}
 }
 
-// What may pass is tried again, but not for ever.
+// What may pass is tried again, but not for ever, and then the machine goes, however long that took.
 func TestGuardPatience(t *testing.T) {
-	w, st := newWorld(), &MemStore{}
-	w.fail["sh a"], w.fail["sh clean"] = errBoom, Retry(errBoom, time.Millisecond)
-	if rep := solved(t, w, st, Options{}, guardedGraph("clean", "a")); w.count("sh clean") != mostLosses || len(rep.Left) > 0 || w.left() != "" {
-		t.Errorf("%+v, %q, %q", rep, w.log, w.left())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w, st := newWorld(), &MemStore{}
+		w.fail["sh a"], w.fail["sh clean"] = errBoom, Retry(errBoom, undoPatience)
+		if rep := solved(t, w, st, Options{}, guardedGraph("clean", "a")); w.count("sh clean") != mostLosses || len(rep.Left) > 0 || w.left() != "" {
+			t.Errorf("%+v, %q, %q", rep, w.log, w.left())
+		}
+	})
 }
 
 // With a machine that has vanished its guard is gone.

@@ -291,7 +291,7 @@ func (d *decider) removalFailed(i int, err error) {
 		d.left(i, err, "it has failed for good")
 	case d.halted():
 		d.stop(i)
-	case d.enough(j, after):
+	case d.enough(j, after) && !d.x.nodes[i].Guard: // which knows its end, and keeps nothing
 		d.left(i, err, "it was tried for long enough")
 	default:
 		d.pause(i, after, err)
