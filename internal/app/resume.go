@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -146,18 +149,27 @@ func flags(names []string) string {
 	return strings.Join(fs, " ")
 }
 
-// Fresh removes everything that is not kept, so that it is made anew.
+// Fresh removes everything that is not kept, so that it is made anew. A machine that was there before stays, with what
+// was done on it, and nothing cleans it up: it is told which builds that concerns. It is an error if there are no others.
 func (s *Session) Fresh(ctx context.Context, show func(dag.Event)) error {
 	things, err := s.Things(false)
 	if err != nil {
 		return err
 	}
-	if len(things) == 0 {
-		for _, n := range s.graph.Nodes {
-			if n.Given {
-				return usagef("cannot make the machines anew: run %s has none of its own, and that of %s was there before and stays as it is; `imgflow resume` without --fresh goes on with it", s.run.ID(), n.Builds[0])
+	given := map[string]bool{}
+	for _, n := range s.graph.Nodes {
+		if n.Given {
+			for _, b := range n.Builds {
+				given[b] = true
 			}
 		}
+	}
+	things = slices.DeleteFunc(things, func(r dag.Record) bool { return r.Guard && given[r.Builds[0]] })
+	for _, b := range slices.Sorted(maps.Keys(given)) {
+		if len(things) == 0 {
+			return usagef("cannot make the machines anew: run %s has none of its own, and that of %s was there before and stays as it is; `imgflow resume` without --fresh goes on with it", s.run.ID(), b)
+		}
+		show(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.Warned, Builds: []string{b}, Text: "its machine was there before: it stays as it is, and what was done on it is not done again"})
 	}
 	left, err := s.Remove(ctx, things, show)
 	if err == nil && len(left) > 0 {
