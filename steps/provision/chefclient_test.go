@@ -67,9 +67,6 @@ knife node delete node-i-0abc -y -c STAGING/knife.rb
 	os.WriteFile(filepath.Join(dir, "chef-client"), []byte("#!/bin/sh\nexit 1\n"), 0o755)
 	sink, err = doHere(t, s.run)
 	wantError(t, err, "chef-client exited with status 1")
-	if _, err := os.Stat(staging + "/client.rb"); err != nil {
-		t.Errorf("there is nothing left to look at: %v", err)
-	}
 	if strings.Contains(err.Error(), "knife") || strings.Count(sink.said(dag.Warned), "may be left on the Chef server") != 2 {
 		t.Errorf("%v, warned %s", err, sink.said(dag.Warned))
 	}
@@ -85,6 +82,13 @@ knife node delete node-i-0abc -y -c STAGING/knife.rb
 	}
 	if _, err := os.Stat(staging); err == nil {
 		t.Error("the staging directory is left")
+	}
+	os.WriteFile(filepath.Join(dir, "chef-client"), []byte("#!/bin/sh\nexit 1\n"), 0o755)
+	if _, err = doHere(t, s.run); err == nil {
+		t.Error("it did not fail")
+	}
+	if _, err := os.Stat(staging + "/client.rb"); err != nil {
+		t.Errorf("after a failure nothing is left to look at: %v", err)
 	}
 }
 

@@ -78,15 +78,18 @@ chef_license "accept"
 	}
 
 	// A configuration and commands of the user's own.
-	s.ConfigTemplate = file(t, filepath.Join(t.TempDir(), "solo.rb.tmpl"), "cookbook_path [{{.CookbookPaths}}]\n{{if .HasRolesPath}}roles \"{{.RolesPath}}\"{{end}}\nid '{{ build `ID` }}'\n")
+	s.ConfigTemplate = file(t, filepath.Join(t.TempDir(), "solo.rb.tmpl"), "cookbook_path [{{.CookbookPaths}}]\n{{if .HasRolesPath}}roles \"{{.RolesPath}}\"{{end}}\nid '{{ build `ID` }} {{ build `Password` }}'\n")
 	s.ExecuteCommand = parsed("{{if .Sudo}}sudo {{end}}chef-solo --local -c {{.ConfigPath}} -j {{.JsonPath}}")
 	s.SkipInstall, s.Version, s.InstallCommand = false, "18.1", parsed("echo installing {{.Version}} sudo={{.Sudo}}")
 	if f := s.Check(); len(f) > 0 {
 		t.Fatal(f)
 	}
-	sink, err = doHere(t, s.run)
+	sink = &memSink{}
+	w := onHere(sink)
+	w.v.m.SSH.Password = dag.Secret(dag.Mark("key-1"))
+	err = w.do(t.Context(), s.run)
 	want = "installing 18.1 sudo=false\nchef-solo\n[--local]\n[-c]\n[" + staging + "/solo.rb]\n[-j]\n[" + staging + "/node.json]\n" +
-		"cookbook_path [\"/srv/books\", \"" + staging + "/cookbooks-0\"]\nroles \"" + staging + "/roles\"\nid 'i-0abc'\n"
+		"cookbook_path [\"/srv/books\", \"" + staging + "/cookbooks-0\"]\nroles \"" + staging + "/roles\"\nid 'i-0abc PRIVATE'\n"
 	if err != nil || !strings.HasPrefix(sink.printed(), want) {
 		t.Errorf("%v, printed\n%s", err, sink.printed())
 	}

@@ -38,6 +38,14 @@ func TestSaltMasterless(t *testing.T) {
 	if old, _ := filepath.Glob(dir + "/srv/*/old.sls"); old != nil || text(t, dir+"/srv/salt/top.sls") != "new" || text(t, dir+"/srv/pillar/top.sls") != "pillar" {
 		t.Errorf("the trees are not what they should be: %v", old)
 	}
+	late := s
+	late.RemotePillarRoots = parsed("{{ build `ID` }}")
+	if f := late.Check(); len(f) > 0 {
+		t.Fatal(f)
+	}
+	if sink, err := doHere(t, late.run); err == nil || sink.printed() != "" || strings.Contains(err.Error(), "exited") {
+		t.Errorf("it has removed i-0abc: %v, printed\n%s", err, sink.printed())
+	}
 	s.NoExitOnFailure, s.CustomState = true, ""
 	sink, err = doHere(t, s.run)
 	if err != nil || !strings.HasPrefix(sink.printed(), "[--local]\n[state.highstate]\n") || strings.Contains(sink.printed(), "retcode") || !strings.Contains(sink.said(dag.Warned), "status 2") {
