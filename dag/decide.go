@@ -260,6 +260,11 @@ func (d *decider) end() {
 			r, _ := d.recs.get(n.Key)
 			return r.Alive() && !r.Kept
 		})
+		for _, n := range d.x.nodes {
+			if r, _ := d.recs.get(n.Key); len(d.report.Failed) > 0 && r.Alive() && !r.Kept && d.outlasts(r) {
+				d.report.Stayed = append(d.report.Stayed, r)
+			}
+		}
 	}
 	if d.report.Suspended {
 		why = "it was interrupted"
@@ -439,11 +444,17 @@ func (d *decider) startSolving() {
 	}
 	d.queue.held = d.queue.held[:0]
 	for _, i := range d.free {
-		if r, _ := d.recs.get(d.x.nodes[i].Key); r.Alive() && !r.Kept {
+		if r, _ := d.recs.get(d.x.nodes[i].Key); r.Alive() && !r.Kept && !d.outlasts(r) {
 			d.remove(i, "nothing needs it any more, and nothing stands on it")
 		}
 	}
 	d.free = d.free[:0]
+}
+
+// outlasts reports whether no failure removes a thing.
+func (d *decider) outlasts(r Record) bool {
+	from, _ := d.recs.get(d.g.Stays[r.Key])
+	return from.Status == Done && !r.Spent
 }
 
 // done tells that a step has its checkpoint.

@@ -57,7 +57,7 @@
 // it or a view of it, and nothing that stands on it is left. A release that fails
 // is tried next to the steps; when they have all succeeded, it has a minute more,
 // and one that only takes its time has ten. A failure skips its dependents and
-// leaves the rest running.
+// leaves the rest running; a thing that is to outlive it stays ([Stay]).
 //
 // After any crash, at any instruction, Solve goes on where it was, and
 // [Engine.Destroy] removes all that was made: nothing is created without a

@@ -61,6 +61,7 @@ type Graph struct {
 	Discards map[Key]Key `json:"discards,omitempty"` // thing that was kept → the goal after which it is not worth that any more
 
 	Guards map[Key]Key `json:"guards,omitempty"` // guard → the step with which it is over
+	Stays  map[Key]Key `json:"stays,omitempty"`  // thing → the step after which no failure removes it
 
 	Lookups map[string]Key      `json:"lookups,omitempty"` // steps that decide what others there are; see LookUp
 	Awaited map[string][]string `json:"awaited,omitempty"` // builds whose steps are not known yet → the lookups that they wait for
@@ -253,6 +254,28 @@ func Discard[T, U any](g *Graph, kept Out[T], goal Out[U]) {
 	}
 	g.whole = nil
 	Goal(g, goal)
+}
+
+// Serve ends a thing that is not kept as Discard ends one that was: when a goal is
+// reached, it has served. The steps that have read it count as done, though it is gone,
+// and it is made again only for one that is edited or new.
+func Serve[T, U any](g *Graph, thing Out[T], goal Out[U]) {
+	if g.Discards == nil {
+		g.Discards = map[Key]Key{}
+	}
+	g.Discards[thing.key] = goal.key
+	g.whole = nil
+	Goal(g, goal)
+}
+
+// Stay has a thing outlive failures from a step on. Where the goal that would make it
+// worth keeping is not reached, it waits for the next Solve, which goes on with it, or
+// removes it if it is not wanted any more; and Destroy removes it.
+func Stay[T, U any](g *Graph, thing Out[T], from Out[U]) {
+	if g.Stays == nil {
+		g.Stays = map[Key]Key{}
+	}
+	g.Stays[thing.key] = from.key
 }
 
 // Sequence makes a step come after others, though it reads nothing of them: what they

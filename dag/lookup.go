@@ -125,7 +125,7 @@ func (g *Graph) part(wanted map[Key]bool) *Graph {
 		maps.DeleteFunc(some, func(thing, goal Key) bool { return !wanted[thing] || !wanted[goal] })
 		return some
 	}
-	p.Keeps, p.Discards, p.Guards = within(g.Keeps), within(g.Discards), within(g.Guards)
+	p.Keeps, p.Discards, p.Stays, p.Guards = within(g.Keeps), within(g.Discards), within(g.Stays), within(g.Guards)
 	return p
 }
 

@@ -34,6 +34,9 @@ func (e *Engine) Rerun(g *Graph, build, name string) error {
 	case from[0].Thing:
 		return fmt.Errorf("cannot run again from %q: it makes a thing that is there; use a fresh machine instead", name)
 	}
+	if r, _ := e.rec(from[0].Key); r.Spent {
+		return fmt.Errorf("cannot run again from %q: what it has run on has served, and is gone", name)
+	}
 	after := map[Key]bool{from[0].Key: true}
 	var again []Record
 	for _, n := range g.Nodes {

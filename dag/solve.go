@@ -10,6 +10,7 @@ type Report struct {
 	Failed    []Failure // steps that failed, each once, as the cause
 	Skipped   []Node    // steps that could not run since another failed
 	Left      []Failure // temporary things that could not be removed
+	Stayed    []Record  // things that are not kept, and that no failure removes: see Stay
 	Suspended bool      // the context ended first: everything stays, and a resume goes on
 }
 

@@ -271,7 +271,7 @@ func (givenOut) Given() {}
 
 func toyKinds(w *world) []Kind {
 	return []Kind{Bind[keyPair](w), Bind[group](w), Bind[launch](w), Bind[connect](w), Bind[shell](w), Bind[stop](w),
-		Bind[regroup](w), Bind[image](w), Bind[imageReady](w), Bind[share](w), Bind[given](w), Bind[note](w)}
+		Bind[regroup](w), Bind[image](w), Bind[imageReady](w), Bind[share](w), Bind[given](w), Bind[note](w), Bind[trial](w)}
 }
 
 // toyBuild adds a whole build with the given provisioning scripts.

@@ -28,6 +28,12 @@
 // it pauses, limits and repeats as the options say. One that cannot always run is a [Preparer], too,
 // and one that looks for local files when all its options are known a [FileUser].
 //
+// # Tests
+//
+// A [Testable] source gives out the options of tests, each a [Test], and takes each
+// back with what its provisioners add: Wire starts machines of what was made, and has
+// all that would hand it to others come after them.
+//
 // # Post-processors
 //
 // A [PostProcessor] is a pointer to its step, too. It takes a [Product], what a build

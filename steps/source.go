@@ -24,6 +24,22 @@ type Source interface {
 	Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) Made
 }
 
+// Testable is a source whose builds make something that can be tested: machines of it
+// can be started before anybody gets it.
+type Testable interface {
+	// Test returns the options of one test, all unset.
+	Test() Test
+}
+
+// Test is a struct of the options of a test.
+type Test interface {
+	// Check says what is wrong with the options, without asking anybody outside.
+	Check() []OptionError
+	// Add makes it a test of the source that it came from: Wire adds its steps, whose
+	// names begin with the name. Provision adds those of its provisioners.
+	Add(name string, provision func(dag.Out[comm.Machine]) dag.Out[comm.Machine])
+}
+
 // Machineless is a source whose builds have no machine.
 type Machineless interface {
 	// WithoutMachine is why provisioners have no effect, which is said for each.

@@ -74,8 +74,17 @@ type Build struct {
 	Provisioners   []Part
 	ErrorCleanup   *Part
 	PostProcessors [][]Part // each a sequence
+	Tests          []BuildTest
 	Refers         []string // the data sources that it refers to, by type.name
 	Needs          []Need   // results of other builds that its expressions are made of
+}
+
+// BuildTest is a test of what one build makes.
+type BuildTest struct {
+	Name         string // empty if it has none
+	Pos          Pos
+	Options      Value // an object
+	Provisioners []Part
 }
 
 // Part is a provisioner or post-processor of one build.
@@ -215,13 +224,20 @@ func (t *Template) checkNames(s *scope, names []string, in Inputs) {
 	if t.ErrorCleanup != nil {
 		provisioners = append(provisioners, *t.ErrorCleanup)
 	}
-	for _, p := range provisioners {
+	choices := func(p Provisioner, what string) {
 		for _, n := range slices.Concat(p.Only, p.Except) {
-			check(n.Pos, n.Text, "only or except of the provisioner "+p.Type)
+			check(n.Pos, n.Text, "only or except of "+what)
 		}
 		for _, f := range p.Override {
-			check(f.Pos, f.Name, "override of the provisioner "+p.Type)
+			check(f.Pos, f.Name, "override of "+what)
 		}
+	}
+	for _, x := range t.Tests {
+		choices(x.Provisioner, "the test")
+		provisioners = append(provisioners, x.Provisioners...)
+	}
+	for _, p := range provisioners {
+		choices(p, "the provisioner "+p.Type)
 	}
 	for _, n := range in.Only {
 		check(Pos{File: "-only"}, n, "-only")
@@ -238,6 +254,23 @@ func (p PostProcessor) name() string {
 	return p.Type
 }
 
+// choices are those of all parts of a template that many builds choose from.
+type choices struct {
+	provisioners, tests choice
+	inTests             []choice // of each test, its provisioners
+}
+
+func (t *Template) choose() (c choices) {
+	c.provisioners = choose(t.Provisioners)
+	list := make([]Provisioner, len(t.Tests))
+	for i, x := range t.Tests {
+		list[i] = x.Provisioner
+		c.inTests = append(c.inTests, choose(x.Provisioners))
+	}
+	c.tests = choose(list)
+	return c
+}
+
 // choice says which of many parts each build has, without asking each part.
 type choice struct {
 	all   []int            // parts of all builds but some
@@ -247,10 +280,10 @@ type choice struct {
 	override []map[string]Raw // of each part: build → options
 }
 
-// choose makes the choice of the provisioners.
-func (t *Template) choose() choice {
+// choose makes the choice of provisioners.
+func choose(list []Provisioner) choice {
 	c := choice{named: map[string][]int{}, but: map[string][]int{}}
-	for i, p := range t.Provisioners {
+	for i, p := range list {
 		if len(p.Only) == 0 {
 			c.all = append(c.all, i)
 		}
@@ -274,14 +307,17 @@ func (c choice) of(build string) []int {
 	return slices.DeleteFunc(parts, func(i int) bool { _, found := slices.BinarySearch(but, i); return found })
 }
 
-func (t *Template) build(s *scope, b Block, name string, except []string, chosen choice) Build {
+func (t *Template) build(s *scope, b Block, name string, except []string, chosen choices) Build {
 	env := s.env
 	env.Getenv, env.Ask, env.BuildName, env.BuildType = nil, nil, name, b.Type
 	e := evaluator{scope: s, env: &env}
 	s.refers = nil
 	out := Build{Name: name, Label: name, Type: b.Type, Pos: b.Pos, Options: e.value(b.Options, name)}
-	for _, i := range chosen.of(name) {
-		out.Provisioners = append(out.Provisioners, e.provisioner(t.Provisioners[i], chosen.override[i][name]))
+	out.Provisioners = e.provisioners(t.Provisioners, chosen.provisioners, name)
+	for _, i := range chosen.tests.of(name) {
+		x := t.Tests[i]
+		out.Tests = append(out.Tests, BuildTest{Name: x.Name.Text, Pos: x.Pos, Options: e.provisioner(x.Provisioner, chosen.tests.override[i][name]).Options,
+			Provisioners: e.provisioners(x.Provisioners, chosen.inTests[i], name)})
 	}
 	if p := t.ErrorCleanup; p != nil && applies(p.Only, p.Except, name) {
 		part := e.provisioner(*p, p.overrides()[name])
@@ -325,6 +361,14 @@ func (p Provisioner) overrides() map[string]Raw {
 		m[f.Name] = f.Value
 	}
 	return m
+}
+
+// provisioners evaluates those of a list that are for a build.
+func (e *evaluator) provisioners(list []Provisioner, chosen choice, build string) (parts []Part) {
+	for _, i := range chosen.of(build) {
+		parts = append(parts, e.provisioner(list[i], chosen.override[i][build]))
+	}
+	return parts
 }
 
 // provisioner evaluates a provisioner with the options that a build has of its own, if any.

@@ -40,6 +40,14 @@ func (f *fixer) template(root *Raw) {
 			each(v, f.builder)
 		case "provisioners":
 			each(v, f.provisioner)
+		case "tests":
+			each(v, func(_ string, test *Raw) {
+				for i := range test.Fields {
+					if test.Fields[i].Name == "provisioners" {
+						each(&test.Fields[i].Value, f.provisioner)
+					}
+				}
+			})
 		case "post-processors":
 			each(v, f.postProcessor)
 		}

@@ -18,6 +18,7 @@ type Outline struct {
 	Builders       []OutlinePart
 	Provisioners   []OutlinePart
 	PostProcessors [][]string // types, of each sequence
+	Tests          []OutlineTest
 	Plugins        []OutlinePlugin
 	Locals         []OutlineVariable
 }
@@ -40,6 +41,13 @@ type OutlineVariable struct {
 type OutlinePart struct {
 	Name, Type   string // a provisioner has no name
 	Only, Except []string
+}
+
+// OutlineTest is a test of what is built.
+type OutlineTest struct {
+	Name         string
+	Only, Except []string
+	Provisioners []string // their types
 }
 
 // Outline lists what the template holds.
@@ -71,6 +79,13 @@ func (t *Template) Outline() Outline {
 	}
 	for _, p := range t.Provisioners {
 		out.Provisioners = append(out.Provisioners, OutlinePart{Type: p.Type, Only: texts(p.Only), Except: texts(p.Except)})
+	}
+	for _, x := range t.Tests {
+		o := OutlineTest{Name: x.Name.Text, Only: texts(x.Only), Except: texts(x.Except)}
+		for _, p := range x.Provisioners {
+			o.Provisioners = append(o.Provisioners, p.Type)
+		}
+		out.Tests = append(out.Tests, o)
 	}
 	for _, seq := range t.PostProcessors {
 		var types []string

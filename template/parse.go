@@ -22,6 +22,7 @@ type Template struct {
 	Provisioners        []Provisioner
 	ErrorCleanup        *Provisioner
 	PostProcessors      [][]PostProcessor // each a sequence
+	Tests               []Test
 	start               Pos
 	buildersDeclaration Pos
 
@@ -58,9 +59,16 @@ type PostProcessor struct {
 	Only, Except []Raw
 }
 
+// Test is a test of what is built: like a provisioner it is for some builds, and may
+// have options for some.
+type Test struct {
+	Provisioner
+	Provisioners []Provisioner
+}
+
 // Sections are the keys that the root of a template may have, beside comments: keys that begin with an underscore.
 var Sections = []string{"min_packer_version", "description", "variables", "sensitive-variables", "builders",
-	"provisioners", "error-cleanup-provisioner", "post-processors", "push", "comments"}
+	"provisioners", "tests", "error-cleanup-provisioner", "post-processors", "push", "comments"}
 
 // Parse reads a template in JSON. The template is nil only when its JSON cannot be read; otherwise
 // it holds what could be made sense of, besides the errors. The filename is for messages only.
@@ -124,13 +132,9 @@ func (p *parser) template(root Raw) *Template {
 		case "builders":
 			p.builders(t, v)
 		case "provisioners":
-			if p.is(f.Name, v, List) {
-				for i, e := range v.List {
-					if pr, ok := p.provisioner(fmt.Sprintf("provisioners[%d]", i), e); ok {
-						t.Provisioners = append(t.Provisioners, pr)
-					}
-				}
-			}
+			t.Provisioners = p.provisioners(f.Name, v)
+		case "tests":
+			p.tests(t, v)
 		case "error-cleanup-provisioner":
 			if pr, ok := p.provisioner(f.Name, v); ok {
 				t.ErrorCleanup = &pr
@@ -296,6 +300,12 @@ func (p *parser) provisioner(key string, v Raw) (pr Provisioner, ok bool) {
 		pr.Name = Raw{}
 		pr.Options.Fields = append(pr.Options.Fields, RawField{Name: "name", Pos: name.Pos, Value: name})
 	}
+	p.choices(key, &pr)
+	return pr, true
+}
+
+// choices takes what says for which builds it is, and how, out of the options.
+func (p *parser) choices(key string, pr *Provisioner) {
 	pr.Only, pr.Except = p.chosen(key, &pr.Block)
 	if o, ok := pr.Options.Get("override"); ok && o.Kind != Null && p.is(key+".override", o, Object) {
 		for _, f := range o.Fields {
@@ -305,7 +315,39 @@ func (p *parser) provisioner(key string, v Raw) (pr Provisioner, ok bool) {
 		}
 	}
 	pr.Options = pr.Options.Without("override")
-	return pr, true
+}
+
+func (p *parser) provisioners(key string, v Raw) (list []Provisioner) {
+	if !p.is(key, v, List) {
+		return nil
+	}
+	for i, e := range v.List {
+		if pr, ok := p.provisioner(fmt.Sprintf("%s[%d]", key, i), e); ok {
+			list = append(list, pr)
+		}
+	}
+	return list
+}
+
+func (p *parser) tests(t *Template, v Raw) {
+	if !p.is("tests", v, List) {
+		return
+	}
+	for i, e := range v.List {
+		key := fmt.Sprintf("tests[%d]", i)
+		if !p.is(key, e, Object) {
+			continue
+		}
+		x := Test{Provisioner: Provisioner{Block: Block{Type: "test", Pos: e.Pos, Options: e.Without("name", "provisioners")}}}
+		if name, ok := e.Get("name"); ok && name.Kind != Null && p.is(key+".name", name, String) {
+			x.Name, x.Pos = name, name.Pos
+		}
+		p.choices(key, &x.Provisioner)
+		if list, ok := e.Get("provisioners"); ok && list.Kind != Null {
+			x.Provisioners = p.provisioners(key+".provisioners", list)
+		}
+		t.Tests = append(t.Tests, x)
+	}
 }
 
 func (p *parser) postProcessors(t *Template, v Raw) {

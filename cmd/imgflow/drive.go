@@ -80,6 +80,9 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 		return cleanUp(ls, s, show)
 	}
 	ls.Failures(res, s.Redact)
+	if machines, err := s.Machines(""); err == nil && len(machines) == 0 && len(res.Stayed) > 0 {
+		ls.Warn("To look at a machine of it: imgflow resume -on-error=suspend %s, and when the test has failed, imgflow shell %[1]s", res.Summary.ID)
+	}
 	if res.Summary.Status != state.Done {
 		sayNext(ls, s)
 	}
@@ -113,7 +116,8 @@ func outcome(res *app.Result, interrupted bool) error {
 // sayNext shows the commands that go on with the session's run.
 func sayNext(ls *render.Lines, s *app.Session) {
 	things, err := s.Things(false)
-	ls.Next(s.Summary().ID, s.Withheld(), err != nil || len(things) > 0)
+	machines, _ := s.Machines("")
+	ls.Next(s.Summary().ID, s.Withheld(), err != nil || len(things) > 0, len(machines) > 0)
 }
 
 // cleanUp removes what an interrupted run has made.

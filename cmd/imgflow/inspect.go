@@ -72,5 +72,8 @@ func contentOf(t template.Outline) render.Content {
 	for _, p := range t.Provisioners {
 		out.Provisioners = append(out.Provisioners, render.Part{Type: p.Type, Only: p.Only, Except: p.Except})
 	}
+	for _, x := range t.Tests {
+		out.Tests = append(out.Tests, render.Test{Name: x.Name, Only: x.Only, Except: x.Except, Provisioners: x.Provisioners})
+	}
 	return out
 }

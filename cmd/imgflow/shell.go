@@ -19,7 +19,8 @@ func shellCommand() *cli.Command {
 	return &cli.Command{
 		Name: "shell", Usage: "open a shell on the machine of an unfinished run", ArgsUsage: "[RUN] [BUILD] [-- COMMAND...]", Category: buildGroup,
 		Description: `   The machine is that of a run that was suspended or that failed with
-   -on-error=suspend. BUILD chooses among several; a COMMAND runs instead of a shell,
+   -on-error=suspend. BUILD chooses among several; that of a test is called
+   BUILD.test-NAME, or BUILD.test without a name; a COMMAND runs instead of a shell,
    and its exit status becomes that of imgflow. On Windows it is one of cmd.exe, and
    there are no shells.
 
@@ -77,9 +78,9 @@ func shell(ctx context.Context, s *app.Session, build string, command []string) 
 	case len(machines) > 1:
 		var names []string
 		for _, m := range machines {
-			names = append(names, m.Build)
+			names = append(names, m.Name)
 		}
-		return usagef("cannot open a shell: run %s has several machines; name a build: %s", id, strings.Join(names, ", "))
+		return usagef("cannot open a shell: run %s has several machines; name one: %s", id, strings.Join(names, ", "))
 	}
 	m := machines[0]
 	if m.Protocol == "winrm" {

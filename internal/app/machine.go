@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -14,24 +15,28 @@ import (
 
 // Machine is a machine of the run that was reached and may still live.
 type Machine struct {
-	Build string
+	Name string // of its build, and of its test behind a dot
 	comm.Machine
 }
 
-// Machines are the machines of the run, one for each build; a build that is not
-// "" chooses one.
+// Machines are the machines of the run: one for each build that is at work, and one for
+// each test. A build that is not "" chooses its own, or one by its name.
 func (s *Session) Machines(build string) (ms []Machine, err error) {
 	recs, err := s.run.All()
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range recs {
-		if r.Kind != (comm.Connect{}).Kind() || r.Status != dag.Done || len(r.Builds) == 0 {
+		if r.Kind != (comm.Connect{}).Kind() || r.Status != dag.Done || r.Spent || len(r.Builds) == 0 {
 			continue
 		}
+		name := r.Builds[0]
+		if test, _, ok := strings.Cut(r.Name, "."); ok {
+			name += "." + test
+		}
 		var m comm.Machine
-		if (build == "" || slices.Contains(r.Builds, build)) && json.Unmarshal(r.Out, &m) == nil {
-			ms = append(ms, Machine{r.Builds[0], m})
+		if (build == "" || build == name || slices.Contains(r.Builds, build)) && json.Unmarshal(r.Out, &m) == nil {
+			ms = append(ms, Machine{name, m})
 		}
 	}
 	return ms, nil

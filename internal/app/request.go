@@ -278,7 +278,10 @@ func credential(ev *template.Config, text string) bool {
 		}
 		return false
 	}
+	parts := func(list []template.Part) bool {
+		return slices.ContainsFunc(list, func(p template.Part) bool { return in(p.Options, false) })
+	}
 	return slices.ContainsFunc(ev.Builds, func(b template.Build) bool {
-		return in(b.Options, false) || slices.ContainsFunc(b.Provisioners, func(p template.Part) bool { return in(p.Options, false) })
+		return in(b.Options, false) || parts(b.Provisioners) || slices.ContainsFunc(b.Tests, func(t template.BuildTest) bool { return in(t.Options, false) || parts(t.Provisioners) })
 	})
 }

@@ -16,6 +16,13 @@
 // launch, settings that depend on the source image), password (of Windows), volumes
 // and keep-volumes, enhance, deregister, and all that follow image-ready.
 //
+// An image with tests is a candidate first: between image and image-ready stand
+//
+//	candidate ─ test.launch ─ test.wait ─ test.connect ─ (its provisioners) ─ test.pass
+//
+// for each of them, side by side; image-ready and all that follows it come after every
+// test.pass. The key pair and the group are those of the build, so regroup is left out.
+//
 // Things are removed early: the key pair right after the launch; the security group
 // while the image is made, since regroup moves the instance into the default group
 // of its VPC; the instance when the image is ready. What is done to a finished image

@@ -35,6 +35,7 @@ type EBS struct {
 
 	cloud *Cloud
 	place Place // since Prepare
+	tests []test
 }
 
 // NewEBS returns options that are all unset, of a build in that cloud.
@@ -62,7 +63,7 @@ func (b *EBS) protocol() string {
 
 func (b *EBS) winrm() bool { return b.protocol() == "winrm" }
 
-func (b *EBS) hasUserData() bool { return b.UserData != "" || b.UserDataFile.Path != "" }
+func (m MachineOptions) hasUserData() bool { return m.UserData != "" || m.UserDataFile.Path != "" }
 
 // askPassword reports whether the password is the one that the machine makes.
 func (b *EBS) askPassword() bool { return b.winrm() && b.WinRM.Password == "" }

@@ -16,6 +16,7 @@ type wiring struct {
 
 	source    dag.Out[SourceImage]
 	key       dag.Out[comm.Key]
+	launch    Launch // of the machine that is provisioned
 	instance  dag.Out[Instance]
 	values    dag.Out[CheckedValues]
 	volumes   dag.Out[Volumes]
@@ -52,8 +53,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	}
 	w.values = w.checkValues()
 	launch.Values = w.values
-	launch.Network = dag.Add(g, bd, "network", FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, InstanceType: w.InstanceType,
-		GroupIDs: w.groupIDs(), KeyName: w.KeyPairName, Access: here})
+	launch.Network = dag.Add(g, bd, "network", w.network(w.InstanceType))
 	if w.temporaryKey() {
 		w.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: w.keyType(), Bits: w.keyBits()})
 		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: w.place, Key: w.key, Name: w.TemporaryKeyName, Tags: tags, Access: here})
@@ -64,24 +64,42 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 		launch.Admitted = dag.Add(g, bd, "admit", w.admit(group, launch.Network))
 		w.temporary = true
 	}
-	if w.protocol() == "ssh" && !w.hasUserData() && (w.HostKey == "" || w.HostKey == "preset") {
-		launch.HostKey = dag.Add(g, bd, "host-key", comm.GenerateHostKey{Scope: bd.Own()})
-	}
-	w.instance = dag.Add(g, bd, "launch", launch)
-	endpoint := dag.Add(g, bd, "wait", Wait{Instance: w.instance.Take(), Source: w.source, HostKey: launch.HostKey,
-		KeyFrom: w.HostKey, Communicator: w.protocol(), TLS: w.winrm() && w.UseSSL, Interface: w.Interface, User: w.user(), Stops: w.DisableStop})
+	w.launch = launch
+	var endpoint dag.Out[comm.Endpoint]
+	var m dag.Out[comm.Machine]
+	w.instance, endpoint, m = w.boot("", launch)
 	if w.keepsVolumes() {
 		w.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: w.instance, Running: endpoint})
 	}
-	connect := comm.Connect{To: endpoint.Take(), SSH: w.SSH, Key: w.key, Pause: w.ReachOptions.Pause}
+	return m
+}
+
+// network looks for where instances of a type can be.
+func (w *wiring) network(instanceType string) FindNetwork {
+	return FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, InstanceType: instanceType, GroupIDs: w.groupIDs(), KeyName: w.KeyPairName,
+		Access: w.access}
+}
+
+// boot adds the steps from a launch to a machine that lets us in. Their names begin with
+// a prefix; that of a build has none.
+func (w *wiring) boot(prefix string, launch Launch) (dag.Out[Instance], dag.Out[comm.Endpoint], dag.Out[comm.Machine]) {
+	g, bd := w.g, w.build
+	if w.protocol() == "ssh" && !launch.hasUserData() && (w.HostKey == "" || w.HostKey == "preset") {
+		launch.HostKey = dag.Add(g, bd, prefix+"host-key", comm.GenerateHostKey{Scope: launch.Build})
+	}
+	instance := dag.Add(g, bd, prefix+"launch", launch)
+	endpoint := dag.Add(g, bd, prefix+"wait", Wait{Instance: instance.Take(), Source: launch.Source, HostKey: launch.HostKey,
+		KeyFrom: w.HostKey, Communicator: w.protocol(), TLS: w.winrm() && w.UseSSL, Interface: w.Interface, User: w.user(), Tested: prefix != "",
+		Stops: w.DisableStop && prefix == ""})
+	connect := comm.Connect{To: endpoint.Take(), SSH: w.SSH, Key: w.key, Pause: w.ReachOptions.Pause, Tested: prefix != ""}
 	if w.winrm() {
 		connect.SSH, connect.Key, connect.WinRM = comm.SSH{}, dag.Out[comm.Key]{}, w.WinRM
 	}
 	if w.askPassword() {
-		connect.Login = dag.Add(g, bd, "password", Password{Instance: w.instance, Key: w.key, KeyFile: w.SSH.PrivateKeyFile, Timeout: w.PasswordTimeout,
+		connect.Login = dag.Add(g, bd, prefix+"password", Password{Instance: instance, Key: w.key, KeyFile: w.SSH.PrivateKeyFile, Timeout: w.PasswordTimeout,
 			Running: endpoint})
 	}
-	return dag.Add(g, bd, "connect", connect)
+	return instance, endpoint, dag.Add(g, bd, prefix+"connect", connect)
 }
 
 // capture adds the steps from the provisioned machine to the finished images and
@@ -99,7 +117,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	}
 	image := CreateImage{Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
 		SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Mappings: w.AMIMappings, Values: w.values}
-	if w.temporary {
+	if w.temporary && len(w.tests) == 0 { // else machines of the image will be in the group
 		image.Regrouped = dag.Add(g, bd, "regroup", Regroup{Instance: w.instance, After: m, Access: w.access})
 	}
 	if w.ENASupport != nil || w.SriovSupport {
@@ -114,18 +132,24 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	}
 	image.From = stopped
 	created := dag.Add(g, bd, "image", image)
+	tested := w.test(created)
 	ready := dag.Add(g, bd, "image-ready", w.ready(created))
 	dag.Keep(g, created, ready)
+	g.Sequence(ready.Key(), tested...)
 	w.keep(KeepVolumes{Volumes: w.volumes, Image: ready})
 	product := Product{Of: created, Images: []dag.Out[ReadyImage]{ready}}
 	finish := func(region string, image dag.Out[ReadyImage]) {
-		made.Finishing = append(made.Finishing, w.addImageSteps(region, image)...)
+		for _, step := range w.addImageSteps(region, image) {
+			g.Sequence(step, tested...) // of an edited template, the image may be ready already
+			made.Finishing = append(made.Finishing, step)
+		}
 		made.Artifacts = append(made.Artifacts, dag.As[steps.Artifact](image))
 	}
 	finish(w.place.Region, ready)
 	for _, r := range w.copyRegions() {
 		copied := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{w.place.Account, r}, Of: ready, Source: w.source, Description: w.AMIDescription,
 			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: w.SnapshotCopyMinutes})
+		g.Sequence(copied.Key(), tested...)
 		there := dag.Add(g, bd, "copy-ready-"+r, w.ready(copied))
 		dag.Keep(g, copied, there)
 		product.Images = append(product.Images, there)

@@ -215,5 +215,5 @@ func (s *site) snapshotsOf(ctx context.Context, token string) (ids []string, err
 	return ids, nil
 }
 
-// Label is the image's id.
-func (i Image) Label() string { return "image " + i.ID }
+// Label is where the image is, too: it may outlive the run.
+func (i Image) Label() string { return "image " + i.ID + " in " + i.Region }

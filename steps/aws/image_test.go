@@ -36,7 +36,7 @@ func TestCreateImage(t *testing.T) {
 	i, _ := w.launched("t1")
 	from := w.rest(i)
 	m := testThing(t, w, CreateImage{From: dag.Lit(from), Name: "name"}, func(a, b Image) bool { return a.ID == b.ID })
-	if m.Label() != "image "+m.ID {
+	if m.Label() != "image "+m.ID+" in "+home {
 		t.Error(m.Label())
 	}
 	step := CreateImage{From: dag.Lit(from), Name: "name", Description: "told", Tags: map[dag.Text]dag.Text{"os": "linux"}, SnapshotTags: map[dag.Text]dag.Text{"of": "root"},

@@ -48,6 +48,8 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Deregister](c),
 		dag.Bind[CreateImage](c),
 		dag.Bind[Product](c),
+		dag.Bind[Candidate](c),
+		dag.Bind[Pass](c),
 		dag.Bind[ImageReady](c),
 		dag.Bind[CopyImage](c),
 		dag.Bind[Share](c),

@@ -131,7 +131,10 @@ func clientToken(token string, try int) string {
 // age is that of the thing that the error names, where its code tells; else that
 // of the youngest that this run has made for the call. The user's own are old.
 func (s Launch) age(err error) time.Duration {
-	key, groups := time.Duration(old), time.Duration(old)
+	key, groups, image := time.Duration(old), time.Duration(old), time.Duration(old)
+	if s.Source.Set() {
+		image = s.Source.Value().age()
+	}
 	if s.KeyPair.Set() {
 		key = since(s.KeyPair.Value().Made)
 	}
@@ -143,6 +146,8 @@ func (s Launch) age(err error) time.Duration {
 		return key
 	case "InvalidGroup.NotFound":
 		return groups
+	case "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable":
+		return image
 	}
 	return min(key, groups)
 }

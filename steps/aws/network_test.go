@@ -90,7 +90,7 @@ func TestNamedThingsMustExist(t *testing.T) {
 		if err := ec2Error(c.code); classify("RunInstances", l.age(err), err).class != notFound {
 			t.Errorf("%s: a launch would wait for what the user named", c.code)
 		}
-		if err := ec2Error("InvalidAMIID.NotFound"); classify("RunInstances", l.age(err), err).class != transient {
+		if err := ec2Error("InvalidSnapshot.NotFound"); classify("RunInstances", l.age(err), err).class != transient {
 			t.Errorf("%s: what is young is not waited for", c.code)
 		}
 	}

@@ -40,9 +40,23 @@ func (ImageReady) Title() string { return "wait until the image is ready" }
 // Do has no deadline: as long as AWS says that the image is pending, it is.
 func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, error) {
 	in := s.Image.Value()
-	at, err := c.at(ctx, in.Place)
+	at, i, err := c.available(ctx, t, in)
 	if err != nil {
 		return ReadyImage{}, err
+	}
+	a := ReadyImage{steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name}, in.Account, snapshots(i)}
+	if err := s.mark(ctx, t, at, a, since(in.Made)); err != nil {
+		return ReadyImage{}, err
+	}
+	t.Say("%s: %s is ready", a.Region, a.ID)
+	return a, nil
+}
+
+// available waits until an image can be used.
+func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image) (*site, types.Image, error) {
+	at, err := c.at(ctx, in.Place)
+	if err != nil {
+		return nil, types.Image{}, err
 	}
 	t.Say("waiting until %s is ready", in.ID)
 	defer at.progress.watch(t, in.Token)()
@@ -61,18 +75,11 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, 
 	})
 	switch {
 	case errors.Is(err, dag.ErrNotFound):
-		return ReadyImage{}, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
+		return nil, i, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
 	case isCall(err):
-		return ReadyImage{}, wrapAPI("wait for "+in.ID, "DescribeImages", old, err)
-	case err != nil:
-		return ReadyImage{}, err
+		return nil, i, wrapAPI("wait for "+in.ID, "DescribeImages", old, err)
 	}
-	a := ReadyImage{steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name}, in.Account, snapshots(i)}
-	if err := s.mark(ctx, t, at, a, since(in.Made)); err != nil {
-		return ReadyImage{}, err
-	}
-	t.Say("%s: %s is ready", a.Region, a.ID)
-	return a, nil
+	return at, i, err
 }
 
 // mark makes the image, of that age, and its snapshots results.

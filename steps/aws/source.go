@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -39,6 +40,7 @@ type SourceImage struct {
 	Leaves       []string          `json:"leaves,omitempty"` // devices whose volumes would outlive the instance
 	Devices      []SourceDevice    `json:"devices,omitempty"`
 	Tags         map[string]string `json:"tags,omitempty"`
+	Like         string            `json:"like,omitempty"` // owner of the image that this one was made from
 }
 
 // SourceDevice is a volume that an instance of the image has.
@@ -171,13 +173,22 @@ func (s SourceImage) cloudInit() bool {
 	if s.Platform != "" {
 		return false
 	}
-	switch s.Owner {
+	switch cmp.Or(s.Like, s.Owner) {
 	case "099720109477", // Canonical
 		"136693071363", // Debian
 		"137112412989": // Amazon Linux
 		return true
 	}
 	return false
+}
+
+// age is how long ago the image was made, as EC2 tells.
+func (s SourceImage) age() time.Duration {
+	made, err := time.Parse(time.RFC3339, s.CreationDate)
+	if err != nil {
+		return old
+	}
+	return since(made)
 }
 
 // filters puts a template's filters into EC2's form.

@@ -27,7 +27,8 @@ type Wait struct {
 	TLS          bool                 `json:"tls,omitempty"`      // winrm over HTTPS
 	Interface    string               `json:"interface,omitempty"`
 	User         string               `json:"user,omitempty"`
-	Stops        bool                 `json:"stops,omitempty" key:"-"` // by itself, when it has been provisioned
+	Stops        bool                 `json:"stops,omitempty" key:"-"`  // by itself, when it has been provisioned
+	Tested       bool                 `json:"tested,omitempty" key:"-"` // the instance is there to test the image
 }
 
 func (Wait) Kind() string  { return "aws.wait" }
@@ -54,10 +55,13 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 		}
 		return false, nil
 	})
-	if err != nil {
+	source := s.Source.Value()
+	switch {
+	case err != nil && s.Tested && !isCall(err) && ctx.Err() == nil:
+		return comm.Endpoint{}, fmt.Errorf("cannot test %s: an instance of it does not boot: %w", source.ID, waitFault(in.ID, err))
+	case err != nil:
 		return comm.Endpoint{}, waitFault(in.ID, err)
 	}
-	source := s.Source.Value()
 	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Stops: s.Stops, Vars: source.vars()}
 	if e.Protocol == "ssh" {
 		if e.HostKeys, err = s.keys(ctx, at, t, in.ID); err != nil {

@@ -18,6 +18,8 @@ type Connect struct {
 	WinRM WinRM              `json:"winrm,omitzero"`
 	Login dag.Out[Login]     `json:"login"`                   // password that the machine made, unless WinRM has one
 	Pause time.Duration      `json:"pause,omitempty" key:"-"` // after the first success hang up, wait this long, connect again
+
+	Tested bool `json:"tested,omitempty" key:"-"` // the machine is there to test the image that it was made from
 }
 
 func (Connect) Kind() string  { return "comm.connect" }
@@ -27,6 +29,14 @@ func (Connect) Title() string { return "connect" }
 // must show every time from now on. A machine without a communicator is given
 // back as it is.
 func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
+	m, err := s.connect(ctx, e, t)
+	if err != nil && s.Tested && ctx.Err() == nil {
+		return m, fmt.Errorf("cannot test %s: a machine of it does not boot, or does not answer: %w", s.To.Value().Vars["SourceAMI"], err)
+	}
+	return m, err
+}
+
+func (s Connect) connect(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	m := Machine{Endpoint: s.To.Value(), SSH: s.SSH}
 	if s.Key.Set() {
 		m.SSH.KeyName = s.Key.Value().Secret

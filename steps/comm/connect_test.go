@@ -647,3 +647,16 @@ func TestConnectLearns(t *testing.T) {
 		}
 	}
 }
+
+// That a machine cannot be reached which is there to test its image is the image's fault.
+func TestConnectToTest(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, Machine{})
+	ep := Endpoint{Protocol: "pigeon", Host: "loft", Vars: map[string]string{"SourceAMI": "ami-1"}}
+	for _, tested := range []bool{false, true} {
+		_, err := connect(t, l, Connect{Tested: tested}, ep)
+		if err == nil || strings.HasPrefix(err.Error(), "cannot test ami-1: a machine of it does not boot, or does not answer: cannot connect to loft") != tested {
+			t.Errorf("tested %v: %v", tested, err)
+		}
+	}
+}

@@ -161,6 +161,12 @@ func (c *compiler) bind(pl plan, g *dag.Graph, made map[string][]dag.Out[steps.A
 		bindTexts(reflect.ValueOf(p.Provisioner), bound)
 	}
 	bindTexts(reflect.ValueOf(pl.cleanup), bound)
+	for _, t := range pl.tests {
+		bindTexts(reflect.ValueOf(t.Test), bound)
+		for _, p := range t.provisioners {
+			bindTexts(reflect.ValueOf(p.Provisioner), bound)
+		}
+	}
 	for _, seq := range pl.sequences {
 		for _, p := range seq {
 			bindTexts(reflect.ValueOf(p.PostProcessor), bound)

@@ -140,6 +140,7 @@ type plan struct {
 	source       steps.Source
 	provisioners []named
 	cleanup      steps.Provisioner // what is done on the machine if the others fail; nil for nothing
+	tests        []trial
 	sequences    [][]processor
 	awaits       []string // data sources that have not been looked up yet
 	behind       []string // builds that have not made yet what it is made of
@@ -160,18 +161,21 @@ type named struct {
 
 // wire adds the steps of a build, and returns what it makes.
 func (p plan) wire(g *dag.Graph) []dag.Out[steps.Artifact] {
+	do := func(list []named, m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+		for _, pr := range list {
+			m = pr.Add(g, p.build, pr.name, m)
+		}
+		return m
+	}
+	for _, t := range p.tests {
+		t.Add(t.name, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return do(t.provisioners, m) })
+	}
 	made := p.source.Wire(g, p.build, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
-		reached := m
-		provision := func() {
-			for _, pr := range p.provisioners {
-				m = pr.Add(g, p.build, pr.name, m)
-			}
-		}
 		if p.cleanup == nil {
-			provision()
-		} else {
-			g.Guarded(func(aside *dag.Graph) { p.cleanup.Add(aside, p.build, cleanupName, reached) }, provision)
+			return do(p.provisioners, m)
 		}
+		reached := m
+		g.Guarded(func(aside *dag.Graph) { p.cleanup.Add(aside, p.build, cleanupName, reached) }, func() { m = do(p.provisioners, m) })
 		return m
 	})
 	for _, artifact := range made.Artifacts {
@@ -233,23 +237,8 @@ func (c *compiler) build(b template.Build) plan {
 	if x, ok := pl.source.(steps.Machineless); ok {
 		whyNone = x.WithoutMachine()
 	}
-	count := map[string]int{}
-	for _, part := range b.Provisioners {
-		count[part.Type]++
-		name := part.Type
-		if n := count[part.Type]; n > 1 {
-			name = fmt.Sprintf("%s-%d", part.Type, n)
-		}
-		pr := c.provisioner(part, b.Name+"."+name, 0)
-		switch {
-		case pr == nil:
-		case whyNone != "":
-			c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", part.Type, b.Name, whyNone)
-		default:
-			c.reach(part, pr.Communicators(), b.Name, over)
-			pl.provisioners = append(pl.provisioners, named{name, pr})
-		}
-	}
+	pl.provisioners = c.provisioners(b.Provisioners, b.Name, "", over, whyNone)
+	pl.tests = c.tests(pl.source, b, over)
 	if part := b.ErrorCleanup; part != nil {
 		pr := c.provisioner(*part, b.Name+".error-cleanup", cleanupTimeout)
 		switch {
@@ -271,6 +260,29 @@ func (c *compiler) build(b template.Build) plan {
 		}
 	}
 	return pl
+}
+
+// provisioners checks those of a build, or of a test in it. Their names begin with a prefix. WhyNone is why they have no
+// effect.
+func (c *compiler) provisioners(parts []template.Part, build, prefix, over, whyNone string) (list []named) {
+	count := map[string]int{}
+	for _, part := range parts {
+		count[part.Type]++
+		name := prefix + part.Type
+		if n := count[part.Type]; n > 1 {
+			name = fmt.Sprintf("%s-%d", name, n)
+		}
+		pr := c.provisioner(part, build+"."+name, 0)
+		switch {
+		case pr == nil:
+		case whyNone != "":
+			c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", part.Type, build, whyNone)
+		default:
+			c.reach(part, pr.Communicators(), build, over)
+			list = append(list, named{name, pr})
+		}
+	}
+	return list
 }
 
 // communicator is how a builder reaches its machine, "" if that is not known yet.

@@ -160,6 +160,7 @@ const (
 	Provisioner   Role = "provisioner"
 	PostProcessor Role = "post-processor"
 	DataSource    Role = "data source"
+	Test          Role = "test" // of what a builder of that type makes
 )
 
 // Parts lists all that a template may be made of, by role and type.
@@ -167,7 +168,14 @@ func (c Catalog) Parts() (parts []Part) {
 	parts = roleParts(parts, Builder, c.Builders, c.LaterBuilders)
 	parts = roleParts(parts, Provisioner, c.Provisioners, c.LaterProvisioners)
 	parts = roleParts(parts, PostProcessor, c.PostProcessors, c.LaterPostProcessors)
-	return roleParts(parts, DataSource, c.Data, c.LaterData)
+	parts = roleParts(parts, DataSource, c.Data, c.LaterData)
+	tests := map[string]func() steps.Test{}
+	for name, maker := range c.Builders {
+		if x, ok := maker().(steps.Testable); ok {
+			tests[name] = x.Test
+		}
+	}
+	return roleParts(parts, Test, tests, nil)
 }
 
 func roleParts[T any](parts []Part, role Role, makers map[string]func() T, later map[string]string) []Part {

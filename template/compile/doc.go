@@ -41,6 +41,11 @@
 // it. A build that refers to one that was not looked up yet is checked as far as it is known and is in the graph by its name
 // alone; [Catalog.DataTypes] and [Catalog.Looked] are what templates see of the steps' outputs, before and after.
 //
+// # Tests
+//
+// A test of a build is decoded into what the source gives out for it ([steps.Testable]), and its provisioners are checked as
+// those of the build are. The names of its steps begin with test-NAME, or test.
+//
 // # Secrets and files
 //
 // The options come as cty values, see package template: a mark says that a value is secret, and what is unknown is known

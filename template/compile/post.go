@@ -160,10 +160,16 @@ func namesOf(g *dag.Graph, build string) names {
 
 // unique makes a name one that no other step of the build has.
 func (all names) unique(name string) string {
+	unique := free(name, all)
+	all[unique] = true
+	return unique
+}
+
+// free is the name, with a number if it is taken.
+func free(name string, taken map[string]bool) string {
 	free := name
-	for n := 2; all[free]; n++ {
+	for n := 2; taken[free]; n++ {
 		free = fmt.Sprintf("%s-%d", name, n)
 	}
-	all[free] = true
 	return free
 }

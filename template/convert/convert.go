@@ -90,6 +90,11 @@ func (c *converter) requirements() {
 	for _, p := range c.t.Provisioners {
 		types = append(types, p.Type)
 	}
+	for _, x := range c.t.Tests {
+		for _, p := range x.Provisioners {
+			types = append(types, p.Type)
+		}
+	}
 	for _, seq := range c.t.PostProcessors {
 		for _, p := range seq {
 			types = append(types, p.Type)
@@ -174,6 +179,9 @@ func (c *converter) build() {
 	if p := c.t.ErrorCleanup; p != nil {
 		c.provisioner("error-cleanup-provisioner", *p)
 	}
+	for _, x := range c.t.Tests {
+		c.test(x)
+	}
 	for _, seq := range c.t.PostProcessors {
 		if len(seq) == 1 {
 			c.postProcessor(seq[0])
@@ -215,6 +223,12 @@ func (c *converter) chosen(only, except []template.Raw) {
 
 func (c *converter) provisioner(kind string, p template.Provisioner) {
 	c.printf("%s %q {\n", kind, p.Type)
+	c.own(p)
+	c.printf("}\n\n")
+}
+
+// own writes what a provisioner, or a test, says itself.
+func (c *converter) own(p template.Provisioner) {
 	c.chosen(p.Only, p.Except)
 	c.body(p.Options)
 	if len(p.Override) > 0 {
@@ -223,6 +237,18 @@ func (c *converter) provisioner(kind string, p template.Provisioner) {
 			c.printf("\"%s\" = %s\n", literal(f.Name), c.value(f.Value))
 		}
 		c.printf("}\n")
+	}
+}
+
+func (c *converter) test(x template.Test) {
+	if c.printf("test "); x.Name.Text != "" {
+		c.printf("\"%s\" ", literal(x.Name.Text))
+	}
+	c.printf("{\n")
+	c.own(x.Provisioner)
+	c.printf("\n")
+	for _, p := range x.Provisioners {
+		c.provisioner("provisioner", p)
 	}
 	c.printf("}\n\n")
 }

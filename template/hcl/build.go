@@ -20,7 +20,7 @@ var buildSchema = &hcl.BodySchema{
 	Blocks: []hcl.BlockHeaderSchema{
 		{Type: "source", LabelNames: []string{"reference"}}, {Type: "from", LabelNames: []string{"type"}},
 		{Type: "provisioner", LabelNames: []string{"type"}}, {Type: "error-cleanup-provisioner", LabelNames: []string{"type"}},
-		{Type: "post-processor", LabelNames: []string{"type"}}, {Type: "post-processors"}, {Type: "hcp_packer_registry"},
+		{Type: "post-processor", LabelNames: []string{"type"}}, {Type: "post-processors"}, {Type: "hcp_packer_registry"}, {Type: "test"},
 	},
 }
 
@@ -137,14 +137,18 @@ type block struct {
 func (e *evaluation) content(body hcl.Body, ctx *hcl.EvalContext) (attrs hcl.Attributes, blocks []block, ok bool) {
 	const what = "cannot read the build"
 	var dynamic hcl.Blocks
+	var made []block
 	if native, ok := body.(*hclsyntax.Body); ok {
 		static := *native
 		static.Blocks = nil
 		for _, b := range native.Blocks {
-			if b.Type != "dynamic" {
-				static.Blocks = append(static.Blocks, b)
-			} else {
+			switch b.Type {
+			case "dynamic":
 				dynamic = append(dynamic, b.AsHCLBlock())
+			case "test": // whose label can be left out
+				made = append(made, block{b.AsHCLBlock(), nil})
+			default:
+				static.Blocks = append(static.Blocks, b)
 			}
 		}
 		body = &static
@@ -153,22 +157,7 @@ func (e *evaluation) content(body hcl.Body, ctx *hcl.EvalContext) (attrs hcl.Att
 		e.report(what, diags)
 		dynamic, body = content.Blocks, rest
 	}
-	var made []block
-	for _, b := range dynamic {
-		r := reader{e, ctx, nil, what}
-		name, content, labels, each, later := r.expand(b)
-		if later && name == "source" {
-			e.errs.Add(e.pos(b.TypeRange), "", "%s: for_each is known only when data sources have been looked up, too late for what the builds are", what)
-		}
-		if !slices.Contains([]string{"provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "source"}, name) {
-			e.errs.Add(e.pos(b.TypeRange), "", "%s: a dynamic block cannot make %q", what, name)
-			continue
-		}
-		for _, in := range each {
-			labels, ranges := e.labels(labels, in)
-			made = append(made, block{&hcl.Block{Type: name, Labels: labels, Body: content, DefRange: b.DefRange, TypeRange: b.TypeRange, LabelRanges: ranges}, in})
-		}
-	}
+	made = append(made, reader{e, ctx, nil, what}.expanded(dynamic, "provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "source", "test")...)
 	content, diags := body.Content(buildSchema)
 	e.report(what, diags)
 	for _, b := range content.Blocks {
@@ -176,8 +165,12 @@ func (e *evaluation) content(body hcl.Body, ctx *hcl.EvalContext) (attrs hcl.Att
 	}
 	for _, b := range made {
 		want := 1
-		if b.Type == "post-processors" {
+		if b.Type == "post-processors" || b.Type == "test" && len(b.Labels) == 0 {
 			want = 0
+		}
+		if b.Type == "test" && len(b.Labels) > 1 {
+			e.errs.Add(e.pos(b.DefRange), "", "%s: a test has one label, its name, or none", what)
+			continue
 		}
 		if len(b.Labels) != want {
 			e.errs.Add(e.pos(b.DefRange), `write labels = ["shell"]`, "%s: the blocks %s need %d labels", what, b.Type, want)
@@ -187,6 +180,25 @@ func (e *evaluation) content(body hcl.Body, ctx *hcl.EvalContext) (attrs hcl.Att
 	}
 	slices.SortStableFunc(blocks, func(a, b block) int { return a.DefRange.Start.Byte - b.DefRange.Start.Byte })
 	return content.Attributes, blocks, !diags.HasErrors()
+}
+
+// expanded are the blocks that dynamic blocks make, which may be of some types.
+func (r reader) expanded(dynamic hcl.Blocks, types ...string) (list []block) {
+	for _, b := range dynamic {
+		name, content, labels, each, later := r.expand(b)
+		if later && name == "source" {
+			r.errs.Add(r.pos(b.TypeRange), "", "%s: for_each is known only when data sources have been looked up, too late for what the builds are", r.what)
+		}
+		if !slices.Contains(types, name) {
+			r.errs.Add(r.pos(b.TypeRange), "", "%s: a dynamic block cannot make %q", r.what, name)
+			continue
+		}
+		for _, in := range each {
+			labels, ranges := r.labels(labels, in)
+			list = append(list, block{&hcl.Block{Type: name, Labels: labels, Body: content, DefRange: b.DefRange, TypeRange: b.TypeRange, LabelRanges: ranges}, in})
+		}
+	}
+	return list
 }
 
 // labels are those that a dynamic block gives to one of its blocks.
@@ -461,12 +473,15 @@ func (e *evaluation) checkNames(blocks []block, names map[string]bool, ctx *hcl.
 		o := e.only(b, ctx)
 		for _, n := range slices.Concat(o.only, o.except) {
 			if !names[n] {
-				e.warn(e.pos(b.DefRange), nearest(n, slices.Collect(maps.Keys(names))), "only or except of the %s %s names %q, which is no source of this build block", b.Type, b.Labels[0], n)
+				what := strings.Join(append([]string{b.Type}, b.Labels...), " ")
+				e.warn(e.pos(b.DefRange), nearest(n, slices.Collect(maps.Keys(names))), "only or except of the %s names %q, which is no source of this build block", what, n)
 			}
 		}
 	}
 	for _, b := range blocks {
 		switch b.Type {
+		case "test":
+			check(b)
 		case "provisioner", "error-cleanup-provisioner", "post-processor":
 			check(b)
 		case "hcp_packer_registry":
@@ -508,6 +523,10 @@ func (e *evaluation) one(blocks []block, u use, full, build string, ctx *hcl.Eva
 			} else if e.only(b, ctx).applies(u) {
 				p := r.part(b, u)
 				out.ErrorCleanup = &p
+			}
+		case "test":
+			if e.only(b, ctx).applies(u) {
+				out.Tests = append(out.Tests, r.test(b, u))
 			}
 		case "post-processor":
 			if p, ok := r.processor(b, u); ok {
@@ -580,17 +599,22 @@ func (e *evaluation) processorNames(b *hcl.Block, ctx *hcl.EvalContext) (names [
 // part reads a provisioner with the options that a build has of its own.
 func (r reader) part(b block, u use) template.Part {
 	r.what = fmt.Sprintf("cannot use the %s %s", b.Type, b.Labels[0])
-	p := template.Part{Type: b.Labels[0], Pos: r.pos(b.LabelRanges[0]), Options: r.options(b.Body, reserved...)}
+	return template.Part{Type: b.Labels[0], Pos: r.pos(b.LabelRanges[0]), Options: r.own(b, u, reserved...)}
+}
+
+// own are the options of a block, with those that a build has of its own.
+func (r reader) own(b block, u use, without ...string) template.Value {
+	options := r.options(b.Body, without...)
 	if a := r.attributes(b.Body)["override"]; a != nil {
 		place := &template.Place{}
 		all := template.Value{Value: r.value(a.Expr, place), Place: place}
 		for _, name := range slices.Compact([]string{u.name, u.kind + "." + u.name, u.name + u.key, u.label()}) {
 			if own, ok := all.Get(name); ok && own.Kind() == template.Object {
-				p.Options = r.override(p.Options, own)
+				options = r.override(options, own)
 			}
 		}
 	}
-	return p
+	return options
 }
 
 // processor reads a post-processor, if it is for the build.

@@ -228,6 +228,12 @@ func show(out *bytes.Buffer, c *template.Config) {
 		if b.ErrorCleanup != nil {
 			part("cleanup", *b.ErrorCleanup)
 		}
+		for _, x := range b.Tests {
+			fmt.Fprintf(out, "  test %q %s\n", x.Name, plain(x.Options))
+			for _, p := range x.Provisioners {
+				part("  provisioner", p)
+			}
+		}
 		for _, seq := range b.PostProcessors {
 			for i, p := range seq {
 				part(strings.Repeat("> ", i)+"post-processor", p)

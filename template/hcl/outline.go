@@ -44,6 +44,20 @@ func (t *Template) Outline() template.Outline {
 		for _, u := range e.uses(content.Attributes["sources"], blocks, ctx) {
 			out.Builders = append(out.Builders, template.OutlinePart{Name: u.label(), Type: u.kind})
 		}
+		for _, b := range testsOf(b.Body) {
+			o := e.only(block{b, nil}, ctx)
+			x := template.OutlineTest{Only: o.only, Except: o.except}
+			if len(b.Labels) > 0 {
+				x.Name = b.Labels[0]
+			}
+			inner, _, _ := b.Body.PartialContent(testSchema)
+			for _, p := range inner.Blocks {
+				if p.Type == "provisioner" {
+					x.Provisioners = append(x.Provisioners, p.Labels[0])
+				}
+			}
+			out.Tests = append(out.Tests, x)
+		}
 		for _, p := range content.Blocks {
 			switch p.Type {
 			case "provisioner":

@@ -63,6 +63,7 @@ func Of(c compile.Catalog, texts optiondoc.Texts) map[string]any {
 			"allOf":      choices[role],
 		}
 	}
+	m.tests(c)
 	post := object{"$ref": "#/$defs/post-processor"}
 	m.defs["name-of-post-processor"] = object{"enum": types[compile.PostProcessor], "description": "A post-processor without options."}
 	named := object{"$ref": "#/$defs/name-of-post-processor"}
@@ -85,6 +86,30 @@ func Of(c compile.Catalog, texts optiondoc.Texts) map[string]any {
 	}
 }
 
+// tests makes the form of tests, which have the options of all that can be tested.
+func (m maker) tests(c compile.Catalog) {
+	keys := object{
+		"name":         object{"type": []string{"string", "null"}, "pattern": `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$|^$|` + action, "description": "What the test is called. Default: test, with a number where there are several."},
+		"provisioners": object{"type": []string{"array", "null"}, "items": object{"$ref": "#/$defs/provisioner"}, "description": "What is done on the machine, one after the other: the test fails if one of them does."},
+		"override": object{"type": []string{"object", "null"}, "description": "Options of some builds, by the build's name, in place of those given here.",
+			"additionalProperties": object{"type": []string{"object", "null"}, "$ref": "#/$defs/test", "propertyNames": object{"not": object{"enum": []string{"name", "provisioners", "only", "except", "override"}}}}},
+	}
+	chosen(keys)
+	for _, p := range c.Parts() {
+		if p.Role == compile.Test {
+			m.into(keys, p.Options, false)
+		}
+	}
+	m.defs["test"] = object{"type": "object", "properties": keys, "additionalProperties": false, "description": "A test of what is built."}
+}
+
+// chosen adds the keys that say which builds something is for.
+func chosen(keys object) {
+	for name, what := range map[string]string{"only": "Names of the builds that it is for. Default: all.", "except": "Names of the builds that it is not for. Default: none."} {
+		keys[name] = object{"type": []string{"string", "array", "null"}, "items": object{"type": "string"}, "description": what}
+	}
+}
+
 // sections are what the root of a template may hold.
 func sections() object {
 	texts := object{"type": "string"}
@@ -96,6 +121,7 @@ func sections() object {
 		"builders":                  object{"type": "array", "minItems": 1, "items": object{"$ref": "#/$defs/builder"}, "description": "What is built; the builds run side by side."},
 		"provisioners":              object{"type": []string{"array", "null"}, "items": object{"$ref": "#/$defs/provisioner"}, "description": "What is done on each machine, one after the other."},
 		"error-cleanup-provisioner": object{"anyOf": []any{object{"$ref": "#/$defs/provisioner"}, object{"type": "null"}}, "description": "What is done on a machine whose provisioners have failed, before it is removed."},
+		"tests":                     object{"type": []string{"array", "null"}, "items": object{"$ref": "#/$defs/test"}, "description": "What is done on machines of what was built, before anybody gets it."},
 		"post-processors":           object{"type": []string{"array", "null"}, "items": object{"$ref": "#/$defs/post-processors"}, "description": "What is done with what was built. A list among them is a sequence: each takes what the one before it has made."},
 		"push":                      object{"description": "Has no effect; older tools wrote it.", "deprecated": true},
 		"comments":                  object{"description": "Has no effect."},
@@ -105,9 +131,6 @@ func sections() object {
 // part is the form of one type of builder, provisioner or post-processor.
 func (m maker) part(p compile.Part, def string) object {
 	keys := object{"type": object{}}
-	only := func(name, what string) {
-		keys[name] = object{"type": []string{"string", "array", "null"}, "items": object{"type": "string"}, "description": what}
-	}
 	switch p.Role {
 	case compile.Builder:
 		keys["name"] = object{"type": []string{"string", "null"}, "description": "What the build is called. Default: its type."}
@@ -120,8 +143,7 @@ func (m maker) part(p compile.Part, def string) object {
 		m.into(keys, compile.CommonOptions(), false)
 	}
 	if p.Role != compile.Builder {
-		only("only", "Names of the builds that it is for. Default: all.")
-		only("except", "Names of the builds that it is not for. Default: none.")
+		chosen(keys)
 	}
 	form := object{"type": "object", "properties": keys}
 	if p.Later != "" {

@@ -89,7 +89,7 @@ func stages(ctx context.Context, e *dag.Engine, g *dag.Graph, o Options) (*dag.G
 		report, err := e.Solve(ctx, part)
 		if report != nil {
 			all.Failed, all.Skipped, all.Left = append(all.Failed, report.Failed...), append(all.Skipped, report.Skipped...), append(all.Left, report.Left...)
-			all.Suspended = report.Suspended
+			all.Stayed, all.Suspended = append(all.Stayed, report.Stayed...), report.Suspended
 		}
 		return err
 	}

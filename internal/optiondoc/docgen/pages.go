@@ -19,6 +19,7 @@ var shared = map[string]string{"steps/comm.SSH": "ssh", "steps/comm.WinRM": "win
 // folders are where the pages of each role lie.
 var folders = map[compile.Role]string{
 	compile.Builder: "builders", compile.Provisioner: "provisioners", compile.PostProcessor: "post-processors", compile.DataSource: "data-sources",
+	compile.Test: "tests",
 }
 
 // Pages are the reference of all options: the text of each page by its path.

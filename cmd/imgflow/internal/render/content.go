@@ -14,6 +14,7 @@ type Content struct {
 	Builders       []Part     `json:"builders"`
 	Provisioners   []Part     `json:"provisioners"`
 	PostProcessors [][]string `json:"post_processors"` // each a sequence of types
+	Tests          []Test     `json:"tests,omitempty"`
 	Locals         []Variable `json:"locals,omitempty"`
 	Plugins        []Plugin   `json:"plugins,omitempty"`
 }
@@ -39,6 +40,25 @@ type Part struct {
 	Type   string   `json:"type"`
 	Only   []string `json:"only,omitempty"`
 	Except []string `json:"except,omitempty"`
+}
+
+// Test is a test of what is built.
+type Test struct {
+	Name         string   `json:"name,omitempty"`
+	Only         []string `json:"only,omitempty"`
+	Except       []string `json:"except,omitempty"`
+	Provisioners []string `json:"provisioners"` // types
+}
+
+// chosen says for which builds something is meant.
+func chosen(only, except []string) (text string) {
+	if len(only) > 0 {
+		text = "only " + strings.Join(only, ", ")
+	}
+	if len(except) > 0 {
+		text += " except " + strings.Join(except, ", ")
+	}
+	return strings.TrimSpace(text)
 }
 
 // Template writes what a template holds.
@@ -90,16 +110,16 @@ func Template(w io.Writer, c Content) {
 	section("\nBuilders", rows)
 	rows = nil
 	for i, p := range c.Provisioners {
-		only := ""
-		if len(p.Only) > 0 {
-			only = "only " + strings.Join(p.Only, ", ")
-		}
-		if len(p.Except) > 0 {
-			only = strings.TrimSpace(only + " except " + strings.Join(p.Except, ", "))
-		}
-		rows = append(rows, []string{fmt.Sprintf("%d.", i+1), p.Type, only})
+		rows = append(rows, []string{fmt.Sprintf("%d.", i+1), p.Type, chosen(p.Only, p.Except)})
 	}
 	section("\nProvisioners", rows)
+	rows = nil
+	for i, x := range c.Tests {
+		rows = append(rows, []string{fmt.Sprintf("%d.", i+1), x.Name, strings.Join(x.Provisioners, ", "), chosen(x.Only, x.Except)})
+	}
+	if len(rows) > 0 {
+		section("\nTests", rows)
+	}
 	rows = nil
 	for _, seq := range c.PostProcessors {
 		rows = append(rows, []string{strings.Join(seq, ", then ")})

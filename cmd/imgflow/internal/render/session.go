@@ -71,8 +71,18 @@ func (l *Lines) Failures(res *app.Result, redact func(string) string) {
 			l.Item("%s: %s", f.Name, redact(f.Err.Error()))
 		}
 	}
+	if len(res.Stayed) > 0 {
+		l.Wrong("Not published, since not all tests have passed:")
+		for _, r := range res.Stayed {
+			l.Item("%s: %s", strings.Join(r.Builds, ", "), Thing(r))
+		}
+	}
 	if res.Summary.Status == state.Suspended {
-		l.Warn("Run %s is suspended; everything that it made is kept.", res.Summary.ID)
+		kept := "everything that it made is kept"
+		if len(res.Stayed) > 0 {
+			kept = "what is left of it is kept"
+		}
+		l.Warn("Run %s is suspended; %s.", res.Summary.ID, kept)
 		if len(res.Failed) > 0 {
 			l.Warn("Mend what failed, then resume: it is tried again, and what is done is not.")
 		}
@@ -104,10 +114,14 @@ func (l *Lines) Images(sum state.Summary, took time.Duration) {
 }
 
 // Next shows the commands that go on with a run, as they can be typed: with the
-// variables that must be given again. Nothing is left to remove if it has no things.
-func (l *Lines) Next(run string, withheld []string, things bool) {
+// variables that must be given again. Nothing is left to remove if it has no things, and to
+// look at if it has no machines.
+func (l *Lines) Next(run string, withheld []string, things, machines bool) {
 	more := again(withheld)
 	l.Plain("")
+	if machines {
+		l.Plain("Look at it:       imgflow shell %s%s", run, more)
+	}
 	if things {
 		l.Plain("Go on with it:    imgflow resume %s%s", run, more)
 		l.Plain("Remove it all:    imgflow destroy %s%s", run, more)
