@@ -92,6 +92,9 @@ func TestSecretsInKeys(t *testing.T) {
 	if canon(keyForm, "a"+string(Word("w"))) == canon(keyForm, Mark("a")+string(Word("w"))) {
 		t.Error("a secret before a word is a literal part")
 	}
+	if canon(keyForm, Mark("a")+string(Word("w"))+"b") == canon(keyForm, Mark("a")+"b"+string(Word("w"))) {
+		t.Error("a word may stand anywhere in a text")
+	}
 }
 
 func TestSecretsInKeysAndSettings(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,14 @@ import (
 
 	"github.com/imgflow/imgflow/template"
 )
+
+// apart are files with blank lines and comments between their blocks.
+func apart(files []txtar.File) (list []txtar.File) {
+	for _, f := range files {
+		list = append(list, txtar.File{Name: f.Name, Data: bytes.ReplaceAll(f.Data, []byte("\n}\n"), []byte("\n}\n\n\n# more\n\n"))})
+	}
+	return list
+}
 
 func TestFormat(t *testing.T) {
 	const src = "source   \"amazon-ebs\" \"a\" {\n# what it is\nregion=\"us-east-1\"\n    instance_type =   var.type // small\n\n  tags={\na=1\nlonger = 2}\n  user_data = <<EOT\n   as = it  is\nEOT\n}\n"
@@ -42,7 +51,7 @@ func TestFormatKeepsLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range a.Files {
+		for _, f := range slices.Concat(a.Files, apart(a.Files)) {
 			once, errs := Format(template.VarFile{Name: f.Name, Src: f.Data})
 			if !strings.HasSuffix(f.Name, ".hcl") || errs != nil {
 				continue
