@@ -31,6 +31,14 @@ func TestPauseAndTimeout(t *testing.T) {
 		if err == nil || n != 3 || time.Since(start) != 3*time.Hour {
 			t.Errorf("%d tries in %s: %v", n, time.Since(start), err)
 		}
+		// What an earlier process has waited counts.
+		resumed := dag.NewTask("r1", "step", "t", nil, nil)
+		resumed.Resumed = true
+		time.Sleep(40 * time.Minute)
+		start = time.Now()
+		if err := c.Try(t.Context(), resumed, func(context.Context, int) error { return nil }); err != nil || time.Since(start) != 20*time.Minute {
+			t.Errorf("resumed after %s: %v", time.Since(start), err)
+		}
 	})
 }
 

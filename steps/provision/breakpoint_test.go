@@ -10,8 +10,8 @@ import (
 func TestBreakpoint(t *testing.T) {
 	g := dag.NewGraph(nil)
 	b := &Breakpoint{Note: parsed("look at {{ build `ID` }}")}
-	b.Add(g, dag.Build{Name: "web"}, "breakpoint", dag.Lit(winMachine()))
-	if len(g.Nodes) != 1 || g.Nodes[0].Title != "wait at a breakpoint: look at {{ build `ID` }}" {
+	after := b.Add(g, dag.Build{Name: "web"}, "breakpoint", dag.Lit(winMachine()))
+	if len(g.Nodes) != 1 || after.Key() != g.Nodes[0].Key || g.Nodes[0].Title != "wait at a breakpoint: look at {{ build `ID` }}" {
 		t.Fatalf("%+v", g.Nodes)
 	}
 	(&Breakpoint{Disable: true}).Add(g, dag.Build{}, "x", dag.Lit(comm.Machine{}))

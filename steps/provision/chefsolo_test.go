@@ -32,7 +32,7 @@ func TestChefSolo(t *testing.T) {
 			RunList: []dag.Text{"recipe[web]", parsed("role[{{ build `ID` }}]")}, EncryptedDataBagSecretPath: file(t, filepath.Join(t.TempDir(), "s"), "hush"),
 			JSON: steps.Any{Map: map[string]steps.Any{"app": {Map: map[string]steps.Any{"version": anyText(`1 & "2"`), "port": {Word: "8080"}}}, "key": anyText(dag.Text(dag.Mark("key-1")))}}},
 		RemoteCookbookPaths: []dag.Text{"/srv/books"},
-		Cookbooks:           []steps.File{directory(t, map[string]string{"web/recipes/default.rb": "x"})},
+		Cookbooks:           []steps.File{directory(t, map[string]string{"web/recipes/default.rb": "x"}), directory(t, map[string]string{"db/recipes/default.rb": "y"})},
 		Roles:               directory(t, map[string]string{"r.json": "{}"}), DataBags: directory(t, nil), Environments: directory(t, nil),
 	}
 	if f := s.Check(); len(f) > 0 {
@@ -45,7 +45,7 @@ func TestChefSolo(t *testing.T) {
 [STAGING/solo.rb]
 [-j]
 [STAGING/node.json]
-cookbook_path ["/srv/books", "STAGING/cookbooks-0"]
+cookbook_path ["/srv/books", "STAGING/cookbooks-0", "STAGING/cookbooks-1"]
 role_path "STAGING/roles"
 data_bag_path "STAGING/data_bags"
 encrypted_data_bag_secret "STAGING/encrypted_data_bag_secret"
@@ -68,7 +68,7 @@ chef_license "accept"
 	if err != nil || sink.printed() != want {
 		t.Errorf("%v, printed\n%s", err, sink.printed())
 	}
-	if text(t, staging+"/cookbooks-0/web/recipes/default.rb") != "x" || text(t, staging+"/roles/r.json") != "{}" {
+	if text(t, staging+"/cookbooks-0/web/recipes/default.rb") != "x" || text(t, staging+"/cookbooks-1/db/recipes/default.rb") != "y" || text(t, staging+"/roles/r.json") != "{}" {
 		t.Error("not all is there")
 	}
 	for _, name := range []string{"encrypted_data_bag_secret", "node.json"} {
@@ -89,7 +89,7 @@ chef_license "accept"
 	w.v.m.SSH.Password = dag.Secret(dag.Mark("key-1"))
 	err = w.do(t.Context(), s.run)
 	want = "installing 18.1 sudo=false\nchef-solo\n[--local]\n[-c]\n[" + staging + "/solo.rb]\n[-j]\n[" + staging + "/node.json]\n" +
-		"cookbook_path [\"/srv/books\", \"" + staging + "/cookbooks-0\"]\nroles \"" + staging + "/roles\"\nid 'i-0abc PRIVATE'\n"
+		"cookbook_path [\"/srv/books\", \"" + staging + "/cookbooks-0\", \"" + staging + "/cookbooks-1\"]\nroles \"" + staging + "/roles\"\nid 'i-0abc PRIVATE'\n"
 	if err != nil || !strings.HasPrefix(sink.printed(), want) {
 		t.Errorf("%v, printed\n%s", err, sink.printed())
 	}

@@ -76,9 +76,25 @@ func TestGoss(t *testing.T) {
 	if !strings.Contains(sink.printed(), "[--vars]\n["+remote+"/vars.yaml]\n[--vars-inline]\n[{\"b\":\"it's\"}]\n") || text(t, here+"/out.json") != sink.printed() {
 		t.Errorf("printed\n%s", sink.printed())
 	}
-	s.Inspect = true
-	if sink, err = gossHere(t, s, here); err != nil || !strings.Contains(sink.said(dag.Warned), "inspect lets it") {
+	s.OutputFile = dag.Text(remote + "/..")
+	_, err = gossHere(t, s, here)
+	wantError(t, err, `".." is no name of a file here`)
+	s.OutputFile, s.Sleep, s.Inspect = "", new(time.Duration), true
+	if sink, err = gossHere(t, s, here); err != nil || !strings.Contains(sink.said(dag.Warned), "inspect lets it") || !strings.Contains(sink.printed(), "[--sleep]\n[0s]\n") {
 		t.Errorf("%v, warned %q", err, sink.said(dag.Warned))
+	}
+}
+
+// TestGossFails: what Goss could not make is not brought back, whatever is let.
+func TestGossFails(t *testing.T) {
+	here := t.TempDir()
+	s := Goss{SkipInstall: true, DownloadPath: dag.Text(standIn(t, "goss", "exit 1") + "/goss"), RemotePath: dag.Text(t.TempDir())}
+	_, err := gossHere(t, s, here)
+	wantError(t, err, "goss render exited with status 1")
+	s.Inspect = true
+	sink, err := gossHere(t, s, here)
+	if got, _ := os.ReadDir(here); err != nil || len(got) > 0 || strings.Count(sink.said(dag.Warned), "inspect lets it") != 3 {
+		t.Errorf("%v, brought %v, warned %q", err, got, sink.said(dag.Warned))
 	}
 }
 

@@ -88,7 +88,7 @@ func TestProgram(t *testing.T) {
 	os.Mkdir(scratch, 0o700)
 	e := &comm.Env{Environ: os.Environ(), Dir: dir}
 	sink := &memSink{}
-	one, two := fmt.Sprint("70.", os.Getpid()), fmt.Sprint("71.", os.Getpid()) // seconds, as no other process has them
+	one, two := fmt.Sprint("70.", os.Getpid()), fmt.Sprint("710.", os.Getpid()) // seconds, as no other process has them
 	p := program{args: []string{"sh", "-c", "echo out; echo bad >&2; pwd; echo \"$A\"; cat; sleep " + one + " & exit 9"}, environ: append(os.Environ(), "A=it's"), scratch: scratch}
 	code, err := p.run(t.Context(), e, values{t: task(sink)})
 	if err != nil || code != 9 || !strings.Contains(sink.printed(), "out\n") || !strings.Contains(sink.printed(), "bad\n") || !strings.Contains(sink.printed(), dir+"\nit's\n") {
@@ -101,17 +101,17 @@ func TestProgram(t *testing.T) {
 	p.args = []string{"sleep", two}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ended := make(chan error)
+	ended := make(chan error, 1)
 	go func() {
 		_, err := p.run(ctx, e, values{t: task(sink)})
 		ended <- err
 	}()
 	awaited(t, "it has not begun", func() bool { return running(t, "sleep\x00"+two) })
 	cancel()
+	awaited(t, "it still runs", func() bool { return !running(t, "sleep\x00"+two) && !running(t, scratch) })
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	awaited(t, "it still runs", func() bool { return !running(t, "sleep\x00"+two) && !running(t, scratch) })
 	if _, err := os.Stat(scratch); err != nil {
 		t.Errorf("its scratch directory went with it: %v", err)
 	}
