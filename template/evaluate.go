@@ -31,6 +31,10 @@ type Inputs struct {
 	DataTypes map[string]cty.Type // of each type of data source, what it yields: an object
 	Known     map[string]Looked   // what was looked up so far, by type.name
 	Made      Made                // what builds have made so far
+
+	// Enforced is set for a template that adds to the builds of others: the build that it is evaluated for, as the
+	// only one. Such a template has no builders, or build blocks without sources.
+	Enforced *Build
 }
 
 // Looked is what a data source yields. Its secrets are marked with the names that they have in Secrets.
@@ -93,11 +97,22 @@ type Part struct {
 	Name    string // of a post-processor
 	Pos     Pos
 	Options Value // an object
+
+	Enforced bool // it was added to what the template says: see [Inputs]
 }
 
 // Evaluate resolves variables and template strings. When there are errors, the result holds what
 // could be evaluated, and a Value of kind Faulty for what could not, so that the rest can still be checked.
 func (t *Template) Evaluate(in Inputs) (*Config, Errors) {
+	if in.Enforced != nil {
+		for _, b := range t.Builders {
+			return &Config{}, Errors{{Pos: b.Pos, Text: errEnforcedBuilders}}
+		}
+		enforcing := *t
+		name := Raw{Kind: String, Text: in.Enforced.Label, Pos: t.start}
+		enforcing.Builders = []Block{{Type: in.Enforced.Type, Name: name, Pos: t.start, Options: Raw{Kind: Object, Pos: t.start}}}
+		t = &enforcing
+	}
 	s := newScope(t, in)
 	ev := &Config{Variables: s.all(), Secrets: s.env.Secrets, Ask: s.ask}
 	names := t.names(s)
@@ -142,6 +157,8 @@ func (s *scope) ask(text string) (string, Errors) {
 	}
 	return got, errs
 }
+
+const errEnforcedBuilders = "cannot enforce: what is enforced is added to the builds of a template, and has none of its own"
 
 const errSecretName = "cannot use a sensitive variable in the name of a build"
 

@@ -34,7 +34,7 @@ func resumeCommand() *cli.Command {
 				&cli.BoolFlag{Name: "fresh", Usage: "remove the machines and make them anew", Category: how},
 				&cli.StringFlag{Name: "from", Usage: "run this `STEP`, or BUILD/STEP, again, and all after it", Category: how},
 			},
-			variableFlags(), policyFlags(), driveFlags(),
+			variableFlags(), []cli.Flag{enforceFlag()}, policyFlags(), driveFlags(),
 		),
 		Action: resume,
 	}
@@ -71,6 +71,7 @@ func resume(c *cli.Context) error {
 	if err := giveVariables(c, s); err != nil {
 		return err
 	}
+	s.Enforce(c.StringSlice("enforce"))
 	if c.IsSet("parallel-builds") {
 		s.Limit(c.Int("parallel-builds"))
 	}

@@ -25,8 +25,13 @@ func templateFlags() []cli.Flag {
 		// These change nothing here: there are no plug-ins to choose from, and what needs what is always found out.
 		&cli.BoolFlag{Name: "ignore-prerelease-plugins", Hidden: true},
 		&cli.BoolFlag{Name: "use-sequential-evaluation", Hidden: true},
+		enforceFlag(),
 		&cli.BoolFlag{Name: "strict", Usage: "take a warning about the template for a fault", Category: inputFlags},
 	)
+}
+
+func enforceFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "enforce", Usage: "add the provisioners of the template in `FILE` to every build, behind its own; may be repeated, and IMGFLOW_ENFORCE names more", Category: inputFlags}
 }
 
 // newRequest reads the flags and the template's name.
@@ -48,7 +53,7 @@ func requestFor(c *cli.Context, name string) (app.Request, error) {
 	}
 	vars, err := variables(c)
 	return app.Request{
-		Template: name, ConfigType: language, Input: os.Stdin, Vars: vars, VarFiles: c.StringSlice("var-file"), Strict: c.Bool("strict"),
+		Template: name, ConfigType: language, Input: os.Stdin, Vars: vars, VarFiles: c.StringSlice("var-file"), Strict: c.Bool("strict"), Enforce: c.StringSlice("enforce"),
 		Only: commaList(c.StringSlice("only")), Except: commaList(c.StringSlice("except")),
 	}, err
 }

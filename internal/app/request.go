@@ -33,7 +33,8 @@ type Request struct {
 	VarFiles    []string          `json:"var_files,omitempty"` // paths, kept as absolute ones
 	Only        []string          `json:"only,omitempty"`
 	Except      []string          `json:"except,omitempty"`
-	Strict      bool              `json:"strict,omitempty"` // a warning about the template is a fault
+	Enforce     []string          `json:"enforce,omitempty"` // templates that add to every build: paths, kept as absolute ones
+	Strict      bool              `json:"strict,omitempty"`  // a warning about the template is a fault
 	Force       bool              `json:"force,omitempty"`
 	MaxLifetime time.Duration     `json:"max_lifetime,omitempty"` // nanoseconds
 	Parallel    int               `json:"parallel,omitempty"`
@@ -67,6 +68,9 @@ func (r *Request) place(env Env) {
 	if r.Cwd = env.Dir(); r.Template != "-" && r.Template != "" {
 		r.Template = env.Abs(r.Template)
 	}
+	enforce := r.Enforce
+	r.Enforce = nil
+	r.enforcing(env, enforce)
 	files := r.VarFiles
 	r.VarFiles = nil
 	for i, f := range files {
@@ -126,7 +130,12 @@ func (r *Request) parse(env Env) (template.Parsed, template.Errors, error) {
 
 // hcl tells whether the template is in HCL2, also in the JSON form of that.
 func (r *Request) hcl() bool {
-	return r.ConfigType == "hcl2" || strings.HasSuffix(r.Template, ".pkr.hcl") || strings.HasSuffix(r.Template, ".pkr.json") || r.folder()
+	return r.ConfigType == "hcl2" || namedHCL(r.Template) || r.folder()
+}
+
+// namedHCL tells whether the name of a file says that it is in HCL2.
+func namedHCL(name string) bool {
+	return strings.HasSuffix(name, ".pkr.hcl") || strings.HasSuffix(name, ".pkr.json")
 }
 
 // folder tells whether the template is all files of a folder.
@@ -237,7 +246,8 @@ func (r *Request) evaluate(t template.Parsed, env Env, catalog compile.Catalog, 
 		in.VarFiles = append(in.VarFiles, template.VarFile{Name: env.Short(path), Src: src})
 	}
 	ev, errs := t.Evaluate(in)
-	return ev, errs, nil
+	more, err := r.enforce(ev, in, env)
+	return ev, append(errs, more...), err
 }
 
 // stored is the request as it may be written down: values that are sensitive,

@@ -42,6 +42,9 @@ func (s *Session) Give(vars map[string]string, files []string) {
 	s.req.give(vars, paths)
 }
 
+// Enforce adds templates to those that are enforced.
+func (s *Session) Enforce(files []string) { s.req.enforcing(s.env, files) }
+
 // Limit sets how many builds are at work at once from now on; 0 is all.
 func (s *Session) Limit(parallel int) { s.req.Parallel = parallel }
 

@@ -254,10 +254,8 @@ func (c *compiler) build(b template.Build) plan {
 	}
 	c.postProcessors(&pl, b)
 	pl.needs = c.needs
-	behind := map[string]bool{}
 	for _, n := range c.needs {
-		if n.first && c.made[n.Build] == nil && !behind[n.Build] {
-			behind[n.Build] = true
+		if n.first && c.made[n.Build] == nil && !slices.Contains(pl.behind, n.Build) {
 			pl.behind = append(pl.behind, n.Build)
 		}
 	}
@@ -269,9 +267,12 @@ func (c *compiler) build(b template.Build) plan {
 func (c *compiler) provisioners(parts []template.Part, build, prefix, over, whyNone string) (list []named) {
 	count := map[string]int{}
 	for _, part := range parts {
-		count[part.Type]++
 		name := prefix + part.Type
-		if n := count[part.Type]; n > 1 {
+		if part.Enforced {
+			name = prefix + "enforced-" + part.Type
+		}
+		count[name]++
+		if n := count[name]; n > 1 {
 			name = fmt.Sprintf("%s-%d", name, n)
 		}
 		pr := c.provisioner(part, build+"."+name, 0)

@@ -256,6 +256,15 @@ func (e *evaluation) buildInstance(b *hcl.Block, in instance, c *choice) (uses [
 		e.text(a.Expr, ctx, what)
 	}
 	written := e.uses(attrs["sources"], blocks, ctx)
+	if to := e.in.Enforced; to != nil {
+		at := e.pos(b.DefRange)
+		if len(written) > 0 {
+			e.errs.Add(written[0].at, "", "cannot enforce: what is enforced is added to the builds of a template, and has no source of its own")
+			return nil, nil
+		}
+		source := &hcl.Block{Type: "source", Labels: []string{to.Type, to.Label}, LabelRanges: []hcl.Range{b.DefRange, b.DefRange}, Body: hcl.EmptyBody()}
+		written = []use{{at: at, kind: to.Type, name: to.Label, block: source}}
+	}
 	if len(written) == 0 {
 		if ok && len(e.errs) == 0 {
 			e.errs.Add(e.pos(b.DefRange), `write sources = ["source.amazon-ebs.name"]`, "cannot build: the build block names no source")
@@ -281,7 +290,7 @@ func (e *evaluation) buildInstance(b *hcl.Block, in instance, c *choice) (uses [
 		if name != "" {
 			full = name + in.key + "." + full
 		}
-		if before, twice := c.used[full]; twice {
+		if before, twice := c.used[full]; twice && e.in.Enforced == nil {
 			e.errs.Add(u.at, `give the build block a name of its own, or use the source as a block with name = "…"`, "cannot build: two builds are called %q; the other is at %s", full, before)
 			continue
 		}
