@@ -74,6 +74,15 @@ func TestSchemaTakesWhatIsValid(t *testing.T) {
 			}
 		}
 	}
+	// Forms that none of them has.
+	const forms = `{"variables": {"n": 8, "yes": true, "none": ""}, "builders": [{"type": "amazon-ebs", "region": "us-east-1", "ami_name": "forms", "source_ami": "ami-0123456789abcdef0", "instance_type": "t3.micro",
+"ssh_username": "u", "ssh_timeout": "1h5m", "ena_support": "TRUE", "force_deregister": 1, "ami_regions": "us-west-2,eu-west-1", "tags": {"n": 8}}]}`
+	if err := os.WriteFile(filepath.Join(dir, "forms.json"), []byte(forms), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if errs := faultsOf(t, forms); len(errs) > 0 {
+		t.Fatal(errs)
+	}
 	t.Setenv("AWS_REGION", "us-east-1")
 	valid := 0
 	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
