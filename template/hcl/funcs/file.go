@@ -74,6 +74,9 @@ func (w World) read(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no file %s: a relative path begins at the folder of the template", at)
 	}
+	if err == nil && w.Rounds.load(len(b)) {
+		return nil, fmt.Errorf("%s: all that a template reads of files together is more than %d MiB; the file provisioner uploads large files", at, maxRead>>20)
+	}
 	return b, err
 }
 

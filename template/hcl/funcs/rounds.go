@@ -12,11 +12,24 @@ import (
 // would take hours and all memory.
 const MaxRounds = 100_000
 
-// Rounds counts how often for expressions go round.
-type Rounds struct{ n int }
+// maxRead bounds what the functions of a template read of files, together, in bytes: an expression is measured
+// only when it has come to its end, and may read one file a thousand times until then.
+const maxRead = 256 << 20
+
+// Rounds counts how often for expressions go round, and what is read of files meanwhile.
+type Rounds struct{ n, bytes int }
 
 // Reset begins to count again.
-func (r *Rounds) Reset() { r.n = 0 }
+func (r *Rounds) Reset() { *r = Rounds{} }
+
+// load counts bytes of a file, and tells whether there were too many of them.
+func (r *Rounds) load(n int) bool {
+	if r == nil {
+		return false
+	}
+	r.bytes += n
+	return r.bytes > maxRead
+}
 
 // spend counts some rounds, and tells whether there were too many of them.
 func (r *Rounds) spend(n int) bool {
