@@ -1,16 +1,9 @@
 package state
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
-	"html"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"unicode/utf16"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -23,17 +16,22 @@ const Redacted = "<sensitive>"
 // and, by the gaps, tell the secret.
 const minSecret = 4
 
-// Redactor takes secrets out of text: as they are, and in the forms in which
+// Redactor takes secrets out of text: as they are, and in the [forms] in which
 // shells, URLs, JSON and base64 write them. Of a secret of several lines each
 // line is one too. The zero Redactor knows no secrets.
+//
+// A look at one place of a text costs a search in the few forms that begin with
+// the same bytes, however many secrets there are.
 type Redactor struct {
 	mu      sync.RWMutex
 	known   map[string]bool
-	forms   map[string]bool
-	starts  map[string][]string // forms by their first minSecret bytes
-	begins  map[string]bool     // all beginnings of forms that are shorter than that
-	longest int                 // the length of the longest form, in bytes
+	starts  map[start][]string // forms by their first bytes, each list sorted
+	begins  map[string]bool    // all beginnings of forms that are shorter than those
+	longest int                // the length of the longest form, in bytes
 }
+
+// start is what a form begins with.
+type start [minSecret]byte
 
 // Add makes a secret known.
 func (r *Redactor) Add(secret string) {
@@ -43,14 +41,15 @@ func (r *Redactor) Add(secret string) {
 		return
 	}
 	if r.known == nil {
-		r.known, r.forms = map[string]bool{}, map[string]bool{}
-		r.starts, r.begins = map[string][]string{}, map[string]bool{}
+		r.known = map[string]bool{}
+		r.starts, r.begins = map[start][]string{}, map[string]bool{}
 	}
 	r.known[secret] = true
 	r.learn(secret)
 	r.learn(strings.TrimSpace(secret))
 	lines := strings.FieldsFunc(secret, func(c rune) bool { return c == '\n' || c == '\r' })
 	if len(lines) > 1 {
+		r.learn(strings.Join(lines, "\r\n")) // as a file of Windows has it
 		for _, l := range lines {
 			// The rulers of a PEM block are no secret, and stand in public ones too.
 			if l = strings.TrimSpace(l); !strings.HasPrefix(l, "-----") {
@@ -60,18 +59,57 @@ func (r *Redactor) Add(secret string) {
 	}
 }
 
+// learn makes all the forms of one text known.
+func (r *Redactor) learn(s string) {
+	if len(s) >= minSecret {
+		forms(s, r.add)
+	}
+}
+
 // add makes one form known.
 func (r *Redactor) add(form string) {
-	if len(form) < minSecret || r.forms[form] {
+	if len(form) < minSecret {
 		return
 	}
-	r.forms[form] = true
-	start := form[:minSecret]
-	r.starts[start] = append(r.starts[start], form)
+	first := start([]byte(form[:minSecret]))
+	at, known := slices.BinarySearch(r.starts[first], form)
+	if known {
+		return
+	}
+	r.starts[first] = slices.Insert(r.starts[first], at, form)
 	for n := 1; n < minSecret; n++ {
 		r.begins[form[:n]] = true
 	}
 	r.longest = max(r.longest, len(form))
+}
+
+// match returns the length of the longest form that s begins with.
+func (r *Redactor) match(s string) int {
+	forms := r.starts[start([]byte(s[:minSecret]))]
+	for {
+		at, equal := slices.BinarySearch(forms, s)
+		switch {
+		case equal:
+			return len(s)
+		case at == 0:
+			return 0
+		}
+		// All that s begins with is in what it shares with the form before it.
+		f := forms[at-1]
+		if strings.HasPrefix(s, f) {
+			return len(f)
+		}
+		s, forms = s[:shared(s, f)], forms[:at-1]
+	}
+}
+
+// shared returns for how many bytes two texts are the same.
+func shared(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // Redact returns s without the secrets.
@@ -98,19 +136,14 @@ type span struct{ start, end int }
 
 // find returns where secrets stand in s, in order. Those that overlap are one.
 func (r *Redactor) find(s string) []span {
-	if len(r.forms) == 0 {
+	if len(r.starts) == 0 {
 		return nil
 	}
 	var found []span
 	for i := 0; i+minSecret <= len(s); i++ {
-		end := 0
-		for _, f := range r.starts[s[i:i+minSecret]] {
-			if strings.HasPrefix(s[i:], f) {
-				end = max(end, i+len(f))
-			}
-		}
-		switch last := len(found) - 1; {
-		case end == 0:
+		n := r.match(s[i:])
+		switch last, end := len(found)-1, i+n; {
+		case n == 0:
 		case last >= 0 && i < found[last].end:
 			found[last].end = max(found[last].end, end)
 		default:
@@ -159,10 +192,13 @@ func (r *Redactor) beginning(s string) int {
 			}
 			continue
 		}
-		for _, f := range r.starts[rest[:minSecret]] {
-			if len(f) > len(rest) && strings.HasPrefix(f, rest) {
-				return i
-			}
+		forms := r.starts[start([]byte(rest[:minSecret]))]
+		at, equal := slices.BinarySearch(forms, rest)
+		if equal {
+			at++
+		}
+		if at < len(forms) && strings.HasPrefix(forms[at], rest) {
+			return i
 		}
 	}
 	return len(s)
@@ -172,111 +208,4 @@ func (r *Redactor) beginning(s string) int {
 func (r *Redactor) Event(e dag.Event) dag.Event {
 	e.Text, e.Err = r.Redact(e.Text), r.Redact(e.Err)
 	return e
-}
-
-// learn adds all the forms of one secret.
-func (r *Redactor) learn(s string) {
-	if len(s) < minSecret {
-		return
-	}
-	add := r.add
-	add(s)
-	add(strings.ToValidUTF8(s, "\uFFFD")) // as output is kept
-
-	// Shells: inside '', inside "", and by backslashes as printf %q writes it.
-	add(strings.ReplaceAll(s, `'`, `'\''`))
-	add(strings.ReplaceAll(s, `'`, `'"'"'`))
-	add(escape(s, `\`, "\\\"$`"))
-	add(escape(s, `\`, "\\\"$`!"))
-	add(escape(s, `\`, " !\"#$&'()*;<>?[\\]^`{|}~,"))
-
-	// PowerShell: inside "" and inside ''; cmd.
-	add(escape(s, "`", "`$\""))
-	add(escape(s, "`", "`$\"'"))
-	add(strings.ReplaceAll(s, `'`, `''`))
-	add(escape(s, `^`, `^&|<>"`))
-
-	// JSON and Go, with and without the characters of HTML; XML.
-	add(unquoted(strconv.Quote(s)))
-	if p, err := json.Marshal(s); err == nil {
-		add(unquoted(string(p)))
-		add(unquoted(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(p))))
-	}
-	add(html.EscapeString(s))
-	add(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;").Replace(s))
-
-	// URLs, with the hexadecimal digits of either case.
-	for _, u := range []string{url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20")} {
-		add(u)
-		add(lowerPercent(u))
-	}
-	add(hex.EncodeToString([]byte(s)))
-
-	// Base64, also when it stands inside of something longer, and in lines.
-	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		whole := enc.EncodeToString([]byte(s))
-		add(whole)
-		add(strings.TrimRight(whole, "="))
-		for _, width := range []int{64, 76} {
-			for i := 0; len(whole) > width && i < len(whole); i += width {
-				if l := whole[i:min(i+width, len(whole))]; len(l) >= minEncoded {
-					add(l)
-				}
-			}
-		}
-		for shift := range 3 {
-			// PowerShell encodes a command as UTF-16.
-			for _, text := range []string{s, wide(s)} {
-				if in := inside(enc, text, shift); len(in) >= minEncoded {
-					add(in)
-				}
-			}
-		}
-	}
-}
-
-// minEncoded is the shortest piece of base64 that is taken for a secret: less
-// could be any word.
-const minEncoded = 6
-
-// inside returns the digits that s always has in the base64 of a longer text
-// in which shift bytes (modulo 3) stand before it.
-func inside(enc *base64.Encoding, s string, shift int) string {
-	e := enc.WithPadding(base64.NoPadding).EncodeToString(append(make([]byte, shift), s...))
-	from := (8*shift + 5) / 6      // the first digit that is made of s alone
-	to := 8 * (shift + len(s)) / 6 // behind the last one
-	return e[min(from, to):to]
-}
-
-// wide returns s in UTF-16, little end first.
-func wide(s string) string {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(s)) {
-		b = binary.LittleEndian.AppendUint16(b, u)
-	}
-	return string(b)
-}
-
-// escape puts mark before every character of set.
-func escape(s, mark, set string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if strings.IndexByte(set, s[i]) >= 0 {
-			b.WriteString(mark)
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func unquoted(s string) string { return s[1 : len(s)-1] }
-
-func lowerPercent(s string) string {
-	b := []byte(s)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			copy(b[i+1:i+3], strings.ToLower(string(b[i+1:i+3])))
-		}
-	}
-	return string(b)
 }
