@@ -335,8 +335,8 @@ func (r *fakeRemote) Exec(_ context.Context, command string, _ io.Reader) ([]byt
 	return []byte(out), comm.Exit{}, nil
 }
 
-func (r *fakeRemote) Upload(_ context.Context, path string, _ io.Reader, _ int64, _ fs.FileMode) error {
-	_, _, err := r.Exec(nil, "upload "+path, nil)
+func (r *fakeRemote) Upload(ctx context.Context, path string, _ io.Reader, _ int64, _ fs.FileMode) error {
+	_, _, err := r.Exec(ctx, "upload "+path, nil)
 	return err
 }
 
