@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,7 +27,7 @@ import (
 // keysOf are the keys of the steps of a template, and what is wrong with it.
 func keysOf(dir string, t template.Parsed) (keys []string, errs template.Errors) {
 	env := map[string]string{"AWS_REGION": "us-east-1", "HOME": dir, "METHOD": "m"}
-	w := newWorld(app.WorldOptions{Env: app.NewEnv([]string{"AWS_REGION=us-east-1", "HOME=" + dir}, dir), Dir: dir})
+	w := newWorld(app.WorldOptions{Env: app.NewEnv([]string{"AWS_REGION=us-east-1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}, dir), Dir: dir})
 	defer w.Close()
 	n := 0
 	ev, errs := t.Evaluate(template.Inputs{Vars: map[string]string{}, Dir: dir, Cwd: dir, Clock: time.Date(2026, 11, 29, 10, 20, 30, 0, time.UTC),
@@ -151,6 +153,48 @@ func TestBothLanguagesHaveTheSameKeys(t *testing.T) {
 			}
 			compare(t, path, dir, parsed, want)
 		})
+	}
+}
+
+// TestExamplesInBothLanguages: an example that is there in JSON and in HCL2 is one example.
+func TestExamplesInBothLanguages(t *testing.T) {
+	bin := t.TempDir() // Ansible need not be here to be planned
+	if err := os.WriteFile(filepath.Join(bin, "ansible-playbook"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	written, err := filepath.Glob("../../examples/*/image.pkr.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := 0
+	for _, path := range written {
+		dir, err := filepath.Abs(filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := os.ReadFile(filepath.Join(dir, "image.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		text, err2 := os.ReadFile(path)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		parsed, errs := template.Parse("image.json", src)
+		inHCL, errs2 := hcl.Parse([]template.VarFile{{Name: "image.pkr.hcl", Src: text}})
+		if len(errs)+len(errs2) > 0 {
+			t.Fatal(path, errs, errs2)
+		}
+		want, errs := keysOf(dir, parsed)
+		got, errs2 := keysOf(dir, inHCL)
+		if len(errs)+len(errs2) > 0 || !slices.Equal(got, want) {
+			t.Errorf("%s: %v %v\nthe keys differ: %s", path, errs, errs2, differ(got, want))
+		}
+		same++
+	}
+	if same < 11 {
+		t.Errorf("only %d examples are there in both languages", same)
 	}
 }
 
