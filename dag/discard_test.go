@@ -56,6 +56,37 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
+// TestCrashWhileDiscarding: whenever the program dies, what is given up is gone in the end, and nothing is made again.
+func TestCrashWhileDiscarding(t *testing.T) {
+	points := 0
+	for _, late := range []bool{false, true} {
+		for n := 1; ; n++ {
+			w, mem := newWorld(), &MemStore{}
+			_, err := toyEngine(t, w, &dying{MemStore: mem, n: n, late: late}, Options{}).Solve(t.Context(), spentGraph("last"))
+			if err == nil {
+				break
+			}
+			points++
+			for range 2 { // the second has nothing left to do
+				e := toyEngine(t, w, mem, Options{})
+				rep, err := e.Solve(t.Context(), spentGraph("last"))
+				if err != nil || len(rep.Failed)+len(rep.Left)+len(rep.Skipped) > 0 {
+					t.Errorf("write %d, late %v: %+v %v", n, late, rep, err)
+				}
+				if r, _ := e.rec(byName(spentGraph("last"), "image").Key); w.left() != "" || !r.Spent {
+					t.Errorf("write %d, late %v: left is %q, %+v", n, late, w.left(), r)
+				}
+			}
+			if w.count("launch") != 1 || w.count("image ")-w.count("image ready") > 1 {
+				t.Errorf("write %d, late %v: %q", n, late, w.log)
+			}
+		}
+	}
+	if points < 40 {
+		t.Errorf("only %d crash points", points)
+	}
+}
+
 // A failure before keeps what was kept.
 func TestDiscardNotReached(t *testing.T) {
 	w, st := newWorld(), &MemStore{}
