@@ -19,6 +19,13 @@ type PostProcessor interface {
 	SetRepeat(n int)
 }
 
+// Claimer is a post-processor of which there can be one only that takes a name: a second one would write over what the first
+// has made.
+type Claimer interface {
+	// Claims lists the names that it takes in a build, as far as they are known.
+	Claims(b dag.Build) []Claim
+}
+
 // Gives says what a post-processor hands on.
 type Gives int
 

@@ -88,6 +88,29 @@ func (s *Compress) Check() []steps.OptionError {
 	return f
 }
 
+// Claims is the file. Names of builds are those of their steps, which builds of for_each share.
+func (s *Compress) Claims(b dag.Build) []steps.Claim {
+	b = b.Labelled()
+	out := dag.Text(defaultOutput(b))
+	if s.Output != "" {
+		out = s.Output.Bind(func(word string) dag.Text {
+			switch strings.Trim(word, "{}- ") {
+			case ".BuildName":
+				return dag.Text(b.Name)
+			case ".BuilderType":
+				return dag.Text(b.Type)
+			}
+			return dag.Word(word)
+		})
+	}
+	if !out.Known() {
+		return nil
+	}
+	return []steps.Claim{{Field: "output", Key: "file " + filepath.Clean(string(out)), What: "the file " + string(out)}}
+}
+
+func defaultOutput(b dag.Build) string { return "packer_" + b.Name + "_" + b.Type }
+
 func ending(path string) string { return strings.TrimPrefix(filepath.Ext(path), ".") }
 
 // Gives is the file.
@@ -105,7 +128,7 @@ func (s *Compress) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.
 // Do puts the file in its place when all of it is on the disk.
 func (s Compress) Do(ctx context.Context, e *comm.Env, t *dag.Task) (Packed, error) {
 	of := s.Of.Value()
-	out := "packer_" + s.Build.Name + "_" + s.Build.Type
+	out := defaultOutput(s.Build)
 	if s.Output != "" {
 		var err error
 		out, err = steps.BuildValues{Task: t, Machine: of.Machine}.Render("output", s.Output, map[string]any{"BuildName": s.Build.Name, "BuilderType": s.Build.Type})

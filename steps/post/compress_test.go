@@ -155,3 +155,21 @@ func TestCompressRefuses(t *testing.T) {
 	}
 	var _ steps.PostProcessor = &Compress{}
 }
+
+// Only what is known of the file's name is claimed.
+func TestCompressClaims(t *testing.T) {
+	b := dag.Build{Name: `file.a["x"]`, Label: "a", Type: "file"}
+	for want, s := range map[string]Compress{
+		"file packer_a_file": {},
+		"file a/file.tar":    {Output: "./" + dag.Word("{{.BuildName}}") + "/" + dag.Word("{{ .BuilderType }}") + ".tar"},
+		"":                   {Output: dag.Word("{{ build `ID` }}") + ".tar"},
+	} {
+		got := ""
+		for _, c := range s.Claims(b) {
+			got += c.Key
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

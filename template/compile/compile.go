@@ -55,10 +55,11 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	plans := make([]plan, len(ev.Builds))
 	scopes := scopes(ev.Builds)
 	for i, b := range ev.Builds {
-		plans[i] = p.build(b)
+		as := dag.Build{Name: b.Name, Type: b.Type}
 		if o.Stored == nil || o.Stored.Form > 0 { // before, keys had the names of builds in them
-			plans[i].build.Label, plans[i].build.Scope = b.Label, scopes[i]
+			as.Label, as.Scope = b.Label, scopes[i]
 		}
+		plans[i] = p.build(b, as)
 	}
 	order := p.inOrder(plans)
 	if o.Warn != nil {
@@ -202,8 +203,8 @@ type compiler struct {
 	after    []string          // and what that is known after
 }
 
-func (c *compiler) build(b template.Build) plan {
-	pl := plan{build: dag.Build{Name: b.Name, Type: b.Type}, awaits: c.awaits(b.Refers)}
+func (c *compiler) build(b template.Build, as dag.Build) plan {
+	pl := plan{build: as, awaits: c.awaits(b.Refers)}
 	c.waiting, c.needs = len(pl.awaits) > 0, nil
 	var after []string
 	for _, label := range pl.awaits {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
@@ -29,7 +30,7 @@ func (c *compiler) postProcessors(pl *plan, b template.Build) {
 		var parts []template.Part
 		for _, part := range seq {
 			n++
-			if pp := c.postProcessor(part, fmt.Sprintf("%s.post-%d", b.Name, n)); pp != nil {
+			if pp := c.postProcessor(part, pl.build, n); pp != nil {
 				list, parts = append(list, processor{part.Name, pp}), append(parts, part)
 			}
 			if why != "" {
@@ -50,7 +51,8 @@ func (c *compiler) postProcessors(pl *plan, b template.Build) {
 	}
 }
 
-func (c *compiler) postProcessor(part template.Part, path string) steps.PostProcessor {
+// postProcessor is the nth of its build.
+func (c *compiler) postProcessor(part template.Part, b dag.Build, n int) steps.PostProcessor {
 	if why, later := c.catalog.LaterPostProcessors[part.Type]; later {
 		c.later(part.Pos, "the post-processor "+part.Type, why)
 		return nil
@@ -61,12 +63,37 @@ func (c *compiler) postProcessor(part template.Part, path string) steps.PostProc
 		return nil
 	}
 	pp := maker()
-	d := c.decoder(part.Type, path, part.Pos)
+	d := c.decoder(part.Type, fmt.Sprintf("%s.post-%d", b.Name, n), part.Pos)
 	c.check(d, pp, part.Options)
+	if x, ok := pp.(steps.Claimer); ok && !c.waiting { // otherwise what is not known yet looks as if it was not given
+		c.claimOnce(x.Claims(b), d, part, b.Name)
+	}
 	if x, ok := pp.(steps.Preparer); ok {
 		c.prepare(x, d)
 	}
 	return pp
+}
+
+// claimOnce refuses a name that anything before takes, also of the same build.
+func (c *compiler) claimOnce(claims []steps.Claim, d *decoder, part template.Part, build string) {
+	for _, cl := range claims {
+		other, taken := c.claimed[cl.Key]
+		switch {
+		case d.reported(cl.Field):
+		case taken:
+			at := part.Pos
+			if v, given := part.Options.Get(cl.Field); given {
+				at = v.Pos
+			}
+			hint := "give each an " + cl.Field + " of its own"
+			if strings.Contains(build, `["`) {
+				hint = "put ${source.key} into the " + cl.Field
+			}
+			c.errs.Add(at, hint, "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
+		default:
+			c.claimed[cl.Key] = build
+		}
+	}
 }
 
 // maker is the place in its sequence of the post-processor that has made what the one at a place is given; -1 is the build.
