@@ -92,7 +92,7 @@ var besides = []string{"roles", "tasks", "handlers", "templates", "files", "vars
 // role is one of the step. What Galaxy installs there is not ours.
 func (s *Ansible) ResolveFiles(find func(path string) (steps.File, error)) []steps.OptionError {
 	var f steps.OptionErrors
-	s.Inventory.resolve(&f, find)
+	directoryHere(&f, find, "inventory_directory", &s.InventoryDirectory)
 	dirs := []string{s.InventoryDirectory, filepath.Dir(s.InventoryFile.Path)}
 	if s.PlaybookFile.Path != "" {
 		dirs = append(dirs, filepath.Dir(s.PlaybookFile.Path))
@@ -126,11 +126,7 @@ func (s *Ansible) Check() []steps.OptionError {
 	var f steps.OptionErrors
 	s.Galaxy.check(&f)
 	s.Inventory.check(&f)
-	for i, kv := range s.AnsibleEnvVars {
-		if kv.Known() && !pair(string(kv)) {
-			f.Add(fmt.Sprintf("ansible_env_vars[%d]", i), "it is not of the form name=value")
-		}
-	}
+	checkPairs(&f, "ansible_env_vars", s.AnsibleEnvVars)
 	checkExtraVars(&f, s.ExtraArguments)
 	if t := s.AnsibleProxyKeyType; t != "" && !strings.EqualFold(t, "ECDSA") && !strings.EqualFold(t, "RSA") {
 		f.Add("ansible_proxy_key_type", "%q is not known: it is ECDSA or RSA", t)
@@ -185,24 +181,15 @@ func (a *ansibleHere) Prepare(context.Context) error {
 	if runtime.GOOS == "windows" {
 		return errors.New("Ansible does not run on Windows: use ansible-local, or run imgflow where Ansible does")
 	}
-	for _, name := range a.programs() {
-		if err := installed(a.env, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.installed(a.env)
 }
 
-func installed(e *comm.Env, name string) error {
-	path := e.LookPath(name)
-	if !strings.ContainsRune(path, '/') {
-		return fmt.Errorf("there is no %s in PATH: install Ansible on this computer, or say where it is by command or galaxy_command", name)
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.Dir, path)
-	}
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("cannot find the program: %w", err)
+// installed looks for the programs.
+func (s *Ansible) installed(e *comm.Env) error {
+	for _, name := range s.programs() {
+		if err := installed(e, name, "install Ansible on this computer, or say where it is by command or galaxy_command"); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -224,37 +211,18 @@ func (s Ansible) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machine
 
 // run is one try.
 func (s Ansible) run(ctx context.Context, e *comm.Env, v values) error {
-	for _, name := range s.programs() {
-		if err := installed(e, name); err != nil {
-			return err
-		}
+	if err := s.installed(e); err != nil {
+		return err
 	}
-	for _, f := range slices.Concat([]steps.File{s.PlaybookFile, s.InventoryFile, s.GalaxyFile}, s.Beside) {
-		if f == (steps.File{}) {
-			continue
-		}
-		if err := unchanged(v.dir, f); err != nil {
-			return err
-		}
+	if err := unchanged(v.dir, slices.Concat([]steps.File{s.PlaybookFile, s.InventoryFile, s.GalaxyFile}, s.Beside)...); err != nil {
+		return err
 	}
-	lock, err := alone(ctx, filepath.Join(e.TempDir(), "imgflow-"+v.t.Token+".lock"), func() {
-		v.t.Say("waiting until the Ansible that an earlier process has started is gone")
-	})
-	if err != nil {
-		return fmt.Errorf("cannot tell whether Ansible still runs: %w", err)
-	}
-	defer func() {
-		if ctx.Err() == nil { // otherwise what was ended may need a moment
-			os.Remove(lock.Name())
-		}
-		lock.Close()
-	}()
-	dir, err := scratch(e)
-	if err != nil {
-		return fmt.Errorf("cannot run Ansible: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	p := program{scratch: dir, lock: lock}
+	return withProgram(ctx, e, v, "Ansible", func(p program) error { return s.playWith(ctx, e, v, p) })
+}
+
+// playWith has the playbook played, with all that Ansible needs.
+func (s Ansible) playWith(ctx context.Context, e *comm.Env, v values, p program) (err error) {
+	dir := p.scratch
 	if p.environ, err = s.environ(e, v, dir); err != nil {
 		return err
 	}
@@ -278,23 +246,6 @@ func (s Ansible) run(ctx context.Context, e *comm.Env, v values) error {
 	return s.play(ctx, e, v, w, p)
 }
 
-// maxScratch is how long the path of a directory may be in which sockets are: ssh adds
-// some 30 characters to the name of one, and a path has room for 108.
-const maxScratch = 60
-
-// scratch makes a directory that only this user can look into.
-func scratch(e *comm.Env) (string, error) {
-	base := e.TempDir()
-	if len(base) > maxScratch-len("/imgflow-1234567890") {
-		base = "/tmp"
-	}
-	dir, err := os.MkdirTemp(base, "imgflow-")
-	if err != nil {
-		return "", err
-	}
-	return dir, os.Mkdir(filepath.Join(dir, "cp"), 0o700)
-}
-
 // environ is the environment of Ansible: that of local scripts, and what the user gives.
 func (s Ansible) environ(e *comm.Env, v values, dir string) ([]string, error) {
 	env := append(slices.Clone(e.Environ),
@@ -311,17 +262,8 @@ func (s Ansible) environ(e *comm.Env, v values, dir string) ([]string, error) {
 	if s.UseSFTP {
 		env = append(env, "ANSIBLE_SSH_TRANSFER_METHOD=sftp")
 	}
-	for i, kv := range s.AnsibleEnvVars {
-		kv, err := v.render(fmt.Sprintf("ansible_env_vars[%d]", i), kv, nil)
-		if err != nil {
-			return nil, err
-		}
-		if !pair(kv) { // the text may be sensitive
-			return nil, fmt.Errorf("cannot use ansible_env_vars[%d]: it is not of the form name=value", i)
-		}
-		env = append(env, kv)
-	}
-	return env, nil
+	given, err := v.pairs("ansible_env_vars", s.AnsibleEnvVars)
+	return append(env, given...), err
 }
 
 // arguments are those before the playbook, without the inventory.

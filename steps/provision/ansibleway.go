@@ -3,12 +3,6 @@ package provision
 import (
 	"cmp"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +15,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/steps/comm/sshproxy"
 )
@@ -89,91 +82,23 @@ func (w *way) knows(dir string, keys []string) error {
 
 // proxy leads through a server of ours.
 func (s Ansible) proxy(w *way, e *comm.Env, v values, dir string) error {
-	newKey := func() (ssh.Signer, []byte, error) { return newProxyKey(s.AnsibleProxyKeyType) }
-	var o sshproxy.Options
-	var err error
-	if file := s.SSHHostKeyFile.Path; file != "" {
-		var text []byte
-		if text, err = localfile.Read(file, 1<<20); err == nil {
-			o.HostKey, err = ssh.ParsePrivateKey(text)
-		}
-		if err != nil {
-			return fmt.Errorf("ssh_host_key_file cannot be read: %w", err)
-		}
-	} else if o.HostKey, _, err = newKey(); err != nil {
-		return err
-	}
-	if file := s.SSHAuthorizedKeyFile.Path; file != "" {
-		var text []byte
-		if text, err = localfile.Read(file, 1<<20); err == nil {
-			o.Client, _, _, _, err = ssh.ParseAuthorizedKey(text)
-		}
-		if err != nil {
-			return fmt.Errorf("ssh_authorized_key_file cannot be read: %w", err)
-		}
-	} else {
-		client, text, err := newKey()
-		if err != nil {
-			return err
-		}
-		file := filepath.Join(dir, "key")
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			return err
-		}
-		o.Client, w.vars["ansible_ssh_private_key_file"] = client.PublicKey(), file
-	}
-	if o.SFTP, err = v.render("sftp_command", s.SFTPCommand, nil); err != nil {
-		return err
-	}
-	o.Address, o.Port = s.ProxyBindAddress, int(s.LocalPort)
-	o.Open = func(ctx context.Context) (sshproxy.Channel, error) { return e.Channel(ctx, v.t, v.m) }
-	srv, err := sshproxy.Listen(o)
+	sftp, err := v.render("sftp_command", s.SFTPCommand, nil)
 	if err != nil {
-		return fmt.Errorf("the proxy cannot listen: %w", err)
+		return err
 	}
-	w.close, w.err = srv.Close, srv.Err
-	seen := 0
-	w.lost = func() bool {
-		before := seen
-		seen = srv.Lost()
-		return seen > before
+	p, err := proxyOptions{KeyType: s.AnsibleProxyKeyType, HostKey: s.SSHHostKeyFile, Client: s.SSHAuthorizedKeyFile,
+		SFTP: sftp, Address: s.ProxyBindAddress, Port: s.LocalPort}.listen(e, v, dir)
+	if err != nil {
+		return err
 	}
-	w.host, w.port = cmp.Or(s.ProxyHost, "127.0.0.1"), srv.Port()
-	w.user = cmp.Or(w.user, environment(e, "USER"), environment(e, "LOGNAME"), v.m.SSH.Username)
+	if p.keyFile != "" {
+		w.vars["ansible_ssh_private_key_file"] = p.keyFile
+	}
+	w.close, w.err, w.lost = p.Close, p.Err, p.lost
+	w.host, w.port = cmp.Or(s.ProxyHost, "127.0.0.1"), p.Port()
+	w.user = cmp.Or(w.user, userHere(e), v.m.SSH.Username)
 	w.line = lineOf("")
-	return w.knows(dir, []string{string(ssh.MarshalAuthorizedKey(o.HostKey.PublicKey()))})
-}
-
-func environment(e *comm.Env, name string) string {
-	for _, kv := range e.Environ {
-		if value, ok := strings.CutPrefix(kv, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// newProxyKey makes a key that is good for one run.
-func newProxyKey(typ string) (ssh.Signer, []byte, error) {
-	var key crypto.PrivateKey
-	var err error
-	if strings.EqualFold(typ, "RSA") {
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
-	} else {
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		return nil, nil, err
-	}
-	block, err := ssh.MarshalPrivateKey(key, "imgflow")
-	if err != nil {
-		return nil, nil, err
-	}
-	return signer, pem.EncodeToMemory(block), nil
+	return w.knows(dir, []string{string(ssh.MarshalAuthorizedKey(p.hostKey))})
 }
 
 // straight lets Ansible's ssh connect by itself, with a key that it cannot read.

@@ -13,6 +13,7 @@
 //	sleep          [Sleep]       nothing, for a while
 //	ansible        [Ansible]       a playbook, by the Ansible of this computer
 //	ansible-local  [AnsibleLocal]  playbooks, by an Ansible on the machine
+//	inspec         [InSpec]        a profile of tests, by the InSpec of this computer
 //
 //	puppet-masterless, puppet-server  [PuppetMasterless], [PuppetServer]
 //	chef-solo, chef-client            [ChefSolo], [ChefClient]
@@ -65,11 +66,11 @@
 // meanwhile, and does not run again what has ended. Copying is simply done again.
 // A local script dies with this process and starts again from its beginning.
 //
-// So does a playbook of ansible. A watcher beside it ends it, and removes the files of
+// So does a playbook of ansible, and a profile of inspec. A watcher beside it ends it, and removes the files of
 // its call, when this process is gone in whatever way; and it holds a lock for as long as
 // anything of it runs, so that the next one waits until it is.
 //
-// # Ansible
+// # Ansible and InSpec
 //
 // Over SSH ansible-playbook gets a proxy (package sshproxy) with keys made for the call,
 // or, without it, an agent that has the machine's key; in both cases our own known_hosts
@@ -78,6 +79,9 @@
 // A sensitive value in extra_arguments goes to such a file, too: command lines are seen
 // by everybody. What Ansible finds beside a playbook (roles, templates, group_vars ...) is
 // part of the step's key.
+//
+// InSpec goes the same ways. It does not verify the proxy, which is on this computer and takes one key alone; its
+// password for WinRM is in a configuration file.
 //
 // # Values known late
 //

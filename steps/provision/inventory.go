@@ -29,25 +29,6 @@ type Inventory struct {
 	KeepInventoryFile bool `json:"keep_inventory_file,omitempty" key:"-"`
 }
 
-// resolve finds the directory.
-func (s *Inventory) resolve(f *steps.OptionErrors, find func(path string) (steps.File, error)) {
-	if s.InventoryDirectory == "" {
-		return
-	}
-	file, err := find(s.InventoryDirectory)
-	if err == nil {
-		var fi os.FileInfo
-		if fi, err = os.Stat(file.Path); err == nil && !fi.IsDir() {
-			err = fmt.Errorf("%s is not a directory", s.InventoryDirectory)
-		}
-	}
-	if err != nil {
-		f.Add("inventory_directory", "%v", err)
-		return
-	}
-	s.InventoryDirectory = filepath.Clean(file.Path)
-}
-
 func (s *Inventory) check(f *steps.OptionErrors) {
 	own := s.InventoryFile != (steps.File{})
 	for _, o := range []struct {
@@ -81,14 +62,7 @@ func (s *Inventory) write(e *comm.Env, v values, w *way, dir string, p *program)
 	case s.KeepInventoryFile:
 		file = filepath.Join(e.TempDir(), "imgflow-"+v.t.Token+".ini")
 	}
-	os.Remove(file) // never through a link that somebody has put there
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		_, err = f.WriteString(text)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-	}
+	err = writeNew(file, text)
 	if err != nil {
 		return forget, fmt.Errorf("cannot write the inventory: %w", err)
 	}

@@ -22,7 +22,7 @@ func TestOneKindAFile(t *testing.T) { dagtest.OneKindAFile(t) }
 // and those are no part of what its step is.
 func TestEveryProvisionerTries(t *testing.T) {
 	for name, maker := range Provisioners(comm.NewEnv(nil)) {
-		if strings.HasPrefix(name, "ansible") { // which looks for its programs and files first
+		if strings.HasPrefix(name, "ansible") || name == "hcp-sbom" { // which look for programs and files first, or are a step of sbom
 			continue
 		}
 		m := comm.Machine{Endpoint: comm.Endpoint{Protocol: "ssh", Host: "192.0.2.1", Port: 22}}
@@ -45,9 +45,8 @@ func TestEveryProvisionerTries(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		sink := &memSink{on: func(dag.Event) { cancel() }}
 		e := comm.NewEnv(nil)
-		_, err := pr.(interface {
-			Do(context.Context, *comm.Env, *dag.Task) (comm.Machine, error)
-		}).Do(ctx, e, task(sink))
+		done := reflect.ValueOf(pr).MethodByName("Do").Call([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(e), reflect.ValueOf(task(sink))}) // not all make a machine alone
+		err, _ := done[1].Interface().(error)
 		if e.Close(); !errors.Is(err, context.Canceled) || !strings.HasPrefix(sink.said(dag.Said), "pausing 1h0m0s before this step") {
 			t.Errorf("%s: %v, said %q", name, err, sink.said(dag.Said))
 		}

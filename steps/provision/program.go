@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -68,6 +71,91 @@ func (p program) run(ctx context.Context, e *comm.Env, v values) (code int, err 
 		return exit.ExitCode(), nil
 	}
 	return 0, err
+}
+
+// installed looks for a program of this computer. The advice is for who does not have it.
+func installed(e *comm.Env, name, advice string) error {
+	path := e.LookPath(name)
+	if !strings.ContainsRune(path, '/') {
+		return fmt.Errorf("there is no %s in PATH: %s", name, advice)
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(e.Dir, path)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("cannot find the program: %w", err)
+	}
+	return nil
+}
+
+// withProgram has a program called when none that an earlier process has started for the same step
+// is left, with a directory of its own that is removed when the call is over. What names the program.
+func withProgram(ctx context.Context, e *comm.Env, v values, what string, call func(p program) error) error {
+	lock, err := alone(ctx, filepath.Join(e.TempDir(), "imgflow-"+v.t.Token+".lock"), func() {
+		v.t.Say("waiting until the %s that an earlier process has started is gone", what)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot tell whether %s still runs: %w", what, err)
+	}
+	defer func() {
+		if ctx.Err() == nil { // otherwise what was ended may need a moment
+			os.Remove(lock.Name())
+		}
+		lock.Close()
+	}()
+	dir, err := scratch(e)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", what, err)
+	}
+	defer os.RemoveAll(dir)
+	return call(program{scratch: dir, lock: lock})
+}
+
+// maxScratch is how long the path of a directory may be in which sockets are: ssh adds
+// some 30 characters to the name of one, and a path has room for 108.
+const maxScratch = 60
+
+// scratch makes a directory that only this user can look into.
+func scratch(e *comm.Env) (string, error) {
+	base := e.TempDir()
+	if len(base) > maxScratch-len("/imgflow-1234567890") {
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "imgflow-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Mkdir(filepath.Join(dir, "cp"), 0o700)
+}
+
+// directoryHere finds a directory of this computer that files for a program are written into.
+func directoryHere(f *steps.OptionErrors, find func(path string) (steps.File, error), option string, dir *string) {
+	if *dir == "" {
+		return
+	}
+	file, err := find(*dir)
+	if err == nil && !isDir(file) {
+		err = fmt.Errorf("%s is not a directory", *dir)
+	}
+	if err != nil {
+		f.Add(option, "%v", err)
+		return
+	}
+	*dir = filepath.Clean(file.Path)
+}
+
+// writeNew writes a file that only this user can read: never through a link that somebody has put there.
+func writeNew(file, text string) error {
+	os.Remove(file)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 // alone takes a lock that only one program on this computer has at a time, and that

@@ -42,13 +42,7 @@ func (s Scripts) check(f *steps.OptionErrors) {
 	case !one && !many && !inline:
 		f.Lacks("there is nothing to run: give one of inline, script and scripts", "inline", "script", "scripts")
 	}
-	for i, kv := range s.EnvironmentVars {
-		// What is not known yet may hold the equals sign; it is looked at again.
-		// The text is not repeated: where the name is forgotten it is the value.
-		if kv.Known() && !pair(string(kv)) {
-			f.Add(fmt.Sprintf("environment_vars[%d]", i), "it is not of the form name=value")
-		}
-	}
+	checkPairs(f, "environment_vars", s.EnvironmentVars)
 }
 
 // checkCodes refuses exit statuses that no program of a POSIX system has.
@@ -75,6 +69,33 @@ func (s Scripts) title(word string) string {
 		return "run " + filepath.Base(s.Scripts[0].Path)
 	}
 	return "run " + filepath.Base(s.Script.Path)
+}
+
+// checkPairs refuses what sets no environment variable.
+func checkPairs(f *steps.OptionErrors, option string, list []dag.Text) {
+	for i, kv := range list {
+		// What is not known yet may hold the equals sign; it is looked at again.
+		// The text is not repeated: where the name is forgotten it is the value.
+		if kv.Known() && !pair(string(kv)) {
+			f.Add(fmt.Sprintf("%s[%d]", option, i), "it is not of the form name=value")
+		}
+	}
+}
+
+// pairs are the environment variables of an option.
+func (v values) pairs(option string, list []dag.Text) (env []string, err error) {
+	for i, kv := range list {
+		name := fmt.Sprintf("%s[%d]", option, i)
+		kv, err := v.render(name, kv, nil)
+		if err != nil {
+			return nil, err
+		}
+		if !pair(kv) { // the text may be sensitive
+			return nil, fmt.Errorf("cannot use %s: it is not of the form name=value", name)
+		}
+		env = append(env, kv)
+	}
+	return env, nil
 }
 
 func pair(kv string) bool { return strings.Index(kv, "=") > 0 }
@@ -146,14 +167,19 @@ func (s Scripts) load(v values, dress func(text []byte, inline bool) []byte) ([]
 const defaultShebang = "/bin/sh -e"
 
 // unchanged fails for a file that is not what it was when the step got its key:
-// what is recorded as done would be something else.
-func unchanged(dir string, f steps.File) error {
-	now, err := steps.NewFile(f.Path)
-	if err != nil {
-		return err
-	}
-	if f.Digest != "" && now.Digest != f.Digest {
-		return fmt.Errorf("cannot use %s: it has changed since the run was planned; `imgflow resume` plans it anew", shown(dir, f.Path))
+// what is recorded as done would be something else. One that is not given is none.
+func unchanged(dir string, files ...steps.File) error {
+	for _, f := range files {
+		if f == (steps.File{}) {
+			continue
+		}
+		now, err := steps.NewFile(f.Path)
+		if err != nil {
+			return err
+		}
+		if f.Digest != "" && now.Digest != f.Digest {
+			return fmt.Errorf("cannot use %s: it has changed since the run was planned; `imgflow resume` plans it anew", shown(dir, f.Path))
+		}
 	}
 	return nil
 }
@@ -173,14 +199,11 @@ func (s Scripts) environ(v values, b dag.Build, fold bool) ([][2]string, error) 
 	}
 	set("PACKER_BUILD_NAME", b.Name)
 	set("PACKER_BUILDER_TYPE", b.Type)
-	for i, kv := range s.EnvironmentVars {
-		kv, err := v.render(fmt.Sprintf("environment_vars[%d]", i), kv, nil)
-		if err != nil {
-			return nil, err
-		}
-		if !pair(kv) { // the text may be sensitive
-			return nil, fmt.Errorf("cannot use environment_vars[%d]: it is not of the form name=value", i)
-		}
+	given, err := v.pairs("environment_vars", s.EnvironmentVars)
+	if err != nil {
+		return nil, err
+	}
+	for _, kv := range given {
 		name, value, _ := strings.Cut(kv, "=")
 		set(name, value)
 	}

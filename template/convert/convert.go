@@ -28,6 +28,7 @@ var plugins = []struct{ prefix, name, source, version string }{
 	{"ansible", "ansible", "github.com/hashicorp/ansible", ">= 1.1.0"},
 	{"chef-", "chef", "github.com/hashicorp/chef", ">= 1.0.0"},
 	{"goss", "goss", "github.com/YaleUniversity/goss", ">= 3.0.0"},
+	{"inspec", "inspec", "github.com/hashicorp/inspec", ">= 1.0.0"},
 	{"puppet-", "puppet", "github.com/hashicorp/puppet", ">= 1.0.0"},
 	{"salt-", "salt", "github.com/hashicorp/salt", ">= 1.0.0"},
 	{"windows-update", "windows-update", "github.com/rgl/windows-update", ">= 0.16.0"},
