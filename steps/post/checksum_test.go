@@ -37,11 +37,26 @@ func TestChecksum(t *testing.T) {
 		m.saved = maps.Clone(m.saved)
 		write(t, md5[:len(md5)-len("92eb5ffee6ae2fec3ad71c777531578f\tf2.txt\n")], dir, "sum.md5")
 	}
+	// What only ends as a line does is none.
+	write(t, "x"+md5[len("before\n"):], dir, "sum.md5")
+	if _, err := s.Do(t.Context(), e, m.task()); err != nil || read(t, dir, "sum.md5") != "x"+md5[len("before\n"):]+"0cc175b9c0f1b6a831c399e269772661\tf1.txt\n" {
+		t.Errorf("%q %v", read(t, dir, "sum.md5"), err)
+	}
 	// Another run adds its own.
 	write(t, md5, dir, "sum.md5")
 	s.ChecksumTypes = nil
 	if _, err := s.Do(t.Context(), e, (&making{run: "run2", token: "t", saved: map[string]json.RawMessage{}}).task()); err != nil || read(t, dir, "sum.md5") != md5+md5[len("before\n"):] {
 		t.Errorf("%q %v", read(t, dir, "sum.md5"), err)
+	}
+	// Interrupted between two files, where an earlier run has left the second one's line.
+	const second = "92eb5ffee6ae2fec3ad71c777531578f\tf2.txt\n"
+	write(t, second, dir, "sum.md5")
+	m = &making{run: "run3", token: "t"}
+	for range 2 {
+		if _, err := s.Do(t.Context(), e, m.task()); err != nil || read(t, dir, "sum.md5") != second+md5[len("before\n"):] {
+			t.Errorf("%q %v", read(t, dir, "sum.md5"), err)
+		}
+		write(t, second+md5[len("before\n"):len(md5)-len(second)], dir, "sum.md5")
 	}
 	s.Output = ""
 	if made, err := s.Do(t.Context(), e, (&making{}).task()); err != nil || made.Files[3] != "packer_f_file_md5.checksum" {

@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -87,6 +88,20 @@ func TestCompress(t *testing.T) {
 	}
 }
 
+// A name in a zip begins in no root, wherever the file is.
+func TestCompressNames(t *testing.T) {
+	e, dir := place(t)
+	write(t, "one", dir, "a")
+	if _, err := (Compress{Of: files(filepath.Join(dir, "a")), Output: "x.zip"}).Do(t.Context(), e, (&making{token: "t"}).task()); err != nil {
+		t.Fatal(err)
+	}
+	text := read(t, dir, "x.zip")
+	z, err := zip.NewReader(strings.NewReader(text), int64(len(text)))
+	if err != nil || len(z.File) != 1 || filepath.IsAbs(z.File[0].Name) || !strings.HasSuffix(z.File[0].Name, "/a") {
+		t.Errorf("%+v %v", z, err)
+	}
+}
+
 // What was interrupted is found by what it holds, and what is not whole goes.
 func TestCompressInterrupted(t *testing.T) {
 	e, dir := place(t)
@@ -113,6 +128,7 @@ func TestCompressInterrupted(t *testing.T) {
 	if err := made.Undo(t.Context(), e, m.task()); err != nil || read(t, dir, "x.tar") != "other" || !strings.Contains(m.sink.said(), "was changed") {
 		t.Error(err)
 	}
+	write(t, "part", dir, ".t.tmp") // of an attempt that was killed, whose call is made again
 	if made, err = s.Do(t.Context(), e, m.task()); err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +159,11 @@ func TestCompressRefuses(t *testing.T) {
 	}
 	if list, _ := os.ReadDir(dir); len(list) != 2 {
 		t.Errorf("left is %v", list)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (Compress{Of: files("a"), Output: "x.tar"}).Do(ctx, e, (&making{token: "t"}).task()); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupt is not heard: %v", err)
 	}
 	var fields []string
 	for _, s := range []Compress{{CompressionLevel: -2}, {CompressionLevel: 10}, {Format: "rar"}, {Output: "x.lz4"}, {Archive: "tar"}, {Algorithm: "gz"}, {Output: "x.tgz", Format: "zip"}} {

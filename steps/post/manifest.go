@@ -135,12 +135,12 @@ func (s Manifest) with(entry json.RawMessage, was []byte, t *dag.Task) ([]byte, 
 		m.Builds = nil
 	}
 	there := 0
-	for i, b := range m.Builds {
+	for _, b := range m.Builds {
 		var flat bytes.Buffer
 		if err := json.Compact(&flat, b); err != nil {
 			return nil, err
 		}
-		if m.Builds[i] = flat.Bytes(); bytes.Equal(flat.Bytes(), entry) {
+		if bytes.Equal(flat.Bytes(), entry) {
 			there++
 		}
 	}

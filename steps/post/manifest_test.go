@@ -142,6 +142,10 @@ func TestManifestInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	fresh := &making{run: "run1", token: "f"}
+	if _, err := (Manifest{Of: image, Output: "fresh.json"}).Do(t.Context(), e, fresh.task()); err != nil || fresh.saved["begun"] == nil {
+		t.Errorf("the time is not kept: %v %v", fresh.saved, err)
+	}
 	_, entries := noted(t, path)
 	if n := len(entries); n != 4 || entries[0].Name != "web" || entries[0].Time != first.Unix() {
 		t.Errorf("%+v", entries)

@@ -31,9 +31,19 @@ func TestShellLocal(t *testing.T) {
 func TestShellLocalCommand(t *testing.T) {
 	s := &ShellLocal{LocalScriptOptions: provision.LocalScriptOptions{ExecuteCommand: []dag.Text{"echo " + dag.Word("{{.Script}}") + " > out"}}}
 	g := dag.NewGraph(nil)
-	s.Add(g, dag.Build{Name: "web"}, "shell-local", image)
+	s.Add(g, dag.Build{Name: `file.web["x"]`, Label: "web", Type: "file"}, "shell-local", image)
 	var added ShellLocal
 	if err := json.Unmarshal(g.Nodes[0].Spec, &added); err != nil || len(added.ExecuteCommand) != 3 || added.ExecuteCommand[1] != "-c" || len(s.ExecuteCommand) != 1 {
+		t.Errorf("%+v %v", added, err)
+	}
+	if added.Build.Name != "web" {
+		t.Errorf("its scripts know the build as %s", added.Build.Name)
+	}
+	// Several are a program and its arguments.
+	s.ExecuteCommand = []dag.Text{"sh", dag.Word("{{.Script}}")}
+	g = dag.NewGraph(nil)
+	s.Add(g, dag.Build{Name: "web"}, "shell-local", image)
+	if err := json.Unmarshal(g.Nodes[0].Spec, &added); err != nil || len(added.ExecuteCommand) != 2 {
 		t.Errorf("%+v %v", added, err)
 	}
 	if errs := s.Check(); len(errs) != 1 || !strings.Contains(errs[0].Text, "nothing to run") {
