@@ -135,4 +135,13 @@ func TestStay(t *testing.T) {
 	if left, err := e.Destroy(t.Context(), Unkept); err != nil || len(left) > 0 || w.left() != "" {
 		t.Errorf("destroy: %v, %v, the world holds %q", left, err, w.left())
 	}
+
+	// In a part of a graph, too.
+	w = newWorld()
+	w.fail["sh bad"] = errBoom
+	g := triedGraph("a", "bad")
+	g.AwaitBuilds("other", []string{"base"})
+	if r := solve(t, toyEngine(t, w, &MemStore{}, Options{}), g.First()); len(r.Stayed) != 1 || w.left() != "image" {
+		t.Errorf("in a part: %+v, the world holds %q", r, w.left())
+	}
 }

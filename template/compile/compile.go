@@ -255,8 +255,10 @@ func (c *compiler) build(b template.Build, as dag.Build) plan {
 	}
 	c.postProcessors(&pl, b)
 	pl.needs = c.needs
+	behind := map[string]bool{}
 	for _, n := range c.needs {
-		if n.first && c.made[n.Build] == nil && !slices.Contains(pl.behind, n.Build) {
+		if n.first && c.made[n.Build] == nil && !behind[n.Build] {
+			behind[n.Build] = true
 			pl.behind = append(pl.behind, n.Build)
 		}
 	}
