@@ -90,6 +90,8 @@ func (k known) asTemplate(value string) string {
 		provisioner["source"], provisioner["destination"] = `"."`, `"/tmp/"`
 	case "sleep":
 		provisioner["duration"] = `"1s"`
+	case "converge":
+		provisioner["module"] = `"m"`
 	case "inspec":
 		provisioner["profile"] = `"."`
 	case "salt-masterless":

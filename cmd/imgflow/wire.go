@@ -113,7 +113,6 @@ func (w *world) Catalog(force bool) compile.Catalog {
 		Data:                data,
 		LaterBuilders:       later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
 		LaterData:           hcp,
-		LaterProvisioners:   later("converge"),
 		LaterPostProcessors: posts,
 	}
 }

@@ -18,6 +18,7 @@
 //	puppet-masterless, puppet-server  [PuppetMasterless], [PuppetServer]
 //	chef-solo, chef-client            [ChefSolo], [ChefClient]
 //	salt-masterless                   [SaltMasterless]
+//	converge                          [Converge]
 //	goss                              [Goss]
 //
 // and on Windows, where shell is not:

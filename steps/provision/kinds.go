@@ -30,6 +30,7 @@ func Provisioners(e *comm.Env) map[string]func() steps.Provisioner {
 		"hcp-sbom":          func() steps.Provisioner { return &HCPSBOM{} },
 		"ansible":           func() steps.Provisioner { return &ansibleHere{env: e} },
 		"ansible-local":     func() steps.Provisioner { return &AnsibleLocal{} },
+		"converge":          func() steps.Provisioner { return &Converge{} },
 		"inspec":            func() steps.Provisioner { return &inspecHere{env: e} },
 	}
 }
@@ -47,6 +48,7 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[Ansible](e),
 		dag.Bind[AnsibleLocal](e),
 		dag.Bind[InSpec](e),
+		dag.Bind[Converge](e),
 		dag.Bind[PuppetMasterless](e),
 		dag.Bind[PuppetServer](e),
 		dag.Bind[ChefSolo](e),

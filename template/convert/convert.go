@@ -16,7 +16,7 @@ var blocks = []string{
 	"assume_role", "vault_aws_engine", "aws_polling", "deregistration_protection", "temporary_iam_instance_profile_policy_document",
 	"security_group_filter", "source_ami_filter", "subnet_filter", "vpc_filter", "placement", "metadata_options", "fast_launch",
 	"tag", "run_tag", "spot_tag", "fleet_tag", "snapshot_tag", "run_volume_tag", "license_specifications", "ami_block_device_mappings",
-	"launch_block_device_mappings", "region_launch_templates", "Statement", "ami_root_device",
+	"launch_block_device_mappings", "region_launch_templates", "Statement", "ami_root_device", "module_dirs",
 }
 
 // lists are the options that are often a text in JSON, cut at its commas, which Packer takes only there.
@@ -27,6 +27,7 @@ var plugins = []struct{ prefix, name, source, version string }{
 	{"amazon-", "amazon", "github.com/hashicorp/amazon", ">= 1.2.8"},
 	{"ansible", "ansible", "github.com/hashicorp/ansible", ">= 1.1.0"},
 	{"chef-", "chef", "github.com/hashicorp/chef", ">= 1.0.0"},
+	{"converge", "converge", "github.com/hashicorp/converge", ">= 1.0.0"},
 	{"goss", "goss", "github.com/YaleUniversity/goss", ">= 3.0.0"},
 	{"inspec", "inspec", "github.com/hashicorp/inspec", ">= 1.0.0"},
 	{"puppet-", "puppet", "github.com/hashicorp/puppet", ">= 1.0.0"},

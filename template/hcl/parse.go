@@ -192,7 +192,7 @@ func ordered(attrs hcl.Attributes) []*hcl.Attribute {
 
 // BuiltIn are the plug-ins whose components this program has itself, by owner and name;
 // the host may be a mirror.
-var BuiltIn = []string{"hashicorp/amazon", "hashicorp/ansible", "hashicorp/chef", "hashicorp/inspec", "hashicorp/puppet", "hashicorp/salt", "YaleUniversity/goss", "rgl/windows-update"}
+var BuiltIn = []string{"hashicorp/amazon", "hashicorp/ansible", "hashicorp/chef", "hashicorp/converge", "hashicorp/inspec", "hashicorp/puppet", "hashicorp/salt", "YaleUniversity/goss", "rgl/windows-update"}
 
 func builtIn(owner, name string) bool {
 	return slices.ContainsFunc(BuiltIn, func(b string) bool { return strings.EqualFold(b, owner+"/"+name) })
