@@ -34,7 +34,7 @@ func resumeCommand() *cli.Command {
 				&cli.BoolFlag{Name: "fresh", Usage: "remove the machines and make them anew", Category: how},
 				&cli.StringFlag{Name: "from", Usage: "run this `STEP`, or BUILD/STEP, again, and all after it", Category: how},
 			},
-			variableFlags(), []cli.Flag{enforceFlag()}, policyFlags(), driveFlags(),
+			variableFlags(), []cli.Flag{enforceFlag(), scanFlag()}, policyFlags(), driveFlags(),
 		),
 		Action: resume,
 	}
@@ -72,6 +72,9 @@ func resume(c *cli.Context) error {
 		return err
 	}
 	s.Enforce(c.StringSlice("enforce"))
+	if c.Bool("scan-image") {
+		s.Scan()
+	}
 	if c.IsSet("parallel-builds") {
 		s.Limit(c.Int("parallel-builds"))
 	}

@@ -25,9 +25,13 @@ func templateFlags() []cli.Flag {
 		// These change nothing here: there are no plug-ins to choose from, and what needs what is always found out.
 		&cli.BoolFlag{Name: "ignore-prerelease-plugins", Hidden: true},
 		&cli.BoolFlag{Name: "use-sequential-evaluation", Hidden: true},
-		enforceFlag(),
+		enforceFlag(), scanFlag(),
 		&cli.BoolFlag{Name: "strict", Usage: "take a warning about the template for a fault", Category: inputFlags},
 	)
+}
+
+func scanFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "scan-image", Usage: "look for the run's secrets on a machine before it is imaged, and fail where there is one; IMGFLOW_SCAN_IMAGE=1 asks for it, too", Category: inputFlags}
 }
 
 func enforceFlag() cli.Flag {
@@ -53,7 +57,7 @@ func requestFor(c *cli.Context, name string) (app.Request, error) {
 	}
 	vars, err := variables(c)
 	return app.Request{
-		Template: name, ConfigType: language, Input: os.Stdin, Vars: vars, VarFiles: c.StringSlice("var-file"), Strict: c.Bool("strict"), Enforce: c.StringSlice("enforce"),
+		Template: name, ConfigType: language, Input: os.Stdin, Vars: vars, VarFiles: c.StringSlice("var-file"), Strict: c.Bool("strict"), Enforce: c.StringSlice("enforce"), ScanImage: c.Bool("scan-image"),
 		Only: commaList(c.StringSlice("only")), Except: commaList(c.StringSlice("except")),
 	}, err
 }

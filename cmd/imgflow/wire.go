@@ -107,12 +107,15 @@ func (w *world) Catalog(force bool) compile.Catalog {
 	posts := later("docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud")
 	posts["amazon-import"] = "it uploads to S3 and imports from there, which imgflow does not do; a shell-local that calls `aws ec2 import-image` does"
 	return compile.Catalog{
-		Builders:            builders,
-		Provisioners:        provision.Provisioners(w.machines),
-		PostProcessors:      post.PostProcessors(force),
-		Data:                data,
-		LaterBuilders:       later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
-		LaterData:           hcp,
+		Builders:       builders,
+		Provisioners:   provision.Provisioners(w.machines),
+		PostProcessors: post.PostProcessors(force),
+		Data:           data,
+		LaterBuilders:  later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
+		LaterData:      hcp,
+		Scan: func(secrets []dag.Secret, since time.Time) steps.Provisioner {
+			return &provision.ScanImage{Secrets: secrets, Since: since}
+		},
 		LaterPostProcessors: posts,
 	}
 }

@@ -13,6 +13,9 @@ import (
 // and its variables, and it can do nothing about them.
 func (r *Request) enforce(ev *template.Config, in template.Inputs, env Env) (errs template.Errors, err error) {
 	r.enforcing(env, filepath.SplitList(env.Get("IMGFLOW_ENFORCE")))
+	if v := env.Get("IMGFLOW_SCAN_IMAGE"); v != "" && v != "0" {
+		r.ScanImage = true
+	}
 	for _, path := range r.Enforce {
 		src, err := readInput(path)
 		if err != nil {

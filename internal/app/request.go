@@ -34,7 +34,8 @@ type Request struct {
 	Only        []string          `json:"only,omitempty"`
 	Except      []string          `json:"except,omitempty"`
 	Enforce     []string          `json:"enforce,omitempty"` // templates that add to every build: paths, kept as absolute ones
-	Strict      bool              `json:"strict,omitempty"`  // a warning about the template is a fault
+	ScanImage   bool              `json:"scan_image,omitempty"`
+	Strict      bool              `json:"strict,omitempty"` // a warning about the template is a fault
 	Force       bool              `json:"force,omitempty"`
 	MaxLifetime time.Duration     `json:"max_lifetime,omitempty"` // nanoseconds
 	Parallel    int               `json:"parallel,omitempty"`

@@ -45,6 +45,9 @@ func (s *Session) Give(vars map[string]string, files []string) {
 // Enforce adds templates to those that are enforced.
 func (s *Session) Enforce(files []string) { s.req.enforcing(s.env, files) }
 
+// Scan has the run look for its secrets on machines before they are imaged.
+func (s *Session) Scan() { s.req.ScanImage = true }
+
 // Limit sets how many builds are at work at once from now on; 0 is all.
 func (s *Session) Limit(parallel int) { s.req.Parallel = parallel }
 

@@ -257,7 +257,7 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 	s.notes = nil
 	warnings := ev.Warnings
 	g, cerrs := compile.Compile(ctx, ev, catalog, compile.Options{
-		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun,
+		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun, Scan: s.req.ScanImage, Began: s.req.Pins.Clock(),
 		Later:  func(l template.Error) { s.notes = append(s.notes, l) },
 		Warn:   func(w template.Error) { warnings = append(warnings, w) },
 		Stored: s.graph,
@@ -293,7 +293,7 @@ func (s *Session) Foresee(ctx context.Context) {
 	if !s.graph.Open() {
 		return
 	}
-	g, _ := compile.Compile(ctx, s.ev, s.world.Catalog(s.req.Force), compile.Options{Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: true, Foresee: true})
+	g, _ := compile.Compile(ctx, s.ev, s.world.Catalog(s.req.Force), compile.Options{Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: true, Foresee: true, Scan: s.req.ScanImage, Began: s.req.Pins.Clock()})
 	if g != nil {
 		s.graph = g
 	}

@@ -58,5 +58,6 @@ func Kinds(e *comm.Env) []dag.Kind {
 		dag.Bind[SaltMasterless](e),
 		dag.Bind[Breakpoint](e),
 		dag.Bind[SBOM](e),
+		dag.Bind[ScanImage](e),
 	}
 }

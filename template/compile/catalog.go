@@ -3,7 +3,9 @@ package compile
 import (
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
 )
 
@@ -14,6 +16,9 @@ type Catalog struct {
 	Data         map[string]func() steps.Data
 
 	PostProcessors map[string]func() steps.PostProcessor
+
+	// Scan looks for secrets on a machine before it is imaged, in what was written since then. No template names it.
+	Scan func(secrets []dag.Secret, since time.Time) steps.Provisioner
 
 	// Types that are known and cannot run, with why: "not supported yet".
 	LaterBuilders       map[string]string

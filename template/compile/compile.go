@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,10 @@ type Options struct {
 	// Foresee asks for a graph to be looked at: builds that wait are in it with the steps that are foreseen, in whose
 	// titles it says what is known only later.
 	Foresee bool
+
+	// Scan has the secrets of the run looked for on every machine before it is imaged; the run began at Began.
+	Scan  bool
+	Began time.Time
 
 	// Digest stands for a text with secrets in keys; see [dag.NewGraph]. It is first called when all of
 	// ev.Secrets is known.
@@ -240,6 +245,9 @@ func (c *compiler) build(b template.Build, as dag.Build) plan {
 	}
 	pl.provisioners = c.provisioners(b.Provisioners, b.Name, "", over, whyNone)
 	pl.tests = c.tests(pl.source, b, over)
+	if c.opts.Scan && whyNone == "" {
+		c.scan(&pl, b, over)
+	}
 	if part := b.ErrorCleanup; part != nil {
 		pr := c.provisioner(*part, b.Name+".error-cleanup", cleanupTimeout)
 		switch {
@@ -289,6 +297,23 @@ func (c *compiler) provisioners(parts []template.Part, build, prefix, over, whyN
 		}
 	}
 	return list
+}
+
+// scanName is the name of the step that looks for secrets, as of the flag that asks for it.
+const scanName = "scan-image"
+
+// scan adds the step that looks for the secrets of the run, behind all that writes.
+func (c *compiler) scan(pl *plan, b template.Build, over string) {
+	var marks []dag.Secret
+	for _, name := range slices.Sorted(maps.Keys(c.secrets)) {
+		marks = append(marks, dag.Secret(dag.Mark(name)))
+	}
+	pr := c.catalog.Scan(marks, c.opts.Began)
+	if over != "" && !slices.Contains(pr.Communicators(), over) {
+		c.errs.Add(b.Pos, "run it without -scan-image, or without this build", "cannot look for secrets on the machine of %s: it is not reached by SSH", b.Name)
+		return
+	}
+	pl.provisioners = append(pl.provisioners, named{scanName, pr})
 }
 
 // communicator is how a builder reaches its machine, "" if that is not known yet.
