@@ -60,25 +60,22 @@
 // tags of the user's without a place are put on the image when it is ready, where
 // they replace ours, and are left out, with a warning, of what is temporary.
 //
-// Find looks for a thing by its token in the place that its output names, or after a
-// crash in every place that [Cloud.Learn] was told. EC2 shows new things and tags
-// within a few seconds: only what was not seen for CloudOptions.ConsistencyWindow,
-// 8 s by default, does not exist. A shorter window may overlook what was made just
+// Find looks for a thing by its token in the place that its output names, or after a crash in every place that
+// [Cloud.Learn] was told. EC2 shows new things and tags within a few seconds: only what was not seen for
+// CloudOptions.ConsistencyWindow, 8 s by default, does not exist. A shorter window may overlook what was made just
 // before a crash; a longer one delays every resume.
 //
 // # Errors and waits
 //
-// One table in errors.go classifies the errors of EC2 by code, call and the age of
-// the thing: transient, notFound, alreadyExists, noCapacity, unauthorized, permanent.
-// Throttling, 5xx and broken or truncated replies are retried within the call, at the
-// rate that AWS publishes, which all callers of an account and region share. What
-// takes longer the engine retries. A call that was unauthorized proves that nothing
-// was made, unless an earlier attempt of it had no reply.
+// One table in errors.go classifies the errors of EC2 by code, call and the age of the thing: transient, notFound,
+// alreadyExists, noCapacity, unauthorized, permanent. Throttling, 5xx and broken or truncated replies are retried
+// within the call, at the rate that AWS publishes, which all callers of an account and region share. What takes
+// longer the engine retries. A call that was unauthorized proves that nothing was made, unless an earlier attempt of
+// it had no reply.
 //
-// A wait has no deadline of its own; only the password of Windows, and host keys that
-// must come from the console, have one. One poller for each account and region looks
-// for all waits that are due with one call. It looks rarely before a thing usually is
-// done, and often around then, as CloudOptions.Times has learned (package usual).
+// A wait has no deadline of its own; only the password of Windows, and host keys that must come from the console,
+// have one. One poller for each account and region looks for all waits that are due with one call. It looks rarely
+// before a thing usually is done, and often around then, as CloudOptions.Times has learned (package usual).
 //
 // An instance is removed when EC2 has begun to terminate it: nothing stops that,
 // nobody pays for it, and Find does not find it. A group or volume that it still uses
@@ -86,9 +83,8 @@
 //
 // # Accounts and endpoints
 //
-// Steps name an account by a digest of its settings ([Cloud.Register]), never by a
-// secret; equal settings are one account, however many builders have them. A process
-// that does not know an account, such as one that only destroys, uses the SDK's own
-// choice of credentials. With CloudOptions.Endpoint every call of every region goes
-// there, with throwaway credentials.
+// Steps name an account by a digest of its settings ([Cloud.Register]), never by a secret; equal settings are one
+// account, however many builders have them. A process that does not know an account, such as one that only destroys,
+// uses the SDK's own choice of credentials. With CloudOptions.Endpoint every call of every region goes there, with
+// throwaway credentials.
 package aws

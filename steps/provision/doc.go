@@ -62,10 +62,9 @@
 //
 // # Interruptions
 //
-// Scripts on the machine outlive the connection and this process. A shell step
-// that is resumed follows the script that still runs, shows what it has printed
-// meanwhile, and does not run again what has ended. Copying is simply done again.
-// A local script dies with this process and starts again from its beginning.
+// Scripts on the machine outlive the connection and this process. A shell step that is resumed follows the script
+// that still runs, shows what it has printed meanwhile, and does not run again what has ended. Copying is simply done
+// again. A local script dies with this process and starts again from its beginning.
 //
 // So does a playbook of ansible, and a profile of inspec. A watcher beside it ends it, and removes the files of
 // its call, when this process is gone in whatever way; and it holds a lock for as long as
@@ -73,13 +72,11 @@
 //
 // # Ansible and InSpec
 //
-// Over SSH ansible-playbook gets a proxy (package sshproxy) with keys made for the call,
-// or, without it, an agent that has the machine's key; in both cases our own known_hosts
-// beside the user's. Over WinRM it connects by itself, with the password in a file of
-// extra variables. All of these files lie in a directory that only this user can enter.
-// A sensitive value in extra_arguments goes to such a file, too: command lines are seen
-// by everybody. What Ansible finds beside a playbook (roles, templates, group_vars ...) is
-// part of the step's key.
+// Over SSH ansible-playbook gets a proxy (package sshproxy) with keys made for the call, or, without it, an agent
+// that has the machine's key; in both cases our own known_hosts beside the user's. Over WinRM it connects by itself,
+// with the password in a file of extra variables. All of these files lie in a directory that only this user can
+// enter. A sensitive value in extra_arguments goes to such a file, too: command lines are seen by everybody. What
+// Ansible finds beside a playbook (roles, templates, group_vars ...) is part of the step's key.
 //
 // InSpec goes the same ways. It does not verify the proxy, which is on this computer and takes one key alone; its
 // password for WinRM is in a configuration file.

@@ -41,7 +41,7 @@ func TestScanImage(t *testing.T) {
 	secret := "s3cret-" + strings.ToLower(prefix)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"plain": "password=" + secret + "\n", "binary": "\x00\xff\x00" + secret + "\x00", "in base64": "x " + base64.StdEncoding.EncodeToString([]byte(secret+"!!"))[:len(secret)/3*4] + "...",
+		"plain": "password=" + secret + "\n", "binary": "\x00\xff\x00" + secret + "\x00", "in base64": "x " + base64.StdEncoding.EncodeToString([]byte(secret + "!!"))[:len(secret)/3*4] + "...",
 		"clean": "password=\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
