@@ -447,7 +447,7 @@ func TestShellKey(t *testing.T) {
 			t.Errorf("%s is not part of the key", name)
 		}
 	}
-	if n := len(Kinds(comm.NewEnv(nil))); n != 20 {
+	if n := len(Kinds(comm.NewEnv(nil))); n != 21 {
 		t.Errorf("%d kinds", n)
 	}
 }
