@@ -7,12 +7,12 @@ import (
 
 // What is enforced is only ever added to.
 func TestEnforcing(t *testing.T) {
-	env := NewEnv(nil, "/work")
+	env := NewEnv(nil, "/home/me")
 	r := &Request{}
 	r.enforcing(env, []string{"a.json", "/etc/b.json"})
-	r.enforcing(env, []string{"/work/a.json", "c.json"})
+	r.enforcing(env, []string{"/home/me/a.json", "c.json"})
 	r.enforcing(env, nil)
-	if want := []string{"/work/a.json", "/etc/b.json", "/work/c.json"}; !slices.Equal(r.Enforce, want) {
+	if want := []string{"/home/me/a.json", "/etc/b.json", "/home/me/c.json"}; !slices.Equal(r.Enforce, want) {
 		t.Errorf("%q, want %q", r.Enforce, want)
 	}
 }

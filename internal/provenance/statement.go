@@ -125,7 +125,11 @@ func Of(r Run) (Statement, error) {
 	s := Statement{Type: StatementType, PredicateType: PredicateType}
 	var byproducts []Descriptor
 	for _, rec := range r.Records {
-		if rec.Finished.IsZero() || rec.Err != "" {
+		finished := rec.Finished
+		if finished.IsZero() && rec.Status == dag.Done {
+			finished = rec.Ended // an earlier version kept no more
+		}
+		if finished.IsZero() || rec.Err != "" {
 			continue // it was not done, or not in the form that it has now
 		}
 		found, made, also := r.Describe(rec)
@@ -139,7 +143,7 @@ func Of(r Run) (Statement, error) {
 			}
 			d.ResolvedDependencies, s.Subject = append(d.ResolvedDependencies, found...), append(s.Subject, made...)
 		}
-		step := Step{Name: rec.Name, Builds: rec.Builds, Kind: rec.Kind, Key: rec.Key.String(), Files: files(rec.Spec), Begun: rec.Begun.UTC(), Ended: rec.Finished.UTC()}
+		step := Step{Name: rec.Name, Builds: rec.Builds, Kind: rec.Kind, Key: rec.Key.String(), Files: files(rec.Spec), Begun: rec.Begun.UTC(), Ended: finished.UTC()}
 		for _, k := range rec.Needs {
 			step.Inputs = append(step.Inputs, k.String())
 		}

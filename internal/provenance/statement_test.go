@@ -96,6 +96,23 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// The record of an earlier version does not say when a step was done, but for one whose output is still there.
+func TestOfAnEarlierVersion(t *testing.T) {
+	r := aRun()
+	for i := range r.Records {
+		r.Records[i].Finished = time.Time{}
+	}
+	s, err := Of(r)
+	if err != nil || len(s.Subject) != 1 {
+		t.Fatalf("%+v, %v", s.Subject, err)
+	}
+	for _, step := range s.Predicate.BuildDefinition.InternalParameters.Steps {
+		if step.Name == "launch" || step.Ended.IsZero() {
+			t.Errorf("%+v", step)
+		}
+	}
+}
+
 // What was removed again was not made.
 func TestOfNothing(t *testing.T) {
 	r := aRun()
