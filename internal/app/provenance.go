@@ -29,7 +29,7 @@ func History(home *state.Home, id string) (provenance.Run, error) {
 		ID: s.ID, Started: s.Started, Ended: s.Ended, Records: records,
 		Parameters: provenance.Parameters{
 			Template: req.Template, Digest: req.Digest, Variables: req.Vars, VarFiles: req.VarFiles, Only: req.Only, Except: req.Except,
-			Endpoint: req.Endpoint, Local: req.Local,
+			Enforced: req.Enforce, Endpoint: req.Endpoint, Local: req.Local,
 		},
 	}, nil
 }

@@ -58,6 +58,7 @@ type Parameters struct {
 	VarFiles  []string          `json:"varFiles,omitempty"`
 	Only      []string          `json:"only,omitempty"`
 	Except    []string          `json:"except,omitempty"`
+	Enforced  []string          `json:"enforced,omitempty"` // files that have added to every build
 	Endpoint  string            `json:"endpoint,omitempty"` // of the cloud, where it is not AWS's own
 	Local     bool              `json:"local,omitempty"`    // built on the embedded EC2: its images are on one computer only
 }
