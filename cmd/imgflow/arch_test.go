@@ -29,6 +29,8 @@ type layer struct {
 
 var layers = []layer{
 	{of: "internal/interp", why: "template strings are text: they know neither steps nor templates"},
+	{of: "internal/termsafe", why: "what could drive a terminal does so whoever shows it"},
+	{of: "internal/runview", may: []string{"dag", "internal/termsafe"}, why: "how a run stands is told by its events, whoever shows it"},
 	{of: "internal/cputime", why: "how cost grows is asked in every package"},
 	{of: "internal/usual", why: "how long things take is known without knowing what they are"},
 	{of: "dag/dagtest", may: []string{"dag"}, why: "the engine's suites are for every store and every thing"},
@@ -83,7 +85,7 @@ var layers = []layer{
 	{of: "internal/app/worker", may: []string{"dag", "internal/app"}, why: "another process does what it is given, whatever steps there are"},
 	{of: "internal/app", may: []string{"dag", "state", "template", "template/hcl", "template/compile", "steps/comm", "internal/interp", "internal/localfile", "internal/provenance", "internal/app/...", "golang.org/x/crypto/ssh"},
 		why: "an application has neither a command line nor kinds of steps: the program around it hands them in", tests: []string{"steps"}},
-	{of: "cmd/imgflow/internal/...", may: []string{"dag", "state", "template", "internal/app", "internal/provenance", "cmd/imgflow/internal/...", "golang.org/x/sys/...", "golang.org/x/term"},
+	{of: "cmd/imgflow/internal/...", may: []string{"dag", "state", "template", "internal/app", "internal/provenance", "internal/runview", "internal/termsafe", "cmd/imgflow/internal/...", "golang.org/x/sys/...", "golang.org/x/term"},
 		why: "what shows runs works for any kind of step"},
 	{of: "cmd/imgflow", may: []string{"..."}, why: "the program puts everything together"},
 	{of: "...", may: []string{"..."}, why: "nothing depends on tools"},

@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/termsafe"
 )
 
 // JSON shows events as one JSON object a line, in the versioned form of
@@ -67,4 +68,4 @@ func (e escaping) Write(p []byte) (int, error) {
 
 // special says whether a character must be escaped. The encoder has done so with
 // those below a space that stand in a string; what is left is its own line ends.
-func special(r rune) bool { return r != '\n' && unsafe(r) }
+func special(r rune) bool { return r != '\n' && termsafe.Unsafe(r) }

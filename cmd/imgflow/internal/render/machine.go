@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/termsafe"
 )
 
 // Machine writes lines in the form that programs read of Packer's -machine-readable:
@@ -46,7 +48,7 @@ func (m *Machine) line(target, typ string, data ...string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d,%s,%s", m.now().Unix(), machineText.Replace(target), typ)
 	for _, d := range data {
-		b.WriteString("," + clean(machineText.Replace(d), false))
+		b.WriteString("," + termsafe.Clean(machineText.Replace(d), false))
 	}
 	io.WriteString(m.w, b.String()+"\n") // nobody is left to tell when the output is gone
 }

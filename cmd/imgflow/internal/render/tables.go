@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/termsafe"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -23,7 +24,7 @@ func table(w io.Writer, indent string, rows [][]string) {
 	for _, r := range rows {
 		cells := make([]string, len(r))
 		for i, c := range r {
-			cells[i] = cell.Replace(clean(c, false))
+			cells[i] = cell.Replace(termsafe.Clean(c, false))
 		}
 		fmt.Fprintln(tw, indent+strings.Join(cells, "\t"))
 	}
@@ -32,7 +33,7 @@ func table(w io.Writer, indent string, rows [][]string) {
 
 // oneLine shortens a text to its first line, and that to a width.
 func oneLine(s string, width int) string {
-	s, _, more := strings.Cut(strings.TrimSpace(clean(s, false)), "\n")
+	s, _, more := strings.Cut(strings.TrimSpace(termsafe.Clean(s, false)), "\n")
 	r := []rune(s)
 	if len(r) > width {
 		return string(r[:width-1]) + "…"
