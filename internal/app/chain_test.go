@@ -83,6 +83,9 @@ func TestBuildsOfBuilds(t *testing.T) {
 		t.Errorf("written %s", got)
 	}
 	g := s.Graph()
+	if n := g.Nodes[0]; !s.Durations().Of(n.Kind, n.Name).Known {
+		t.Errorf("how long %s took was not remembered", n.Name)
+	}
 	for _, n := range g.Nodes {
 		want := map[string]int{"b.memo.b": 1, "c.memo.c": 1, "memo.d": 1}[n.Builds[0]]
 		if len(n.After) != want || g.Open() {

@@ -41,7 +41,14 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	if err := s.Verify(ctx); err != nil {
 		return nil, err
 	}
-	d := s.driven(o.Show)
+	took := s.Durations()
+	defer took.save()
+	d := s.driven(func(e dag.Event) {
+		took.note(e)
+		if o.Show != nil {
+			o.Show(e)
+		}
+	})
 	d.BeforeStep, d.OnFailure = o.BeforeStep, o.OnFailure
 	if o.Parallel > 0 {
 		d.Parallel = o.Parallel

@@ -17,7 +17,7 @@
 //
 // The file is a hint and nothing more. One that is damaged, too large, or no file
 // is as good as none, numbers that make no sense are passed by, and what it holds
-// is bounded: the last 9 times of 128 things. A wrong span costs calls or seconds,
+// is bounded: the last 9 times of 128 things, or of as many as [OpenFor] is told. A wrong span costs calls or seconds,
 // never a result: nothing is given up because it takes longer than it did, and no
 // wait between two looks is longer than half of what is usual, or than 10 s
 // once that is over.

@@ -12,9 +12,9 @@ import (
 
 // Bounds of what is kept, and believed.
 const (
-	maxFile   = 64 << 10
 	maxThings = 128
 	maxTimes  = 9
+	maxBytes  = 512 // of the file, for each thing
 	maxName   = 200 // bytes
 	maxTime   = 48 * time.Hour
 )
@@ -23,6 +23,7 @@ const (
 // nil knows nothing and learns nothing.
 type Times struct {
 	path string
+	most int // things
 
 	mu     sync.Mutex
 	things []thing // the last noted first
@@ -37,15 +38,19 @@ type thing struct {
 
 // Open reads the times that earlier processes have saved. It never fails: a file
 // that cannot be read is as good as none. Without a path it returns nil.
-func Open(path string) *Times {
+func Open(path string) *Times { return OpenFor(path, maxThings) }
+
+// OpenFor is Open for a file that remembers so many things.
+func OpenFor(path string, most int) *Times {
 	if path == "" {
 		return nil
 	}
-	return &Times{path: path, things: read(path)}
+	return &Times{path: path, most: most, things: read(path, most)}
 }
 
 // read returns what of the file makes sense.
-func read(path string) (things []thing) {
+func read(path string, most int) (things []thing) {
+	maxFile := int64(most) * maxBytes
 	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > maxFile {
 		return nil
 	}
@@ -58,7 +63,7 @@ func read(path string) (things []thing) {
 	if b, err := io.ReadAll(io.LimitReader(f, maxFile)); err != nil || json.Unmarshal(b, &all) != nil {
 		return nil
 	}
-	for _, t := range all[:min(len(all), maxThings)] {
+	for _, t := range all[:min(len(all), most)] {
 		t.Seconds = slices.DeleteFunc(t.Seconds, func(s float64) bool { return !(s >= 0 && s <= maxTime.Seconds()) })
 		t.Seconds = t.Seconds[:min(len(t.Seconds), maxTimes)]
 		if len(t.Seconds) > 0 && len(t.What) <= maxName {
@@ -109,21 +114,21 @@ func (t *Times) Note(names []string, took time.Duration) {
 	s := took.Round(10 * time.Millisecond).Seconds()
 	for _, what := range slices.Backward(names) {
 		if len(what) <= maxName {
-			t.things = noted(t.things, thing{what, []float64{s}})
-			t.news = noted(t.news, thing{what, []float64{s}})
+			t.things = noted(t.things, thing{what, []float64{s}}, t.most)
+			t.news = noted(t.news, thing{what, []float64{s}}, t.most)
 		}
 	}
 }
 
 // noted puts the times of one thing before its older ones, and it before the others.
-func noted(things []thing, of thing) []thing {
+func noted(things []thing, of thing, most int) []thing {
 	if i := slices.IndexFunc(things, func(o thing) bool { return o.What == of.What }); i >= 0 {
 		of.Seconds = slices.Concat(of.Seconds, things[i].Seconds)
 		things = slices.Delete(slices.Clone(things), i, i+1)
 	}
 	of.Seconds = of.Seconds[:min(len(of.Seconds), maxTimes)]
 	things = slices.Insert(slices.Clone(things), 0, of)
-	return things[:min(len(things), maxThings)]
+	return things[:min(len(things), most)]
 }
 
 // Save adds what was noted to what the file holds by now, which other processes
@@ -137,9 +142,9 @@ func (t *Times) Save() error {
 	if len(t.news) == 0 {
 		return nil
 	}
-	all := read(t.path)
+	all := read(t.path, t.most)
 	for _, n := range slices.Backward(t.news) {
-		all = noted(all, n)
+		all = noted(all, n, t.most)
 	}
 	b, err := json.Marshal(all)
 	if err != nil {

@@ -154,7 +154,7 @@ func TestTimesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := os.Stat(path)
-	if err != nil || st.Size() > maxFile {
+	if err != nil || st.Size() > maxThings*maxBytes {
 		t.Fatalf("%v, %v", st, err)
 	}
 	b := Open(path)
@@ -171,7 +171,7 @@ func TestFileIsNotTrusted(t *testing.T) {
 		"another form":  `{"image": 3}`,
 		"no numbers":    `[{"what": "image", "seconds": ["a"]}]`,
 		"huge numbers":  `[{"what": "image", "seconds": [1e300, -5, 172801]}]`,
-		"too long":      `[{"what": "image", "seconds": [62]}]` + strings.Repeat(" ", maxFile),
+		"too long":      `[{"what": "image", "seconds": [62]}]` + strings.Repeat(" ", maxThings*maxBytes),
 		"a long name":   `[{"what": "` + strings.Repeat("x", maxName+1) + `", "seconds": [1]}]`,
 		"without times": `[{"what": "image"}]`,
 	} {
