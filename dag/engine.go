@@ -110,6 +110,17 @@ func (e *Engine) task(r Record, resumed bool) *Task {
 		key: r.Key, kind: r.Kind, sink: e.o.Sink}
 }
 
+// about is an event of a step as it stands: of its last making, if there was one.
+func (e *Engine) about(n Node, typ EventType) Event {
+	r, made := e.rec(n.Key)
+	r.Node = n
+	ev := e.task(r, false).event(typ)
+	if !made || r.Status == Gone {
+		ev.Token, ev.Attempt = "", 0
+	}
+	return ev
+}
+
 // call is what a runner has to know of a record's making.
 func (e *Engine) call(r Record, t *Task) Call {
 	return Call{Run: e.o.Run, Key: r.Key, Name: r.Name, Builds: r.Builds, Kind: r.Kind, Spec: r.Spec, Out: r.Out, Token: t.Token,
@@ -222,6 +233,8 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 
 // fail journals that a step has failed, and asks what that means.
 func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error) {
+	ev := e.about(n, Failed)
+	ev.Err = x.err.Error()
 	if x.tried {
 		r, _ := e.rec(n.Key)
 		r.Status, r.Err, r.Ended = StatusFailed, x.err.Error(), time.Now()
@@ -233,10 +246,7 @@ func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error)
 			return Cleanup, err
 		}
 	}
-	t := e.task(Record{Node: n}, false)
-	ev := t.event(Failed)
-	ev.Err = x.err.Error()
-	t.emit(ev)
+	e.task(Record{Node: n}, false).emit(ev)
 	if e.o.OnFailure == nil {
 		return Cleanup, nil
 	}

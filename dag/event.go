@@ -22,7 +22,7 @@ const (
 	Adopted   EventType = "adopted"   // an interrupted step's thing was found
 	Vanished  EventType = "vanished"  // a thing that a checkpoint claims is gone
 	Failed    EventType = "failed"    // a step failed with Err
-	Skipped   EventType = "skipped"   // a step cannot run since Err happened before it
+	Skipped   EventType = "skipped"   // a step cannot run since one before it has failed
 	Suspended EventType = "suspended" // a step was interrupted and can be resumed
 	Rebuilt   EventType = "rebuilt"   // a thing must be made again; Text says why
 	Releasing EventType = "releasing" // a temporary thing is being removed

@@ -189,11 +189,8 @@ func (c *carrier) tell(x decision) {
 	}
 	r, _ := c.e.rec(x.node.Key)
 	t := c.e.task(r, true)
-	switch {
-	case x.removal:
+	if x.removal {
 		t = c.leaves[x.i].t
-	case x.action == skip || x.action == suspend:
-		t = c.e.task(Record{Node: *x.node}, false)
 	}
 	switch ev := t.event(""); x.action {
 	case wait:
@@ -202,11 +199,9 @@ func (c *carrier) tell(x decision) {
 		ev.Type, ev.Text = Rebuilt, describe(r)+" must be made again: "+x.why
 		t.emit(ev)
 	case skip:
-		ev.Type = Skipped
-		t.emit(ev)
+		t.emit(c.e.about(*x.node, Skipped))
 	case suspend:
-		ev.Type = Suspended
-		t.emit(ev)
+		t.emit(c.e.about(*x.node, Suspended))
 	case leave:
 		ev.Type, ev.Text, ev.Err = Left, describe(r), x.err.Error()
 		t.emit(ev)

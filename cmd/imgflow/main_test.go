@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %s", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn, "sshd": startSSHD, "answers": startAnswers, "draws": draws},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn, "sshd": startSSHD, "answers": startAnswers, "draws": draws, "events": eventsIn},
 	})
 }
 
@@ -114,16 +115,22 @@ func startSSHD(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("KEY", s.KeyFile)
 }
 
-// startAnswers serves a version to those who say a token, and secrets as Vault and Consul do; ANSWERS says where.
+// startAnswers serves a version to those who say a token, another that is there only for who asks twice, and secrets as Vault
+// and Consul do; ANSWERS says where.
 func startAnswers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: answers")
 	}
+	var asked atomic.Bool
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/versions.json" && r.Header.Get("X-Token") == "marlin":
 			w.Header().Set("Content-Type", "application/json")
 			io.WriteString(w, `{"version": "1.2.3"}`)
+		case r.URL.Path == "/busy" && !asked.Swap(true):
+			http.Error(w, "later", http.StatusServiceUnavailable)
+		case r.URL.Path == "/busy":
+			io.WriteString(w, "1.2.3")
 		case r.URL.Path == "/v1/secret/data/app" && r.Header.Get("X-Vault-Token") == "marlin":
 			io.WriteString(w, `{"data": {"data": {"password": "hunter2"}, "metadata": {}}}`)
 		case r.URL.Path == "/v1/kv/app/port":
