@@ -197,9 +197,7 @@ func TestShellEnds(t *testing.T) {
 	go io.Copy(io.Discard, k.Stdout)
 	go io.Copy(io.Discard, k.Stderr)
 	k.Wait()
-	if in.Load() != 1 || out.Load() != 1 {
-		t.Fatalf("%d inside, %d outside", in.Load(), out.Load())
-	}
+	until(t, "both sleepers run", func() bool { return in.Load() == 1 && out.Load() == 1 })
 	k.Close()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
