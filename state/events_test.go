@@ -56,6 +56,10 @@ func TestEvents(t *testing.T) {
 	if events, _, err = h.Events(r.ID(), next); err != nil || texts(events) != "b" {
 		t.Errorf("from %d: %q, %v", next, texts(events), err)
 	}
+	enough, n := errors.New("enough"), 0
+	if _, err := h.EachEvent(r.ID(), next, func(dag.Event) error { n++; return enough }); err != enough || n != 1 {
+		t.Errorf("one at a time: %d, %v", n, err)
+	}
 	check := func(r *Run) {
 		t.Helper()
 		for s, want := range map[streamOf]int64{{"tok-1", "stdout"}: 25, {"tok-1", "stderr"}: 4, {"tok-2", "stdout"}: 0, {"evil", ""}: 0} {

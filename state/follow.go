@@ -23,14 +23,21 @@ const pollEvents = 50 * time.Millisecond
 // file, and the position behind the last of them; 0 is the beginning. An event
 // that is being written is left for the next call.
 func (h *Home) Events(id string, from int64) (events []dag.Event, next int64, err error) {
+	next, err = h.EachEvent(id, from, func(e dag.Event) error { events = append(events, e); return nil })
+	return events, next, err
+}
+
+// EachEvent is Events for who needs one at a time, and not all of a long run. It ends
+// with the first error of fn.
+func (h *Home) EachEvent(id string, from int64, fn func(dag.Event) error) (next int64, err error) {
 	r, err := h.reader(id)
 	if err != nil {
-		return nil, from, err
+		return from, err
 	}
 	defer r.close()
 	r.at = from
-	_, err = r.read(func(e dag.Event) error { events = append(events, e); return nil })
-	return events, r.at, err
+	_, err = r.read(fn)
+	return r.at, err
 }
 
 // Follow calls fn with every event of a run, past and coming, until the run
