@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
@@ -177,7 +178,7 @@ func (e *Engine) kind(n Node) (Kind, error) {
 // unknownKind is read by who goes on with another version's run, and by who has
 // written a kind of step and not registered it.
 func unknownKind(name, kind string) error {
-	return fmt.Errorf("cannot do %s: this imgflow does not know the kind of step %q: go on with the version that made the run, or, if the kind is new, add it to Kinds of its package", name, kind)
+	return errcode.With(errcode.UnknownStepKind, fmt.Errorf("cannot do %s: this imgflow does not know the kind of step %q: go on with the version that made the run, or, if the kind is new, add it to Kinds of its package", name, kind))
 }
 
 // errSuspended is the end of a step whose context was cancelled.
@@ -234,7 +235,7 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 // fail journals that a step has failed, and asks what that means.
 func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error) {
 	ev := e.about(n, Failed)
-	ev.Err = x.err.Error()
+	ev.Err, ev.Code = x.err.Error(), string(errcode.Of(x.err))
 	if x.tried {
 		r, _ := e.rec(n.Key)
 		r.Status, r.Err, r.Ended = StatusFailed, x.err.Error(), time.Now()

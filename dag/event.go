@@ -52,6 +52,7 @@ type Event struct {
 	Total   int64         `json:"total,omitempty"`
 	Unit    string        `json:"unit,omitempty"`
 	Err     string        `json:"err,omitempty"`
+	Code    string        `json:"code,omitempty"` // what kind of failure Err is, if it is known: see package errcode
 	Wait    time.Duration `json:"wait,omitempty"` // nanoseconds
 	Took    time.Duration `json:"took,omitempty"` // nanoseconds
 }

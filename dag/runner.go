@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Runner does, finds and undoes steps. The engine decides what is done, and when;
@@ -59,6 +61,7 @@ type Result struct {
 	Class      Class           `json:"class"`
 	Out        json.RawMessage `json:"out,omitempty"`        // of a step that was done, or a thing that was found
 	Err        string          `json:"err,omitempty"`        // why it failed, for people
+	Code       errcode.Code    `json:"code,omitempty"`       // and for programs
 	RetryAfter time.Duration   `json:"retryAfter,omitempty"` // nanoseconds; 0 lets the engine choose
 	NotMade    bool            `json:"notMade,omitempty"`    // the failure proves that this call has made nothing
 }
@@ -113,12 +116,12 @@ func (l local) call(c Call, h Host, do func(Kind, *Task) (json.RawMessage, error
 		key: c.Key, kind: c.Kind, spec: c.Spec, begun: c.Begun, sink: h, secret: h.Secret, texts: c.Texts, state: c.State, save: h.Save}
 	k, ok := l[c.Kind]
 	if !ok {
-		return Result{Class: Fail, Err: unknownKind(c.Name, c.Kind).Error()}
+		return resultOf(nil, unknownKind(c.Name, c.Kind))
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			t.Detail("%s", debug.Stack())
-			r = Result{Class: Fail, Err: fmt.Sprintf("cannot go on with %s: a fault in imgflow itself: %v", c.Name, p)}
+			r = Result{Class: Fail, Code: errcode.Defect, Err: fmt.Sprintf("cannot go on with %s: a fault in imgflow itself: %v", c.Name, p)}
 		}
 	}()
 	out, err := do(k, t)
@@ -132,7 +135,7 @@ func resultOf(out json.RawMessage, err error) Result {
 	}
 	var retry *RetryError
 	var kept *storeError
-	r := Result{Class: Fail, Err: validText(err.Error()), NotMade: errors.As(err, new(*NotMadeError))}
+	r := Result{Class: Fail, Err: validText(err.Error()), Code: errcode.Of(err), NotMade: errors.As(err, new(*NotMadeError))}
 	switch {
 	case errors.As(err, &kept):
 		r.Class = NotKept
@@ -172,6 +175,7 @@ func (r Result) err(h *host) error {
 	default:
 		err = errors.New(r.Err)
 	}
+	err = errcode.With(r.Code, err)
 	if r.NotMade {
 		err = &NotMadeError{err}
 	}

@@ -3,6 +3,8 @@ package dag
 import (
 	"context"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Report is how solving ended.
@@ -203,7 +205,7 @@ func (c *carrier) tell(x decision) {
 	case suspend:
 		t.emit(c.e.about(*x.node, Suspended))
 	case leave:
-		ev.Type, ev.Text, ev.Err = Left, describe(r), x.err.Error()
+		ev.Type, ev.Text, ev.Err, ev.Code = Left, describe(r), x.err.Error(), string(errcode.Of(x.err))
 		t.emit(ev)
 		delete(c.leaves, x.i)
 	case warnLate:

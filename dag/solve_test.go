@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 func solve(t *testing.T, e *Engine, g *Graph) *Report {
@@ -410,7 +412,7 @@ func TestKindThatIsNotBoundIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Plan(toyGraph("a")); err == nil || !strings.Contains(err.Error(), `cannot do share: this imgflow does not know the kind of step "toy.share": go on with the version that made the run, or, if the kind is new, add it to Kinds of its package`) {
+	if _, err := e.Plan(toyGraph("a")); errcode.Of(err) != errcode.UnknownStepKind || !strings.Contains(err.Error(), `cannot do share: this imgflow does not know the kind of step "toy.share": go on with the version that made the run, or, if the kind is new, add it to Kinds of its package`) {
 		t.Errorf("planned: %v", err)
 	}
 	if _, err := e.Solve(context.Background(), toyGraph("a")); err == nil || len(w.log) > 0 {
@@ -516,7 +518,7 @@ func TestPanicIsAFailure(t *testing.T) {
 		}
 	}
 	r := solve(t, toyEngine(t, w, &MemStore{}, Options{}), toyGraph("a"))
-	if len(r.Failed) != 1 || !strings.Contains(r.Failed[0].Err.Error(), "at the disco") || w.left() != "" {
+	if len(r.Failed) != 1 || !strings.Contains(r.Failed[0].Err.Error(), "at the disco") || errcode.Of(r.Failed[0].Err) != errcode.Defect || w.left() != "" {
 		t.Errorf("%+v, world %q", r, w.left())
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Task is what a step knows about its own making.
@@ -190,7 +192,7 @@ func (t *Task) Progress(done, total int64, unit string) {
 func (t *Task) Retrying(err error, wait time.Duration) {
 	t.set(err)
 	e := t.event(Retrying)
-	e.Err, e.Wait = err.Error(), wait
+	e.Err, e.Code, e.Wait = err.Error(), string(errcode.Of(err)), wait
 	t.emit(e)
 }
 

@@ -17,6 +17,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterr "go.etcd.io/bbolt/errors"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 const dbFile = "state.db"
@@ -164,7 +166,7 @@ func (d *database) prepare(as opening, s schema) error {
 			}
 		}
 		if level > s.level {
-			return fmt.Errorf("cannot open run %s: %s was made by a newer imgflow (level %d; this one knows up to %d): use that version", d.run, d.path, level, s.level)
+			return errcode.With(errcode.StateNewer, fmt.Errorf("cannot open run %s: %s was made by a newer imgflow (level %d; this one knows up to %d): use that version", d.run, d.path, level, s.level))
 		}
 		if !create && (level == s.level || s.asIs > 0 && level >= s.asIs) {
 			return unchanged // even an empty commit would need room on the disk

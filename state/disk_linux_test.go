@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // tiny mounts a file system of so many bytes.
@@ -38,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	n-- // the last one failed
 	var full *WriteError
-	if !errors.As(err, &full) || !errors.Is(err, syscall.ENOSPC) {
+	if !errors.As(err, &full) || !errors.Is(err, syscall.ENOSPC) || errcode.Of(err) != errcode.StateUnwritable {
 		t.Fatalf("after %d records: %v", n, err)
 	}
 	for _, want := range []string{r.db.path, "i-1", "imgflow destroy " + r.ID()} {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // BusyError says which process drives the run that was to be opened. The zero
@@ -30,6 +32,9 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("cannot open run %s: %s is driving it; wait for it to end, or interrupt it", e.Run, who)
 }
 
+// ErrCode is the code of the failure.
+func (e *BusyError) ErrCode() errcode.Code { return errcode.RunBusy }
+
 // CorruptError says that a run's database cannot be believed.
 type CorruptError struct {
 	Path string
@@ -40,6 +45,9 @@ type CorruptError struct {
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("cannot use %s: the file is damaged: %s; what run %s made carries its tags and is found by `imgflow destroy --orphans`", e.Path, e.Why, e.Run)
 }
+
+// ErrCode is the code of the failure.
+func (e *CorruptError) ErrCode() errcode.Code { return errcode.StateDamaged }
 
 // WriteError says that a run's file could not be written, such as on a full
 // disk, and what the run has made that exists outside.
@@ -57,5 +65,8 @@ func (e *WriteError) Error() string {
 	}
 	return fmt.Sprintf("cannot write %s: %v; %s; make room and `imgflow resume %s` or `imgflow destroy %s`; `imgflow destroy --orphans` finds by tags what exists, without this file", e.Path, e.Err, exist, e.Run, e.Run)
 }
+
+// ErrCode is the code of the failure.
+func (e *WriteError) ErrCode() errcode.Code { return errcode.StateUnwritable }
 
 func (e *WriteError) Unwrap() error { return e.Err }

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Home is the directory that holds every run of a user.
@@ -123,7 +125,7 @@ func (h *Home) Resolve(id string) (string, error) {
 	case 0:
 		return "", &noRunError{id, h.dir}
 	}
-	return "", fmt.Errorf("cannot tell which run %q is: %s; give more of the id", id, strings.Join(found, ", "))
+	return "", errcode.With(errcode.RunNotFound, fmt.Errorf("cannot tell which run %q is: %s; give more of the id", id, strings.Join(found, ", ")))
 }
 
 type noRunError struct{ id, dir string }
@@ -131,7 +133,8 @@ type noRunError struct{ id, dir string }
 func (e *noRunError) Error() string {
 	return fmt.Sprintf("cannot find run %q in %s: `imgflow list` shows the runs that there are", e.id, e.dir)
 }
-func (e *noRunError) Unwrap() error { return fs.ErrNotExist }
+func (e *noRunError) Unwrap() error         { return fs.ErrNotExist }
+func (e *noRunError) ErrCode() errcode.Code { return errcode.RunNotFound }
 
 // Runs returns the summary of every run, newest first. It opens no database, so
 // it never waits for a run that is being driven. A run whose summary cannot be

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // pruned begins the names of runs that are being removed: no run has such an id.
@@ -24,6 +25,9 @@ type ThingsExistError struct {
 func (e *ThingsExistError) Error() string {
 	return fmt.Sprintf("cannot forget run %s: it still has %s: `imgflow destroy %s` removes that", e.Run, strings.Join(e.Things, ", "), e.Run)
 }
+
+// ErrCode is the code of the failure.
+func (e *ThingsExistError) ErrCode() errcode.Code { return errcode.ThingsExist }
 
 // Prune forgets a run: its directory is removed. Images that it was for stay,
 // and are told apart by their tags. The error is a *ThingsExistError if the run

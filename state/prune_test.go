@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 func TestPrune(t *testing.T) {
@@ -37,7 +38,7 @@ func TestPrune(t *testing.T) {
 		r.Close()
 		var exist *ThingsExistError
 		for _, prune := range []func(string) error{h.Prunable, h.Prune} {
-			if err := prune(r.ID()); !errors.As(err, &exist) || len(exist.Things) != 1 || exist.Things[0] != "i-2" {
+			if err := prune(r.ID()); !errors.As(err, &exist) || errcode.Of(err) != errcode.ThingsExist || len(exist.Things) != 1 || exist.Things[0] != "i-2" {
 				t.Errorf("with a machine that is %s: %v", status, err)
 			}
 		}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/dag/dagtest"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 func home(t testing.TB) *Home {
@@ -345,7 +346,7 @@ func TestSchema(t *testing.T) {
 		t.Errorf("migrated: %s, %v", p, err)
 	}
 	db.close()
-	if _, err := h.Open(r.ID()); err == nil || !strings.Contains(err.Error(), "newer imgflow") || !strings.Contains(err.Error(), path) {
+	if _, err := h.Open(r.ID()); errcode.Of(err) != errcode.StateNewer || !strings.Contains(err.Error(), "newer imgflow") || !strings.Contains(err.Error(), path) {
 		t.Errorf("a newer level: %v", err)
 	}
 	if h.Driven(r.ID()) {
@@ -446,7 +447,7 @@ func TestDamage(t *testing.T) {
 		}
 		refused++
 		var corrupt *CorruptError
-		if !errors.As(err, &corrupt) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "--orphans") {
+		if !errors.As(err, &corrupt) || errcode.Of(err) != errcode.StateDamaged || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "--orphans") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

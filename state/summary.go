@@ -36,6 +36,7 @@ type Summary struct {
 	Builds   []BuildSummary `json:"builds"`
 	Left     []string       `json:"left,omitempty"` // things that still exist though nothing wants them
 	Err      string         `json:"err,omitempty"`
+	Code     string         `json:"code,omitempty"` // what kind of failure Err is
 
 	Owner
 
@@ -58,6 +59,7 @@ type BuildSummary struct {
 	Status    string     `json:"status"`
 	Artifacts []Artifact `json:"artifacts,omitempty"`
 	Err       string     `json:"err,omitempty"`
+	Code      string     `json:"code,omitempty"` // what kind of failure Err is: see package errcode
 }
 
 // Artifact is one image, or file, that a build made.

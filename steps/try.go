@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
@@ -53,7 +54,7 @@ func (c Common) once(ctx context.Context, t *dag.Task, try int, f func(ctx conte
 	defer cancel()
 	err := f(limited, try)
 	if err != nil && ctx.Err() == nil && TimedOut(limited) {
-		return fmt.Errorf("timed out after %s: %w; give it a longer \"timeout\" if it needs more time", c.Timeout, err)
+		return errcode.With(errcode.TimedOut, fmt.Errorf("timed out after %s: %w; give it a longer \"timeout\" if it needs more time", c.Timeout, err))
 	}
 	return err
 }

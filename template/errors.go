@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Error is one thing wrong in a template or in what was given with it.
@@ -12,7 +14,11 @@ type Error struct {
 	Pos  Pos
 	Text string // cannot X: why
 	Hint string // what to do about it, or empty
+	Code errcode.Code
 }
+
+// ErrCode is the code of the fault.
+func (e Error) ErrCode() errcode.Code { return e.Code }
 
 // Error returns one line: place, text and hint.
 func (e Error) Error() string {
@@ -66,9 +72,32 @@ func (es Errors) Err() error {
 	return es
 }
 
+// ErrCode is the code of the first fault.
+func (es Errors) ErrCode() errcode.Code {
+	if len(es) == 0 {
+		return ""
+	}
+	return es[0].Code
+}
+
 // Add appends an error. The text is formatted as by fmt.Sprintf.
 func (es *Errors) Add(p Pos, hint, format string, args ...any) {
-	*es = append(*es, Error{Pos: p, Text: fmt.Sprintf(format, args...), Hint: hint})
+	es.AddCode("", p, hint, format, args...)
+}
+
+// AddCode is Add for an error of a known code.
+func (es *Errors) AddCode(code errcode.Code, p Pos, hint, format string, args ...any) {
+	*es = append(*es, Error{Pos: p, Text: fmt.Sprintf(format, args...), Hint: hint, Code: code})
+}
+
+// Coded gives those errors a code that have none.
+func (es Errors) Coded(code errcode.Code) Errors {
+	for i := range es {
+		if es[i].Code == "" {
+			es[i].Code = code
+		}
+	}
+	return es
 }
 
 // Sorted returns the errors in the order of their places, each once.

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
@@ -194,7 +195,7 @@ func (t *Template) names(s *scope) []string {
 			continue
 		}
 		if taken[name] {
-			s.errs.Add(at, `give each builder a "name" of its own`, "cannot build: two builds are called %q", name)
+			s.errs.AddCode(errcode.DuplicateName, at, `give each builder a "name" of its own`, "cannot build: two builds are called %q", name)
 			continue
 		}
 		names[i], taken[name] = name, true
@@ -226,7 +227,7 @@ func (t *Template) checkNames(s *scope, names []string, in Inputs) {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 		}
-		s.errs.Add(at, hint, "cannot use %s: there is no build called %q", what, name)
+		s.errs.AddCode(errcode.UnknownName, at, hint, "cannot use %s: there is no build called %q", what, name)
 	}
 	var processors []string
 	for _, seq := range t.PostProcessors {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
@@ -156,7 +157,7 @@ func (p *parser) template(root Raw) *Template {
 				t.lostBuilders = t.lostBuilders || near == "builders"
 				t.lostVariables = t.lostVariables || near == "variables"
 			}
-			p.errs.Add(f.Pos, hint, "cannot use %q: there is no such section", f.Name)
+			p.errs.AddCode(errcode.UnknownName, f.Pos, hint, "cannot use %q: there is no such section", f.Name)
 		}
 	}
 	return t

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // maxDepth bounds how deep objects and lists may be nested.
@@ -186,7 +188,7 @@ func (s *scanner) fields(depth int) []RawField {
 		}
 		f := RawField{Pos: s.src.Pos(s.pos), Name: s.str()}
 		if p, ok := first[f.Name]; ok {
-			s.errs.Add(f.Pos, fmt.Sprintf("it stands first in line %d", p.Line), "cannot read the %s: the key %q is there twice", s.what, f.Name)
+			s.errs.AddCode(errcode.DuplicateName, f.Pos, fmt.Sprintf("it stands first in line %d", p.Line), "cannot read the %s: the key %q is there twice", s.what, f.Name)
 		} else {
 			first[f.Name] = f.Pos
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
@@ -155,7 +156,7 @@ func newScope(t *Template, in Inputs) *scope {
 		if x := s.vars[n.Text]; x != nil {
 			x.Sensitive = true
 		} else if !s.lostDeclarations {
-			s.errs.Add(n.Pos, s.near(n.Text), "cannot hide the variable %q: it is not declared", n.Text)
+			s.errs.AddCode(errcode.UnknownName, n.Pos, s.near(n.Text), "cannot hide the variable %q: it is not declared", n.Text)
 		}
 	}
 	return s
@@ -191,7 +192,7 @@ func (s *scope) resolve(x *variable) {
 		if s.lostFiles {
 			return
 		}
-		s.errs.Add(x.Pos, fmt.Sprintf("set it with -var '%s=…' or in a -var-file", x.Name), "cannot build: required variable not set: %s", x.Name)
+		s.errs.AddCode(errcode.VariableNotSet, x.Pos, fmt.Sprintf("set it with -var '%s=…' or in a -var-file", x.Name), "cannot build: required variable not set: %s", x.Name)
 		return
 	}
 	x.source.secret = x.Sensitive || interp.SecretName(x.Name)
@@ -361,7 +362,7 @@ func (s *scope) warn(at Pos, hint, format string, args ...any) {
 	if s.strict {
 		to = &s.errs
 	}
-	to.Add(at, hint, format, args...)
+	to.AddCode(errcode.TemplateWarning, at, hint, format, args...)
 }
 
 // near says what to do about a variable that nothing declares. Of very many only the first are compared with all that

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // The exit statuses of imgflow.
@@ -31,6 +33,7 @@ const (
 type exitError struct {
 	code int
 	err  error
+	said bool // people have been told of the error, and programs have not
 
 	unformatted bool // fmt -check has found something: a status that Packer has, too
 }
@@ -53,6 +56,9 @@ func run(args []string) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(stderr, "imgflow: cannot go on: a fault in imgflow itself: %v\n\n%s\n%s\n", p, debug.Stack(), whereState())
+			if asksJSON(args) {
+				render.Failure(stdout.Raw, errcode.With(errcode.Defect, fmt.Errorf("a fault in imgflow itself: %v", p)), errcode.Defect)
+			}
 			code = exitFailed
 		}
 	}()
@@ -62,6 +68,7 @@ func run(args []string) (code int) {
 		cmds.Metadata[underPacker] = true
 	}
 	args, machines := withoutMachineReadable(args)
+	asked := args
 	if machines {
 		m := render.NewMachine(stdout.Raw)
 		cmds.Writer, cmds.ErrWriter = m, m.Errors()
@@ -81,13 +88,43 @@ func run(args []string) (code int) {
 	case errors.As(err, new(*app.UsageError)):
 		code = exitUsage
 	}
-	if exit == nil || exit.err != nil {
+	if exit == nil || exit.err != nil && !exit.said {
 		fmt.Fprintf(cmds.ErrWriter, "imgflow: %s\n", strings.TrimRight(err.Error(), "\n"))
+		if more := render.More(err); more != "" && !machines {
+			fmt.Fprintf(cmds.ErrWriter, "%s\n", more)
+		}
+	}
+	if asksJSON(asked) && (exit == nil || exit.err != nil) {
+		render.Failure(stdout.Raw, err, codeOf(err, code))
 	}
 	if packer {
 		return packerStatus(code, exit)
 	}
 	return code
+}
+
+// codeOf is the code of what a command has failed with, at an exit status.
+func codeOf(err error, status int) errcode.Code {
+	if code := errcode.Of(err); code != "" {
+		return code
+	}
+	switch status {
+	case exitUsage:
+		return errcode.Usage
+	case exitInterrupt:
+		return errcode.Interrupted
+	}
+	return errcode.Failed
+}
+
+// asksJSON tells whether a command line asks for JSON, and so for its failure in JSON.
+func asksJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.ContainsFunc(args, func(a string) bool {
+		return slices.Contains([]string{"-json", "--json", "-json=true", "--json=true"}, a)
+	})
 }
 
 func whereState() string {
@@ -127,7 +164,7 @@ func newCommands() *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			initCommand(), validateCommand(), inspectCommand(), fmtCommand(), schemaCommand(), convertCommand(), fixCommand(), consoleCommand(),
-			planCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), verifyCommand(), pruneCommand(),
+			planCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), explainCommand(), verifyCommand(), pruneCommand(),
 			ec2localCommand(), guestCommand(), pluginsCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,

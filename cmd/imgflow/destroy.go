@@ -14,6 +14,7 @@ import (
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -218,5 +219,5 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 	for _, f := range left {
 		fmt.Fprintf(&b, "\n  %s: %s", f.Name, d.Redact(f.Err.Error()))
 	}
-	return fmt.Errorf("cannot remove all of run %s; repeat `imgflow destroy %s` when the cause is mended:%s", id, id, b.String())
+	return errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove all of run %s; repeat `imgflow destroy %s` when the cause is mended:%s", id, id, b.String()))
 }

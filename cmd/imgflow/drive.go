@@ -13,6 +13,7 @@ import (
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -96,21 +97,34 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 		}
 		resultsForMachines(m, res.Summary, failed)
 	}
-	return outcome(res, interrupted)
+	return outcome(res, interrupted, s.Redact)
 }
 
-// outcome is the exit status of a run.
-func outcome(res *app.Result, interrupted bool) error {
+// outcome is the exit status of a run, with an error that people have been told.
+func outcome(res *app.Result, interrupted bool, redact func(string) string) error {
 	some := slices.ContainsFunc(res.Summary.Builds, func(b state.BuildSummary) bool { return b.Status == state.Done || len(b.Artifacts) > 0 })
+	exit := &exitError{code: exitFailed, said: true}
 	switch {
 	case interrupted && res.Summary.Status != state.Done:
-		return &exitError{code: exitInterrupt}
+		exit.code = exitInterrupt
 	case res.Summary.Status == state.Done:
 		return nil
 	case some:
-		return &exitError{code: exitPartial}
+		exit.code = exitPartial
 	}
-	return &exitError{code: exitFailed}
+	id := res.Summary.ID
+	switch {
+	case len(res.Failed) > 0:
+		f := res.Failed[0]
+		exit.err = fmt.Errorf("cannot finish run %s: %s: %s: %s", id, strings.Join(f.Node.Builds, ", "), f.Node.Name, redact(f.Err.Error()))
+		exit.err = errcode.With(errcode.Of(f.Err), exit.err)
+	case len(res.Left) > 0:
+		f := res.Left[0]
+		exit.err = errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove all of run %s: %s: %s", id, f.Name, redact(f.Err.Error())))
+	default:
+		exit.err = fmt.Errorf("run %s is %s", id, res.Summary.Status)
+	}
+	return exit
 }
 
 // sayNext shows the commands that go on with the session's run.
@@ -139,7 +153,7 @@ func cleanUp(ls *render.Lines, s *app.Session, show func(dag.Event)) error {
 	}
 	sayNext(ls, s)
 	if err == nil {
-		err = fmt.Errorf("cannot remove all that run %s has made", id)
+		err = errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove all that run %s has made", id))
 	}
 	return &exitError{code: exitInterrupt, err: err}
 }

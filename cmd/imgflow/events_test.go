@@ -219,6 +219,9 @@ func eventsIn(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	seen := map[string]bool{}
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if strings.HasPrefix(line, `{"error":`) {
+			continue // it is no event
+		}
 		v, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
 		if err == nil {
 			err = schema.Validate(v)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -63,7 +64,7 @@ func destroyOrphans(c *cli.Context, home *state.Home) error {
 			if in.context().Err() != nil {
 				return &exitError{code: exitInterrupt, err: errors.New("not all orphans are removed: repeat the command")}
 			}
-			problems = append(problems, fmt.Errorf("cannot remove %s: %w", render.Orphan(o), err))
+			problems = append(problems, errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove %s: %w", render.Orphan(o), err)))
 		}
 	}
 	if len(problems) == 0 {

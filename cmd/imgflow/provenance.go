@@ -13,6 +13,7 @@ import (
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/internal/provenance"
 	"github.com/imgflow/imgflow/state"
@@ -139,7 +140,7 @@ func verify(c *cli.Context) error {
 	}
 	for _, id := range c.StringSlice("image") {
 		if !slices.ContainsFunc(s.Subject, func(d provenance.Descriptor) bool { return d.Digest["awsId"] == id }) {
-			return fmt.Errorf("cannot verify %s: the statement is signed, and says nothing of it", id)
+			return errcode.With(errcode.StatementInvalid, fmt.Errorf("cannot verify %s: the statement is signed, and says nothing of it", id))
 		}
 	}
 	if c.Bool("json") {

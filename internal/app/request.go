@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/template"
@@ -120,9 +121,10 @@ func (r *Request) parse(env Env) (template.Parsed, template.Errors, error) {
 	r.Digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	if r.hcl() {
 		t, errs := hcl.Parse(files)
-		return t, errs, nil
+		return t, errs.Coded(errcode.TemplateSyntax), nil
 	}
 	t, errs := template.Parse(files[0].Name, files[0].Src)
+	errs.Coded(errcode.TemplateSyntax)
 	if t == nil {
 		return nil, nil, faulty(errs)
 	}
@@ -194,7 +196,7 @@ func readFiles(paths []string, env Env) (files []template.VarFile, err error) {
 	for _, path := range paths {
 		src, err := readInput(path)
 		if err != nil {
-			return nil, usagef("cannot read the template: %w", err)
+			return nil, errcode.With(errcode.NoSuchFile, usagef("cannot read the template: %w", err))
 		}
 		files = append(files, template.VarFile{Name: env.Short(path), Src: src})
 	}
@@ -237,7 +239,7 @@ func (r *Request) evaluate(t template.Parsed, env Env, catalog compile.Catalog, 
 		if !read {
 			var err error
 			if src, err = readInput(path); err != nil {
-				return nil, nil, usagef("cannot read the -var-file: %w", err)
+				return nil, nil, errcode.With(errcode.NoSuchFile, usagef("cannot read the -var-file: %w", err))
 			}
 			if r.given == nil {
 				r.given = map[string][]byte{}
@@ -248,7 +250,7 @@ func (r *Request) evaluate(t template.Parsed, env Env, catalog compile.Catalog, 
 	}
 	ev, errs := t.Evaluate(in)
 	more, err := r.enforce(ev, in, env)
-	return ev, append(errs, more...), err
+	return ev, append(errs, more...).Coded(errcode.TemplateValue), err
 }
 
 // stored is the request as it may be written down: values that are sensitive,

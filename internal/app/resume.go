@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Why a run goes on as it was stored.
@@ -129,7 +130,7 @@ func (s *Session) freeze(ctx context.Context) error {
 		}
 		s.warnings = nil // they are of a template that does not count
 	} else if len(missing) > 0 && !s.req.Local {
-		return usagef("cannot resume run %s: secret values are not stored; give them again: %s", s.run.ID(), flags(missing))
+		return errcode.With(errcode.SecretWithheld, usagef("cannot resume run %s: secret values are not stored; give them again: %s", s.run.ID(), flags(missing)))
 	}
 	s.graph, s.frozen = stored, true
 	s.hide()

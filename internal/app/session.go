@@ -15,6 +15,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/template"
@@ -122,7 +123,7 @@ func (s *Session) secret(name string) (string, error) {
 	if v, err := interp.Resolve(name, lookup); err == nil {
 		return v, nil
 	}
-	return "", fmt.Errorf("cannot use %s: its value is secret and not stored: give it again with -var, -var-file or the environment", name)
+	return "", errcode.With(errcode.SecretWithheld, fmt.Errorf("cannot use %s: its value is secret and not stored: give it again with -var, -var-file or the environment", name))
 }
 
 // sealedAs is the name under which the vault keeps a secret of the template. That
@@ -278,7 +279,8 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 			return hex.EncodeToString(mac.Sum(nil)[:16])
 		},
 	})
-	if s.warnings = warnings.Sorted(); s.req.Strict {
+	cerrs.Coded(errcode.TemplateOption)
+	if s.warnings = warnings.Sorted().Coded(errcode.TemplateWarning); s.req.Strict {
 		errs, s.warnings = append(errs, s.warnings...), nil
 	}
 	if err := faulty(append(errs, cerrs...).Sorted()); err != nil {

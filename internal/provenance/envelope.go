@@ -15,6 +15,8 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // payloadType says that a statement of in-toto is inside.
@@ -72,7 +74,7 @@ var errUnsigned = errors.New("nobody has signed it; `imgflow show --provenance -
 func Open(text []byte, keys []crypto.PublicKey) (s Statement, by string, err error) {
 	defer func() {
 		if err != nil {
-			s, by, err = Statement{}, "", fmt.Errorf("cannot verify the statement: %w", err)
+			s, by, err = Statement{}, "", errcode.With(errcode.StatementInvalid, fmt.Errorf("cannot verify the statement: %w", err))
 		}
 	}()
 	var e Envelope

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // errorClass is what an error of EC2 means for the step that met it.
@@ -178,7 +179,7 @@ func wrapAPI(doing, call string, age time.Duration, err error) error {
 		return nil
 	}
 	r := classify(call, age, err)
-	text := &Error{Doing: doing, Call: call, Advice: r.advice, Err: err}
+	text := &Error{Doing: doing, Call: call, Advice: r.advice, Err: err, class: r.class}
 	text.Code, text.Message = apiError(err)
 	if strings.Contains(text.Message, "valid region") {
 		text.Advice = "look at region: the endpoint that was called belongs to another one"
@@ -241,7 +242,31 @@ type Error struct {
 	Advice  string // what to do, may be empty
 	Err     error
 
+	class    errorClass
 	notFound bool
+}
+
+// ErrCode is the code of the failure.
+func (e *Error) ErrCode() errcode.Code {
+	switch {
+	case noCredentials(e.Err):
+		return errcode.NoCredentials
+	case e.Code == "" && isCall(e.Err):
+		return errcode.CloudNoAnswer
+	case isThrottled(e.Err):
+		return errcode.Throttled
+	case strings.HasSuffix(e.Code, "LimitExceeded"):
+		return errcode.QuotaReached
+	case strings.HasSuffix(e.Code, ".Duplicate"):
+		return errcode.NameTaken
+	case e.class == unauthorized:
+		return errcode.Unauthorized
+	case e.class == noCapacity:
+		return errcode.NoCapacity
+	case e.class == notFound, strings.HasSuffix(e.Code, "NotFound"), strings.HasSuffix(e.Code, ".Unavailable"):
+		return errcode.CloudNotFound
+	}
+	return errcode.CloudRefused
 }
 
 func (e *Error) Error() string {

@@ -12,6 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 func ec2Error(code string) error {
@@ -41,6 +42,33 @@ func TestClassify(t *testing.T) {
 	} {
 		if got := classify(c.call, c.age, c.err).class; got != c.want {
 			t.Errorf("%s after %s: %v: %v, want %v", c.call, c.age, c.err, got, c.want)
+		}
+	}
+}
+
+func TestErrorCodes(t *testing.T) {
+	noAnswer := &smithy.OperationError{ServiceID: "EC2", OperationName: "RunInstances", Err: errors.New("dial tcp: no route to host")}
+	unsigned := &smithy.OperationError{ServiceID: "EC2", OperationName: "RunInstances", Err: errors.New("get identity: get credentials: failed to refresh cached credentials")}
+	for _, c := range []struct {
+		call string
+		err  error
+		want errcode.Code
+	}{
+		{"RunInstances", unsigned, errcode.NoCredentials},
+		{"RunInstances", noAnswer, errcode.CloudNoAnswer},
+		{"RunInstances", ec2Error("UnauthorizedOperation"), errcode.Unauthorized},
+		{"RunInstances", ec2Error("ExpiredToken"), errcode.Unauthorized},
+		{"RunInstances", ec2Error("RequestLimitExceeded"), errcode.Throttled},
+		{"RunInstances", ec2Error("VcpuLimitExceeded"), errcode.QuotaReached},
+		{"RunInstances", ec2Error("InsufficientInstanceCapacity"), errcode.NoCapacity},
+		{"CreateImage", ec2Error("InvalidAMIName.Duplicate"), errcode.NameTaken},
+		{"RunInstances", ec2Error("InvalidAMIID.NotFound"), errcode.CloudNotFound},
+		{"RunInstances", ec2Error("InvalidSubnetID.NotFound"), errcode.CloudNotFound},
+		{"RunInstances", ec2Error("InvalidParameterValue"), errcode.CloudRefused},
+	} {
+		err := wrapAPI("do it", c.call, old, c.err)
+		if got := errcode.Of(err); got != c.want {
+			t.Errorf("%v is %q, not %q", err, got, c.want)
 		}
 	}
 }

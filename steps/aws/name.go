@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // NameCheck finds out early whether the name of the image is free.
@@ -43,7 +44,7 @@ func (s NameCheck) Do(ctx context.Context, c *Cloud, t *dag.Task) (Namesakes, er
 		return Namesakes{}, err
 	}
 	if len(ids) > 0 && !s.Force {
-		return Namesakes{}, fmt.Errorf("cannot use ami_name %q: %s has it already; choose another name, or set force_deregister to replace it", s.Name, list(ids))
+		return Namesakes{}, errcode.With(errcode.NameTaken, fmt.Errorf("cannot use ami_name %q: %s has it already; choose another name, or set force_deregister to replace it", s.Name, list(ids)))
 	}
 	return Namesakes{IDs: ids}, nil
 }

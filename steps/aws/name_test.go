@@ -8,6 +8,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/ec2local"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 func TestNameIsCheckedBeforeAnythingIsLaunched(t *testing.T) {
@@ -57,7 +58,7 @@ func TestNameCheck(t *testing.T) {
 	if n, err := check("free", false); err != nil || len(n.IDs) != 0 {
 		t.Errorf("a free name: %v, %v", n, err)
 	}
-	if _, err := check("taken", false); err == nil || !strings.Contains(err.Error(), "set force_deregister") {
+	if _, err := check("taken", false); errcode.Of(err) != errcode.NameTaken || !strings.Contains(err.Error(), "set force_deregister") {
 		t.Errorf("a name that is taken: %v", err)
 	}
 	if n, err := check("taken", true); err != nil || len(n.IDs) != 1 {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm"
 )
@@ -51,7 +52,7 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 			host = address(i, s.Interface, looks)
 			return host != "" || s.Communicator == "none", nil
 		case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated, types.InstanceStateNameStopping, types.InstanceStateNameStopped:
-			return false, fmt.Errorf("cannot wait for %s: it is %s%s", in.ID, i.State.Name, reason(i))
+			return false, errcode.With(errcode.MachineDown, fmt.Errorf("cannot wait for %s: it is %s%s", in.ID, i.State.Name, reason(i)))
 		}
 		return false, nil
 	})
@@ -118,7 +119,7 @@ const (
 // waitFault words the end of a wait that came to nothing.
 func waitFault(id string, err error) error {
 	if errors.Is(err, dag.ErrNotFound) {
-		return fmt.Errorf("cannot wait for %s: it does not exist any more", id)
+		return errcode.With(errcode.MachineDown, fmt.Errorf("cannot wait for %s: it does not exist any more", id))
 	}
 	if isCall(err) {
 		return wrapAPI("wait for "+id, "DescribeInstances", old, err)

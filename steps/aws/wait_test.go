@@ -14,6 +14,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/ec2local"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -174,7 +175,7 @@ func TestWait(t *testing.T) {
 	w.rest(i)
 	within, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := step.Do(within, w.cloud, task("t5")); err == nil || !strings.HasPrefix(err.Error(), "cannot wait for "+i.ID+": it is stopped") {
+	if _, err := step.Do(within, w.cloud, task("t5")); errcode.Of(err) != errcode.MachineDown || !strings.HasPrefix(err.Error(), "cannot wait for "+i.ID+": it is stopped") {
 		t.Errorf("one that has stopped: %v", err)
 	}
 	if err := i.Undo(t.Context(), w.cloud, task("t1")); err != nil {

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/nettest"
 	"github.com/imgflow/imgflow/internal/usual"
 )
@@ -79,7 +80,7 @@ func TestHostKeyMismatch(t *testing.T) {
 	l := newLab(t, m)
 	_, err := connect(t, l, Connect{SSH: m.SSH}, m.Endpoint)
 	var k *HostKeyError
-	if !errors.As(err, &k) || !strings.Contains(err.Error(), "something else answers") || !strings.Contains(err.Error(), `set "ssh_host_key": "console"`) {
+	if !errors.As(err, &k) || errcode.Of(err) != errcode.HostKeyChanged || !strings.Contains(err.Error(), "something else answers") || !strings.Contains(err.Error(), `set "ssh_host_key": "console"`) {
 		t.Fatal(err)
 	}
 	if n := way.conns.Load(); n != 1 {
@@ -178,7 +179,7 @@ func TestConnectRefused(t *testing.T) {
 			ep, conns := odd(t, passwordConf("right"), 0, nil)
 			tt.ssh.Username, tt.ssh.Password = "me", dag.Secret("wrong")
 			_, err := connect(t, newLab(t, Machine{}), Connect{SSH: tt.ssh}, ep)
-			if err == nil || !strings.Contains(err.Error(), "does not let me in") {
+			if err == nil || !strings.Contains(err.Error(), "does not let me in") || errcode.Of(err) != errcode.AuthRefused {
 				t.Error(err)
 			}
 			if n := conns.Load(); n > tt.want || n < 1 {

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/internal/usual"
 	"golang.org/x/crypto/ssh"
@@ -134,11 +135,15 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 		}
 		if refused(err) {
 			if refusals++; p.attempts > 0 && refusals >= p.attempts {
-				return nil, fmt.Errorf("cannot connect to %s: %w (%d attempts)", m.label(), reason{why, err}, refusals)
+				return nil, errcode.With(errcode.AuthRefused, fmt.Errorf("cannot connect to %s: %w (%d attempts)", m.label(), reason{why, err}, refusals))
 			}
 		}
 		if p.total > 0 && time.Since(begun) >= p.total {
-			return nil, fmt.Errorf("cannot connect to %s within %s: %w", m.label(), p.total, reason{why, err})
+			code := errcode.ConnectTimeout
+			if refused(err) {
+				code = errcode.AuthRefused
+			}
+			return nil, errcode.With(code, fmt.Errorf("cannot connect to %s within %s: %w", m.label(), p.total, reason{why, err}))
 		}
 		if why != last {
 			t.Detail("no SSH at %s yet: %s", m.address(), why)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // HostKeyError says that a machine did not show the key that it must have. It
@@ -22,6 +24,9 @@ func (e *HostKeyError) Error() string {
 	return fmt.Sprintf("the machine at %s shows the host key %s, but its key is %s: something else answers at this address, "+
 		"or the machine has made itself new keys; nothing was sent to it", e.Host, e.Got, strings.Join(e.Want, " or "))
 }
+
+// ErrCode is the code of the failure.
+func (e *HostKeyError) ErrCode() errcode.Code { return errcode.HostKeyChanged }
 
 // parseHostKeys reads host keys in the form of authorized_keys lines.
 func parseHostKeys(lines []string) ([]ssh.PublicKey, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/nettest"
 )
 
@@ -55,7 +56,7 @@ func TestSilent(t *testing.T) {
 				} else {
 					_, _, err = l.remote.Exec(ctx, "exit 0", nil)
 				}
-				if ctx.Err() != nil || err == nil || !strings.Contains(err.Error(), "within 2s") {
+				if ctx.Err() != nil || err == nil || !strings.Contains(err.Error(), "within 2s") || errcode.Of(err) != errcode.ConnectTimeout {
 					t.Error(err)
 				}
 			})

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Remote is a live way into a machine. Every method redials when the connection
@@ -97,6 +98,9 @@ type Exit struct {
 type LostError struct{ Why string }
 
 func (e *LostError) Error() string { return "the run was lost: " + e.Why }
+
+// ErrCode is the code of the failure.
+func (e *LostError) ErrCode() errcode.Code { return errcode.JobLost }
 
 // JobToken names the nth job of a task. It is the same after a crash, and
 // another one after a failed attempt, so that a script that failed runs again.

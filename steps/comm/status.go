@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // Status is what has become of a machine, in the eyes of whoever made it.
@@ -27,6 +29,9 @@ func (e *DownError) Error() string {
 	}
 	return "it is " + e.State
 }
+
+// ErrCode is the code of the failure.
+func (e *DownError) ErrCode() errcode.Code { return errcode.MachineDown }
 
 // HasStopped reports whether that is why something came to nothing: the machine is
 // at rest, and has its disks.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/winguest"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
@@ -169,7 +170,7 @@ func TestWinRMRefused(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)
 	_, _, err := g.connect(t, func(s *Connect) { s.WinRM.Password, s.WinRM.Timeout = "Mi5taken", time.Second })
-	if err == nil || !strings.Contains(err.Error(), "user or the password is wrong") || !strings.Contains(err.Error(), "within 1s") || strings.Contains(err.Error(), "Mi5taken") {
+	if err == nil || !strings.Contains(err.Error(), "user or the password is wrong") || !strings.Contains(err.Error(), "within 1s") || strings.Contains(err.Error(), "Mi5taken") || errcode.Of(err) != errcode.AuthRefused {
 		t.Error(err)
 	}
 	_, _, err = g.connect(t, func(s *Connect) { s.WinRM.Password, s.WinRM.Timeout, s.WinRM.UseNTLM = "Mi5taken", time.Second, true })

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
@@ -97,7 +98,11 @@ func (p *redialer) again(ctx context.Context, err error) error {
 	}
 	left := p.total - time.Since(p.begun)
 	if left <= 0 {
-		return reason{fmt.Sprintf("not reached within %s: %s", p.total, why), err}
+		code := errcode.ConnectTimeout
+		if auth != nil {
+			code = errcode.AuthRefused
+		}
+		return errcode.With(code, reason{fmt.Sprintf("not reached within %s: %s", p.total, why), err})
 	}
 	if why != p.last {
 		if p.first {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/winguest"
 )
 
@@ -498,7 +499,7 @@ func TestWindowsRebootedBeforeHeard(t *testing.T) {
 			t.Fatal(err)
 		}
 		x, err := w.Windows.(*winremote).follow(t.Context(), j, jr, func() {})
-		if errors.As(err, new(*LostError)) != c.lost || x.Rebooted == c.lost {
+		if (errcode.Of(err) == errcode.JobLost) != c.lost || x.Rebooted == c.lost {
 			t.Errorf("%s: %+v, %v", c.what, x, err)
 		}
 		os.RemoveAll(dir)

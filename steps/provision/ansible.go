@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -342,7 +343,7 @@ func (s Ansible) play(ctx context.Context, e *comm.Env, v values, w *way, p prog
 			return fmt.Errorf("cannot play %s: %w", filepath.Base(s.PlaybookFile.Path), err)
 		}
 		if code != unreachable || !w.lost() || again == maxLosses {
-			return fmt.Errorf("%s exited with status %d: %s", s.command(), code, meaning(code))
+			return errcode.With(errcode.ScriptFailed, fmt.Errorf("%s exited with status %d: %s", s.command(), code, meaning(code)))
 		}
 		v.t.Warn("the connection to the machine was lost: the playbook is played again (%d of %d)", again+1, maxLosses)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -382,7 +383,7 @@ func (s AnsibleLocal) command(ctx context.Context, r comm.Remote, v values, toke
 	case x.Code == 127:
 		return errors.New("there is no Ansible on the machine, or it is not where command says: install it by a shell provisioner before")
 	case x.Code != 0:
-		return fmt.Errorf("Ansible on the machine exited with status %s: %s", status(x.Code), meaning(x.Code))
+		return errcode.With(errcode.ScriptFailed, fmt.Errorf("Ansible on the machine exited with status %s: %s", status(x.Code), meaning(x.Code)))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -116,7 +117,7 @@ func (s *Galaxy) install(ctx context.Context, e *comm.Env, v values, p program) 
 		case err != nil:
 			return fmt.Errorf("cannot run %s: %w", s.command(), err)
 		case code != 0:
-			return fmt.Errorf("cannot install what galaxy_file asks for: %s exited with status %d", strings.Join(p.args[:3], " "), code)
+			return errcode.With(errcode.ScriptFailed, fmt.Errorf("cannot install what galaxy_file asks for: %s exited with status %d", strings.Join(p.args[:3], " "), code))
 		}
 	}
 	return nil

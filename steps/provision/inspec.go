@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
@@ -323,7 +324,7 @@ func (s InSpec) look(ctx context.Context, e *comm.Env, v values, w *inspecWay, p
 			return fmt.Errorf("cannot test the machine by InSpec: %w", err)
 		}
 		if !lost || again == maxLosses {
-			return fmt.Errorf("%s exited with status %d: %s", s.command(), code, inspecMeaning(code))
+			return errcode.With(errcode.ScriptFailed, fmt.Errorf("%s exited with status %d: %s", s.command(), code, inspecMeaning(code)))
 		}
 		v.t.Warn("the connection to the machine was lost: the profile is run again (%d of %d)", again+1, maxLosses)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/imgflow/imgflow/steps"
 )
@@ -141,7 +142,7 @@ func (p Puppet) run(ctx context.Context, w *tool, b dag.Build, usual string, mak
 	case code != 0 && code != puppetChanged && p.IgnoreExitCodes:
 		w.v.t.Warn("%s exited with status %s: ignore_exit_codes lets it", call.what, status(code))
 	case code != 0 && code != puppetChanged:
-		return fmt.Errorf("%s exited with status %s", call.what, status(code))
+		return errcode.With(errcode.ScriptFailed, fmt.Errorf("%s exited with status %s", call.what, status(code)))
 	}
 	if p.CleanStagingDirectory {
 		w.remove(ctx, staging)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps"
@@ -265,7 +266,7 @@ func status(code int) string {
 
 // exitError says how a script failed.
 func exitError(x comm.Exit, script source) error {
-	return fmt.Errorf("script %s: %s", ending(x), which(script))
+	return errcode.With(errcode.ScriptFailed, fmt.Errorf("script %s: %s", ending(x), which(script)))
 }
 
 // ending says how something ended that failed.

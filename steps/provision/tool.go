@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -294,7 +295,7 @@ func (w *tool) start(ctx context.Context, what string, job comm.Job) (status int
 		w.v.t.Warn("the disk of the machine is full: some output of %s was lost", what)
 	}
 	if x.OOM || x.Signal != 0 {
-		return x.Code, fmt.Errorf("%s %s", what, ending(x))
+		return x.Code, errcode.With(errcode.ScriptFailed, fmt.Errorf("%s %s", what, ending(x)))
 	}
 	return x.Code, nil
 }
@@ -308,7 +309,7 @@ func (w *tool) must(ctx context.Context, what, command string, env map[string]st
 // well is the error of what has to end well.
 func well(what string, code int, err error) error {
 	if err == nil && code != 0 {
-		err = fmt.Errorf("%s %s", what, ending(comm.Exit{Code: code}))
+		err = errcode.With(errcode.ScriptFailed, fmt.Errorf("%s %s", what, ending(comm.Exit{Code: code})))
 	}
 	return err
 }

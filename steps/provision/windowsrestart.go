@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -132,7 +133,7 @@ func (s WindowsRestart) restart(ctx context.Context, r comm.Windows, v values, n
 	case err != nil:
 		return err
 	case !x.Rebooted && !slices.Contains([]int{0, shutdownInProgress, shutdownScheduled}, x.Code):
-		return fmt.Errorf("cannot restart the machine: restart_command exited with status %s", status(x.Code))
+		return errcode.With(errcode.ScriptFailed, fmt.Errorf("cannot restart the machine: restart_command exited with status %s", status(x.Code)))
 	}
 	if err := until(ctx, func() (bool, error) { return before.over(ctx, r) }); err != nil {
 		return err

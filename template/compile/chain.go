@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -42,7 +43,7 @@ func (c *compiler) inOrder(plans []plan) (order []int) {
 			parent, there := at[n.Build]
 			switch from := slices.Index(inside, parent); {
 			case !there:
-				c.errs.Add(n.at, "", "cannot use the %s of the build %s: there is no such build", n.Field, n.Build)
+				c.errs.AddCode(errcode.UnknownName, n.at, "", "cannot use the %s of the build %s: there is no such build", n.Field, n.Build)
 			case from >= 0:
 				var names []string
 				for _, x := range append(slices.Clone(inside[from:]), parent) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
@@ -253,9 +254,9 @@ func (c *compiler) build(b template.Build, as dag.Build) plan {
 		switch {
 		case pr == nil:
 		case whyNone != "":
-			c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", cleanupName, b.Name, whyNone)
+			c.warnings.AddCode(errcode.OptionIdle, part.Pos, "", "%s has no effect in %s: %s", cleanupName, b.Name, whyNone)
 		case len(b.Provisioners) == 0:
-			c.warnings.Add(part.Pos, "", "%s has no effect in %s: there is no provisioner that could fail", cleanupName, b.Name)
+			c.warnings.AddCode(errcode.OptionIdle, part.Pos, "", "%s has no effect in %s: there is no provisioner that could fail", cleanupName, b.Name)
 		default:
 			c.reach(*part, pr.Communicators(), b.Name, over)
 			pl.cleanup = pr
@@ -290,7 +291,7 @@ func (c *compiler) provisioners(parts []template.Part, build, prefix, over, whyN
 		switch {
 		case pr == nil:
 		case whyNone != "":
-			c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", part.Type, build, whyNone)
+			c.warnings.AddCode(errcode.OptionIdle, part.Pos, "", "%s has no effect in %s: %s", part.Type, build, whyNone)
 		default:
 			c.reach(part, pr.Communicators(), build, over)
 			list = append(list, named{name, pr})
@@ -350,7 +351,7 @@ func (c *compiler) later(at template.Pos, what, why string) {
 	if c.opts.ForRun {
 		to = &c.errs
 	}
-	to.Add(at, "", "cannot run %s: %s", what, why)
+	to.AddCode(errcode.Unsupported, at, "", "cannot run %s: %s", what, why)
 }
 
 // prepare has a builder or provisioner find out what is left open, and whether it can run. If an option is wrong, that
@@ -369,7 +370,7 @@ func (c *compiler) unknown(at template.Pos, what, name string, known []string) {
 	if near := interp.Nearest(name, known); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	c.errs.Add(at, hint, "cannot build: there is no %s called %q", what, name)
+	c.errs.AddCode(errcode.UnknownName, at, hint, "cannot build: there is no %s called %q", what, name)
 }
 
 // commonOptions are the names of those that every provisioner has.
@@ -441,7 +442,7 @@ func (c *compiler) claim(x steps.Source, d *decoder, b template.Build) {
 			if strings.Contains(b.Name, `["`) {
 				hint = "put ${each.key} into the name"
 			}
-			c.errs.Add(place, hint, "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
+			c.errs.AddCode(errcode.DuplicateName, place, hint, "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
 		case !taken:
 			c.claimed[cl.Key] = b.Name
 		}
@@ -465,11 +466,12 @@ func (c *compiler) check(d *decoder, x checker, v template.Value) {
 		return // whatever it lacks is a consequence
 	}
 	var wrong []steps.OptionError
+	var code errcode.Code
 	if u, ok := x.(steps.FileUser); ok && !d.foresee { // there is no such file
-		wrong = u.ResolveFiles(c.files.Find)
+		wrong, code = u.ResolveFiles(c.files.Find), errcode.NoSuchFile
 	}
 	if len(wrong) == 0 {
-		wrong = x.Check()
+		wrong, code = x.Check(), ""
 	}
 	what, at := d.What, d.Pos
 	var places finder
@@ -491,10 +493,10 @@ func (c *compiler) check(d *decoder, x checker, v template.Value) {
 			continue
 		}
 		if f.Harmless {
-			c.warnings.Add(place, "", "%s has no effect: %s", name, f.Text)
+			c.warnings.AddCode(errcode.OptionIdle, place, "", "%s has no effect: %s", name, f.Text)
 			continue
 		}
-		c.errs.Add(place, "", "cannot use %s: %s", name, f.Text)
+		c.errs.AddCode(code, place, "", "cannot use %s: %s", name, f.Text)
 	}
 }
 

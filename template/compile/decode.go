@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
 )
@@ -65,8 +66,13 @@ func (d *decoder) into(v template.Value, x any) {
 }
 
 func (d *decoder) err(p template.Pos, hint, path, format string, args ...any) {
+	d.errAs("", p, hint, path, format, args...)
+}
+
+// errAs is err for a fault of a known code.
+func (d *decoder) errAs(code errcode.Code, p template.Pos, hint, path, format string, args ...any) {
 	d.mark(path)
-	d.errs.Add(p, hint, "cannot use %s: %s", path, fmt.Sprintf(format, args...))
+	d.errs.AddCode(code, p, hint, "cannot use %s: %s", path, fmt.Sprintf(format, args...))
 }
 
 // mark notes that something about the option at a path has been reported.

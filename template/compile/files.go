@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
 )
@@ -124,7 +125,7 @@ func (d *decoder) file(v template.Value, into reflect.Value, path string, o opti
 		if errors.As(err, &m) {
 			hint = "looked for " + strings.Join(m.tried, " and ")
 		}
-		d.err(v.Pos, hint, path, "%v", err)
+		d.errAs(errcode.NoSuchFile, v.Pos, hint, path, "%v", err)
 		return
 	}
 	into.Set(reflect.ValueOf(file))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
@@ -66,7 +67,7 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 				meant(near)
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
-			d.err(f.Key.Pos, hint, path, "%s has no such option", d.What)
+			d.errAs(errcode.UnknownName, f.Key.Pos, hint, path, "%s has no such option", d.What)
 			continue
 		}
 		o := opts[i]
@@ -87,7 +88,7 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 				d.value(f.Value, probe, path, o)
 			}
 			if !o.off(probe) && !d.reported(path) {
-				d.err(f.Key.Pos, "", path, "not supported yet")
+				d.errAs(errcode.Unsupported, f.Key.Pos, "", path, "not supported yet")
 			}
 			continue
 		}
@@ -104,7 +105,7 @@ func (d *decoder) object(v template.Value, into reflect.Value, prefix string, ou
 		}
 		if !ok || given.Kind() == template.Null {
 			d.mark(prefix + o.name)
-			d.errs.Add(at, "", "cannot use %s: the option %s is missing", d.What, prefix+o.name)
+			d.errs.AddCode(errcode.OptionMissing, at, "", "cannot use %s: the option %s is missing", d.What, prefix+o.name)
 		} else if o.field.IsZero() {
 			d.err(given.Pos, "", prefix+o.name, "it is empty")
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
 )
@@ -34,7 +35,7 @@ func (c *compiler) postProcessors(pl *plan, b template.Build) {
 				list, parts = append(list, processor{part.Name, pp}), append(parts, part)
 			}
 			if why != "" {
-				c.warnings.Add(part.Pos, "", "%s has no effect in %s: %s", part.Type, b.Name, why)
+				c.warnings.AddCode(errcode.OptionIdle, part.Pos, "", "%s has no effect in %s: %s", part.Type, b.Name, why)
 			}
 		}
 		if len(list) > 0 {
@@ -45,7 +46,7 @@ func (c *compiler) postProcessors(pl *plan, b template.Build) {
 		for j, p := range seq {
 			if why := pl.vainly(i, j); !p.Keeps() && why != "" {
 				at, _ := all[i][j].Options.Get("keep_input_artifact")
-				c.warnings.Add(at.Pos, "", "keep_input_artifact has no effect: %s", why)
+				c.warnings.AddCode(errcode.OptionIdle, at.Pos, "", "keep_input_artifact has no effect: %s", why)
 			}
 		}
 	}
@@ -89,7 +90,7 @@ func (c *compiler) claimOnce(claims []steps.Claim, d *decoder, part template.Par
 			if strings.Contains(build, `["`) {
 				hint = "put ${source.key} into the " + cl.Field
 			}
-			c.errs.Add(at, hint, "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
+			c.errs.AddCode(errcode.DuplicateName, at, hint, "cannot use %s: the build %s makes %s, too", cl.Field, other, cl.What)
 		default:
 			c.claimed[cl.Key] = build
 		}

@@ -3,6 +3,7 @@ package compile
 import (
 	"regexp"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
 )
@@ -37,7 +38,7 @@ func (c *compiler) tests(source steps.Source, b template.Build, over string) (li
 		case !testName.MatchString(x.Name):
 			c.errs.Add(x.Pos, "", "cannot use the name of the test: %q is not made of letters, digits, - and _, at most 63", clipped(x.Name))
 		case seen[name]:
-			c.errs.Add(x.Pos, "give each test a name of its own", "cannot use the test: %s has another that is called %q", b.Name, x.Name)
+			c.errs.AddCode(errcode.DuplicateName, x.Pos, "give each test a name of its own", "cannot use the test: %s has another that is called %q", b.Name, x.Name)
 		}
 		taken[name], seen[name] = true, true
 		t := trial{name: name}
@@ -52,7 +53,7 @@ func (c *compiler) tests(source steps.Source, b template.Build, over string) (li
 		t.provisioners = c.provisioners(x.Provisioners, b.Name, name+".", over, "")
 		switch {
 		case why != "":
-			c.warnings.Add(x.Pos, "", "the test has no effect in %s: %s", b.Name, why)
+			c.warnings.AddCode(errcode.OptionIdle, x.Pos, "", "the test has no effect in %s: %s", b.Name, why)
 		case ok:
 			list = append(list, t)
 		}

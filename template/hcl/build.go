@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -64,7 +65,7 @@ func (e *evaluation) builds() {
 				if near := nearest(p, names); near != "" {
 					hint = near
 				}
-				e.errs.Add(template.Pos{File: flag.name}, hint, "cannot use %s: no build is called %q", flag.name, p)
+				e.errs.AddCode(errcode.UnknownName, template.Pos{File: flag.name}, hint, "cannot use %s: no build is called %q", flag.name, p)
 			}
 		}
 	}
@@ -276,7 +277,7 @@ func (e *evaluation) buildInstance(b *hcl.Block, in instance, c *choice) (uses [
 			full = name + in.key + "." + full
 		}
 		if before, twice := c.used[full]; twice && e.in.Enforced == nil {
-			e.errs.Add(u.at, `give the build block a name of its own, or use the source as a block with name = "…"`, "cannot build: two builds are called %q; the other is at %s", full, before)
+			e.errs.AddCode(errcode.DuplicateName, u.at, `give the build block a name of its own, or use the source as a block with name = "…"`, "cannot build: two builds are called %q; the other is at %s", full, before)
 			continue
 		}
 		c.used[full] = u.at

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 )
@@ -195,7 +196,7 @@ func (e *evaluation) null(s *source, r reader) {
 	ok := !diags.HasErrors()
 	for _, a := range ordered(attrs) {
 		if a.Name != "input" {
-			e.errs.Add(e.pos(a.NameRange), nearest(a.Name, []string{"input"}), "%s: null has no option %q", r.what, a.Name)
+			e.errs.AddCode(errcode.UnknownName, e.pos(a.NameRange), nearest(a.Name, []string{"input"}), "%s: null has no option %q", r.what, a.Name)
 			ok = false
 		}
 	}
@@ -203,7 +204,7 @@ func (e *evaluation) null(s *source, r reader) {
 	a := attrs["input"]
 	if a == nil {
 		if ok {
-			e.errs.Add(e.pos(s.block.DefRange), "", "%s: input is missing", r.what)
+			e.errs.AddCode(errcode.OptionMissing, e.pos(s.block.DefRange), "", "%s: input is missing", r.what)
 		}
 		e.failed["data."+s.label()] = true
 		return

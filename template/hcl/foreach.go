@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // maxInstances bounds how many instances a source or build block has by for_each, and how many builds a build block makes
@@ -130,7 +132,7 @@ func (e *evaluation) spread(uses []use) (list []use) {
 			case hint == "":
 				hint = fmt.Sprintf("its keys are %q", keys[:min(len(keys), 10)])
 			}
-			e.errs.Add(u.at, hint, "cannot use the source %s%s: there is no such instance", name, pick)
+			e.errs.AddCode(errcode.UnknownName, u.at, hint, "cannot use the source %s%s: there is no such instance", name, pick)
 		}
 	}
 	return list

@@ -14,6 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/gocty"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/hcl/funcs"
@@ -133,7 +134,7 @@ func (t *Template) block(b *hcl.Block, errs *template.Errors) {
 	once := func(m map[string]*hcl.Block, what string) {
 		name := b.Labels[0] + "." + b.Labels[1]
 		if before := m[name]; before != nil {
-			errs.Add(at, "", "cannot use the %s %s: it is declared a second time; the first is at %s", what, name, t.sources.pos(before.DefRange))
+			errs.AddCode(errcode.DuplicateName, at, "", "cannot use the %s %s: it is declared a second time; the first is at %s", what, name, t.sources.pos(before.DefRange))
 			return
 		}
 		for i, l := range b.Labels {
@@ -169,9 +170,9 @@ func (t *Template) block(b *hcl.Block, errs *template.Errors) {
 	case "build":
 		t.builds = append(t.builds, b)
 	case "hcp_packer_registry":
-		t.warnings.Add(at, "", "hcp_packer_registry has no effect: nothing is sent to HCP")
+		t.warnings.AddCode(errcode.OptionIdle, at, "", "hcp_packer_registry has no effect: nothing is sent to HCP")
 	case "communicator":
-		t.warnings.Add(at, "", "a communicator block has no effect, as in Packer: its options belong into the source")
+		t.warnings.AddCode(errcode.OptionIdle, at, "", "a communicator block has no effect, as in Packer: its options belong into the source")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/hcl/funcs"
@@ -103,7 +104,7 @@ func (e *evaluation) warn(at template.Pos, hint, format string, args ...any) {
 	if e.in.Strict {
 		to = &e.errs
 	}
-	to.Add(at, hint, format, args...)
+	to.AddCode(errcode.TemplateWarning, at, hint, format, args...)
 }
 
 // ids makes random bytes of the run's ids, so that a resumed run has the same ones.
@@ -169,7 +170,7 @@ func (e *evaluation) older(function string, _ ...string) (string, error) {
 func (e *evaluation) allLocals() {
 	for _, l := range e.t.locals {
 		if before := e.locals[l.name]; before != nil {
-			e.errs.Add(l.at, "", "cannot declare the local %s: it is declared a second time; the first is at %s", l.name, before.at)
+			e.errs.AddCode(errcode.DuplicateName, l.at, "", "cannot declare the local %s: it is declared a second time; the first is at %s", l.name, before.at)
 			continue
 		}
 		l := *l
@@ -328,17 +329,17 @@ func (e *evaluation) known(x hcl.Expression, ctx *hcl.EvalContext, what string) 
 			ok = false
 		case root == "var" && named && !e.declared(name):
 			if ok = false; !e.t.lost["variable"] && !e.t.lost["variables"] {
-				e.errs.Add(at, nearest(name, slices.Collect(maps.Keys(e.vars))), "%s: there is no variable %q", what, name)
+				e.errs.AddCode(errcode.UnknownName, at, nearest(name, slices.Collect(maps.Keys(e.vars))), "%s: there is no variable %q", what, name)
 			}
 		case root == "local" && named && e.locals[name] == nil:
 			if ok = false; !e.t.lost["local"] && !e.t.lost["locals"] {
-				e.errs.Add(at, nearest(name, slices.Collect(maps.Keys(e.locals))), "%s: there is no local %q", what, name)
+				e.errs.AddCode(errcode.UnknownName, at, nearest(name, slices.Collect(maps.Keys(e.locals))), "%s: there is no local %q", what, name)
 			}
 		case root == "data":
 			found, missing := e.dataRefs(tr)
 			if missing != "" {
 				if ok = false; !e.t.lost["data"] {
-					e.errs.Add(at, e.dataHint(missing), "%s: there is no data source %s", what, missing)
+					e.errs.AddCode(errcode.UnknownName, at, e.dataHint(missing), "%s: there is no data source %s", what, missing)
 				}
 			}
 			for _, s := range found {
@@ -365,7 +366,7 @@ func (e *evaluation) known(x hcl.Expression, ctx *hcl.EvalContext, what string) 
 			e.errs.Add(at, "give the block for_each; in a build block, source.key is the key of the source", "%s: each is known only in a source or build block with for_each of its own", what)
 			ok = false
 		case !has(ctx, root):
-			e.errs.Add(at, nearest(root, roots(ctx)), "%s: %q refers to nothing that is known here (%s)", what, root, strings.Join(roots(ctx), ", "))
+			e.errs.AddCode(errcode.UnknownName, at, nearest(root, roots(ctx)), "%s: %q refers to nothing that is known here (%s)", what, root, strings.Join(roots(ctx), ", "))
 			ok = false
 		}
 	}

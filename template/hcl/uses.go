@@ -9,6 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -42,7 +43,7 @@ func (e *evaluation) uses(a *hcl.Attribute, blocks []block, ctx *hcl.EvalContext
 		name := parts[0] + "." + parts[1]
 		block = e.t.blocks[name]
 		if block == nil && !e.t.lost["source"] {
-			e.errs.Add(at, nearest(name, slices.Collect(maps.Keys(e.t.blocks))), "%s %s: there is no such source", what, name)
+			e.errs.AddCode(errcode.UnknownName, at, nearest(name, slices.Collect(maps.Keys(e.t.blocks))), "%s %s: there is no such source", what, name)
 		}
 		return block, key
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/hcl/funcs"
@@ -53,7 +54,7 @@ func (t *Template) checkVariables(errs *template.Errors) {
 	first := map[string]*variable{}
 	t.variables = slices.DeleteFunc(t.variables, func(v *variable) bool {
 		if before := first[v.name]; before != nil {
-			errs.Add(v.at, "", "cannot declare the variable %s: it is declared a second time; the first is at %s", v.name, before.at)
+			errs.AddCode(errcode.DuplicateName, v.at, "", "cannot declare the variable %s: it is declared a second time; the first is at %s", v.name, before.at)
 			return true
 		}
 		first[v.name] = v
@@ -193,7 +194,7 @@ func (e *evaluation) given(in template.Inputs) map[string]given {
 		s, at := in.Vars[name], template.Pos{File: "-var " + strings.ToValidUTF8(name, "�")}
 		if !declared[name] {
 			if !e.t.lost["variable"] && !e.t.lost["variables"] {
-				e.errs.Add(at, nearest(name, names), "cannot set the variable %s: it is not declared", name)
+				e.errs.AddCode(errcode.UnknownName, at, nearest(name, names), "cannot set the variable %s: it is not declared", name)
 			}
 			continue
 		}
@@ -244,7 +245,7 @@ func (e *evaluation) value(v *variable, g given, set bool) (cty.Value, bool) {
 	case v.init == nil && e.lost:
 		return cty.NilVal, false // it may stand in the file that could not be read
 	case v.init == nil:
-		e.errs.Add(v.at, fmt.Sprintf("set it with -var '%s=…', in a -var-file, or as PKR_VAR_%s in the environment", v.name, v.name),
+		e.errs.AddCode(errcode.VariableNotSet, v.at, fmt.Sprintf("set it with -var '%s=…', in a -var-file, or as PKR_VAR_%s in the environment", v.name, v.name),
 			"cannot build: required variable not set: %s", v.name)
 		return cty.NilVal, false
 	default:
@@ -357,7 +358,7 @@ func (e *evaluation) holds(v *variable, value cty.Value, at template.Pos) bool {
 		if at.File == "" {
 			at = v.at
 		}
-		e.errs.Add(at, "the condition stands at "+c.at.String(), "cannot use the value of the variable %s: %s", v.name, text)
+		e.errs.AddCode(errcode.ConditionFailed, at, "the condition stands at "+c.at.String(), "cannot use the value of the variable %s: %s", v.name, text)
 	}
 	return ok
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -51,10 +52,10 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 	}
 	began := time.Now()
 	if err := o.Run.SetSummary(func(sum *state.Summary) {
-		sum.Status, sum.Ended, sum.Err, sum.Left = state.Running, time.Time{}, "", nil
+		sum.Status, sum.Ended, sum.Err, sum.Code, sum.Left = state.Running, time.Time{}, "", "", nil
 		for i := range sum.Builds {
 			if sum.Builds[i].Status != state.Done {
-				sum.Builds[i].Status, sum.Builds[i].Err = state.Running, ""
+				sum.Builds[i].Status, sum.Builds[i].Err, sum.Builds[i].Code = state.Running, "", ""
 			}
 		}
 	}); err != nil {
@@ -70,11 +71,11 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 	})
 	sum := judge(o.Run.Summary(), g, e.Records(), report, err)
 	if serr := o.Run.SetSummary(func(old *state.Summary) {
-		old.Status, old.Builds, old.Left, old.Err, old.Ended = sum.Status, sum.Builds, sum.Left, sum.Err, time.Now()
+		old.Status, old.Builds, old.Left, old.Err, old.Code, old.Ended = sum.Status, sum.Builds, sum.Left, sum.Err, sum.Code, time.Now()
 	}); serr != nil && err == nil {
 		err = serr
 	}
-	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: sum.Status, Err: sum.Err, Took: time.Since(began)})
+	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: sum.Status, Err: sum.Err, Code: sum.Code, Took: time.Since(began)})
 	s.Sync()
 	return &Result{report, o.Run.Summary()}, err
 }
@@ -239,6 +240,7 @@ type verdict struct {
 	unmade, skipped bool // a goal is not there; a step was not tried
 	artifacts       []state.Artifact
 	err             string // of the first step that failed
+	code            errcode.Code
 }
 
 // verdicts looks at each step once, however many builds there are.
@@ -269,7 +271,11 @@ func verdicts(g *dag.Graph, recs []dag.Record, report *dag.Report) map[string]*v
 		})
 	}
 	for _, f := range report.Failed {
-		of(f.Node.Builds, func(v *verdict) { v.err = cmp.Or(v.err, f.Node.Name+": "+f.Err.Error()) })
+		of(f.Node.Builds, func(v *verdict) {
+			if v.err == "" {
+				v.err, v.code = f.Node.Name+": "+f.Err.Error(), errcode.Of(f.Err)
+			}
+		})
 	}
 	for _, n := range report.Skipped {
 		of(n.Builds, func(v *verdict) { v.skipped = true })
@@ -293,7 +299,7 @@ func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Repor
 		if v == nil {
 			v = &verdict{}
 		}
-		b.Artifacts, b.Err = v.artifacts, v.err
+		b.Artifacts, b.Err, b.Code = v.artifacts, v.err, string(v.code)
 		made += len(b.Artifacts)
 		// A goal that was a view of something temporary went with it.
 		ended := !report.Suspended && err == nil && b.Err == "" && !v.skipped
@@ -316,10 +322,10 @@ func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Repor
 	}
 	held := slices.ContainsFunc(recs, func(r dag.Record) bool { return r.Alive() && !r.Kept })
 	sum.Left = leftNames(report.Left)
-	sum.Err = ""
+	sum.Err, sum.Code = "", ""
 	switch {
 	case err != nil:
-		sum.Status, sum.Err = state.Failed, err.Error()
+		sum.Status, sum.Err, sum.Code = state.Failed, err.Error(), string(errcode.Of(err))
 		if held {
 			sum.Status = state.Suspended
 		}

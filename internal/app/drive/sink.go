@@ -65,7 +65,7 @@ func (s *sink) mark(e dag.Event, status string) {
 	s.o.Run.SetSummary(func(sum *state.Summary) {
 		for i, b := range sum.Builds {
 			if news(b) {
-				sum.Builds[i].Status, sum.Builds[i].Err = status, e.Err
+				sum.Builds[i].Status, sum.Builds[i].Err, sum.Builds[i].Code = status, e.Err, e.Code
 			}
 		}
 	})

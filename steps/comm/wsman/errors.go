@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/errcode"
 )
 
 // ErrUnencrypted is a machine that does not keep to NTLM's encryption: it does
@@ -68,6 +70,9 @@ func (e *AuthError) Error() string {
 	return fmt.Sprintf("cannot log in to %s as %q with %s: %s (it offers %s)", e.Address, e.User, tried, why, offers)
 }
 
+// ErrCode is the code of the failure.
+func (e *AuthError) ErrCode() errcode.Code { return errcode.AuthRefused }
+
 // FaultError is the machine's refusal of a request.
 type FaultError struct {
 	Op      string // what was asked for: "start the command"
@@ -121,6 +126,9 @@ type CertificateError struct {
 func (e *CertificateError) Error() string {
 	return fmt.Sprintf("cannot trust %s: it shows the certificate %s of %s: %s; %s", e.Address, e.Fingerprint, e.Whose, e.Why, e.Advice)
 }
+
+// ErrCode is the code of the failure.
+func (e *CertificateError) ErrCode() errcode.Code { return errcode.CertUntrusted }
 
 // NetError is a connection that could not be made, or broke. Whether the request
 // arrived is not known, unless Refused.

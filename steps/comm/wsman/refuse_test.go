@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/nettest"
 	server "github.com/imgflow/imgflow/internal/winguest/wsman"
 )
@@ -262,7 +263,7 @@ func TestCertificates(t *testing.T) {
 	_, err := p.client(t, false, true, func(o *Options) { o.CAs = nil }).Start(t.Context(), "echo")
 	says(t, "unknown", err, "cannot trust "+p.https, "sha256:", "CN=WIN-TOY, signed by itself", "nobody whom this computer trusts", "winrm_ca_file", "winrm_insecure")
 	var e *CertificateError
-	if !errors.As(err, &e) || e.Changed {
+	if !errors.As(err, &e) || e.Changed || errcode.Of(err) != errcode.CertUntrusted {
 		t.Fatalf("%v", err)
 	}
 	shown := e.Fingerprint

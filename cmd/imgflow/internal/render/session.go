@@ -7,6 +7,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/template"
 )
@@ -63,6 +64,13 @@ func (l *Lines) Failures(res *app.Result, redact func(string) string) {
 		l.Wrong("Failed:")
 		for _, f := range res.Failed {
 			l.Item("%s: %s: %s", strings.Join(f.Node.Builds, ", "), f.Node.Name, redact(f.Err.Error()))
+		}
+		var codes []errcode.Code
+		for _, f := range res.Failed {
+			codes = append(codes, errcode.Of(f.Err))
+		}
+		if more := explained(codes); more != "" {
+			l.Plain("%s", more)
 		}
 	}
 	if len(res.Left) > 0 {
