@@ -96,7 +96,7 @@ func TestReferenceOfErrors(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Codes of failures
 
-What fails has a code: a short word that stays, whatever becomes of the message beside it. A failed command ends with the line "More: imgflow explain CODE", events that
+What fails has a code: a short word that stays, whatever becomes of the message beside it. A command that failed ends with the line "More: imgflow explain CODE" (but for faults of a template, which say themselves what to do), events that
 tell of a failure have the field ` + "`code`" + `, and so has what commands print with ` + "`--json`" + ` ([json.md](json.md)). Faults of a template have one each; it is the rule of a SARIF report.
 
 A code never comes to mean something else, and none goes; new ones may come. What has none of its own is ` + "`failed`" + `, or ` + "`usage`" + ` if the command line is wrong.

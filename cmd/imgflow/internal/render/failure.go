@@ -72,17 +72,13 @@ func Failure(w io.Writer, err error, code errcode.Code) error {
 	return enc.Encode(FailureJSON{e})
 }
 
-// More is the line that says where more is told of a failure, or "".
+// More is the line that says where more is told of a failure, or "". The faults of a
+// template say themselves what to do.
 func More(err error) string {
-	var faults template.Errors
-	if !errors.As(err, &faults) {
-		return explained([]errcode.Code{errcode.Of(err)})
+	if errors.As(err, new(template.Errors)) {
+		return ""
 	}
-	var codes []errcode.Code
-	for _, e := range faults {
-		codes = append(codes, e.Code)
-	}
-	return explained(codes)
+	return explained([]errcode.Code{errcode.Of(err)})
 }
 
 // mostExplained is how many codes a line names.
