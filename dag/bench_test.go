@@ -112,14 +112,14 @@ var works = []work{
 		g := dagtest.Builds(builds(nodes), "")
 		return func() error {
 			g.Forget()
-			return errors.Join(g.DOT(io.Discard), g.Mermaid(io.Discard))
+			return errors.Join(g.DOT(io.Discard, nil), g.Mermaid(io.Discard, nil))
 		}
 	}},
 	{"DrawShared", func(tb testing.TB, nodes int) func() error {
 		g := shared(nodes)
 		return func() error {
 			g.Forget()
-			return g.Mermaid(io.Discard)
+			return g.Mermaid(io.Discard, nil)
 		}
 	}},
 }

@@ -12,29 +12,34 @@ import (
 	"github.com/dominikbraun/graph/draw"
 )
 
-// drawing is a graph with its releases as vertices of their own, reduced to the
-// edges that say something new: the steps first, then the releases.
-type drawing struct {
-	vertices []vertex
-	before   [][]int // of each vertex, those that it comes right after
+// Drawing is a graph with its releases as vertices of their own, reduced to the
+// edges that say something new: the steps first, in the graph's order, then the releases.
+type Drawing struct {
+	Vertices []Vertex
+	Before   [][]int // of each vertex, those that it comes right after
 }
 
-type vertex struct {
-	id, label string
-	thing     bool
-	release   bool
-	awaited   bool // steps that are not known yet
+// Vertex is what is drawn as one.
+type Vertex struct {
+	ID      string   // unique in the drawing
+	Key     Key      // of the step, or of the one whose thing is released
+	Name    string   // of the step or release
+	Builds  []string // that it is for
+	Title   string   // what the step does, in a line
+	Thing   bool     // what it makes exists outside the process
+	Release bool     // the removal of a temporary thing
+	Awaited bool     // steps that are not known yet
 }
 
-// drawing derives what is to be drawn.
-func (g *Graph) drawing() (*drawing, error) {
+// Drawing derives what is to be drawn.
+func (g *Graph) Drawing() (*Drawing, error) {
 	if err := g.Err(); err != nil {
 		return nil, fmt.Errorf("cannot draw the graph: %w", err)
 	}
 	x := g.derive()
-	d := &drawing{before: slices.Clone(x.needs)}
+	d := &Drawing{Before: slices.Clone(x.needs)}
 	for _, n := range x.nodes {
-		d.vertices = append(d.vertices, vertex{id: n.Key.String(), label: label(*n), thing: n.Thing && !n.Guard})
+		d.Vertices = append(d.Vertices, Vertex{ID: n.Key.String(), Key: n.Key, Name: n.Name, Builds: n.Builds, Title: shortTitle(n.Title), Thing: n.Thing && !n.Guard})
 	}
 	goals := x.places(g.Goals)
 	slices.Sort(goals)
@@ -44,22 +49,22 @@ func (g *Graph) drawing() (*drawing, error) {
 		if _, goal := slices.BinarySearch(goals, i); !n.Thing || n.Guard || kept || goal {
 			continue
 		}
-		release[i] = len(d.vertices)
-		d.vertices = append(d.vertices, vertex{id: "release-" + n.Key.String(), label: label(Node{Name: "release " + n.Name, Builds: n.Builds}), release: true})
-		d.before = append(d.before, nil)
+		release[i] = len(d.Vertices)
+		d.Vertices = append(d.Vertices, Vertex{ID: "release-" + n.Key.String(), Key: n.Key, Name: "release " + n.Name, Builds: n.Builds, Release: true})
+		d.Before = append(d.Before, nil)
 	}
 	unknown := func(build string, names []string, from map[string]Key) {
 		if g.Foreseen {
 			return
 		}
-		d.vertices = append(d.vertices, vertex{id: "awaited-" + build, label: label(Node{Name: "known only then", Builds: []string{build}}), awaited: true})
+		d.Vertices = append(d.Vertices, Vertex{ID: "awaited-" + build, Name: "known only then", Builds: []string{build}, Awaited: true})
 		var keys []Key
 		for _, name := range names {
 			keys = append(keys, from[name])
 		}
 		before := x.places(keys)
 		slices.Sort(before)
-		d.before = append(d.before, slices.Compact(before))
+		d.Before = append(d.Before, slices.Compact(before))
 	}
 	for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
 		unknown(build, g.Awaited[build], g.Lookups)
@@ -81,9 +86,9 @@ func (g *Graph) drawing() (*drawing, error) {
 			}
 		}
 		slices.Sort(after)
-		d.before[at] = slices.Compact(after)
+		d.Before[at] = slices.Compact(after)
 	}
-	d.before = reduce(d.before)
+	d.Before = reduce(d.Before)
 	return d, nil
 }
 
@@ -147,52 +152,79 @@ func (x *index) along() []int {
 	return along
 }
 
-func label(n Node) string {
-	l := n.Name
-	if len(n.Builds) == 1 {
-		l = n.Builds[0] + ": " + l
-	} else if len(n.Builds) > 1 {
-		l = fmt.Sprintf("%s (shared by %d builds)", l, len(n.Builds))
+// Label names the vertex and the builds that it is for.
+func (v Vertex) Label() string {
+	switch {
+	case len(v.Builds) == 1:
+		return v.Builds[0] + ": " + v.Name
+	case len(v.Builds) > 1:
+		return fmt.Sprintf("%s (shared by %d builds)", v.Name, len(v.Builds))
 	}
-	if n.Title != "" {
-		title := []rune(strings.Map(func(r rune) rune {
-			if r == '\n' || r == '"' || r == '\\' {
-				return ' '
-			}
-			return r
-		}, n.Title))
-		if len(title) > 60 {
-			title = append(title[:59], '…')
-		}
-		l += `\n` + string(title)
-	}
-	return l
+	return v.Name
 }
 
+// shortTitle is a title that may stand in a label of any of the languages.
+func shortTitle(s string) string {
+	title := []rune(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '"' || r == '\\' {
+			return ' '
+		}
+		return r
+	}, s))
+	if len(title) > 60 {
+		title = append(title[:59], '…')
+	}
+	return string(title)
+}
+
+// A Look says what a step is to look like: a sign that stands before its name, and a class,
+// which the pictures colour. The zero one is of no look.
+type Look struct{ Sign, Class string }
+
+// lines are the label of a vertex with its look, and its title.
+func (v Vertex) lines(look func(Key) Look, newline string) (label, class string) {
+	label = v.Label()
+	if look != nil && !v.Release && !v.Awaited {
+		l := look(v.Key)
+		label, class = strings.TrimPrefix(l.Sign+" "+label, " "), l.Class
+	}
+	if v.Title != "" {
+		label += newline + v.Title
+	}
+	return label, class
+}
+
+// colours are those of the borders of classes.
+var colours = map[string]string{"create": "#1a7f37", "rerun": "#9a6700", "replace": "#cf222e", "reuse": "#818b98"}
+
 // DOT writes the graph as a picture for Graphviz: things are boxes, their
-// releases dashed, and only edges that say something new are drawn.
-func (g *Graph) DOT(w io.Writer) error {
-	d, err := g.drawing()
+// releases dashed, and only edges that say something new are drawn. Look may be nil.
+func (g *Graph) DOT(w io.Writer, look func(Key) Look) error {
+	d, err := g.Drawing()
 	if err != nil {
 		return err
 	}
 	s := graph.New(graph.StringHash, graph.Directed(), graph.Acyclic())
-	for _, v := range d.vertices {
-		attributes := []func(*graph.VertexProperties){graph.VertexAttribute("label", v.label), graph.VertexAttribute("shape", "ellipse")}
-		if v.thing || v.release {
+	for _, v := range d.Vertices {
+		label, class := v.lines(look, `\n`)
+		attributes := []func(*graph.VertexProperties){graph.VertexAttribute("label", label), graph.VertexAttribute("shape", "ellipse")}
+		if v.Thing || v.Release {
 			attributes = append(attributes, graph.VertexAttribute("shape", "box"))
 		}
-		if v.release || v.awaited {
+		if v.Release || v.Awaited {
 			attributes = append(attributes, graph.VertexAttribute("style", "dashed"))
 		}
-		err = s.AddVertex(v.id, attributes...)
+		if class != "" {
+			attributes = append(attributes, graph.VertexAttribute("class", class), graph.VertexAttribute("color", colours[class]))
+		}
+		err = s.AddVertex(v.ID, attributes...)
 		if err != nil {
 			return fmt.Errorf("cannot draw the graph: %w", err)
 		}
 	}
-	for to, before := range d.before {
+	for to, before := range d.Before {
 		for _, from := range before {
-			if err := s.AddEdge(d.vertices[from].id, d.vertices[to].id); err != nil {
+			if err := s.AddEdge(d.Vertices[from].ID, d.Vertices[to].ID); err != nil {
 				return fmt.Errorf("cannot draw the graph: %w", err)
 			}
 		}
@@ -204,26 +236,32 @@ func (g *Graph) DOT(w io.Writer) error {
 }
 
 // Mermaid writes the same picture as a Mermaid flow chart.
-func (g *Graph) Mermaid(w io.Writer) error {
-	d, err := g.drawing()
+func (g *Graph) Mermaid(w io.Writer, look func(Key) Look) error {
+	d, err := g.Drawing()
 	if err != nil {
 		return err
 	}
 	b := bufio.NewWriter(w)
 	b.WriteString("flowchart TD\n")
-	after := make([][]int, len(d.vertices))
-	for i, v := range d.vertices {
+	after := make([][]int, len(d.Vertices))
+	used := map[string]bool{}
+	for i, v := range d.Vertices {
 		open, closing := "(", ")"
 		switch {
-		case v.release:
+		case v.Release:
 			open, closing = "[/", "/]"
-		case v.awaited:
+		case v.Awaited:
 			open, closing = "([", "])"
-		case v.thing:
+		case v.Thing:
 			open, closing = "[", "]"
 		}
-		fmt.Fprintf(b, "  n%d%s%q%s\n", i, open, strings.ReplaceAll(strings.ReplaceAll(v.label, `\n`, "<br>"), `"`, "'"), closing)
-		for _, from := range d.before[i] {
+		label, class := v.lines(look, "<br>")
+		if class != "" {
+			used[class] = true
+			class = ":::" + class
+		}
+		fmt.Fprintf(b, "  n%d%s%q%s%s\n", i, open, strings.ReplaceAll(label, `"`, "'"), closing, class)
+		for _, from := range d.Before[i] {
 			after[from] = append(after[from], i)
 		}
 	}
@@ -231,6 +269,9 @@ func (g *Graph) Mermaid(w io.Writer) error {
 		for _, i := range to {
 			fmt.Fprintf(b, "  n%d --> n%d\n", from, i)
 		}
+	}
+	for _, class := range slices.Sorted(maps.Keys(used)) {
+		fmt.Fprintf(b, "  classDef %s stroke:%s\n", class, colours[class])
 	}
 	return b.Flush()
 }

@@ -20,14 +20,14 @@ func TestDrawingAtRandom(t *testing.T) {
 		if err := json.Unmarshal(p, &g); err != nil {
 			t.Fatal(err)
 		}
-		d, err := g.drawing()
+		d, err := g.Drawing()
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := plainDrawing(&g)
 		for i := range want {
-			if !slices.Equal(want[i], d.before[i]) {
-				t.Fatalf("seed %d: %s comes after %v, want %v", seed, d.vertices[i].label, d.before[i], want[i])
+			if !slices.Equal(want[i], d.Before[i]) {
+				t.Fatalf("seed %d: %s comes after %v, want %v", seed, d.Vertices[i].Label(), d.Before[i], want[i])
 			}
 		}
 	}

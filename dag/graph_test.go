@@ -3,6 +3,7 @@ package dag
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -214,7 +215,7 @@ func TestGraphSurvivesJSON(t *testing.T) {
 
 func TestDrawings(t *testing.T) {
 	for name, draw := range map[string]func(*strings.Builder) error{
-		"toy.mermaid": func(b *strings.Builder) error { return toyGraph("a", "b").Mermaid(b) },
+		"toy.mermaid": func(b *strings.Builder) error { return toyGraph("a", "b").Mermaid(b, nil) },
 	} {
 		var b strings.Builder
 		if err := draw(&b); err != nil {
@@ -231,7 +232,7 @@ func TestDrawings(t *testing.T) {
 		}
 	}
 	var dot strings.Builder
-	if err := toyGraph("a").DOT(&dot); err != nil {
+	if err := toyGraph("a").DOT(&dot, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"release keypair", "release group", "release launch", "launching ami-0"} {
@@ -241,6 +242,27 @@ func TestDrawings(t *testing.T) {
 	}
 	if strings.Contains(dot.String(), "release image") {
 		t.Error("the image is released")
+	}
+	g := toyGraph("a")
+	look := func(k Key) Look {
+		if k == g.Nodes[0].Key {
+			return Look{"+", "create"}
+		}
+		return Look{}
+	}
+	var looks, mermaid strings.Builder
+	if err := errors.Join(g.DOT(&looks, look), g.Mermaid(&mermaid, look)); err != nil {
+		t.Fatal(err)
+	}
+	for text, wants := range map[string][]string{
+		looks.String():   {`class="create"`, `label="+ base: `},
+		mermaid.String(): {`:::create`, `"+ base: `, "classDef create stroke:"},
+	} {
+		for _, want := range wants {
+			if strings.Count(text, want) != 1 {
+				t.Errorf("%q is not there once:\n%s", want, text)
+			}
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func TestLookups(t *testing.T) {
 		t.Errorf("the plan is %+v, %v", p, err)
 	}
 	var dot strings.Builder
-	if err := g.DOT(&dot); err != nil || !strings.Contains(dot.String(), `"`+g.Lookups["toy.x"].String()+`" -> "awaited-web"`) {
+	if err := g.DOT(&dot, nil); err != nil || !strings.Contains(dot.String(), `"`+g.Lookups["toy.x"].String()+`" -> "awaited-web"`) {
 		t.Errorf("it is drawn as %s, %v", &dot, err)
 	}
 	if _, err := e.Solve(t.Context(), g.First()); err != nil || !slices.Equal(w.log, []string{"look x"}) {

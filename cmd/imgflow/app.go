@@ -237,9 +237,13 @@ const (
 
 func displayFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "color", Value: true, Usage: "use colours on a terminal (NO_COLOR turns them off, too)", Category: outputFlags},
+		colorFlag(),
 		&cli.BoolFlag{Name: "timestamp-ui", Usage: "begin each line with the time", Category: outputFlags},
 	}
+}
+
+func colorFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "color", Value: true, Usage: "use colours on a terminal (NO_COLOR turns them off, too)", Category: outputFlags}
 }
 
 func jsonFlag(usage string) cli.Flag {

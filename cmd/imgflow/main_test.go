@@ -22,6 +22,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
 	"github.com/imgflow/imgflow/internal/sshtest"
+	"github.com/imgflow/imgflow/state"
 )
 
 func TestMain(m *testing.M) {
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %s", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn, "sshd": startSSHD, "answers": startAnswers, "draws": draws, "events": eventsIn},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "faults": faultsIn, "sshd": startSSHD, "answers": startAnswers, "draws": draws, "events": eventsIn, "newest": newest},
 	})
 }
 
@@ -150,7 +151,7 @@ func draws(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	dot, ids := ts.ReadFile("stdout"), [2]string{}
 	for i, label := range args {
-		m := regexp.MustCompile(`(?m)^\s*"([^"]+)" \[ label="` + regexp.QuoteMeta(label) + `\\n`).FindStringSubmatch(dot)
+		m := regexp.MustCompile(`(?m)^\s*"([^"]+)" \[ .*label="(?:[-+~=/]+ )?` + regexp.QuoteMeta(label) + `\\n`).FindStringSubmatch(dot)
 		if m == nil {
 			ts.Fatalf("there is no node %q", label)
 		}
@@ -159,6 +160,21 @@ func draws(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Contains(dot, fmt.Sprintf("%q -> %q", ids[0], ids[1])) == neg {
 		ts.Fatalf("an edge from %q to %q: %v", args[0], args[1], neg)
 	}
+}
+
+// newest NAME sets a variable to the id of the newest run.
+func newest(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: newest NAME")
+	}
+	home, err := state.FindHome(ts.Getenv("IMGFLOW_HOME"))
+	ts.Check(err)
+	runs, err := home.Runs()
+	ts.Check(err)
+	if len(runs) == 0 {
+		ts.Fatalf("there is no run")
+	}
+	ts.Setenv(args[0], runs[0].ID)
 }
 
 // exits CODE COMMAND... runs a command that must end with that exit status.

@@ -2,126 +2,169 @@ package main
 
 import (
 	"errors"
-	"io/fs"
+	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/explain"
+	"github.com/imgflow/imgflow/state"
 )
 
 func planCommand() *cli.Command {
 	return &cli.Command{
 		Name: "plan", Usage: "show what a run would do, and change nothing", ArgsUsage: "TEMPLATE", Category: lookGroup,
-		Description: `   Nothing outside of this machine is asked, and no credentials are needed.
+		Description: `   Nothing outside of this machine is asked, and no credentials are needed. The signs:
+
+     +    is made            ~    has run before, and runs again
+    -/+   is removed and made again
+     =    is done, and stays     -    is removed on the way    ?    is not known yet
 
    imgflow plan template.json                          every step, as a table
-   imgflow plan --dot template.json | dot -Tsvg        a picture
-   imgflow plan --run RUN                              what a resume of the run would do`,
-		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "plan the resume of the run `RUN` as it was stored, instead of a template"},
+   imgflow plan --svg template.json > plan.svg         a picture; also --dot and --mermaid
+   imgflow plan --run RUN                              what a resume of the run would do with
+                                                       the template as it is now`,
+		Flags: slices.Concat([]cli.Flag{
+			&cli.StringFlag{Name: "run", Usage: "plan the resume of the run `RUN`, instead of a template"},
+			&cli.BoolFlag{Name: "frozen", Usage: "with --run: do not look at the template again"},
+			&cli.BoolFlag{Name: "svg", Usage: "print the graph as a picture for a browser", Category: outputFlags},
 			&cli.BoolFlag{Name: "dot", Usage: "print the graph for Graphviz", Category: outputFlags},
 			&cli.BoolFlag{Name: "mermaid", Usage: "print the graph for Mermaid", Category: outputFlags},
 			jsonFlag("print the plan as JSON"),
+			colorFlag(),
 			&cli.BoolFlag{Name: "force", Usage: "plan for a run with -force", Category: inputFlags},
-		}, templateFlags()...),
+		}, templateFlags()),
 		Action: plan,
 	}
 }
 
 func plan(c *cli.Context) error {
 	shapes := 0
-	for _, f := range []string{"dot", "mermaid", "json"} {
+	for _, f := range []string{"svg", "dot", "mermaid", "json"} {
 		if c.Bool(f) {
 			shapes++
 		}
 	}
 	if shapes > 1 {
-		return usagef("cannot print the plan in several forms at once: choose one of --dot, --mermaid, --json")
+		return usagef("cannot print the plan in several forms at once: choose one of --svg, --dot, --mermaid, --json")
 	}
-	if picture := c.Bool("dot") || c.Bool("mermaid"); picture && c.IsSet("run") {
-		if g, err := drawn(c); !errors.Is(err, fs.ErrNotExist) {
-			if err != nil {
-				return err
-			}
-			return draw(c, g)
+	s, err := planned(c)
+	if busy := (*state.BusyError)(nil); errors.As(err, &busy) && drawing(c) {
+		home, err := findHome()
+		if err != nil {
+			return err
 		}
+		g, err := home.Drawn(busy.Run) // it is driven at this time
+		if err != nil {
+			return err
+		}
+		return draw(c, g, nil)
 	}
-	g, p, err := planned(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p, steps, err := s.Explain()
 	if err != nil {
 		return err
 	}
 	switch w := c.App.Writer; {
-	case c.Bool("dot"), c.Bool("mermaid"):
-		return draw(c, g)
+	case drawing(c):
+		return draw(c, s.Graph(), steps)
 	case c.Bool("json"):
-		return render.Indented(w, render.NewPlanJSON(g, p))
+		return render.Indented(w, render.NewPlanJSON(s.Graph(), p, steps))
 	default:
-		render.Plan(w, g, p)
+		o := lineOptions(c, w)
+		if o.Color {
+			w = raw(w) // the table is clean
+		}
+		render.Plan(w, s.Graph(), p, steps, o.Color)
 		return nil
 	}
 }
 
-func draw(c *cli.Context, g *dag.Graph) error {
-	if c.Bool("dot") {
-		return g.DOT(c.App.Writer)
+// drawing tells whether a picture is asked for.
+func drawing(c *cli.Context) bool { return c.Bool("svg") || c.Bool("dot") || c.Bool("mermaid") }
+
+func draw(c *cli.Context, g *dag.Graph, steps []explain.Step) error {
+	var w io.Writer = c.App.Writer
+	var look func(dag.Key) dag.Look
+	if steps != nil {
+		look = render.Look(steps)
 	}
-	return g.Mermaid(c.App.Writer)
+	switch {
+	case c.Bool("svg"):
+		title := "The plan of " + c.Args().First()
+		if run := c.String("run"); run != "" {
+			title = "The plan of run " + run
+		}
+		return render.SVG(w, title, g, steps)
+	case c.Bool("dot"):
+		return g.DOT(w, look)
+	}
+	return g.Mermaid(w, look)
 }
 
-// drawn is the graph of a stored run, which may be driven at this time.
-func drawn(c *cli.Context) (*dag.Graph, error) {
-	if err := wantArgs(c, 0, 0, ""); err != nil {
-		return nil, err
-	}
-	home, err := openHome()
-	if err != nil {
-		return nil, err
-	}
-	id, err := home.Resolve(c.String("run"))
-	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
-	}
-	return home.Drawn(id)
-}
-
-// planned is the plan of a template or of a stored run.
-func planned(c *cli.Context) (*dag.Graph, *dag.Plan, error) {
+// planned is the session of a template or of a stored run, with its graph loaded.
+func planned(c *cli.Context) (*app.Session, error) {
 	if id := c.String("run"); id != "" {
 		if err := wantArgs(c, 0, 0, ""); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		home, err := openHome()
-		if err != nil {
-			return nil, nil, err
-		}
-		if id, err = home.Resolve(id); err != nil {
-			return nil, nil, &exitError{code: exitUsage, err: err}
-		}
-		s, err := application().Open(home, id)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer s.Close()
-		if err := s.LoadStored(); err != nil {
-			return nil, nil, err
-		}
-		p, err := s.Plan()
-		return s.Graph(), p, err
+		return lookedAt(c, id)
+	}
+	if c.Bool("frozen") {
+		return nil, usagef("cannot use --frozen without --run: a template is always read")
 	}
 	req, err := newRequest(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	req.Force = c.Bool("force")
 	s := application().New(nil, req)
-	defer s.Close()
 	err = s.Load(c.Context, true)
 	warn(lines(c, c.App.ErrWriter), s)
 	if err != nil {
-		return nil, nil, err
+		s.Close()
+		return nil, err
 	}
 	s.Foresee(c.Context)
-	p, err := s.Plan()
-	return s.Graph(), p, err
+	return s, nil
+}
+
+// lookedAt is the session of a run as a resume would go on with it; nothing is written
+// down.
+func lookedAt(c *cli.Context, id string) (*app.Session, error) {
+	home, err := findHome()
+	if err != nil {
+		return nil, err
+	}
+	if id, err = home.Resolve(id); err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	s, err := application().Look(home, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.Bool("frozen") {
+		err = s.LoadStored()
+	} else if err = giveVariables(c, s); err == nil {
+		var news app.News
+		s.Enforce(c.StringSlice("enforce"))
+		if c.Bool("scan-image") {
+			s.Scan()
+		}
+		news, err = s.Preview(c.Context, false)
+		ls := lines(c, c.App.ErrWriter)
+		warn(ls, s)
+		ls.News(s.Request().Template, app.News{Stored: news.Stored, Missing: news.Missing})
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }

@@ -79,6 +79,20 @@ func (a *App) Open(home *state.Home, id string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.of(home, run)
+}
+
+// Look is Open for a look: nobody is told that the run is driven.
+func (a *App) Look(home *state.Home, id string) (*Session, error) {
+	run, err := home.Look(id)
+	if err != nil {
+		return nil, err
+	}
+	return a.of(home, run)
+}
+
+// of is the session of a run that there is.
+func (a *App) of(home *state.Home, run *state.Run) (*Session, error) {
 	req := &Request{}
 	if err := run.Doc(requestDoc, req); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		run.Close()

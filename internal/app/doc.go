@@ -9,7 +9,7 @@
 //	resume    Open, Give, Renew, Reach, Run
 //	destroy   Open, Give, Things, Remove
 //	orphans   New, Orphans
-//	plan      New, Load, Plan; or Open, LoadStored, Plan
+//	plan      New, Load, Plan; or Look, Give, Preview or LoadStored, Explain
 //	validate  New, Load, or LoadLooked
 //	shell     Open, Give, ReachMachines, Machines, Shell
 //

@@ -58,14 +58,23 @@ func (s *Session) LoadStored() error {
 	if err != nil {
 		return fmt.Errorf("cannot plan run %s: it was interrupted before it had a plan: %w", s.run.ID(), err)
 	}
-	s.graph = g
+	s.graph, s.stored = g, g
 	return nil
 }
 
 // Renew evaluates the template again, and tells what has changed since the run
 // was stored and what that means. When the template is not to be looked at, or
 // is not there any more, the stored graph stands.
-func (s *Session) Renew(ctx context.Context, frozen bool) (news News, err error) {
+func (s *Session) Renew(ctx context.Context, frozen bool) (News, error) {
+	news, err := s.Preview(ctx, frozen)
+	if err != nil || news.Stored != "" {
+		return news, err
+	}
+	return news, s.store()
+}
+
+// Preview is Renew for a look: nothing is written down.
+func (s *Session) Preview(ctx context.Context, frozen bool) (news News, err error) {
 	old, err := s.run.Graph()
 	if errors.Is(err, fs.ErrNotExist) {
 		return news, fmt.Errorf("cannot resume run %s: it was interrupted before it had a plan and has made nothing; run the template again", s.run.ID())
@@ -73,7 +82,7 @@ func (s *Session) Renew(ctx context.Context, frozen bool) (news News, err error)
 	if err != nil {
 		return news, err
 	}
-	s.graph = old
+	s.graph, s.stored = old, old
 	missing := s.missing()
 	switch _, err := os.Stat(s.req.Template); {
 	case frozen:
@@ -109,7 +118,7 @@ func (s *Session) Renew(ctx context.Context, frozen bool) (news News, err error)
 			}
 		}
 	}
-	return news, s.store()
+	return news, nil
 }
 
 // freeze keeps the stored graph, and takes only secrets and accounts from the

@@ -6,6 +6,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app/drive"
 	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/explain"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -80,6 +81,30 @@ func (s *Session) Plan() (*dag.Plan, error) {
 		return nil, err
 	}
 	return e.Plan(s.graph)
+}
+
+// Explain is Plan with a reason for each step: how it differs from what the run has
+// stored and done. Secrets are taken out.
+func (s *Session) Explain() (*dag.Plan, []explain.Step, error) {
+	p, err := s.Plan()
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.run == nil {
+		return p, explain.Steps(nil, nil, s.graph, p), nil
+	}
+	records, err := s.run.All()
+	if err != nil {
+		return nil, nil, err
+	}
+	steps := explain.Steps(s.stored, records, s.graph, p)
+	for i := range steps {
+		steps[i].Why = s.Redact(steps[i].Why)
+		for k := range steps[i].Diff {
+			steps[i].Diff[k].Text = s.Redact(steps[i].Diff[k].Text)
+		}
+	}
+	return p, steps, nil
 }
 
 func (s *Session) engine() (*dag.Engine, error) {

@@ -36,9 +36,10 @@ type Session struct {
 	runner dag.Runner   // nil: steps are done in this process
 	lease  *local.Lease // of the embedded EC2, for a local run
 
-	tmpl  template.Parsed
-	ev    *template.Config
-	graph *dag.Graph
+	tmpl   template.Parsed
+	ev     *template.Config
+	graph  *dag.Graph
+	stored *dag.Graph // what the run wanted before the template was read again
 
 	passing  passing         // what a session without a run has instead of one
 	frozen   bool            // the run goes on as it was stored

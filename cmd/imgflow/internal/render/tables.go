@@ -3,13 +3,10 @@ package render
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/termsafe"
 	"github.com/imgflow/imgflow/state"
 )
@@ -142,124 +139,10 @@ func Run(w io.Writer, s state.Summary, now time.Time) {
 	}
 }
 
-// Plan writes what solving a graph would do.
-func Plan(w io.Writer, g *dag.Graph, p *dag.Plan) {
-	for _, rb := range p.Rebuilds {
-		fmt.Fprintf(w, "%s will be made again: %s\n", named(rb.Record.Name, rb.Record.Label), rb.Why)
-	}
-	for _, r := range p.Removes {
-		fmt.Fprintf(w, "%s will be removed first: the template does not want it any more\n", named(r.Name, r.Label))
-	}
-	for _, r := range p.Reapplied {
-		fmt.Fprintf(w, "%s: the machine was there before and stays as it is, and what comes after runs on it\n", r.Why)
-	}
-	if len(p.Rebuilds)+len(p.Removes)+len(p.Reapplied) > 0 {
-		fmt.Fprintln(w)
-	}
-	todo := 0
-	rows := [][]string{{"", "BUILD", "STEP", "WHAT"}}
-	for _, s := range p.Steps {
-		if s.Action != dag.Reuse {
-			todo++
-		}
-		rows = append(rows, []string{string(s.Action), buildNames(s.Node.Builds), s.Node.Name, oneLine(s.Node.Title, 90)})
-	}
-	for _, n := range p.Releases {
-		rows = append(rows, []string{"remove", buildNames(n.Builds), n.Name, "as soon as nothing needs it any more"})
-	}
-	if !g.Foreseen {
-		for _, build := range slices.Sorted(maps.Keys(g.Awaited)) {
-			rows = append(rows, []string{"later", build, "...", "known when " + awaited(g, build)})
-		}
-		for _, build := range slices.Sorted(maps.Keys(g.Behind)) {
-			rows = append(rows, []string{"later", build, "...", "known after " + strings.Join(g.Behind[build], ", ")})
-		}
-	}
-	table(w, "", rows)
-	fmt.Fprintf(w, "\n%s to run, %d done already, %s to remove on the way.\n",
-		Count(todo, "step"), len(p.Steps)-todo, Count(len(p.Releases), "temporary thing"))
-}
-
-// awaited says what a build waits for.
-func awaited(g *dag.Graph, build string) string {
-	names := slices.Clone(g.Awaited[build])
-	for i, name := range names {
-		names[i] = "data." + name
-	}
-	if len(names) == 1 {
-		return names[0] + " is"
-	}
-	return strings.Join(names, ", ") + " are"
-}
-
-func buildNames(bs []string) string {
-	if len(bs) > 3 {
-		return fmt.Sprintf("%s and %d others", bs[0], len(bs)-1)
-	}
-	return strings.Join(bs, ", ")
-}
-
 // Count writes a number of things.
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// PlanJSON is a plan as other programs read it. It holds no settings: they may
-// say more than is fit for a log.
-type PlanJSON struct {
-	Steps     []PlanStepJSON `json:"steps"`
-	Rebuilds  []RebuildJSON  `json:"rebuilds"`
-	Reapplied []RebuildJSON  `json:"reapplied,omitempty"` // steps in an earlier form, on machines that were there before
-	Removes   []string       `json:"removes"`
-	Releases  []dag.Key      `json:"releases"`
-	Goals     []dag.Key      `json:"goals"`
-
-	// Builds whose steps are known only after these data sources, and after these other builds. The keys of their steps
-	// are not yet those that a run will have.
-	Awaited map[string][]string `json:"awaited,omitempty"`
-	Behind  map[string][]string `json:"behind,omitempty"`
-}
-
-// PlanStepJSON is one step of a plan.
-type PlanStepJSON struct {
-	Key    dag.Key    `json:"key"`
-	Name   string     `json:"name"`
-	Builds []string   `json:"builds"`
-	Kind   string     `json:"kind"`
-	Title  string     `json:"title,omitempty"`
-	Action dag.Action `json:"action"`
-	Needs  []dag.Key  `json:"needs,omitempty"`
-	Thing  bool       `json:"thing,omitempty"`
-	After  []dag.Key  `json:"after,omitempty"` // come before it, too, and are not read
-}
-
-// RebuildJSON is a thing that must be made again, or a step that is overtaken.
-type RebuildJSON struct {
-	Name string `json:"name"`
-	Why  string `json:"why"`
-}
-
-// NewPlanJSON makes a plan readable for other programs.
-func NewPlanJSON(g *dag.Graph, p *dag.Plan) PlanJSON {
-	j := PlanJSON{Steps: []PlanStepJSON{}, Rebuilds: []RebuildJSON{}, Removes: []string{}, Releases: []dag.Key{}, Goals: g.Goals, Awaited: g.Awaited, Behind: g.Behind}
-	for _, s := range p.Steps {
-		n := s.Node
-		j.Steps = append(j.Steps, PlanStepJSON{n.Key, n.Name, n.Builds, n.Kind, n.Title, s.Action, n.Needs, n.Thing, n.After})
-	}
-	for _, rb := range p.Rebuilds {
-		j.Rebuilds = append(j.Rebuilds, RebuildJSON{named(rb.Record.Name, rb.Record.Label), rb.Why})
-	}
-	for _, r := range p.Reapplied {
-		j.Reapplied = append(j.Reapplied, RebuildJSON{r.Record.Name, r.Why})
-	}
-	for _, r := range p.Removes {
-		j.Removes = append(j.Removes, named(r.Name, r.Label))
-	}
-	for _, n := range p.Releases {
-		j.Releases = append(j.Releases, n.Key)
-	}
-	return j
 }
