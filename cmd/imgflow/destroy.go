@@ -127,7 +127,7 @@ func canAgree(c *cli.Context) error {
 	if c.Bool("yes") || c.Bool("dry-run") || canAsk() {
 		return nil
 	}
-	return usagef("cannot destroy without asking, and there is no terminal to ask at: give --yes, or --dry-run to see what there is")
+	return usagef("cannot %s without asking, and there is no terminal to ask at: give --yes, or --dry-run to see what there is", c.Command.Name)
 }
 
 func agreed(n int) bool {
