@@ -15,8 +15,9 @@ import (
 
 // terminal asks the person at the terminal, one question at a time.
 type terminal struct {
-	ls   *render.Lines
-	turn sync.Mutex
+	ls    *render.Lines
+	aside func() (back func()) // makes room for a question
+	turn  sync.Mutex
 }
 
 // canAsk says whether there is anybody to ask.
@@ -42,6 +43,7 @@ func (t *terminal) onFailure(shell func(ctx context.Context, build string) error
 	return func(ctx context.Context, n dag.Node, _ error) dag.Decision {
 		t.turn.Lock()
 		defer t.turn.Unlock()
+		defer t.aside()()
 		for {
 			a, err := t.ask(ctx, fmt.Sprintf("%s: %s failed. [c]lean up, [s]uspend for a fix and a resume, [r]etry the step, [o]pen a shell on the machine?",
 				strings.Join(n.Builds, ", "), n.Name), "csro")
@@ -84,6 +86,7 @@ func (t *terminal) breakpoint() func(context.Context, dag.Node) {
 		t.turn.Lock()
 		defer t.turn.Unlock()
 		if ctx.Err() == nil {
+			defer t.aside()()
 			t.ls.Warn("%s: %s. Enter goes on.", strings.Join(n.Builds, ", "), n.Title)
 			stdin.line(ctx) // with nobody there any more, too
 		}

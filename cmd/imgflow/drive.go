@@ -22,33 +22,40 @@ func warn(ls *render.Lines, s *app.Session) { ls.Warnings(s.Warnings()) }
 
 // drive drives the session's run in sight of the user, and says how it ended.
 func drive(c *cli.Context, s *app.Session, pol policy) error {
-	ls := lines(c, c.App.Writer)
-	ls.Builds(s.Builds())
-	show := ls.Event
-	if c.Bool("json") {
-		show = render.NewJSON(c.App.Writer).Event
-		ls = lines(c, c.App.ErrWriter) // what is for people stays out of the JSON
-	}
-	defer ls.Close()
-	ls.Say("Run %s: %s", s.Summary().ID, strings.Join(s.Builds(), ", ")) // before anybody is asked who may be slow to answer
-	if limits := s.Limits(); limits != "" {
-		ls.Plain("Note: %s", limits)
+	if pol.progress != "quiet" {
+		begun(c, s)
 	}
 	if err := s.Verify(context.Background()); err != nil {
 		return err
 	}
-
+	suspend := make(chan struct{}, 1)
+	v, err := newViewer(c, s, pol.progress, func() { suspend <- struct{}{} })
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	if v.display != nil {
+		defer obeyShell(v.display)()
+	}
+	ls := v.ls
 	in := catchInterrupts(context.Background(), func(sig os.Signal) {
 		ls.Warn("Interrupted (%s): no new step begins; calls in flight come to their checkpoint. A second interrupt exits at once.", sig)
 	}, func() {
-		ls.Close()
+		v.hasten()
 		sayNext(ls, s)
 		os.Exit(exitInterrupt)
 	})
 	defer in.stop()
+	go func() {
+		select {
+		case <-suspend:
+			in.suspend(typed("q"))
+		case <-in.done:
+		}
+	}()
 
-	o := app.RunOptions{Show: show}
-	tty := &terminal{ls: ls}
+	o := app.RunOptions{Show: v.show}
+	tty := &terminal{ls: ls, aside: v.aside}
 	switch pol.onError {
 	case "suspend":
 		o.OnFailure = func(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }
@@ -78,16 +85,9 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 	}
 	if interrupted && pol.onInterrupt == "cleanup" {
 		in.noHurry()
-		return cleanUp(ls, s, show)
+		return cleanUp(ls, s, v.show)
 	}
-	ls.Failures(res, s.Redact)
-	if machines, err := s.Machines(""); err == nil && len(machines) == 0 && len(res.Stayed) > 0 {
-		ls.Warn("To look at a machine of it: imgflow resume -on-error=suspend %s, and when the test has failed, imgflow shell %[1]s", res.Summary.ID)
-	}
-	if res.Summary.Status != state.Done {
-		sayNext(ls, s)
-	}
-	ls.Images(res.Summary, time.Since(began))
+	sumUp(c, v, s, res, time.Since(began))
 	if m := machine(c); m != nil {
 		failed := map[string]string{}
 		for _, f := range res.Failed {
@@ -98,6 +98,39 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 		resultsForMachines(m, res.Summary, failed)
 	}
 	return outcome(res, interrupted, s.Redact)
+}
+
+// begun says which run this is, before anybody is asked who may be slow to answer.
+func begun(c *cli.Context, s *app.Session) {
+	out := c.App.Writer
+	if c.Bool("json") {
+		out = c.App.ErrWriter
+	}
+	ls := lines(c, out)
+	ls.Say("Run %s: %s", s.Summary().ID, strings.Join(s.Builds(), ", "))
+	if limits := s.Limits(); limits != "" {
+		ls.Plain("Note: %s", limits)
+	}
+}
+
+// sumUp says how the run has ended: what failed, what was made and what it took, what
+// is still there, and what to do next.
+func sumUp(c *cli.Context, v *viewer, s *app.Session, res *app.Result, took time.Duration) {
+	ls := v.ls
+	ls.Failures(res, s.Redact)
+	if machines, err := s.Machines(""); err == nil && len(machines) == 0 && len(res.Stayed) > 0 {
+		ls.Warn("To look at a machine of it: imgflow resume -on-error=suspend %s, and when the test has failed, imgflow shell %[1]s", res.Summary.ID)
+	}
+	ls.Images(res.Summary, took)
+	if !asPacker(c) { // whose scripts read the last lines
+		ls.Closing(v.view)
+	}
+	if things, err := s.Things(false); err == nil {
+		ls.Standing(things)
+	}
+	if res.Summary.Status != state.Done {
+		sayNext(ls, s)
+	}
 }
 
 // outcome is the exit status of a run, with an error that people have been told.

@@ -203,7 +203,7 @@ func TestInterruptSuspendsAndThePrintedCommandGoesOn(t *testing.T) {
 		t.Fatalf("no commands to go on in:\n%s", out)
 	}
 	out, code := d.do(strings.Fields(printed[1])...)
-	if code != 0 || !regexp.MustCompile(`us-east-1: ami-[0-9a-f]+\n$`).MatchString(out) {
+	if code != 0 || !regexp.MustCompile(`us-east-1: ami-[0-9a-f]+\n==> Steps: `).MatchString(out) {
 		t.Fatalf("%s: %d\n%s", printed[1], code, out)
 	}
 	d.whole()

@@ -62,7 +62,7 @@ func driveFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.IntFlag{Name: "parallel-builds", Usage: "work at `N` builds at once; 0 is all", Category: policyName},
 		&cli.BoolFlag{Name: "debug", Usage: "one build at a time, and ask before each step", Category: policyName},
-		jsonFlag("print events as JSON lines"),
+		jsonFlag("print events as JSON lines"), progressFlag(),
 	}, displayFlags()...)
 }
 
@@ -71,6 +71,7 @@ type policy struct {
 	onError     string // cleanup, suspend, ask or run-cleanup-provisioner
 	onInterrupt string // suspend or cleanup
 	debug       bool
+	progress    string // tty, plain, json or quiet
 }
 
 func newPolicy(c *cli.Context) (policy, error) {
@@ -91,6 +92,13 @@ func newPolicy(c *cli.Context) (policy, error) {
 	}
 	if machine(c) != nil && c.Bool("json") {
 		return p, usagef("cannot use -machine-readable with -json: choose one")
+	}
+	way, err := progress(c)
+	if err != nil {
+		return p, err
+	}
+	if p.progress = way; way == "json" {
+		c.Set("json", "true")
 	}
 	for flag, on := range map[string]bool{"-on-error=ask": p.onError == "ask", "-debug": p.debug} {
 		if on && (!canAsk() || c.Bool("json") || machine(c) != nil) {

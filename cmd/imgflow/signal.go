@@ -61,6 +61,23 @@ func catchInterrupts(parent context.Context, first func(os.Signal), exit func())
 // context ends with the first interrupt.
 func (in *interrupts) context() context.Context { return in.ctx }
 
+// suspend does as an interrupt does, and never as a second one. What asked for it is
+// named as a signal would be.
+func (in *interrupts) suspend(by os.Signal) {
+	if in.ctx.Err() == nil {
+		select {
+		case in.ch <- by:
+		default: // there is one already
+		}
+	}
+}
+
+// typed is a key that asks for what a signal asks for.
+type typed string
+
+func (k typed) String() string { return "key " + string(k) }
+func (typed) Signal()          {}
+
 // noHurry tells that everything has reached its checkpoint: what follows an
 // interrupt, such as a cleanup, may take longer than the grace.
 func (in *interrupts) noHurry() { close(in.quiet) }

@@ -58,6 +58,12 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	return drive.Solve(ctx, s.graph, d)
 }
 
+// Events calls fn with the events of the run from a position in its file on, 0 is
+// the beginning, and returns the position behind the last of them.
+func (s *Session) Events(from int64, fn func(dag.Event)) (next int64, err error) {
+	return s.home.EachEvent(s.run.ID(), from, func(e dag.Event) error { fn(e); return nil })
+}
+
 // driven is what driving the run takes, but for the user's wishes.
 func (s *Session) driven(show func(dag.Event)) drive.Options {
 	return drive.Options{

@@ -11,7 +11,7 @@ import (
 func (v *View) CriticalPath() (path []*Step) {
 	var last *Step
 	for _, s := range v.Steps {
-		if v.drove(s) && (last == nil || s.end().After(last.end())) {
+		if v.Drove(s) && (last == nil || s.end().After(last.end())) {
 			last = s
 		}
 	}
@@ -20,7 +20,7 @@ func (v *View) CriticalPath() (path []*Step) {
 		path, seen[last] = append(path, last), true
 		var before *Step
 		for _, k := range last.Needs {
-			if s := v.byKey[k]; s != nil && v.drove(s) && (before == nil || s.end().After(before.end())) {
+			if s := v.byKey[k]; s != nil && v.Drove(s) && (before == nil || s.end().After(before.end())) {
 				before = s
 			}
 		}
@@ -30,8 +30,8 @@ func (v *View) CriticalPath() (path []*Step) {
 	return path
 }
 
-// drove tells whether the last drive has begun the step.
-func (v *View) drove(s *Step) bool { return !s.Reused && !s.Began.IsZero() && !s.Began.Before(v.Began) }
+// Drove tells whether the last drive has begun the step.
+func (v *View) Drove(s *Step) bool { return !s.Reused && !s.Began.IsZero() && !s.Began.Before(v.Began) }
 
 // end is when the step ended, for one that goes on, never.
 func (s *Step) end() time.Time {

@@ -68,6 +68,7 @@ type Step struct {
 	Name   string
 	Kind   string
 	Title  string   // what it does, in words; may be empty
+	Label  string   // what it has made outside, such as "instance i-1"; may be empty
 	Builds []string // more than one share it
 	Needs  []string // the keys of what comes right before it
 
@@ -87,9 +88,10 @@ type Step struct {
 	Tail         []Line // the last of what it said and printed
 	Lines        int    // how many there were
 
-	Removing bool   // its thing is being removed
-	Removed  bool   // its thing is gone, since it has served
-	Left     string // why its thing could not be removed
+	Removing bool      // its thing is being removed
+	Since    time.Time // when that began, last
+	Removed  bool      // its thing is gone, since it has served
+	Left     string    // why its thing could not be removed
 
 	planned int // the drive that planned it last
 }
@@ -226,6 +228,7 @@ func (v *View) step(e dag.Event) {
 		}
 	case dag.Finished:
 		v.end(s, Done, e.Time)
+		s.Label = e.Text
 	case dag.Failed:
 		v.end(s, Failed, e.Time)
 		s.Err = e.Err
@@ -254,7 +257,7 @@ func (v *View) step(e dag.Event) {
 			s.say(Line{At: e.Time, Stream: stream, Text: e.Text})
 		}
 	case dag.Releasing:
-		s.Removing, s.Left = true, ""
+		s.Removing, s.Since, s.Left = true, e.Time, ""
 	case dag.Released:
 		s.Removing, s.Removed = false, true
 	case dag.Left:

@@ -43,11 +43,13 @@ func of(n int, typ dag.EventType, sec int) dag.Event {
 func TestView(t *testing.T) {
 	failed := of(3, dag.Failed, 40)
 	failed.Err = "exit status 1"
+	launched := of(2, dag.Finished, 31)
+	launched.Text = "instance i-1"
 	events := []dag.Event{
 		{Type: dag.RunBegun, Text: "t.json"},
 		planned(1, "source"), planned(2, "launch", 1), planned(3, "shell", 2), planned(4, "image", 3),
 		of(1, dag.Started, 10), of(1, dag.Finished, 11),
-		of(2, dag.Started, 11), {Type: dag.Progress, Key: key(2).String(), Count: 1, Total: 4, Unit: "B"}, of(2, dag.Finished, 31),
+		of(2, dag.Started, 11), {Type: dag.Progress, Key: key(2).String(), Count: 1, Total: 4, Unit: "B"}, launched,
 		of(3, dag.Started, 31),
 		{Type: dag.Printed, Token: "t3", Stream: "stderr/1", Text: "no such \x1b[2Jfile"},
 		{Type: dag.Printed, Token: "t3", Stream: "exit/1", Text: "1"},
@@ -64,6 +66,9 @@ func TestView(t *testing.T) {
 	}
 	if want := []string{"source done 1s", "launch done 20s", "shell failed 9s", "image skipped 0s"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+	if made := v.Steps[1].Label; made != "instance i-1" {
+		t.Errorf("the launch has made %q", made)
 	}
 	shell := v.Steps[2]
 	if shell.Err != "exit status 1" || len(shell.Tail) != 1 || shell.Tail[0].Text != "no such file" || shell.Tail[0].Stream != "stderr" {
@@ -124,7 +129,7 @@ func TestVanishedStepIsNotReused(t *testing.T) {
 
 func TestRemovals(t *testing.T) {
 	v := view(dag.Event{Type: dag.RunBegun}, planned(1, "key"), planned(2, "group"), of(1, dag.Started, 3), of(1, dag.Finished, 4), of(1, dag.Releasing, 5))
-	if !v.Steps[0].Removing {
+	if s := v.Steps[0]; !s.Removing || s.Since != at(5) {
 		t.Error("its removal has begun")
 	}
 	v.Apply(of(1, dag.Released, 6))

@@ -171,23 +171,32 @@ func (l *Lines) detail(e dag.Event, hue, text string) {
 
 // prefix names the builds of an event.
 func (l *Lines) prefix(builds []string) string {
-	switch {
-	case len(builds) == 0:
+	if len(builds) == 0 {
 		return ""
-	case len(builds) <= 2:
-		return l.clean(strings.Join(builds, ", ")) + ": "
-	case len(builds) == len(l.o.Builds):
-		return fmt.Sprintf("all %d builds: ", len(builds))
 	}
-	return fmt.Sprintf("%s and %d others: ", l.clean(builds[0]), len(builds)-1)
+	return l.clean(Names(builds, len(l.o.Builds))) + ": "
+}
+
+// Names are the builds of a step among so many, in a few words.
+func Names(builds []string, all int) string {
+	switch {
+	case len(builds) <= 2:
+		return strings.Join(builds, ", ")
+	case len(builds) == all:
+		return fmt.Sprintf("all %d builds", all)
+	}
+	return fmt.Sprintf("%s and %d others", builds[0], len(builds)-1)
 }
 
 // hue is the colour of a build.
-func (l *Lines) hue(builds []string) string {
+func (l *Lines) hue(builds []string) string { return Hue(builds, l.o.Builds) }
+
+// Hue is the colour of the builds of a step among all, as a terminal takes it.
+func Hue(builds, all []string) string {
 	if len(builds) != 1 {
 		return "37"
 	}
-	return palette[max(0, slices.Index(l.o.Builds, builds[0]))%len(palette)]
+	return palette[max(0, slices.Index(all, builds[0]))%len(palette)]
 }
 
 // put writes one line, and keeps the changing line below it.
@@ -216,7 +225,7 @@ func (l *Lines) meter(e dag.Event) {
 		m = &meter{first: e.Time, shown: e.Time}
 		l.progress[e.Token] = m
 	}
-	line := "    " + l.prefix(e.Builds) + l.clean(e.Step) + ": " + l.clean(progress(e))
+	line := "    " + l.prefix(e.Builds) + l.clean(e.Step) + ": " + l.clean(Progress(e.Count, e.Total, e.Unit))
 	if l.o.Live {
 		if e.Time.Sub(m.shown) < 100*time.Millisecond && e.Count < e.Total {
 			return

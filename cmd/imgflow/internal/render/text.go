@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/imgflow/imgflow/dag"
 )
 
 // Duration writes a time span with no more digits than a person wants.
@@ -26,23 +24,22 @@ func Duration(d time.Duration) string {
 	return s
 }
 
-// progress writes how much of the work is done.
-func progress(e dag.Event) string {
-	unit := e.Unit
+// Progress writes how much of the work is done.
+func Progress(count, total int64, unit string) string {
 	amount := func(n int64) string { return fmt.Sprintf("%d", n) }
 	if unit == "bytes" || unit == "B" {
 		amount, unit = Bytes, ""
 	}
 	if unit == "%" || unit == "percent" {
-		return fmt.Sprintf("%d %%", e.Count)
+		return fmt.Sprintf("%d %%", count)
 	}
 	if unit != "" {
 		unit = " " + unit
 	}
-	if e.Total <= 0 {
-		return amount(e.Count) + unit
+	if total <= 0 {
+		return amount(count) + unit
 	}
-	return fmt.Sprintf("%d %% (%s of %s%s)", e.Count*100/e.Total, amount(e.Count), amount(e.Total), unit)
+	return fmt.Sprintf("%d %% (%s of %s%s)", count*100/total, amount(count), amount(total), unit)
 }
 
 // Bytes writes a size in the largest unit that keeps it above one.
