@@ -1,6 +1,6 @@
 // Package ec2local is an EC2 that runs in this program: an [http.Handler] that
 // speaks EC2's Query protocol (version 2016-11-15), and of STS, IAM, Systems
-// Manager and Secrets Manager the calls that image builds need. The AWS CLI, the AWS SDKs and builders that
+// Manager, Secrets Manager and S3 the calls that image builds need. The AWS CLI, the AWS SDKs and builders that
 // know nothing of it work against it.
 //
 //	host, err := guest.NewHost("auto", filepath.Join(dir, "guests"), windows)
@@ -45,6 +45,14 @@
 // of the catalogue. It and Secrets Manager hold what calls put there, and what the file
 // [Options].Seed says. Their values are in the store as they are, and nowhere else.
 //
+// # Objects and imports
+//
+// S3 has buckets, objects and uploads in parts, by paths (http://127.0.0.1:PORT/BUCKET/KEY):
+// no versions, access lists or policies. Their content lies in files below [Options].Dir, 256 GiB
+// at most. ImportImage makes an image of an object. No guest can boot a disk, so RunInstances
+// refuses the image and says why; all else can be done with it. The service role of an
+// import is not looked for.
+//
 // # Strictness
 //
 // Requests are read by Amazon's own service model (package model). An unknown
@@ -54,7 +62,7 @@
 //
 // # State
 //
-// Everything is in one file of [Options].Dir. A call's effect is on disk before
+// Everything but the content of objects is in one file of [Options].Dir. A call's effect is on disk before
 // its answer is sent, all of it or nothing; a dry run is a real run that is not
 // committed. After any end of the program, New boots the instances that were
 // running and goes on with what was under way. What builds leave behind that

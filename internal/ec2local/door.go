@@ -46,9 +46,9 @@ func (s *Server) authenticate(r *message) (caller, error) {
 	if !knownRegion(c.region) {
 		return c, fail("AuthFailure", "Credential should be scoped to a valid region.")
 	}
-	if svc, _ := services(c.service); svc == nil && jsonServices[c.service].operations == nil {
+	if svc, _ := services(c.service); svc == nil && jsonServices[c.service].operations == nil && c.service != "s3" {
 		c.service = "ec2"
-		return c, fail("AuthFailure", "Credential should be scoped to correct service: this endpoint serves ec2, sts, iam, ssm and secretsmanager.")
+		return c, fail("AuthFailure", "Credential should be scoped to correct service: this endpoint serves ec2, sts, iam, ssm, secretsmanager and s3.")
 	}
 	key := s.key
 	if sig.token != "" {

@@ -135,6 +135,8 @@ func (t *txn) overdue() (now bool, next time.Time) {
 	add(len(ms), at)
 	vs, at := due[volume](t)
 	add(len(vs), at)
+	is, at := due[importTask](t)
+	add(len(is), at)
 	return now, next
 }
 
@@ -170,6 +172,10 @@ func (t *txn) advance() {
 	for _, v := range vs {
 		v.State = "available"
 		put(t, v)
+	}
+	is, _ := due[importTask](t)
+	for _, i := range is {
+		t.finishImport(i)
 	}
 }
 

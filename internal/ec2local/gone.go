@@ -42,6 +42,8 @@ func (t *txn) prune() {
 		}
 	}
 	t.pruneSecrets()
+	t.pruneImports()
+	t.pruneUploads()
 	old := func(at time.Time) bool { return at.Before(t.now.Add(-memory)) }
 	for _, f := range all[fleet](t, "") {
 		if old(f.Created) {

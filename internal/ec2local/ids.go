@@ -20,7 +20,7 @@ func fixedID(prefix, name string) string {
 	return prefix + "-0" + hex.EncodeToString(sum[:])[:16]
 }
 
-var idPattern = patternOf(`^[a-z]+-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
+var idPattern = patternOf(`^(?:import-)?[a-z]+-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // wellFormed tells whether text is an id of that prefix.
 func wellFormed(prefix, text string) bool {
@@ -29,7 +29,7 @@ func wellFormed(prefix, text string) bool {
 
 // kinds tells what an id names: the resource type of tags.
 var kinds = map[string]string{
-	"ami": "image", "eni": "network-interface", "fleet": "fleet", "i": "instance", "igw": "internet-gateway",
+	"ami": "image", "eni": "network-interface", "fleet": "fleet", "i": "instance", "igw": "internet-gateway", "import": "import-image-task",
 	"key": "key-pair", "lt": "launch-template", "rtb": "route-table", "sg": "security-group",
 	"sgr": "security-group-rule", "snap": "snapshot", "subnet": "subnet", "vol": "volume", "vpc": "vpc",
 }

@@ -276,7 +276,7 @@ func registerImage(c *call, q *registerImageRequest) (*imageIDResponse, error) {
 		}
 	}
 	s := get[snapshot](c.txn, c.region, root.Snapshot)
-	m.User, m.Release = s.User, s.Release
+	m.User, m.Release, m.Disk = s.User, s.Release, s.Disk
 	put(c.txn, m)
 	if err := c.setTags(c.region, m.ID, tags); err != nil {
 		return nil, err
@@ -344,7 +344,7 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 			continue
 		}
 		s := &snapshot{
-			base: c.newBase(newID("snap")), Volume: noVolume, Size: d.Size, State: "pending", Frozen: true, Due: m.Due, User: from.User, Release: from.Release,
+			base: c.newBase(newID("snap")), Volume: noVolume, Size: d.Size, State: "pending", Frozen: true, Due: m.Due, User: from.User, Release: from.Release, Disk: from.Disk,
 			Description: "Copied for DestinationAmi " + m.ID + " from SourceAmi " + from.ID + " for SourceSnapshot " + d.Snapshot + ".",
 			Encrypted:   d.Encrypted, KMS: d.KMS,
 		}

@@ -44,6 +44,7 @@ type image struct {
 	SourceRegion    string        `json:"source_region,omitempty"`
 	User            string        `json:"user,omitempty"`
 	Release         guest.Release `json:"release"`
+	Disk            string        `json:"disk,omitempty"` // as that of its snapshot
 }
 
 func (*image) table() string                   { return "image" }

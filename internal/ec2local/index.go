@@ -22,7 +22,7 @@ const index = "index"
 
 // marksOf reads the marks of what is stored in a table.
 var marksOf = map[string]func(t *txn, raw []byte) []mark{
-	"group": marksIn[group], "image": marksIn[image], "instance": marksIn[instance], "interface": marksIn[netInterface], "key": marksIn[keyPair],
+	"group": marksIn[group], "image": marksIn[image], "import": marksIn[importTask], "instance": marksIn[instance], "interface": marksIn[netInterface], "key": marksIn[keyPair],
 	"snapshot": marksIn[snapshot], "tags": marksIn[tagList], "template": marksIn[launchTemplate], "volume": marksIn[volume],
 }
 

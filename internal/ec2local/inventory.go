@@ -39,11 +39,11 @@ func (v Inventory) Of(kind string) []Item {
 }
 
 // Made are the items that somebody made and that still cost or block something:
-// all but what was there from the start, and terminated instances.
+// all but what was there from the start, terminated instances, and imports that have ended.
 func (v Inventory) Made() []Item {
 	var out []Item
 	for _, i := range v.Items {
-		if !i.Default && i.State != terminated {
+		if !i.Default && i.State != terminated && (i.Kind != "import-image-task" || i.State == importActive) {
 			out = append(out, i)
 		}
 	}
@@ -105,6 +105,18 @@ func (s *Server) Inventory() Inventory {
 		}
 		for _, x := range all[secret](t, "") {
 			add(&x.base, "secret", x.ID, "", false)
+		}
+		for _, x := range all[s3Bucket](t, "") {
+			add(&x.base, "bucket", x.ID, "", false)
+		}
+		for _, x := range all[s3Object](t, "") {
+			add(&x.base, "object", x.ID, "", false)
+		}
+		for _, x := range all[upload](t, "") {
+			add(&x.base, "multipart-upload", x.Bucket+"/"+x.Key, "", false)
+		}
+		for _, x := range all[importTask](t, "") {
+			add(&x.base, "import-image-task", "", x.State, false)
 		}
 		return nil
 	})

@@ -28,7 +28,7 @@ func TestLatencyIsRead(t *testing.T) {
 		"aws/x":               "after the slash stands a number",
 		"aws/0":               "after the slash stands a number",
 		"aws/-1":              "after the slash stands a number",
-		"runing=7s":           `no time is called "runing"; there are image, running, ssh, stopped, terminated`,
+		"runing=7s":           `no time is called "runing"; there are image, import, running, ssh, stopped, terminated`,
 		"image=5s,":           `no time is called ""`,
 		"image=5s,aws":        `no time is called "aws"`,
 		"image=5":             "image=5: the value must be a time such as 7.3s",

@@ -21,8 +21,9 @@ const maxBody = 1 << 20
 // A message is a request as it came.
 type message struct {
 	*http.Request
-	query url.Values
-	body  []byte
+	query   url.Values
+	body    []byte
+	payload string // what stands for the digest of a body that is not read yet
 }
 
 func readMessage(r *http.Request) (*message, error) {
@@ -34,7 +35,7 @@ func readMessage(r *http.Request) (*message, error) {
 	if err != nil || len(body) > maxBody {
 		return nil, fail("InvalidRequest", "The request body is incomplete or too long.")
 	}
-	return &message{r, query, body}, nil
+	return &message{Request: r, query: query, body: body}, nil
 }
 
 func malformedQuery() error {

@@ -111,11 +111,14 @@ const (
 )
 
 func (s *Server) quota() int {
-	if s.guests == nil || s.guests.Name() == "none" {
+	if !s.boots() {
 		return maxRecords
 	}
 	return maxInstances
 }
+
+// boots tells whether instances are more than records.
+func (s *Server) boots() bool { return s.guests != nil && s.guests.Name() != "none" }
 
 // launch makes instances in the state pending; their lives begin once this is
 // on disk.
@@ -142,6 +145,9 @@ func (c *call) launch(q *runRequest) ([]*instance, error) {
 	}
 	if m.State != "available" {
 		return nil, fail("InvalidAMIID.Unavailable", "The image ID '%s' is not available: it is %s.", m.ID, m.State)
+	}
+	if m.Disk != "" && c.s.boots() {
+		return nil, fail("UnsupportedOperation", "The image %s was imported from a disk of the format %s, and no guest of this endpoint can boot a disk: launch it at AWS.", m.ID, m.Disk)
 	}
 	proto, tags, err := c.prototype(q, m)
 	if err != nil {

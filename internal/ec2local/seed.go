@@ -19,6 +19,7 @@ type seed struct {
 	Secure     map[string]string          `json:"secure_parameters"`
 	Secrets    map[string]json.RawMessage `json:"secrets"` // a text, or an object that is one of JSON
 	Binary     map[string][]byte          `json:"binary_secrets"`
+	Buckets    map[string]string          `json:"buckets"` // their regions, by name
 }
 
 // seedParameter is a text or a list of some.
@@ -64,13 +65,18 @@ func readSeed(path string, info os.FileInfo) (seed, error) {
 		case errors.As(err, &kind):
 			return s, fmt.Errorf("%s has a value of the wrong type", kind.Field)
 		case unknown:
-			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets and binary_secrets", name)
+			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets and buckets", name)
 		}
 		return s, fmt.Errorf("it is not as it has to be: %w", err)
 	}
 	for _, r := range s.Regions {
 		if !knownRegion(r) {
 			return s, fmt.Errorf("there is no region %q", r)
+		}
+	}
+	for name, r := range s.Buckets {
+		if !knownRegion(r) {
+			return s, fmt.Errorf("bucket %s: there is no region %q", name, r)
 		}
 	}
 	if len(s.Regions) == 0 {
@@ -82,6 +88,12 @@ func readSeed(path string, info os.FileInfo) (seed, error) {
 // sow puts what a seed says where something else is. What is as it says stays as it
 // is, so that its versions do not become more with every start.
 func (t *txn) sow(s seed) error {
+	for name, region := range s.Buckets {
+		c := &call{txn: t, caller: caller{region: region}}
+		if _, err := c.newBucket(name); err != nil {
+			return fmt.Errorf("bucket %s: %s", name, asAPI(err).Message)
+		}
+	}
 	for _, region := range s.Regions {
 		c := &call{txn: t, caller: caller{region: region}}
 		for name, p := range s.Parameters {

@@ -49,7 +49,7 @@ type Options struct {
 }
 
 // A Server is the endpoint. It is an http.Handler that speaks EC2, and the few
-// calls of STS, IAM, Systems Manager and Secrets Manager that builds need, for every
+// calls of STS, IAM, Systems Manager, Secrets Manager and S3 that builds need, for every
 // region.
 type Server struct {
 	dir      string
@@ -115,6 +115,9 @@ func New(o Options) (*Server, error) {
 	}
 	if err == nil {
 		err = s.sow()
+	}
+	if err == nil {
+		err = s.sweepS3()
 	}
 	if err == nil {
 		err = s.resume()
@@ -250,6 +253,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why := stranger(r); why != "" {
 		note = "?"
 		refuse(fail("AccessDenied", "The request is refused: %s.", why))
+		return
+	}
+	if q := s.readS3(w, r, id); q != nil {
+		note = s.serveS3(q)
 		return
 	}
 	m, err := readMessage(r)

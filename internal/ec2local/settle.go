@@ -23,6 +23,9 @@ func (i *instance) passing(now time.Time) bool {
 func (m *image) passing(now time.Time) bool    { return m.State == "pending" && !m.Due.After(now) }
 func (s *snapshot) passing(now time.Time) bool { return s.State == "pending" && !s.Due.After(now) }
 func (v *volume) passing(now time.Time) bool   { return v.State == "creating" && !v.Due.After(now) }
+func (i *importTask) passing(now time.Time) bool {
+	return i.State == importActive && !i.Due.After(now)
+}
 
 // settling is how long an answer waits at most for what its call began.
 const settling = 10 * time.Second

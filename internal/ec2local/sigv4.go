@@ -125,7 +125,8 @@ func (s *signature) verify(r *message, k Key) bool {
 }
 
 // canonical is the one form of a request that both sides sign. The digest of the
-// body is our own: one that the request states is signed as a header.
+// body is our own: one that the request states is signed as a header. Of S3, whose
+// bodies are long, it is the one that is stated, and the body is held against it later.
 func (s *signature) canonical(r *message) string {
 	path := r.URL.EscapedPath()
 	if path == "" {
@@ -145,8 +146,12 @@ func (s *signature) canonical(r *message) string {
 	for _, name := range s.headers {
 		lines = append(lines, name+":"+signedValue(r, name))
 	}
-	digest := sha256.Sum256(r.body)
-	return strings.Join(append(lines, "", strings.Join(s.headers, ";"), hex.EncodeToString(digest[:])), "\n")
+	payload := r.payload
+	if payload == "" {
+		digest := sha256.Sum256(r.body)
+		payload = hex.EncodeToString(digest[:])
+	}
+	return strings.Join(append(lines, "", strings.Join(s.headers, ";"), payload), "\n")
 }
 
 // signedValue is a header's value as it is signed: its values with single

@@ -30,6 +30,7 @@ type snapshot struct {
 	Layers  []string      `json:"layers,omitempty"`
 	User    string        `json:"user,omitempty"`
 	Release guest.Release `json:"release"`
+	Disk    string        `json:"disk,omitempty"` // the format of the disk that was imported, which no guest can boot
 }
 
 // noVolume is what EC2 says of copies.
@@ -257,7 +258,7 @@ func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error
 	}
 	s := &snapshot{
 		base: c.newBase(newID("snap")), Volume: noVolume, Size: from.Size, Description: q.Description, State: "pending", Frozen: true,
-		Due: c.now.Add(c.s.takes.copy), Encrypted: from.Encrypted, KMS: from.KMS, Layers: from.Layers, User: from.User, Release: from.Release,
+		Due: c.now.Add(c.s.takes.copy), Encrypted: from.Encrypted, KMS: from.KMS, Layers: from.Layers, User: from.User, Release: from.Release, Disk: from.Disk,
 	}
 	if s.Description == "" {
 		s.Description = "[Copied " + from.ID + " from " + from.Region + "]"

@@ -47,8 +47,8 @@ type txn struct {
 
 // tables are all there are; they are made when the store is opened.
 var tables = []string{
-	"fleet", "gateway", "gone", "group", "image", "instance", "interface", "key", "layer", "meta", "parameter", "profile",
-	"role", "route", "secret", "snapshot", "subnet", "tags", "template", "token", "volume", "vpc",
+	"bucket", "fleet", "gateway", "gone", "group", "image", "import", "instance", "interface", "key", "layer", "meta", "object", "parameter", "profile",
+	"role", "route", "secret", "snapshot", "subnet", "tags", "template", "token", "upload", "volume", "vpc",
 }
 
 func rowKey(region, id string) []byte { return []byte(region + "/" + id) }

@@ -184,6 +184,8 @@ func (c *call) taggable(id string) error {
 		_, err = find[instance](c, id)
 	case "image":
 		_, err = c.image(id)
+	case "import-image-task":
+		_, err = find[importTask](c, id)
 	case "volume":
 		_, err = find[volume](c, id)
 	case "snapshot":
