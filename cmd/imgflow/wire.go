@@ -48,7 +48,7 @@ func newWorld(o app.WorldOptions) app.World {
 	w := &world{
 		times:    times,
 		machines: comm.NewEnv(o.Vault),
-		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times}),
+		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times, Dir: o.Dir}),
 	}
 	if o.Endpoint.URL != "" {
 		w.Direct(o.Endpoint)
@@ -104,19 +104,20 @@ func (w *world) Catalog(force bool) compile.Catalog {
 	for _, name := range []string{"hcp-packer-artifact", "hcp-packer-image", "hcp-packer-iteration", "hcp-packer-version"} {
 		hcp[name] = "it asks HCP Packer, which imgflow does not use; give the value as a variable"
 	}
-	posts := later("docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud")
-	posts["amazon-import"] = "it uploads to S3 and imports from there, which imgflow does not do; a shell-local that calls `aws ec2 import-image` does"
+	posts := post.PostProcessors(force)
+	maps.Copy(posts, aws.PostProcessors(w.cloud))
+	laterPosts := later("docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud")
 	return compile.Catalog{
 		Builders:       builders,
 		Provisioners:   provision.Provisioners(w.machines),
-		PostProcessors: post.PostProcessors(force),
+		PostProcessors: posts,
 		Data:           data,
 		LaterBuilders:  later("amazon-ebssurrogate", "amazon-ebsvolume", "amazon-chroot", "amazon-instance"),
 		LaterData:      hcp,
 		Scan: func(secrets []dag.Secret, since time.Time) steps.Provisioner {
 			return &provision.ScanImage{Secrets: secrets, Since: since}
 		},
-		LaterPostProcessors: posts,
+		LaterPostProcessors: laterPosts,
 	}
 }
 

@@ -15,6 +15,7 @@ type call[In, Out any] func(context.Context, *In, ...func(*ec2.Options)) (*Out, 
 // almost 800 that nobody calls here.
 type API struct {
 	AuthorizeSecurityGroupIngress        call[ec2.AuthorizeSecurityGroupIngressInput, ec2.AuthorizeSecurityGroupIngressOutput]
+	CancelImportTask                     call[ec2.CancelImportTaskInput, ec2.CancelImportTaskOutput]
 	CopyImage                            call[ec2.CopyImageInput, ec2.CopyImageOutput]
 	CreateImage                          call[ec2.CreateImageInput, ec2.CreateImageOutput]
 	CreateSecurityGroup                  call[ec2.CreateSecurityGroupInput, ec2.CreateSecurityGroupOutput]
@@ -26,6 +27,7 @@ type API struct {
 	DeleteVolume                         call[ec2.DeleteVolumeInput, ec2.DeleteVolumeOutput]
 	DeregisterImage                      call[ec2.DeregisterImageInput, ec2.DeregisterImageOutput]
 	DescribeImages                       call[ec2.DescribeImagesInput, ec2.DescribeImagesOutput]
+	DescribeImportImageTasks             call[ec2.DescribeImportImageTasksInput, ec2.DescribeImportImageTasksOutput]
 	DescribeInstanceTypeOfferings        call[ec2.DescribeInstanceTypeOfferingsInput, ec2.DescribeInstanceTypeOfferingsOutput]
 	DescribeInstances                    call[ec2.DescribeInstancesInput, ec2.DescribeInstancesOutput]
 	DescribeKeyPairs                     call[ec2.DescribeKeyPairsInput, ec2.DescribeKeyPairsOutput]
@@ -40,6 +42,7 @@ type API struct {
 	EnableImageDeregistrationProtection  call[ec2.EnableImageDeregistrationProtectionInput, ec2.EnableImageDeregistrationProtectionOutput]
 	GetConsoleOutput                     call[ec2.GetConsoleOutputInput, ec2.GetConsoleOutputOutput]
 	GetPasswordData                      call[ec2.GetPasswordDataInput, ec2.GetPasswordDataOutput]
+	ImportImage                          call[ec2.ImportImageInput, ec2.ImportImageOutput]
 	ImportKeyPair                        call[ec2.ImportKeyPairInput, ec2.ImportKeyPairOutput]
 	ModifyImageAttribute                 call[ec2.ModifyImageAttributeInput, ec2.ModifyImageAttributeOutput]
 	ModifyInstanceAttribute              call[ec2.ModifyInstanceAttributeInput, ec2.ModifyInstanceAttributeOutput]
@@ -53,6 +56,7 @@ type API struct {
 func newAPI(c *ec2.Client) API {
 	return API{
 		AuthorizeSecurityGroupIngress:        c.AuthorizeSecurityGroupIngress,
+		CancelImportTask:                     c.CancelImportTask,
 		CopyImage:                            c.CopyImage,
 		CreateImage:                          c.CreateImage,
 		CreateSecurityGroup:                  c.CreateSecurityGroup,
@@ -64,6 +68,7 @@ func newAPI(c *ec2.Client) API {
 		DeleteVolume:                         c.DeleteVolume,
 		DeregisterImage:                      c.DeregisterImage,
 		DescribeImages:                       c.DescribeImages,
+		DescribeImportImageTasks:             c.DescribeImportImageTasks,
 		DescribeInstanceTypeOfferings:        c.DescribeInstanceTypeOfferings,
 		DescribeInstances:                    c.DescribeInstances,
 		DescribeKeyPairs:                     c.DescribeKeyPairs,
@@ -78,6 +83,7 @@ func newAPI(c *ec2.Client) API {
 		EnableImageDeregistrationProtection:  c.EnableImageDeregistrationProtection,
 		GetConsoleOutput:                     c.GetConsoleOutput,
 		GetPasswordData:                      c.GetPasswordData,
+		ImportImage:                          c.ImportImage,
 		ImportKeyPair:                        c.ImportKeyPair,
 		ModifyImageAttribute:                 c.ModifyImageAttribute,
 		ModifyInstanceAttribute:              c.ModifyInstanceAttribute,

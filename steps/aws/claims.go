@@ -15,15 +15,19 @@ func (b *EBS) Claims() (cs []steps.Claim) {
 	if b.SkipCreateAMI || b.AMIName == "" {
 		return nil
 	}
-	account := b.Access.name() + "\x00" + b.Access.AccessKey
-	if b.cloud.o.Endpoint != "" {
-		account = "" // all go to one endpoint
-	}
 	home := cmp.Or(b.place.Region, b.Access.Region, environ(b.cloud.o.Getenv).region())
 	for _, region := range slices.Concat([]string{home}, b.AMIRegions) {
-		where := cmp.Or(region, "the region of your AWS profile")
-		cs = append(cs, steps.Claim{Field: "ami_name", What: "an image of that name in " + where,
-			Key: strings.Join([]string{"image", account, region, b.AMIName}, "\x00")})
+		cs = append(cs, imageClaim(b.cloud, b.Access, region, b.AMIName))
 	}
 	return cs
+}
+
+// imageClaim is the name of an image in a region.
+func imageClaim(c *Cloud, a Access, region, name string) steps.Claim {
+	account := a.name() + "\x00" + a.AccessKey
+	if c.o.Endpoint != "" {
+		account = "" // all go to one endpoint
+	}
+	where := cmp.Or(region, "the region of your AWS profile")
+	return steps.Claim{Field: "ami_name", What: "an image of that name in " + where, Key: strings.Join([]string{"image", account, region, name}, "\x00")}
 }

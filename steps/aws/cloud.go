@@ -35,6 +35,8 @@ type CloudOptions struct {
 	Getenv func(name string) string
 	// Secret gives the values of the secrets that access settings mark.
 	Secret func(name string) (string, error)
+	// Dir is where relative paths of local files begin.
+	Dir string
 	// Vault holds the host keys that are made for instances.
 	Vault comm.Vault
 	// MaxLifetime lets instances terminate themselves at that age when their
@@ -158,6 +160,8 @@ type site struct {
 	clock     *clock
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
+	imports   *poller[types.ImportImageTask]
+	bulk      awssdk.HTTPClient // for long bodies: without a time for all of an attempt
 	progress  *progress
 	first     atomic.Pointer[defaultGroups] // what firstLook has seen
 }
@@ -197,6 +201,8 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	s.batchNames()
 	s.instances = newPoller(s.window, c.o.Times, where, sizeOfInstance, s.listInstances)
 	s.images = newPoller(s.window, c.o.Times, where, sizeOfImage, s.listImages)
+	s.imports = newPoller(s.window, c.o.Times, where, sizeOfImport, s.listImports)
+	s.bulk = untimed(s.options.HTTPClient)
 	s.progress = newProgress(s.listProgress)
 	c.sites[p] = s
 	return s, nil

@@ -240,11 +240,43 @@ var scenes = []scene{
 		}
 		w.only(0)
 	}},
+	{"an import and its end", (*world).disks, func(w *world) {
+		e := w.build(&dag.MemStore{}, w.imports(wholeImport()))
+		w.leaves(1, 0)
+		left, err := e.Destroy(w.t.Context(), func(dag.Record) bool { return true })
+		if err != nil || len(left) > 0 {
+			w.t.Errorf("destroy: %v, %v", left, err)
+		}
+		w.leaves(0, 0)
+	}},
+	{"an import that is cancelled", (*world).disks, func(w *world) {
+		o := w.object("cancelled")
+		do := task("imgflow-cancelled-3")
+		i, err := ImportImage{Place: here, Object: dag.Lit(o)}.Do(w.t.Context(), w.cloud, do)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if err := i.Undo(w.t.Context(), w.cloud, do); err != nil {
+			w.t.Error(err)
+		}
+		if err := o.Undo(w.t.Context(), w.cloud, do); err != nil {
+			w.t.Error(err)
+		}
+		if ever := w.tasks(); len(ever) != 1 {
+			w.t.Errorf("%d import tasks ever were", len(ever))
+		}
+		for _, u := range w.left("multipart-upload") {
+			w.t.Errorf("the upload %s is left", u)
+		}
+		if n := len(w.left("object")) + len(w.left("image")); n > 0 {
+			w.t.Errorf("%d things are left", n)
+		}
+	}},
 }
 
 // perform plays a scene in a world of its own, in which some answers are cut.
 func (s scene) perform(t *testing.T, cut func(action string, n int) cut) (calls map[string]int) {
-	w := newWorld(t, ec2local.Faults{})
+	w := newWorldOf(t, ec2local.Options{Latency: "import=200ms"})
 	w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
 	s.prepare(w)
 	clear(w.front.calls)
@@ -257,7 +289,7 @@ func (s scene) perform(t *testing.T, cut func(action string, n int) cut) (calls 
 var harmless = []string{"after the reply", "without what it is about", "a number that is none"}
 
 // makers are the calls from whose reply an id is taken.
-var makers = []string{"RunInstances", "CreateImage", "CopyImage", "ImportKeyPair", "CreateSecurityGroup"}
+var makers = []string{"RunInstances", "CreateImage", "CopyImage", "ImportKeyPair", "CreateSecurityGroup", "CreateMultipartUpload", "ImportImage"}
 
 var every = flag.Bool("every", false, "cut every call in every way, and die at every write, not at some")
 

@@ -64,6 +64,10 @@ var rules = []rule{
 	{"InvalidSnapshot.InUse", "DeleteSnapshot", 0, transient, "an image still uses the snapshot"},
 	{"VolumeInUse", "DeleteVolume", 0, transient, "an instance still uses the volume"},
 
+	{"NoSuchUpload", "", 0, notFound, ""},
+	{"NotFound", "HeadObject", 0, notFound, ""},
+	{"IncorrectState", "CancelImportTask", 0, alreadyExists, ""}, // it has come to an end
+
 	// Not visible everywhere yet; an old one that is missing stays missing.
 	{"InvalidInstanceID.NotFound", "", young, transient, ""},
 	{"InvalidGroup.NotFound", "", young, transient, ""},
@@ -71,6 +75,7 @@ var rules = []rule{
 	{"InvalidAMIID.NotFound", "", young, transient, ""},
 	{"InvalidAMIID.Unavailable", "", young, transient, ""},
 	{"InvalidSnapshot.NotFound", "", young, transient, ""},
+	{"InvalidConversionTaskId*", "", 0, notFound, ""},
 	{"InvalidInstanceID.NotFound", "", 0, notFound, ""},
 	{"InvalidGroup.NotFound", "", 0, notFound, "the security group does not exist in this region"},
 	{"InvalidKeyPair.NotFound", "", 0, notFound, "the key pair does not exist in this region"},
@@ -105,6 +110,16 @@ var rules = []rule{
 
 	{"UnrecognizedClientException", "", 0, unauthorized, "the access key does not exist: look at the credentials"},
 	{"InvalidSignatureException", "", 0, unauthorized, "the secret key is wrong, or this machine's clock"},
+
+	{"InvalidAccessKeyId", "", 0, unauthorized, "the access key does not exist: look at the credentials"},
+	{"RequestTimeTooSkewed", "", 0, unauthorized, "this machine's clock is wrong"},
+
+	// What an import needs.
+	{"NoSuchBucket", "", 0, permanent, "look at s3_bucket_name: the bucket has to be there"},
+	{"NotFound", "HeadBucket", 0, permanent, "look at s3_bucket_name: the bucket has to be there"},
+	{"PermanentRedirect", "", 0, permanent, "set region to that of the bucket"},
+	{"AuthorizationHeaderMalformed", "", 0, permanent, "set region to that of the bucket"},
+	{"XAmzContentSHA256Mismatch", "", 0, permanent, "was the file changed meanwhile? Resume when it is as it shall be"},
 
 	// What data sources read.
 	{"ParameterNotFound", "GetParameter", 0, permanent, "look at name and at the region"},
@@ -186,6 +201,9 @@ func wrapAPI(doing, call string, age time.Duration, err error) error {
 	}
 	if call == "RunInstances" && strings.Contains(strings.ToLower(text.Message), "iaminstanceprofile") {
 		text.Advice = "look whether iam_instance_profile exists"
+	}
+	if call == "ImportImage" && strings.Contains(strings.ToLower(text.Message), "role") {
+		text.Advice = "VM Import takes the role that role_name names, vmimport if it is not given; it has to be there, to trust vmie.amazonaws.com, and to be allowed to read the bucket"
 	}
 	switch r.class {
 	case transient:
@@ -299,6 +317,8 @@ func (e *Error) permission() string {
 		return "ssm:" + e.Call
 	case e.Call == "GetSecretValue":
 		return "secretsmanager:" + e.Call
+	case s3Permissions[e.Call] != "":
+		return "s3:" + s3Permissions[e.Call]
 	}
 	return "ec2:" + e.Call
 }

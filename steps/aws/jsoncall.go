@@ -50,27 +50,37 @@ func (c *Cloud) callJSON(ctx context.Context, p Place, s jsonService, operation 
 	if err != nil {
 		return fmt.Errorf("cannot call %s: %w", operation, err)
 	}
-	pace := at.options.Retryer.(*limiter)
+	return at.attempts(ctx, s.id, operation, func() error {
+		reply, err := at.sendJSON(ctx, endpoint, s, operation, body)
+		if err == nil {
+			err = decodeReply(operation, reply, out)
+		}
+		return err
+	})
+}
+
+// attempts makes a call of another service than EC2 with the pace and the patience of the
+// place's EC2 client. As there, an error is ambiguous where an earlier attempt may have had an
+// effect.
+func (s *site) attempts(ctx context.Context, service, operation string, once func() error) error {
+	pace, ambiguous := s.options.Retryer.(*limiter), false
 	for attempt := 1; ; attempt++ {
-		err := func() error {
-			done, err := pace.acquire(ctx, operation)
-			if err != nil {
-				return err
-			}
-			reply, err := at.sendJSON(ctx, endpoint, s, operation, body)
+		done, err := pace.acquire(ctx, operation)
+		if err == nil {
+			err = once()
 			done(err)
-			if err == nil {
-				err = decodeReply(operation, reply, out)
-			}
-			return err
-		}()
+		}
 		if err == nil {
 			return nil
 		}
-		err = &smithy.OperationError{ServiceID: s.id, OperationName: operation, Err: err}
+		err = &smithy.OperationError{ServiceID: service, OperationName: operation, Err: err}
 		if attempt >= pace.MaxAttempts() || ctx.Err() != nil || !pace.IsErrorRetryable(err) {
+			if ambiguous {
+				err = &ambiguousError{err}
+			}
 			return err
 		}
+		ambiguous = ambiguous || !isThrottled(err) && !noCredentials(err)
 		wait, _ := pace.RetryDelay(attempt, err)
 		if err := sleep.For(ctx, wait); err != nil {
 			return err
@@ -155,6 +165,14 @@ func (e *refusedCall) HTTPStatusCode() int { return e.status }
 // endpointOf is where the calls of a service go: where the session sends them all, or
 // the environment or the profile those of this service, or else to AWS.
 func (c *Cloud) endpointOf(ctx context.Context, p Place, s jsonService, o ec2.Options) (string, error) {
+	if e, err := c.ownEndpoint(ctx, p, s); e != "" || err != nil {
+		return e, err
+	}
+	return amazonEndpoint(ctx, p, s.signed, o)
+}
+
+// ownEndpoint is where somebody else than AWS has the calls of a service go, or "".
+func (c *Cloud) ownEndpoint(ctx context.Context, p Place, s jsonService) (string, error) {
 	c.mu.Lock()
 	all, a := c.o.Endpoint, c.accounts[p.Account]
 	c.mu.Unlock()
@@ -165,24 +183,32 @@ func (c *Cloud) endpointOf(ctx context.Context, p Place, s jsonService, o ec2.Op
 	if e := env.endpoint(s.variable); e != nil {
 		return *e, nil
 	}
-	if profile := a.profile(ctx, env); profile != "" && !env.ignoresEndpoints() {
-		shared, err := a.shared(ctx, env, profile)
-		if err != nil {
-			return "", err
-		}
-		if e, ok, err := shared.GetServiceBaseEndpoint(ctx, s.id); ok && err == nil {
-			return e, nil
-		}
-		if shared.BaseEndpoint != "" {
-			return shared.BaseEndpoint, nil
-		}
+	profile := a.profile(ctx, env)
+	if profile == "" || env.ignoresEndpoints() {
+		return "", nil
 	}
-	// AWS names its services alike in each of its partitions.
-	fips, dual := o.EndpointOptions.UseFIPSEndpoint == awssdk.FIPSEndpointStateEnabled, o.EndpointOptions.UseDualStackEndpoint == awssdk.DualStackEndpointStateEnabled
-	e, err := ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ec2.EndpointParameters{Region: &p.Region, UseFIPS: &fips, UseDualStack: &dual})
+	shared, err := a.shared(ctx, env, profile)
 	if err != nil {
 		return "", err
 	}
-	e.URI.Host = s.signed + strings.TrimPrefix(e.URI.Host, "ec2")
+	if e, ok, err := shared.GetServiceBaseEndpoint(ctx, s.id); ok && err == nil {
+		return e, nil
+	}
+	return shared.BaseEndpoint, nil
+}
+
+// amazonEndpoint is where AWS has a service. It names its services alike in each of its
+// partitions, but for S3 on both kinds of networks.
+func amazonEndpoint(ctx context.Context, p Place, service string, o ec2.Options) (string, error) {
+	fips, dual := o.EndpointOptions.UseFIPSEndpoint == awssdk.FIPSEndpointStateEnabled, o.EndpointOptions.UseDualStackEndpoint == awssdk.DualStackEndpointStateEnabled
+	ofEC2 := dual && service != s3Service.signed
+	e, err := ec2.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ec2.EndpointParameters{Region: &p.Region, UseFIPS: &fips, UseDualStack: &ofEC2})
+	if err != nil {
+		return "", err
+	}
+	e.URI.Host = service + strings.TrimPrefix(e.URI.Host, "ec2")
+	if dual && !ofEC2 {
+		e.URI.Host = strings.Replace(e.URI.Host, ".", ".dualstack.", 1)
+	}
 	return e.URI.String(), nil
 }

@@ -26,6 +26,13 @@ func Data(c *Cloud) map[string]func() steps.Data {
 	}
 }
 
+// PostProcessors are the post-processors of this package by the names that templates use.
+func PostProcessors(c *Cloud) map[string]func() steps.PostProcessor {
+	return map[string]func() steps.PostProcessor{
+		"amazon-import": func() steps.PostProcessor { return &ImportDisk{cloud: c} },
+	}
+}
+
 // Kinds are the steps of this package. A new one is one file and one line here.
 func Kinds(c *Cloud) []dag.Kind {
 	return []dag.Kind{
@@ -56,6 +63,14 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Deprecate](c),
 		dag.Bind[Protect](c),
 		dag.Bind[RequireIMDSv2](c),
+		dag.Bind[CheckBucket](c),
+		dag.Bind[BeginUpload](c),
+		dag.Bind[UploadObject](c),
+		dag.Bind[ImportImage](c),
+		dag.Bind[WaitImport](c),
+		dag.Bind[NameImport](c),
+		dag.Bind[DescribeImport](c),
+		dag.Bind[ImportProduct](c),
 		dag.Bind[DataAMI](c),
 		dag.Bind[DataParameter](c),
 		dag.Bind[DataSecret](c),

@@ -47,6 +47,7 @@ var sizes = map[string]size{
 	"DeregisterImage":         {100, 5},
 	"ModifyImageAttribute":    {100, 5},
 	"ModifySnapshotAttribute": {100, 5},
+	"UploadPart":              {1000, 1000}, // of the 3,500 writes a second that S3 grants
 }
 
 // resources are the sizes of the buckets that have a token for each instance that

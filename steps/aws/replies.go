@@ -187,6 +187,10 @@ func missingID(reply any) string {
 		return without("security group", text(r.GroupId) == "")
 	case *ec2.ImportKeyPairOutput:
 		return without("key pair", text(r.KeyPairId) == "")
+	case *ec2.ImportImageOutput:
+		return without("import task", text(r.ImportTaskId) == "")
+	case *ec2.DescribeImportImageTasksOutput:
+		return without("import task", slices.ContainsFunc(r.ImportImageTasks, func(i types.ImportImageTask) bool { return text(i.ImportTaskId) == "" }))
 	case *ec2.DescribeInstancesOutput:
 		return without("instance", slices.ContainsFunc(r.Reservations, func(r types.Reservation) bool { return slices.ContainsFunc(r.Instances, incomplete) }))
 	case *ec2.DescribeImagesOutput:

@@ -55,7 +55,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	form, _ := url.ParseQuery(string(body))
 	_, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	action := form.Get("Action") + target
+	action := form.Get("Action") + target + s3Action(r)
 	f.mu.Lock()
 	f.calls[action]++
 	n := f.calls[action]
@@ -74,6 +74,25 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.next.ServeHTTP(w, r)
+}
+
+// s3Action is the call that a request of S3 is, or "".
+func s3Action(r *http.Request) string {
+	if !strings.Contains(r.Header.Get("Authorization"), "/s3/aws4_request") {
+		return ""
+	}
+	q, object := r.URL.Query(), strings.Count(r.URL.Path, "/") > 1
+	switch {
+	case q.Has("partNumber"):
+		return "UploadPart"
+	case q.Has("uploadId"):
+		return map[string]string{"GET": "ListParts", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}[r.Method]
+	case q.Has("uploads"):
+		return map[string]string{"GET": "ListMultipartUploads", "POST": "CreateMultipartUpload"}[r.Method]
+	case object:
+		return map[string]string{"HEAD": "HeadObject", "DELETE": "DeleteObject", "PUT": "PutObject", "GET": "GetObject"}[r.Method]
+	}
+	return map[string]string{"HEAD": "HeadBucket", "PUT": "CreateBucket"}[r.Method]
 }
 
 func (f *front) count(action string) int {
@@ -326,7 +345,7 @@ func (w *world) describeImage(id string) types.Image {
 func (w *world) kinds() []dag.Kind {
 	env := comm.NewEnv(w.vault)
 	others := slices.DeleteFunc(comm.Kinds(env), func(k dag.Kind) bool { return k.Name == reached{}.Kind() })
-	return slices.Concat(Kinds(w.cloud), others, []dag.Kind{dag.Bind[reached](env)})
+	return slices.Concat(Kinds(w.cloud), others, []dag.Kind{dag.Bind[reached](env), dag.Bind[diskMade](w.cloud)})
 }
 
 // reached believes the endpoint: nobody stands behind it.

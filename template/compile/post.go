@@ -138,15 +138,15 @@ func (p plan) process(g *dag.Graph, made steps.Made) {
 	}
 	product := made.Product()
 	g.Sequence(product.Key(), made.Finishing...)
-	names, last := namesOf(g, p.build.Name), product.Key()
+	names, last := namesOf(g, p.build.Name), []dag.Key{product.Key()}
 	type given struct {
 		in dag.Key
 		to steps.PostProcessor
 	}
 	var earlier []given
-	discard := func(of dag.Out[steps.Product], after dag.Key) dag.Out[steps.Discarded] {
+	discard := func(of dag.Out[steps.Product], after ...dag.Key) dag.Out[steps.Discarded] {
 		d := dag.Add(g, p.build, names.unique("discard"), steps.Discard{Of: of})
-		g.Sequence(d.Key(), after)
+		g.Sequence(d.Key(), after...)
 		return d
 	}
 	for _, seq := range p.sequences {
@@ -156,21 +156,34 @@ func (p plan) process(g *dag.Graph, made steps.Made) {
 				x.SetRepeat(n)
 			}
 			earlier = append(earlier, given{in.Key(), x.PostProcessor})
-			outs[i] = x.Add(g, p.build, names.unique(x.name), in)
-			g.Sequence(outs[i].Key(), last)
+			outs[i], last = addAfter(g, x, p.build, names.unique(x.name), in, last)
 			if by := maker(seq, i); by >= 0 && !x.Keeps() && x.Gives() != steps.GivesSame && seq[by].Gives() == steps.GivesOwn {
-				dag.Discard(g, outs[by], discard(outs[by], outs[i].Key()))
+				dag.Discard(g, outs[by], discard(outs[by], last...))
 			}
-			in, last = outs[i], outs[i].Key()
+			in = outs[i]
 		}
 		dag.Goal(g, in)
 	}
 	if len(made.Artifacts) > 0 && !slices.ContainsFunc(p.sequences, func(s []processor) bool { return !givesUp(s) }) {
-		done := discard(product, last)
+		done := discard(product, last...)
 		for _, a := range made.Artifacts {
 			dag.Discard(g, a, done)
 		}
 	}
+}
+
+// addAfter adds the steps of a post-processor: those that read what it is given come after
+// others, such as a script that writes it. Whatever comes next comes after its result
+// and what it has for goals.
+func addAfter(g *dag.Graph, x processor, b dag.Build, name string, in dag.Out[steps.Product], after []dag.Key) (out dag.Out[steps.Product], done []dag.Key) {
+	steps, goals := len(g.Nodes), len(g.Goals)
+	out = x.Add(g, b, name, in)
+	for _, n := range g.Nodes[steps:] {
+		if slices.Contains(n.Needs, in.Key()) {
+			g.Sequence(n.Key, after...)
+		}
+	}
+	return out, append([]dag.Key{out.Key()}, slices.DeleteFunc(slices.Clone(g.Goals[goals:]), func(k dag.Key) bool { return k == out.Key() })...)
 }
 
 // names are those of a build's steps.
