@@ -223,11 +223,13 @@ func (s *site) removeImport(ctx context.Context, i ImportTask) error {
 	if err != nil && classify("CancelImportTask", old, err).class != alreadyExists {
 		return gone("cancel "+i.ID, "CancelImportTask", err)
 	}
-	if active, image, err = s.imported(ctx, i); active || image != "" {
-		return dag.Retry(fmt.Errorf("cannot remove %s yet: it comes to its end", i.ID), 5*time.Second)
-	}
-	if errors.Is(err, dag.ErrNotFound) {
+	switch active, image, err = s.imported(ctx, i); {
+	case errors.Is(err, dag.ErrNotFound):
 		return nil
+	case image != "": // it has come to its end before
+		return s.removeImage(ctx, image, i.Token, i.Made)
+	case active:
+		return dag.Retry(fmt.Errorf("cannot remove %s yet: it is being cancelled", i.ID), 5*time.Second)
 	}
 	return err
 }

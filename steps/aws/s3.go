@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,7 +54,8 @@ func (c s3Call) text(body []byte) s3Call {
 // s3Reply is what S3 has answered.
 type s3Reply struct {
 	http.Header
-	body []byte
+	body     []byte
+	attempts int // that were made, of which the last had this answer
 }
 
 // callS3 makes a call, and makes it again when what is answered is not whole, if whole is
@@ -67,12 +69,15 @@ func (c *Cloud) callS3(ctx context.Context, p Place, call s3Call, whole func(s3R
 	if err != nil {
 		return reply, fmt.Errorf("cannot call %s: %w", call.operation, err)
 	}
+	attempts := 0
 	err = at.attempts(ctx, s3Service.id, call.operation, func() error {
+		attempts++
 		if reply, err = at.sendS3(ctx, target, call); err == nil && whole != nil && !whole(reply) {
 			err = &replyError{fmt.Sprintf("the reply to %s is not one of S3's, %d bytes", call.operation, len(reply.body)), true}
 		}
 		return err
 	})
+	reply.attempts = attempts
 	return reply, err
 }
 
@@ -168,7 +173,7 @@ func (s *site) sendS3(ctx context.Context, target *url.URL, call s3Call) (reply 
 	if err := refusedS3(r, call, text); err != nil {
 		return reply, err
 	}
-	return s3Reply{r.Header, text}, nil
+	return s3Reply{Header: r.Header, body: text}, nil
 }
 
 // refusedS3 is what S3 refuses a call with, or nil. The end of a long call may be a refusal
@@ -180,11 +185,13 @@ func refusedS3(r *http.Response, call s3Call, text []byte) error {
 		Message string
 	}
 	refused := xml.Unmarshal(text, &e) == nil && e.Code != ""
-	good := r.StatusCode/100 == 2
+	good, own := r.StatusCode/100 == 2, r.Header.Get(requestID) != ""
 	switch {
-	case good && !refused:
+	case good && own && !refused:
 		return nil
-	case !refused && call.method == http.MethodHead && r.Header.Get("X-Amz-Request-Id") != "":
+	case !refused && brokenOffS3(text):
+		return &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", call.operation, len(text)), true}
+	case !refused && !good && own && call.method == http.MethodHead:
 		e.Code = map[int]string{403: "AccessDenied", 404: "NotFound", 301: "PermanentRedirect"}[r.StatusCode]
 		if e.Code == "" {
 			e.Code = "BadRequest"
@@ -200,6 +207,15 @@ func refusedS3(r *http.Response, call s3Call, text []byte) error {
 		status = http.StatusInternalServerError // a refusal at the end of a call says that it may be repeated
 	}
 	return &refusedCall{smithy.GenericAPIError{Code: clip(e.Code, 100), Message: e.Message}, status}
+}
+
+// requestID is a header that every answer of S3's has, and no proxy's page.
+const requestID = "X-Amz-Request-Id"
+
+// brokenOffS3 reports whether a body is the beginning of an answer of S3's.
+func brokenOffS3(text []byte) bool {
+	root, _, err := scanXML(text)
+	return errors.Is(err, errTruncated) && (root == "Error" || strings.HasSuffix(root, "Result"))
 }
 
 // moving is a body that notes that it is being sent.

@@ -78,15 +78,23 @@ func (s BeginUpload) Do(ctx context.Context, c *Cloud, t *dag.Task) (Upload, err
 		call.header["X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"] = s.EncryptionKey
 	}
 	var made struct{ UploadId string }
-	_, err = c.callS3(ctx, s.Place, call, func(r s3Reply) bool {
+	reply, err := c.callS3(ctx, s.Place, call, func(r s3Reply) bool {
 		return decodeS3(r, "InitiateMultipartUploadResult", &made) && made.UploadId != ""
 	})
 	if err != nil {
 		return Upload{}, asNotMade("begin to upload "+u.File+" to s3://"+u.Bucket+"/"+u.Object, "CreateMultipartUpload", old, err)
 	}
 	u.ID = made.UploadId
+	if reply.attempts > 1 && u.own() { // an attempt whose reply was lost may have begun another
+		if _, err := u.alone(ctx, c); err != nil {
+			return Upload{}, err
+		}
+	}
 	return u, nil
 }
+
+// own reports whether the key is of this making alone.
+func (u Upload) own() bool { return strings.Contains(u.Object, u.Token) }
 
 // plan chooses the file and the key of the object.
 func (s BeginUpload) plan(c *Cloud, t *dag.Task) (Upload, error) {
@@ -154,10 +162,10 @@ func (c *Cloud) local(path string) string {
 // its key, if that is of this making alone; else it has no parts, and costs nothing.
 func (u Upload) Find(ctx context.Context, c *Cloud, t *dag.Task) (Upload, error) {
 	if u.ID == "" {
-		if begun, err := t.Load("upload", &u); err != nil || !begun || !strings.Contains(u.Object, t.Token) {
+		if begun, err := t.Load("upload", &u); err != nil || !begun || !u.own() {
 			return Upload{}, errors.Join(err, dag.ErrNotFound)
 		}
-		return u.beside(ctx, c)
+		return u.alone(ctx, c)
 	}
 	_, err := c.callS3(ctx, u.Place, s3Call{operation: "ListParts", method: http.MethodGet, bucket: u.Bucket, key: u.Object,
 		query: url.Values{"uploadId": {u.ID}, "max-parts": {"1"}}}, func(r s3Reply) bool { return decodeS3(r, "ListPartsResult", new(struct{})) })
@@ -167,26 +175,36 @@ func (u Upload) Find(ctx context.Context, c *Cloud, t *dag.Task) (Upload, error)
 	return u, wrapAPI("look for the upload of "+u.File, "ListParts", old, err)
 }
 
-// beside is the upload that a bucket has under the key.
-func (u Upload) beside(ctx context.Context, c *Cloud) (Upload, error) {
+// alone leaves one upload under a key of its own: this one, or any where its id is not known.
+func (u Upload) alone(ctx context.Context, c *Cloud) (Upload, error) {
 	var found struct {
 		Upload []struct{ Key, UploadId string }
 	}
 	_, err := c.callS3(ctx, u.Place, s3Call{operation: "ListMultipartUploads", method: http.MethodGet, bucket: u.Bucket,
 		query: url.Values{"uploads": {""}, "prefix": {u.Object}}}, func(r s3Reply) bool { return decodeS3(r, "ListMultipartUploadsResult", &found) })
 	if code, _ := apiError(err); lacksPermission(code) {
-		return Upload{}, dag.ErrNotFound // what it would be has no parts
+		err = nil // what is not told has no parts
 	}
 	if err != nil {
 		return Upload{}, wrapAPI("look for the upload of "+u.File, "ListMultipartUploads", old, err)
 	}
 	for _, f := range found.Upload {
-		if f.Key == u.Object {
+		switch {
+		case f.Key != u.Object || f.UploadId == u.ID:
+		case u.ID == "":
 			u.ID = f.UploadId
-			return u, nil
+		default:
+			other := u
+			other.ID = f.UploadId
+			if err := other.Undo(ctx, c, nil); err != nil {
+				return Upload{}, err
+			}
 		}
 	}
-	return Upload{}, dag.ErrNotFound
+	if u.ID == "" {
+		return Upload{}, dag.ErrNotFound
+	}
+	return u, nil
 }
 
 // Undo gives up the upload with its parts. After its end it is there no more.
