@@ -39,7 +39,8 @@ type Options struct {
 	BeforeStep func(ctx context.Context, n Node)
 	// Around is called before each attempt of a step's work, from 1 on, which gets
 	// the context that it returns, and the function is called with how the attempt
-	// ended. It is for tracing, and may be nil.
+	// ended. Attempt 0 is a look for the step's thing, or its removal. It is for
+	// tracing, and may be nil.
 	Around func(ctx context.Context, n Node, attempt int) (context.Context, func(error))
 	// Parallel is how many builds may be at work at once; 0 is no limit.
 	Parallel int
@@ -159,12 +160,14 @@ func (e *Engine) find(ctx context.Context, r Record, t *Task) (json.RawMessage, 
 		return nil, ErrNotFound // it has come no further than its intent
 	}
 	h := &host{e: e, t: t}
-	for try := 1; ; try++ {
-		out := e.runner.Find(ctx, e.call(r, t), h)
-		if out.Class != Lost || try == mostLosses || sleep.For(ctx, lossPause(try)) != nil {
-			return out.Out, out.err(h)
+	return e.around(ctx, r.Node, 0, func(ctx context.Context) (json.RawMessage, error) {
+		for try := 1; ; try++ {
+			out := e.runner.Find(ctx, e.call(r, t), h)
+			if out.Class != Lost || try == mostLosses || sleep.For(ctx, lossPause(try)) != nil {
+				return out.Out, out.err(h)
+			}
 		}
-	}
+	})
 }
 
 func (e *Engine) kind(n Node) (Kind, error) {

@@ -52,9 +52,10 @@ type Event struct {
 	Total   int64         `json:"total,omitempty"`
 	Unit    string        `json:"unit,omitempty"`
 	Err     string        `json:"err,omitempty"`
-	Code    string        `json:"code,omitempty"` // what kind of failure Err is, if it is known: see package errcode
-	Wait    time.Duration `json:"wait,omitempty"` // nanoseconds
-	Took    time.Duration `json:"took,omitempty"` // nanoseconds
+	Code    string        `json:"code,omitempty"`  // what kind of failure Err is, if it is known: see package errcode
+	Wait    time.Duration `json:"wait,omitempty"`  // nanoseconds
+	Took    time.Duration `json:"took,omitempty"`  // nanoseconds
+	Trace   string        `json:"trace,omitempty"` // that the run is part of, where it is traced
 }
 
 // Sink takes the events of a run. Its methods are called from many goroutines.

@@ -53,7 +53,10 @@ func (e *Engine) release(ctx context.Context, x decision, t *Task) outcome {
 			r.Out = x.out
 		}
 		h := &host{e: e, t: t}
-		if err = e.runner.Undo(ctx, e.call(r, t), h).err(h); err != nil && !errors.Is(err, ErrNotFound) {
+		_, err = e.around(ctx, r.Node, 0, func(ctx context.Context) (json.RawMessage, error) {
+			return nil, e.runner.Undo(ctx, e.call(r, t), h).err(h)
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return outcome{err: err}
 		}
 	}

@@ -345,7 +345,7 @@ func TestHooks(t *testing.T) {
 		}
 	}
 	var mu sync.Mutex
-	var before, around []string
+	var before, around, removed []string
 	clean(t, solve(t, toyEngine(t, w, &MemStore{}, Options{
 		BeforeStep: func(_ context.Context, n Node) {
 			mu.Lock()
@@ -359,6 +359,9 @@ func TestHooks(t *testing.T) {
 			return ctx, func(err error) {
 				mu.Lock()
 				defer mu.Unlock()
+				if attempt == 0 {
+					removed = append(removed, n.Name)
+				}
 				if n.Name == "shell-1" {
 					around = append(around, fmt.Sprint(attempt, " ", err))
 				}
@@ -367,6 +370,9 @@ func TestHooks(t *testing.T) {
 	}), toyGraph("a")))
 	if len(before) != 10 || !slices.Contains(before, "stop") || !slices.Equal(around, []string{"1 boom", "2 boom", "3 <nil>"}) {
 		t.Errorf("before %q, around %q", before, around)
+	}
+	if slices.Sort(removed); !slices.Equal(removed, []string{"group", "keypair", "launch"}) {
+		t.Errorf("around the removals of %q", removed)
 	}
 }
 

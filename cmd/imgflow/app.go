@@ -77,6 +77,7 @@ func run(args []string) (code int) {
 	if err == nil {
 		err = cmds.Run(args)
 	}
+	closeTelemetry(cmds.ErrWriter)
 	if err == nil {
 		return exitOK
 	}

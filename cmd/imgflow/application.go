@@ -15,7 +15,7 @@ import (
 // working directory, all kinds of steps, and itself as the server of local runs.
 func application() *app.App {
 	dir, _ := os.Getwd() // newRequest tells of an error
-	return &app.App{Env: app.NewEnv(os.Environ(), dir), World: newWorld, Runner: stepRunner(), Local: joinLocal}
+	return &app.App{Env: app.NewEnv(os.Environ(), dir), World: newWorld, Runner: stepRunner(), Local: joinLocal, Telemetry: telemetryOf()}
 }
 
 // openHome opens the directory that holds all runs, to write in it.

@@ -107,6 +107,9 @@ func begun(c *cli.Context, s *app.Session) {
 		out = c.App.ErrWriter
 	}
 	ls := lines(c, out)
+	for _, text := range telemetryWarnings() {
+		ls.Warn("Tracing: %s", text)
+	}
 	ls.Say("Run %s: %s", s.Summary().ID, strings.Join(s.Builds(), ", "))
 	if limits := s.Limits(); limits != "" {
 		ls.Plain("Note: %s", limits)

@@ -31,7 +31,7 @@ var ofProcess = map[string][]string{
 }
 
 // handedIn are the folders whose packages get all that from the program.
-var handedIn = []string{"dag", "state", "steps", "template", "internal/app", "internal/interp", "internal/localfile", "internal/tree"}
+var handedIn = []string{"dag", "state", "steps", "template", "internal/app", "internal/interp", "internal/localfile", "internal/telemetry", "internal/tree"}
 
 // allowed are the places that may know the process, each for a reason.
 var allowed = map[string]string{

@@ -13,6 +13,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/internal/telemetry"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -25,6 +26,8 @@ type App struct {
 	// Runner does the steps of a session in its world. Nil: they are done in this
 	// process.
 	Runner func(*Handover) dag.Runner
+	// Telemetry tells what runs and removals do. Nil tells nothing.
+	Telemetry *telemetry.Provider
 	// Local takes a lease of the embedded EC2 that keeps everything in dir, and
 	// starts one if there is none. Nil: there are no local runs.
 	Local func(ctx context.Context, env Env, dir string, wish local.Settings) (*local.Lease, error)

@@ -47,7 +47,10 @@ func (s *Session) Remove(ctx context.Context, things []dag.Record, show func(dag
 	for _, r := range things {
 		chosen[r.Key] = true
 	}
-	return drive.Destroy(ctx, func(r dag.Record) bool { return chosen[r.Key] }, s.driven(show))
+	ctx, t := s.trace(ctx, "DESTROY")
+	left, err = drive.Destroy(ctx, func(r dag.Record) bool { return chosen[r.Key] }, s.driven(t, show))
+	s.removed(t, left, err)
+	return left, err
 }
 
 // loadAccounts makes the accounts of the template known, if it can still be read, and its

@@ -7,6 +7,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/drive"
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/explain"
+	"github.com/imgflow/imgflow/internal/telemetry"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -44,7 +45,8 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	}
 	took := s.Durations()
 	defer took.save()
-	d := s.driven(func(e dag.Event) {
+	ctx, t := s.trace(ctx, "RUN")
+	d := s.driven(t, func(e dag.Event) {
 		took.note(e)
 		if o.Show != nil {
 			o.Show(e)
@@ -55,7 +57,9 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 		d.Parallel = o.Parallel
 	}
 	d.Rest = s.rest
-	return drive.Solve(ctx, s.graph, d)
+	res, err := drive.Solve(ctx, s.graph, d)
+	s.traced(t, err)
+	return res, err
 }
 
 // Events calls fn with the events of the run from a position in its file on, 0 is
@@ -65,11 +69,21 @@ func (s *Session) Events(from int64, fn func(dag.Event)) (next int64, err error)
 }
 
 // driven is what driving the run takes, but for the user's wishes.
-func (s *Session) driven(show func(dag.Event)) drive.Options {
-	return drive.Options{
+func (s *Session) driven(t *telemetry.Run, show func(dag.Event)) drive.Options {
+	o := drive.Options{
 		Run: s.run, Kinds: s.world.Kinds(), Runner: s.runner, Secret: s.secret, Show: show, Parallel: s.req.Parallel,
 		KeepAlive: func(ctx context.Context) { s.world.KeepLease(ctx, s.run.ID(), s.run.Summary().Started) },
 	}
+	if t != nil {
+		o.Around, o.Trace = t.Around, t.TraceID()
+		o.Show = func(e dag.Event) {
+			t.Observe(e)
+			if show != nil {
+				show(e)
+			}
+		}
+	}
+	return o
 }
 
 // Withheld are the variables that a resume has to be given again.
@@ -117,7 +131,7 @@ func (s *Session) engine() (*dag.Engine, error) {
 	if s.run == nil {
 		return dag.New(dag.Options{Store: &dag.MemStore{}, Kinds: s.world.Kinds()})
 	}
-	return drive.Engine(s.driven(nil))
+	return drive.Engine(s.driven(nil, nil))
 }
 
 // hasImages tells whether a run has made what it was for, or some of it.

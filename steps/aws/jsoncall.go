@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/imgflow/imgflow/internal/sleep"
 )
@@ -63,6 +64,18 @@ func (c *Cloud) callJSON(ctx context.Context, p Place, s jsonService, operation 
 // place's EC2 client. As there, an error is ambiguous where an earlier attempt may have had an
 // effect.
 func (s *site) attempts(ctx context.Context, service, operation string, once func() error) error {
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		_, err := s.tries(ctx, service, operation, once)
+		return err
+	}
+	ctx, end := beginCall(ctx, service, operation, s.Region)
+	resends, err := s.tries(ctx, service, operation, once)
+	end(callReply{resends: resends}, err)
+	return err
+}
+
+// tries is attempts without its span, and counts how often the call was made again.
+func (s *site) tries(ctx context.Context, service, operation string, once func() error) (resends int, err error) {
 	pace, ambiguous := s.options.Retryer.(*limiter), false
 	for attempt := 1; ; attempt++ {
 		done, err := pace.acquire(ctx, operation)
@@ -71,19 +84,19 @@ func (s *site) attempts(ctx context.Context, service, operation string, once fun
 			done(err)
 		}
 		if err == nil {
-			return nil
+			return attempt - 1, nil
 		}
 		err = &smithy.OperationError{ServiceID: service, OperationName: operation, Err: err}
 		if attempt >= pace.MaxAttempts() || ctx.Err() != nil || !pace.IsErrorRetryable(err) {
 			if ambiguous {
 				err = &ambiguousError{err}
 			}
-			return err
+			return attempt - 1, err
 		}
 		ambiguous = ambiguous || !isThrottled(err) && !noCredentials(err)
 		wait, _ := pace.RetryDelay(attempt, err)
 		if err := sleep.For(ctx, wait); err != nil {
-			return err
+			return attempt - 1, err
 		}
 	}
 }

@@ -59,6 +59,7 @@ func (e expected) since(t time.Time) expected {
 }
 
 type watch[T any] struct {
+	ctx   context.Context // of who waits
 	id    string
 	task  *dag.Task // hears of trouble; may be nil
 	what  expected
@@ -93,7 +94,7 @@ const fresh = 5 * time.Second
 // of EC2's that does not pass. Trouble that passes is told to the task, if any.
 func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, e expected, done func(T) (bool, error)) (T, error) {
 	now := time.Now()
-	w := &watch[T]{id: id, task: t, what: e, span: e.span, begun: now, since: now, due: now, done: done, end: make(chan result[T], 1)}
+	w := &watch[T]{ctx: ctx, id: id, task: t, what: e, span: e.span, begun: now, since: now, due: now, done: done, end: make(chan result[T], 1)}
 	if e.what != "" {
 		w.learn = true
 		w.expect(p.times, e.what+" "+p.where)
@@ -171,7 +172,7 @@ func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
 		var err error
 		for batch := range slices.Chunk(slices.Compact(ids), mostIDs) {
 			calls++
-			if err = p.collect(ctx, batch, seen); err != nil {
+			if err = p.collect(asOneOf(ctx, ws[0].ctx, len(ws)), batch, seen); err != nil {
 				break
 			}
 		}

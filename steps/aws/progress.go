@@ -33,12 +33,11 @@ func newProgress(list func(context.Context, []string) (map[string]int64, error))
 }
 
 // watch has a task told until the function that it returns is called.
-func (p *progress) watch(t *dag.Task, token string) (enough func()) {
+func (p *progress) watch(ctx context.Context, t *dag.Task, token string) (enough func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of[token] = t; p.stop == nil {
-		var ctx context.Context
-		ctx, p.stop = context.WithCancel(context.Background())
+		ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 		go p.look(ctx)
 	}
 	return func() {

@@ -64,7 +64,7 @@ func TestProgressIsShared(t *testing.T) {
 		})
 		join := func(token string) (*heard, func()) {
 			h := &heard{}
-			return h, p.watch(dag.NewTask("run", "ready", token, h, nil), token)
+			return h, p.watch(t.Context(), dag.NewTask("run", "ready", token, h, nil), token)
 		}
 		pass := func(d time.Duration) {
 			mu.Unlock()

@@ -40,7 +40,7 @@ func (e *replyError) RetryableError() bool { return e.retryable }
 
 // everyClient is what belongs into every client: those of EC2 and STS, and those
 // that find credentials.
-var everyClient = []func(*middleware.Stack) error{SafeBodies, replies}
+var everyClient = []func(*middleware.Stack) error{SafeBodies, replies, spans}
 
 // replies makes a client take no reply for an answer that broke off, has no end,
 // or is not the service's own, as those of a proxy are.

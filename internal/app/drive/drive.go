@@ -27,6 +27,10 @@ type Options struct {
 	BeforeStep func(context.Context, dag.Node)
 	// OnFailure decides what a failed step means; nil cleans up.
 	OnFailure func(ctx context.Context, n dag.Node, err error) dag.Decision
+	// Around is that of dag.Options.
+	Around func(ctx context.Context, n dag.Node, attempt int) (context.Context, func(error))
+	// Trace is the trace that the run is part of, which every event says; "" is none.
+	Trace string
 	// KeepAlive runs as long as the run is driven, and ends with its context; it
 	// may be nil.
 	KeepAlive func(ctx context.Context)
@@ -204,7 +208,7 @@ func engine(o Options, s dag.Sink) (*dag.Engine, error) { return engineOn(o.Run,
 
 func engineOn(store dag.Store, o Options, s dag.Sink) (*dag.Engine, error) {
 	return dag.New(dag.Options{Run: o.Run.ID(), Store: store, Sink: s, Kinds: o.Kinds, Runner: o.Runner, Secret: o.Secret,
-		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Parallel: o.Parallel})
+		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Around: o.Around, Parallel: o.Parallel})
 }
 
 // keptAlive runs f while o.KeepAlive runs, and waits for both.

@@ -27,6 +27,7 @@ const keepProgress = time.Second
 
 func (s *sink) Emit(e dag.Event) error {
 	var err error
+	e.Trace = s.o.Trace
 	if e.Type != dag.Progress || s.worthKeeping(e) {
 		err = s.o.Run.Emit(e)
 	}
