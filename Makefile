@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build check test fuzz bench chaos
+.PHONY: build check test fuzz bench chaos pictures
 
 build: ## the program, as bin/imgflow; without C, so that it runs in any guest
 	CGO_ENABLED=0 go build -o bin/imgflow ./cmd/imgflow
@@ -54,3 +54,6 @@ chaos: ## 200 builds, each killed at a random moment; then one at every checkpoi
 	go run ./internal/chaos -n 60 -runner process -workers 16
 	go run ./internal/chaos -boundary -workers 8
 	go test -run 'TestEveryCallCut|TestDeathAtEveryWrite' ./steps/aws -every
+
+pictures: ## what docs/images shows of a terminal, recorded anew over the embedded EC2
+	go run ./internal/pictures docs/images
