@@ -33,7 +33,9 @@ const (
 type exitError struct {
 	code int
 	err  error
-	said bool // people have been told of the error, and programs have not
+
+	said     bool // people have been told of the error
+	reported bool // programs have
 
 	unformatted bool // fmt -check has found something: a status that Packer has, too
 }
@@ -95,7 +97,7 @@ func run(args []string) (code int) {
 			fmt.Fprintf(cmds.ErrWriter, "%s\n", more)
 		}
 	}
-	if asksJSON(asked) && (exit == nil || exit.err != nil) {
+	if asksJSON(asked) && (exit == nil || exit.err != nil && !exit.reported) {
 		render.Failure(stdout.Raw, err, codeOf(err, code))
 	}
 	if packer {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -20,7 +21,7 @@ func consoleCommand() *cli.Command {
    imgflow console t.pkr.hcl 'upper(var.region)'
    echo 'local.tags' | imgflow console .
    echo 'cidrhost("10.0.0.0/8", 1)' | imgflow console -config-type=hcl2`,
-		Flags:  templateFlags(),
+		Flags:  append(templateFlags(), jsonFlag("print a line of JSON for each expression")),
 		Action: console,
 	}
 }
@@ -66,8 +67,16 @@ func console(c *cli.Context) error {
 			listVariables(c, ev)
 		default:
 			value, errs := ev.Ask(line)
+			failed = failed || len(errs) > 0
+			if c.Bool("json") {
+				a := render.AnswerJSON{Expression: line, Value: value}
+				if len(errs) > 0 {
+					a.Value, a.Error = "", errs.Error()
+				}
+				render.Line(c.App.Writer, a)
+				break
+			}
 			if len(errs) > 0 {
-				failed = true
 				fmt.Fprintln(c.App.ErrWriter, errs.Error())
 				break
 			}
@@ -82,7 +91,7 @@ func console(c *cli.Context) error {
 	} else {
 		tty := isTerminal(os.Stdin)
 		for goOn := true; goOn; {
-			if tty {
+			if tty && !c.Bool("json") {
 				fmt.Fprint(c.App.Writer, "> ")
 			}
 			line, err := stdin.line(c.Context)

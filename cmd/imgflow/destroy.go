@@ -39,6 +39,7 @@ func destroyCommand() *cli.Command {
 			&cli.BoolFlag{Name: "local", Usage: "look for orphans in the embedded EC2 of local runs", Category: which},
 			&cli.BoolFlag{Name: "dry-run", Usage: "list, and remove nothing"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+			jsonFlag("print what is removed as JSON"),
 		}, append(variableFlags(), displayFlags()...)...),
 		Action: destroy,
 	}
@@ -50,7 +51,7 @@ type doomed struct {
 	things []dag.Record
 }
 
-func destroy(c *cli.Context) error {
+func destroy(c *cli.Context) (err error) {
 	home, err := findHome() // a full disk is no reason to leave anything standing
 	if c.Bool("orphans") {
 		if c.Args().Len() > 0 || c.Bool("all") || c.Bool("artifacts") {
@@ -76,7 +77,7 @@ func destroy(c *cli.Context) error {
 	if err := canAgree(c); err != nil {
 		return err
 	}
-	ls := lines(c, c.App.Writer)
+	ls := aside(c)
 	defer ls.Close()
 	var runs []doomed
 	defer func() {
@@ -103,9 +104,14 @@ func destroy(c *cli.Context) error {
 		runs[len(runs)-1] = d
 	}
 	total := 0
+	told := render.DestroyedJSON{}
 	for _, d := range runs {
 		total += len(d.things)
 		ls.Things(d.Summary(), d.things)
+		told.Runs = append(told.Runs, render.DestroyedRunJSON{ID: d.Summary().ID, Status: d.Summary().Status, Things: render.NewThings(d.things)})
+	}
+	if c.Bool("json") {
+		defer func() { err = errors.Join(err, render.Indented(c.App.Writer, told)) }()
 	}
 	if total > 0 && c.Bool("dry-run") || total > 0 && !c.Bool("yes") && !agreed(total) {
 		ls.Say("Nothing was removed.")
@@ -119,7 +125,16 @@ func destroy(c *cli.Context) error {
 			}
 		}
 	}
+	told.Removed = len(problems) == 0 && !c.Bool("dry-run")
 	return joined(problems)
+}
+
+// aside is the display for people: where programs read, it goes to standard error.
+func aside(c *cli.Context) *render.Lines {
+	if c.Bool("json") {
+		return lines(c, c.App.ErrWriter)
+	}
+	return lines(c, c.App.Writer)
 }
 
 // canAgree tells whether anybody has agreed to a removal, or can be asked.

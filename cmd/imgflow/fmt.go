@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/hcl"
@@ -31,6 +32,7 @@ func fmtCommand() *cli.Command {
 			&cli.BoolFlag{Name: "diff", Usage: "show what changes"},
 			&cli.BoolFlag{Name: "write", Value: true, Usage: "write the files"},
 			&cli.BoolFlag{Name: "recursive", Usage: "folders below a folder, too"},
+			jsonFlag("print the names of the files that change as JSON"),
 		},
 		Action: formatFiles,
 	}
@@ -41,12 +43,16 @@ type formatter struct {
 	check, diff, write, recursive bool
 
 	w       io.Writer
-	changed int
+	quiet   bool // names are told at the end
+	changed []string
 	errs    template.Errors
 }
 
 func formatFiles(c *cli.Context) error {
-	f := formatter{check: c.Bool("check"), diff: c.Bool("diff"), write: c.Bool("write") && !c.Bool("check"), recursive: c.Bool("recursive"), w: c.App.Writer}
+	f := formatter{check: c.Bool("check"), diff: c.Bool("diff"), write: c.Bool("write") && !c.Bool("check"), recursive: c.Bool("recursive"), w: c.App.Writer, quiet: c.Bool("json"), changed: []string{}}
+	if f.quiet && (f.diff || slices.Contains(c.Args().Slice(), "-")) {
+		return usagef("cannot use --json with -diff or standard input: they print texts")
+	}
 	args := c.Args().Slice()
 	if len(args) == 0 {
 		args = []string{"."}
@@ -59,7 +65,12 @@ func formatFiles(c *cli.Context) error {
 	if len(f.errs) > 0 {
 		return usagef("cannot lay out every file:\n\n%w", f.errs)
 	}
-	if f.check && f.changed > 0 {
+	if f.quiet {
+		if err := render.Indented(f.w, render.FormattedJSON{Changed: f.changed, Wrote: f.write}); err != nil {
+			return err
+		}
+	}
+	if f.check && len(f.changed) > 0 {
 		return &exitError{code: exitUnformatted, unformatted: true}
 	}
 	return nil
@@ -137,14 +148,14 @@ func (f *formatter) file(name string, src []byte, print func([]byte) error) erro
 	}
 	same := bytes.Equal(src, to)
 	if !same {
-		f.changed++
+		f.changed = append(f.changed, name)
 	}
 	switch {
 	case print != nil && f.write && !f.diff:
 		return print(to)
 	case same:
 		return nil
-	case print == nil:
+	case print == nil && !f.quiet:
 		fmt.Fprintln(f.w, name)
 	}
 	if f.diff {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/hcl"
 )
@@ -31,6 +32,7 @@ func initCommand() *cli.Command {
 			&cli.StringFlag{Name: "starter", Usage: "write a template that builds on `DISTRO`: " + strings.Join(distros(), ", ")},
 			&cli.BoolFlag{Name: "force", Usage: "with --starter: write over a file that is there"},
 			&cli.BoolFlag{Name: "upgrade", Hidden: true}, // there is nothing to upgrade
+			jsonFlag("print what is required, or what was written, as JSON"),
 		}, templateFlags()...),
 		Action: initTemplate,
 	}
@@ -62,10 +64,16 @@ func initTemplate(c *cli.Context) error {
 			missing.Add(p.Pos, "imgflow loads no plug-ins", "cannot find the plug-in %s: it is not one of those that are built in, %s", p.Source, strings.Join(builtInPlugins(), ", "))
 			continue
 		}
+		if c.Bool("json") {
+			continue
+		}
 		fmt.Fprintf(c.App.Writer, "The plug-in %s is built in.\n", p.Source)
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("cannot build with all that the template requires:\n\n%w", missing)
+	}
+	if c.Bool("json") {
+		return render.Indented(c.App.Writer, render.PluginsJSON{Plugins: pluginsOf(plugins)})
 	}
 	if len(plugins) == 0 {
 		fmt.Fprintln(c.App.Writer, "The template requires no plug-ins.")
@@ -127,6 +135,9 @@ func writeStarter(c *cli.Context, distro string) error {
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("cannot write the template: %w", err)
+	}
+	if c.Bool("json") {
+		return render.Indented(c.App.Writer, render.PluginsJSON{Plugins: []render.Plugin{}, Wrote: name})
 	}
 	fmt.Fprintf(c.App.Writer, "Wrote %s. Try it:  imgflow run --local %s\n", name, filepath.ToSlash(name))
 	return nil

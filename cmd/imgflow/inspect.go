@@ -63,8 +63,8 @@ func contentOf(t template.Outline) render.Content {
 	for _, d := range t.Data {
 		out.Data = append(out.Data, render.Part{Name: d.Name, Type: d.Type})
 	}
-	for _, p := range t.Plugins {
-		out.Plugins = append(out.Plugins, render.Plugin{Source: p.Source, Version: p.Version, BuiltIn: p.BuiltIn})
+	if len(t.Plugins) > 0 {
+		out.Plugins = pluginsOf(t.Plugins)
 	}
 	for _, b := range t.Builders {
 		out.Builders = append(out.Builders, render.Part{Name: b.Name, Type: b.Type})

@@ -18,7 +18,7 @@ import (
 // destroyOrphans removes what carries imgflow's tags and nobody uses, in the
 // account of the environment or in the embedded EC2 of local runs. Without a home,
 // which may be nil, nothing is known of runs on this machine but their leases.
-func destroyOrphans(c *cli.Context, home *state.Home) error {
+func destroyOrphans(c *cli.Context, home *state.Home) (err error) {
 	s := application().New(home, app.Request{Local: c.Bool("local")})
 	defer s.Close()
 	var older *time.Duration
@@ -26,7 +26,7 @@ func destroyOrphans(c *cli.Context, home *state.Home) error {
 		d := c.Duration("older-than")
 		older = &d
 	}
-	ls := lines(c, c.App.Writer)
+	ls := aside(c)
 	defer ls.Close()
 	in := catchInterrupts(context.Background(), func(sig os.Signal) {
 		ls.Warn("Interrupted (%s): repeat the command to go on.", sig)
@@ -43,6 +43,10 @@ func destroyOrphans(c *cli.Context, home *state.Home) error {
 	}
 	if err != nil {
 		problems = append(problems, err)
+	}
+	told := render.DestroyedJSON{Orphans: render.NewOrphans(found)}
+	if c.Bool("json") {
+		defer func() { err = errors.Join(err, render.Indented(c.App.Writer, told)) }()
 	}
 	if len(found) == 0 {
 		if err == nil {
@@ -67,6 +71,7 @@ func destroyOrphans(c *cli.Context, home *state.Home) error {
 			problems = append(problems, errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove %s: %w", render.Orphan(o), err)))
 		}
 	}
+	told.Removed = len(problems) == 0
 	if len(problems) == 0 {
 		ls.Say("All of them are removed.")
 	}

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/template"
 )
 
 func pluginsCommand() *cli.Command {
@@ -19,6 +22,7 @@ func pluginsCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "path", Hidden: true}, // a plug-in from a file is none that is built in
 			&cli.BoolFlag{Name: "force", Hidden: true},
+			jsonFlag("print the list as JSON"),
 		}, templateFlags()...),
 		Action: plugins,
 	}
@@ -30,6 +34,13 @@ func plugins(c *cli.Context) error {
 	case "installed":
 		if err := wantArgs(c, 1, 1, "one word"); err != nil {
 			return err
+		}
+		if c.Bool("json") {
+			list := []render.Plugin{}
+			for _, source := range builtInPlugins() {
+				list = append(list, render.Plugin{Source: source, BuiltIn: true})
+			}
+			return render.Indented(c.App.Writer, render.PluginsJSON{Plugins: list})
 		}
 		for _, source := range builtInPlugins() {
 			fmt.Fprintf(c.App.Writer, "%s (built in)\n", source)
@@ -62,6 +73,9 @@ func requiredOf(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("json") {
+		return render.Indented(c.App.Writer, render.PluginsJSON{Plugins: pluginsOf(required)})
+	}
 	for _, p := range required {
 		there := "not there"
 		if p.BuiltIn {
@@ -70,4 +84,13 @@ func requiredOf(c *cli.Context) error {
 		fmt.Fprintf(c.App.Writer, "%s %s %q (%s)\n", p.Name, p.Source, p.Version, there)
 	}
 	return nil
+}
+
+// pluginsOf are those that a template asks for, as they are printed.
+func pluginsOf(required []template.OutlinePlugin) []render.Plugin {
+	list := []render.Plugin{}
+	for _, p := range required {
+		list = append(list, render.Plugin{Source: p.Source, Version: p.Version, BuiltIn: p.BuiltIn})
+	}
+	return list
 }

@@ -26,12 +26,13 @@ func pruneCommand() *cli.Command {
 			&cli.IntFlag{Name: "keep", Usage: "runs other than the last `N`", Category: which},
 			&cli.BoolFlag{Name: "dry-run", Usage: "list, and forget nothing"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+			jsonFlag("print the runs as JSON"),
 		}, displayFlags()...),
 		Action: prune,
 	}
 }
 
-func prune(c *cli.Context) error {
+func prune(c *cli.Context) (err error) {
 	if err := wantArgs(c, 0, 0, ""); err != nil {
 		return err
 	}
@@ -53,9 +54,10 @@ func prune(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ls := lines(c, c.App.Writer)
+	ls := aside(c)
 	defer ls.Close()
 	now := time.Now()
+	told := render.PrunedJSON{Runs: []render.PrunedRunJSON{}}
 	var old []state.Summary
 	var bytes int64
 	var problems []error
@@ -66,13 +68,19 @@ func prune(c *cli.Context) error {
 		switch err := home.Prunable(s.ID); {
 		case errors.As(err, new(*state.ThingsExistError)), errors.As(err, new(*state.BusyError)):
 			ls.Item("stays: %v", err)
+			told.Stay = append(told.Stay, err.Error())
 		case err != nil:
 			problems = append(problems, err)
 		default:
 			old = append(old, s)
 			bytes += home.Size(s.ID)
+			told.Runs = append(told.Runs, render.PrunedRunJSON{ID: s.ID, Status: s.Status, Started: s.Started, Template: s.Template})
 			ls.Item("%s (%s), begun %s: %s", s.ID, s.Status, s.Started.Local().Format(time.DateTime), s.Template)
 		}
+	}
+	told.Bytes = bytes
+	if c.Bool("json") {
+		defer func() { err = errors.Join(err, render.Indented(c.App.Writer, told)) }()
 	}
 	switch {
 	case len(old) == 0:
@@ -99,6 +107,7 @@ func prune(c *cli.Context) error {
 		}
 		gone++
 	}
+	told.Removed = gone == len(old)
 	if err := home.Sweep(); err != nil {
 		problems = append(problems, fmt.Errorf("cannot remove the files of runs: %w", err))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
 	"github.com/imgflow/imgflow/internal/interp"
 )
 
@@ -16,9 +17,13 @@ var version = ""
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "say which imgflow this is", Category: toolGroup,
+		Flags: []cli.Flag{jsonFlag("print it as JSON")},
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 0, "no arguments"); err != nil {
 				return err
+			}
+			if c.Bool("json") {
+				return render.Indented(c.App.Writer, render.VersionJSON{Version: versionText(), Packer: interp.PackerVersion, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH})
 			}
 			if m := machine(c); m != nil {
 				m.Line("", "version", interp.PackerVersion)

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -55,8 +54,8 @@ func NewFaults(es template.Errors) []FaultJSON {
 	return faults
 }
 
-// Failure writes err as one line of JSON.
-func Failure(w io.Writer, err error, code errcode.Code) error {
+// NewError is a failure of a code as programs read it.
+func NewError(err error, code errcode.Code) ErrorJSON {
 	e := ErrorJSON{FaultJSON: FaultJSON{Message: strings.TrimSpace(err.Error())}}
 	var faults template.Errors
 	if errors.As(err, &faults) && len(faults) > 0 {
@@ -67,9 +66,12 @@ func Failure(w io.Writer, err error, code errcode.Code) error {
 	if i, ok := errcode.Lookup(code); ok && e.Help == "" {
 		e.Help = i.Do
 	}
-	enc := json.NewEncoder(escaping{w})
-	enc.SetEscapeHTML(false)
-	return enc.Encode(FailureJSON{e})
+	return e
+}
+
+// Failure writes err as one line of JSON.
+func Failure(w io.Writer, err error, code errcode.Code) error {
+	return Line(w, FailureJSON{NewError(err, code)})
 }
 
 // More is the line that says where more is told of a failure, or "". The faults of a
