@@ -24,11 +24,14 @@ var facts = map[string]any{
 	"run": "events", "resume": "events", "logs": "events",
 	"destroy": render.DestroyedJSON{}, "prune": render.PrunedJSON{}, "list": []state.Summary{}, "show": state.Summary{}, "plan": render.PlanJSON{},
 	"inspect": render.Content{}, "validate": render.ValidatedJSON{}, "fmt": render.FormattedJSON{}, "init": render.PluginsJSON{}, "plugins": render.PluginsJSON{},
-	"console": render.AnswerJSON{}, "verify": provenance.Statement{}, "version": render.VersionJSON{}, "explain": []render.CodeJSON{}, "guest": []importedGuest{},
+	"console": render.AnswerJSON{}, "verify": provenance.Statement{}, "version": render.VersionJSON{}, "explain": twoForms{[]render.CodeJSON{}, []render.Explanation{}}, "guest": []importedGuest{},
 
 	"shell": noJSON("it is a terminal's"), "schema": noJSON("it prints JSON anyway"), "convert": noJSON("it writes a template"), "fix": noJSON("it prints a template"),
 	"report": noJSON("it writes a page; show and logs have what is on it"), "ec2local": noJSON("it serves; server.json in its directory says where"),
 }
+
+// twoForms is what a command prints that tells of two kinds of things.
+type twoForms []any
 
 // noJSON is why a command has no --json.
 type noJSON string
@@ -71,7 +74,12 @@ This page is made of the program by ` + "`go test ./cmd/imgflow -run TestReferen
 			t.Errorf("%s has no --json, and nobody says why", c.Name)
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n", c.Name)
+		forms, _ := told.(twoForms)
 		switch {
+		case forms != nil:
+			for _, f := range forms {
+				b.WriteString(fieldTable(reflect.TypeOf(f), comments) + "\n")
+			}
 		case none:
 			fmt.Fprintf(&b, "Has none: %s.\n", why)
 		case told == "events":
@@ -212,7 +220,7 @@ func jsonType(t reflect.Type) string {
 func fieldComments(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, dir := range []string{"internal/render", "../../state", "../../internal/provenance", "../../internal/ec2local/guest"} {
+	for _, dir := range []string{"internal/render", "../../state", "../../internal/provenance", "../../internal/ec2local/guest", "../../internal/explain"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)
