@@ -20,8 +20,9 @@ import (
 // maxWeight is what the stripped program may come to, in bytes: whoever runs it
 // in a guest or fetches it in CI pays for every one. HCL2 took 1.4 MB of it; data
 // sources with what the embedded EC2 serves them, and the commands of a Packer user, 1.2; provisioners,
-// post-processors, tests of images and provenance, 3.5; traces of OpenTelemetry 1.2.
-const maxWeight = 39_300_000
+// post-processors, tests of images and provenance, 3.5; traces of OpenTelemetry 1.2;
+// a live view, pages, plans that say why, imports of disks, and what programs and CI are told, 1.7.
+const maxWeight = 41_000_000
 
 // weights is what each package came to when somebody last thought about it.
 const weights = "testdata/weight.txt"
