@@ -166,7 +166,7 @@ func TestImport(t *testing.T) {
 // An import that takes its time is waited for, and told of. Meanwhile the object stays, and
 // the imported image until its copy is there.
 func TestImportTakesTime(t *testing.T) {
-	w := newImportWorld(t, ec2local.Options{Latency: "import=1s"})
+	w := newImportWorld(t, ec2local.Options{Latency: "aws/600"}) // 1.5 s for the import, half a second for the copy
 	store := &dag.MemStore{}
 	log := &events{}
 	done := make(chan struct{})
@@ -182,7 +182,27 @@ func TestImportTakesTime(t *testing.T) {
 	if w.left("object") == nil {
 		t.Error("the object went before the import was completed")
 	}
-	<-done
+	copying := false
+	for end := false; !end; time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-done:
+			end = true
+		default:
+		}
+		var pending, all int
+		for _, i := range w.front.next.(*ec2local.Server).Inventory().Of("image") {
+			if all++; i.State == "pending" {
+				pending++
+			}
+		}
+		copying = copying || pending > 0
+		if pending > 0 && all != 2 {
+			t.Errorf("%d images while one is copied", all)
+		}
+	}
+	if !copying {
+		t.Error("nobody saw the copy being made")
+	}
 	w.leaves(1, 0)
 	seen := false
 	for _, e := range log.list {

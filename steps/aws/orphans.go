@@ -19,7 +19,7 @@ import (
 // Orphan is something that a run has made and that nobody seems to need.
 type Orphan struct {
 	Place
-	Type    string    `json:"type"` // instance, volume, image, snapshot, key-pair, security-group
+	Type    string    `json:"type"` // instance, volume, import-image-task, image, snapshot, key-pair, security-group
 	ID      string    `json:"id"`
 	Run     string    `json:"run"`
 	Build   string    `json:"build,omitempty"`
@@ -43,7 +43,7 @@ type OrphanFilter struct {
 }
 
 // removal is the order in which orphans can go.
-var removal = []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeImage,
+var removal = []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeImportImageTask, types.ResourceTypeImage,
 	types.ResourceTypeSnapshot, types.ResourceTypeKeyPair, types.ResourceTypeSecurityGroup}
 
 // Orphans lists what nobody needs, by tags alone, in the order in which it can
@@ -128,8 +128,8 @@ func (c *Cloud) orphaned(o Orphan, h OrphanFilter, now time.Time) bool {
 	return now.After(o.Expires)
 }
 
-// present drops what tags still show though it is gone, and the volumes that go
-// with their instance.
+// present drops what tags still show though it is gone, the volumes that go with their
+// instance, and the imports that have left nothing but an image with tags of its own.
 func (s *site) present(ctx context.Context, os []Orphan) ([]Orphan, error) {
 	ids := func(k types.ResourceType) (ids []string) {
 		for _, o := range os {
@@ -166,6 +166,15 @@ func (s *site) present(ctx context.Context, os []Orphan) ([]Orphan, error) {
 			})
 		}
 	}
+	for batch := range slices.Chunk(ids(types.ResourceTypeImportImageTask), 200) {
+		left, err := s.abandonedImports(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range batch {
+			gone[id] = !left[id]
+		}
+	}
 	return slices.DeleteFunc(os, func(o Orphan) bool { return gone[o.ID] }), nil
 }
 
@@ -178,7 +187,7 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 		return err
 	}
 	for start, wait := time.Now(), time.Second; ; wait = min(2*wait, 15*time.Second) {
-		err := s.remove(ctx, o)
+		err := c.removeOrphan(ctx, s, o)
 		var again *dag.RetryError
 		if !errors.As(err, &again) || time.Since(start) > 3*time.Minute {
 			return err
@@ -189,8 +198,10 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 	}
 }
 
-func (s *site) remove(ctx context.Context, o Orphan) error {
+func (c *Cloud) removeOrphan(ctx context.Context, s *site, o Orphan) error {
 	switch types.ResourceType(o.Type) {
+	case types.ResourceTypeImportImageTask:
+		return c.removeAbandonedImport(ctx, s, o)
 	case types.ResourceTypeInstance:
 		ending, err := s.terminate(ctx, o.ID, time.Time{})
 		if err != nil || !ending {

@@ -31,7 +31,19 @@ type after struct {
 	Text dag.Text `json:"text,omitempty" option:"late=build"`
 	Size int      `json:"size,omitempty"`
 
+	Steps bool        `json:"steps,omitempty"` // more than one: what it is made of, and a goal beside its result
 	Hands steps.Gives `json:"hands,omitempty" option:"-"`
+}
+
+// part is a step of a post-processor that has some.
+type part struct {
+	In dag.Out[steps.Product] `json:"in"`
+	Of string                 `json:"of"`
+}
+
+func (part) Kind() string { return "test.part" }
+func (part) Do(context.Context, *comm.Env, *dag.Task) (steps.Product, error) {
+	return steps.Product{}, nil
 }
 
 func (after) Kind() string { return "test.after" }
@@ -48,8 +60,13 @@ func (a *after) Check() []steps.OptionError {
 func (a *after) Gives() steps.Gives { return a.Hands }
 func (a *after) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := *a
-	step.In = in
+	if step.In = in; a.Steps {
+		step.In = dag.Add(g, b, name+".first", part{in, "first"})
+	}
 	out := dag.Add(g, b, name, step)
+	if a.Steps {
+		dag.Goal(g, dag.Add(g, b, name+".last", part{out, "last"}))
+	}
 	if a.Hands == steps.GivesOwn {
 		dag.Keep(g, out, out)
 	}
@@ -96,6 +113,8 @@ func TestPostProcessors(t *testing.T) {
 		// Each sequence begins with what was built, and comes after the one before it.
 		`["note", ["pack", {"type": "note", "name": "image"}], "note"]`: "product <image|note <product goal|pack <product >note goal|image-2 <pack goal|note-2 <product >image-2 goal",
 		`["note", {"type": "note", "size": 1}]`:                         "product <image|note <product goal|note-2 <product >note goal",
+		// One of more steps begins where it is its turn, and its goals come before the next.
+		`["note", {"type": "pack", "steps": true}, {"type": "note", "size": 2}]`: "product <image|note <product goal|pack.first <product >note|pack <pack.first goal|pack.last <pack goal|note-2 <product >pack >pack.last goal",
 		// What was built goes when every sequence gives it up, at the very end.
 		`[{"type": "pack", ` + no + `}, ["note", {"type": "found", ` + no + `}]]`: "product <image|pack <product goal|note <product >pack|found <note goal|discard <product >found goal -image",
 		`[{"type": "pack", ` + no + `}, "note"]`:                                  "product <image|pack <product goal|note <product >pack goal",
