@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -110,29 +111,30 @@ func (x *sending) partSize() int64 {
 
 func (x *sending) count() int { return int((x.total + x.partSize() - 1) / x.partSize()) }
 
-// send sends all parts, and returns the first error when nothing is under way any more.
+// send sends all parts. After an error it begins with no other, and what is under way comes
+// to its end.
 func (x *sending) send(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var first error
-	var once sync.Once
-	var all sync.WaitGroup
-	slots := make(chan struct{}, partsAtOnce)
-	for n := 1; n <= x.count() && ctx.Err() == nil; n++ {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			if err := x.part(ctx, n); err != nil {
-				once.Do(func() { first = err })
-				stop()
-			}
-		})
+	errs := make(chan error, partsAtOnce)
+	under, first := 0, error(nil)
+	ended := func() {
+		if err := <-errs; first == nil {
+			first = err
+		}
+		under--
 	}
-	all.Wait()
-	if first == nil {
-		first = ctx.Err()
+	for n := 1; n <= x.count() && first == nil && ctx.Err() == nil; n++ {
+		if under == partsAtOnce {
+			ended()
+		}
+		if first == nil {
+			under++
+			go func() { errs <- x.part(ctx, n) }()
+		}
 	}
-	return first
+	for under > 0 {
+		ended()
+	}
+	return cmp.Or(first, ctx.Err())
 }
 
 // part sends a part, if it is not there, and notes it.
