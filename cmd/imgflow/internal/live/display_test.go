@@ -208,6 +208,7 @@ func TestHostileTexts(t *testing.T) {
 	p.tell(dag.Printed, 9, evil)
 	p.tell(dag.Warned, 9, evil)
 	p.look(t)
+	p.tell(dag.Finished, 9, evil)
 	p.tell(dag.Failed, 9, evil)
 	p.Close()
 	if raw := p.tm.raw.String(); strings.Contains(raw, "title") || strings.Contains(raw, "\x1b[2J") || strings.Contains(raw, "\x1b[?1049h") || strings.ContainsAny(raw, "\u009b\u202e") {
@@ -335,6 +336,43 @@ func TestOnlyWhatChanged(t *testing.T) {
 	if got := raw.String(); strings.Contains(got, "one") || strings.Contains(got, "three") || !strings.Contains(got, "zwei") {
 		t.Errorf("%q", got)
 	}
+	raw.Reset()
+	s.update(79, 24, "", []string{"one", "zwei", "three"})
+	if got := raw.String(); !strings.Contains(got, eraseBelow) || !strings.Contains(got, "one") || !strings.Contains(got, "three") {
+		t.Errorf("in another window: %q", got)
+	}
+}
+
+// A line that a terminal takes for wider than it was counted ends at its edge.
+func TestNothingWraps(t *testing.T) {
+	tm := newTerminal(t, 20, 5)
+	s := screen{w: tm}
+	for range 3 {
+		s.update(20, 5, "", []string{strings.Repeat("x", 50), "end"})
+		s.update(20, 5, "", []string{strings.Repeat("y", 50), "end"})
+	}
+	s.update(20, 5, "said\n", []string{"z", "end"})
+	if got := tm.screen(); !slices.Equal(got, []string{"said", "z", "end"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// What runs stands by the order of the builds; what several share comes first.
+func TestOrder(t *testing.T) {
+	p := perform(t, 60, 24, 2, 0)
+	for n, builds := range [][]string{{"a"}, {"b"}, {"a"}, {"a", "b"}, {"b"}} {
+		p.Event(dag.Event{Type: dag.Planned, Key: key(n).String(), Step: itoa(n), Builds: builds})
+		p.tell(dag.Started, n, "")
+	}
+	var got []string
+	for _, l := range p.look(t) {
+		if _, l, ok := strings.Cut(l, " "); ok && strings.Contains(l, ": ") {
+			got = append(got, strings.Join(strings.Fields(l)[:2], " "))
+		}
+	}
+	if want := []string{"a, b:", "a: 0", "a: 2", "b: 1", "b: 4"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 func TestFit(t *testing.T) {
@@ -348,6 +386,9 @@ func TestFit(t *testing.T) {
 				t.Errorf("spread in %d: %q", cells, both)
 			}
 		}
+	}
+	if got := fit("a\tb", 9); got != "a b" {
+		t.Errorf("%q", got)
 	}
 	if got := fit("漢字漢", 5); got != "漢字…" {
 		t.Errorf("%q", got)

@@ -48,7 +48,7 @@ func TestLog(t *testing.T) {
 		}
 	})
 	p.tell(dag.Started, 0, "")
-	told = append(told, dag.Event{Type: dag.Started, Key: key(0).String(), Token: "t0", Text: "do it"})
+	told = append(told, dag.Event{Type: dag.Said, Text: "of no step"}, dag.Event{Type: dag.Started, Key: key(0).String(), Token: "t0", Text: "do it"})
 	for i := range 100 {
 		told = append(told, dag.Event{Type: dag.Printed, Token: "t0", Stream: "stdout/1", Text: fmt.Sprintf("line %d \x1b[2J needle%d", i, i%10)},
 			dag.Event{Type: dag.Printed, Token: "t1", Stream: "stdout/1", Text: "somebody else's"})
@@ -63,6 +63,9 @@ func TestLog(t *testing.T) {
 	p.press("enter")
 	p.draw()
 	got := p.tm.screen()
+	if strings.Contains(p.tm.raw.String(), "\x1b[2J") {
+		t.Error("a line of the machine has driven the terminal")
+	}
 	if got[0] != "build-0: step-0" || got[8] != "line 99  needle9" || len(got) != 10 || !strings.HasPrefix(got[9], "lines 94 to 101 of 101") {
 		t.Fatalf("the log begins with its end: %q", got)
 	}

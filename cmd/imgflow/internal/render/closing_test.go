@@ -64,6 +64,28 @@ func TestClosing(t *testing.T) {
 	}
 }
 
+// Of a long chain the steps are named that took the most of it.
+func TestLongChain(t *testing.T) {
+	v := runview.New()
+	v.Apply(dag.Event{Type: dag.RunBegun, Time: noon})
+	at := noon
+	for n := range 9 {
+		e := dag.Event{Type: dag.Planned, Key: key(n).String(), Step: fmt.Sprint("s", n)}
+		if n > 0 {
+			e.Needs = []dag.Key{key(n - 1)}
+		}
+		v.Apply(e)
+	}
+	for n, took := range []int{1, 9, 2, 8, 7, 3, 6, 5, 0} {
+		v.Apply(dag.Event{Type: dag.Started, Key: key(n).String(), Time: at})
+		at = at.Add(time.Duration(took) * time.Second)
+		v.Apply(dag.Event{Type: dag.Finished, Key: key(n).String(), Time: at})
+	}
+	if got, want := chain(v), "s1 9s → s3 8s → s4 7s → s5 3s → s6 6s → s7 5s"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestFinished(t *testing.T) {
 	var b bytes.Buffer
 	l := NewLines(&b, Options{Builds: []string{"b"}})
@@ -73,11 +95,12 @@ func TestFinished(t *testing.T) {
 		func() { s.Tail = []runview.Line{{Text: "found x"}, {Text: "printed", Stream: "stdout"}} },
 		func() { s.Tail = append(s.Tail, runview.Line{Text: "stopping x"}) },
 		func() { s.Label = "instance i-1" },
+		func() { s.Title = "\x1b[2Jclear it" },
 	} {
 		change()
 		l.Finished(s)
 	}
-	want := "==> b: Launch it  2s\n==> b: Launch it: found x  2s\n==> b: Launch it  2s\n==> b: Launch it: instance i-1  2s\n"
+	want := "==> b: Launch it  2s\n==> b: Launch it: found x  2s\n==> b: Launch it  2s\n==> b: Launch it: instance i-1  2s\n==> b: clear it: instance i-1  2s\n"
 	if got := b.String(); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
