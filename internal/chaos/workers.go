@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -42,7 +41,8 @@ func (w *world) worker(p *proc) int {
 // killWorker kills the process that does the steps of an imgflow, if there is one.
 func (w *world) killWorker(p *proc) bool {
 	id := w.worker(p)
-	return id != 0 && syscall.Kill(id, syscall.SIGKILL) == nil
+	worker, err := os.FindProcess(id)
+	return id != 0 && err == nil && worker.Kill() == nil
 }
 
 // loseWorkers kills the workers of an imgflow at the moments of the plan. What it

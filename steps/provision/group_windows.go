@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"syscall"
 )
