@@ -76,7 +76,12 @@ func (o *ImportDisk) Prepare(ctx context.Context) error {
 // Gives is an image.
 func (*ImportDisk) Gives() steps.Gives { return steps.GivesOwn }
 
-// Add adds the steps, and returns what gathers their result.
+// Add adds the steps, and returns what gathers their result:
+//
+//	access ─ bucket, name-check ─ upload ─ object ─ import ─ imported ┬─ ready ───────┬─ result, share, imds
+//	                                                                  └ copy ─ ready ─┘
+//
+// The imported image belongs to the task that has made it. With a name the copy is the result.
 func (o *ImportDisk) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := func(of string) string { return name + "." + of }
 	access := dag.Add(g, b, step("access"), CheckAccess{o.place})
