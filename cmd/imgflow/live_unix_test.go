@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,10 +29,11 @@ type screening struct {
 	screen *vt.Emulator
 }
 
-func (d *desk) screening(width, height int, args ...string) *screening {
+func (d *desk) screening(width, height int, args []string, env ...string) *screening {
 	d.Helper()
 	c := &screening{T: d.T, cmd: d.command(args...), screen: vt.NewEmulator(width, height), ended: make(chan error, 1)}
 	c.cmd.Env = append(c.cmd.Env, "TERM=xterm", "CI=", "BUILD_NUMBER=", "TEAMCITY_VERSION=", "TF_BUILD=", "NO_COLOR=")
+	c.cmd.Env = append(c.cmd.Env, env...)
 	tty, err := pty.StartWithSize(c.cmd, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
 	if err != nil {
 		d.Skipf("NOT TESTED: the live view at a terminal: there are no terminals here: %v", err)
@@ -95,7 +97,7 @@ func (c *screening) cooked() bool {
 // and its going on, a suspend; and then a resume to the end.
 func TestLiveView(t *testing.T) {
 	d := newDesk(t)
-	c := d.screening(100, 30, "run", "--local", "slow.json")
+	c := d.screening(100, 30, []string{"run", "--local", "slow.json"})
 	c.shows("╰ line 10")
 	if c.cooked() {
 		t.Error("keys come by lines")
@@ -135,7 +137,7 @@ func TestLiveView(t *testing.T) {
 		t.Errorf("more is left than what matters:\n%s", text)
 	}
 
-	c = d.screening(60, 15, "resume")
+	c = d.screening(60, 15, []string{"resume"})
 	if got := status(t, <-c.ended); got != exitOK {
 		t.Errorf("exit status %d:\n%s", got, c.text())
 	}
@@ -153,7 +155,7 @@ func TestLiveView(t *testing.T) {
 // Ctrl-C is an interrupt there, too, whatever is shown; a second one ends it at once.
 func TestLiveViewIsInterrupted(t *testing.T) {
 	d := newDesk(t)
-	c := d.screening(80, 24, "run", "--local", "slow.json")
+	c := d.screening(80, 24, []string{"run", "--local", "slow.json"})
 	c.shows("╰ line 10")
 	c.tty.WriteString("?")
 	c.shows("any key leaves")
@@ -166,5 +168,31 @@ func TestLiveViewIsInterrupted(t *testing.T) {
 	c.shows("imgflow resume")
 	if !c.cooked() {
 		t.Error("the terminal is left changed")
+	}
+}
+
+// Lines come as they are printed where a live view has no place: in CI, on a dumb
+// terminal, with times, and where somebody has chosen so.
+func TestWhereThereIsNoLiveView(t *testing.T) {
+	d := newDesk(t)
+	src := `{"builders": [{"type": "file", "name": "one", "target": "out.txt", "content": "x"}], "post-processors": [{"type": "shell-local", "inline": ["echo hel''lo"]}]}`
+	if err := os.WriteFile(filepath.Join(d.dir, "file.json"), []byte(src), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		env  string
+		args []string
+		live bool
+	}{
+		{"A=b", nil, true}, {"CI=true", nil, false}, {"TERM=dumb", nil, false}, {"BUILD_NUMBER=7", nil, false}, {"A=b", []string{"-timestamp-ui"}, false},
+		{"IMGFLOW_PROGRESS=plain", nil, false}, {"CI=true", []string{"--progress=tty"}, true}, {"IMGFLOW_PROGRESS=plain", []string{"--progress=auto"}, true},
+	} {
+		c := d.screening(120, 40, append(append([]string{"run"}, x.args...), "file.json"), x.env)
+		if got := status(t, <-c.ended); got != exitOK {
+			t.Fatalf("exit status %d:\n%s", got, c.text())
+		}
+		if live := !strings.Contains(c.text(), "one: hello"); live != x.live || !strings.Contains(c.text(), "==> Steps: 3 run") {
+			t.Errorf("%s %q: live is %v:\n%s", x.env, x.args, live, c.text())
+		}
 	}
 }

@@ -83,6 +83,7 @@ type viewer struct {
 	ls      *render.Lines
 	show    func(dag.Event)
 	display *live.Display // nil but for a live view
+	before  *term.State   // of the terminal, nil without one
 
 	mu   sync.Mutex
 	view *runview.View
@@ -97,6 +98,7 @@ func newViewer(c *cli.Context, s *app.Session, way string, suspend func()) (*vie
 	}
 	switch way {
 	case "tty":
+		v.before, _ = term.GetState(int(os.Stdin.Fd()))
 		v.display = newDisplay(c, s, v.view, suspend)
 		o := lineOptions(c, c.App.Writer)
 		o.Live, o.Builds = false, s.Builds()
@@ -187,8 +189,12 @@ func (v *viewer) close() {
 	}
 }
 
-// hasten is close for who must not wait for a terminal, or for a shell on a machine.
+// hasten is close for who must not wait for a terminal, or for a shell on a machine,
+// which has changed the terminal for itself.
 func (v *viewer) hasten() {
+	if v.before != nil {
+		defer term.Restore(int(os.Stdin.Fd()), v.before)
+	}
 	done := make(chan struct{})
 	go func() { v.close(); close(done) }()
 	select {
