@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build check cross test fuzz bench chaos pictures
+.PHONY: build check cross test fuzz bench chaos pictures vendor-ui
 
 build: ## the program, as bin/imgflow; without C, so that it runs in any guest
 	CGO_ENABLED=0 go build -o bin/imgflow ./cmd/imgflow
@@ -28,7 +28,7 @@ cross: ## whether it is Go on all of TARGETS, without building it
 # would take some three times as long; what measures how cost grows does without, too.
 # Thousands of tests meet real processes, servers and clocks: up to three that fail are
 # run once more, and named at the end. A data race is never run again.
-RACE = dag state steps internal/app internal/ec2local$$
+RACE = dag state steps internal/app internal/ec2local$$ cmd/imgflow/internal/web
 TEST = go run $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race
 inRace = grep $(1) -E "^$$(go list -m)/($$(echo $(RACE) | tr ' ' '|'))"
 test: ## every test, with the race detector where memory is shared
@@ -63,3 +63,6 @@ chaos: ## 200 builds, each killed at a random moment; then one at every checkpoi
 
 pictures: ## what docs/images shows of a terminal, recorded anew over the embedded EC2
 	go run ./internal/pictures docs/images
+
+vendor-ui: ## what the page of imgflow ui has of others, from npm
+	cmd/imgflow/internal/web/vendor.sh

@@ -60,6 +60,15 @@ func TestEvents(t *testing.T) {
 	if _, err := h.EachEvent(r.ID(), next, func(dag.Event) error { n++; return enough }); err != enough || n != 1 {
 		t.Errorf("one at a time: %d, %v", n, err)
 	}
+	emitted := 0
+	if _, err := h.EachEvent(r.ID(), next, func(dag.Event) error {
+		if emitted++; emitted < 100 {
+			emit(t, r, said("more"))
+		}
+		return nil
+	}); err != nil || emitted != 1 {
+		t.Errorf("of a run that emits as fast as it is read: %d, %v", emitted, err)
+	}
 	check := func(r *Run) {
 		t.Helper()
 		for s, want := range map[streamOf]int64{{"tok-1", "stdout"}: 25, {"tok-1", "stderr"}: 4, {"tok-2", "stdout"}: 0, {"evil", ""}: 0} {

@@ -28,17 +28,36 @@ func (h *Home) Events(id string, from int64) (events []dag.Event, next int64, er
 }
 
 // EachEvent is Events for who needs one at a time, and not all of a long run. It ends
-// with the first error of fn.
+// with the first error of fn, and with what stands there when it begins: a run may
+// emit as fast as fn takes.
 func (h *Home) EachEvent(id string, from int64, fn func(dag.Event) error) (next int64, err error) {
 	r, err := h.reader(id)
-	if err != nil {
+	if err != nil || r.f == nil {
 		return from, err
 	}
 	defer r.close()
+	st, err := r.f.Stat()
+	if err != nil {
+		return from, fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+	}
 	r.at = from
-	_, err = r.read(fn)
+	_, err = r.read(func(e dag.Event) error {
+		if err := fn(e); err != nil {
+			return err
+		}
+		if r.at >= st.Size() {
+			return errThere
+		}
+		return nil
+	})
+	if errors.Is(err, errThere) {
+		err = nil
+	}
 	return r.at, err
 }
+
+// errThere says that a reader is where it should go.
+var errThere = errors.New("there")
 
 // Follow calls fn with every event of a run, past and coming, until the run
 // ends: its run-ended event arrives, or nobody drives it any more. It returns

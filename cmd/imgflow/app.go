@@ -167,7 +167,7 @@ func newCommands() *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			initCommand(), validateCommand(), inspectCommand(), fmtCommand(), schemaCommand(), convertCommand(), fixCommand(), consoleCommand(),
-			planCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), explainCommand(), verifyCommand(), pruneCommand(),
+			planCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), uiCommand(), explainCommand(), verifyCommand(), pruneCommand(),
 			ec2localCommand(), guestCommand(), pluginsCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,

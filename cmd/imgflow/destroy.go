@@ -113,7 +113,10 @@ func destroy(c *cli.Context) (err error) {
 	if c.Bool("json") {
 		defer func() { err = errors.Join(err, render.Indented(c.App.Writer, told)) }()
 	}
-	if total > 0 && c.Bool("dry-run") || total > 0 && !c.Bool("yes") && !agreed(total) {
+	if total == 0 && c.Bool("dry-run") {
+		return joined(problems) // all has been said
+	}
+	if total > 0 && (c.Bool("dry-run") || !c.Bool("yes") && !agreed(total)) {
 		ls.Say("Nothing was removed.")
 		return joined(problems)
 	}

@@ -97,26 +97,40 @@ func runPage(home *state.Home, s state.Summary) (runpage.Run, error) {
 		return runpage.Run{}, err
 	}
 	r := runpage.New(s, v, time.Now())
-	r.Version = versionText()
+	r.Version, r.Usual = versionText(), usualOf(home, s)
+	addFacts(home, &r)
+	return r, nil
+}
+
+// usualOf says how long the steps of a run usually take.
+func usualOf(home *state.Home, s state.Summary) func(kind, step string) (lo, hi time.Duration, known bool) {
 	took := app.DurationsOf(home, s)
-	r.Usual = func(kind, step string) (lo, hi time.Duration, known bool) {
+	return func(kind, step string) (lo, hi time.Duration, known bool) {
 		u := took.Of(kind, step)
 		return u.Lo, u.Hi, u.Known
 	}
+}
+
+// addFacts adds what only the records of a run know. Those of a run that is being driven
+// belong to its driver; its graph and its events say the most of it.
+func addFacts(home *state.Home, r *runpage.Run) {
 	var busy *state.BusyError
-	h, err := app.History(home, s.ID)
+	h, err := app.History(home, r.Summary.ID)
 	switch {
 	case errors.As(err, &busy):
-		r.Unknown = "The run is being driven: what stands is told when it is not."
+		g, err := home.Drawn(r.Summary.ID)
+		if err != nil {
+			r.Unknown = "The run is being driven: what stands is told when it is not."
+			return
+		}
+		r.Foresee(g)
 	case errors.Is(err, fs.ErrNotExist):
 		r.Unknown = "The run was interrupted before it made anything."
 	case err != nil:
 		r.Unknown = err.Error()
 	default:
-		r.Resources = resources(h.Records)
-		r.Made = madeOf(h)
+		r.Resources, r.Made = resources(h.Records), madeOf(h)
 	}
-	return r, nil
 }
 
 // resources are what the records tell of things outside, the newest first.

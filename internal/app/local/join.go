@@ -153,7 +153,7 @@ func start(dir string, cmd *exec.Cmd) (ended chan error, from int64, err error) 
 		from = fi.Size()
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = nil, log, log, dir
-	detach(cmd)
+	Detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, 0, fmt.Errorf("cannot start the embedded EC2: %w", err)
 	}

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// detach gives the command a session of its own: an interrupt of the terminal
+// Detach gives the command a session of its own: an interrupt of the terminal
 // does not reach it.
-func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 func tryLock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// detach gives the command a process group of its own: an interrupt of the
+// Detach gives the command a process group of its own: an interrupt of the
 // console does not reach it.
-func detach(cmd *exec.Cmd) {
+func Detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.DETACHED_PROCESS}
 }
 

@@ -45,7 +45,7 @@ func oneLine(s string, width int) string {
 func Runs(w io.Writer, runs []state.Summary, now time.Time) {
 	rows := [][]string{{"RUN", "STATUS", "STARTED", "TOOK", "BUILDS", "TEMPLATE"}}
 	for _, s := range runs {
-		rows = append(rows, []string{s.ID, s.Status, ago(now.Sub(s.Started)), took(s, now), buildCount(s.Builds), s.Template})
+		rows = append(rows, []string{s.ID, s.Status, Ago(now.Sub(s.Started)), Took(s, now), BuildCount(s.Builds), s.Template})
 	}
 	table(w, "", rows)
 	for _, s := range runs {
@@ -55,7 +55,8 @@ func Runs(w io.Writer, runs []state.Summary, now time.Time) {
 	}
 }
 
-func ago(d time.Duration) string {
+// Ago is how long something is past, in words.
+func Ago(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return "just now"
@@ -67,7 +68,8 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
 }
 
-func took(s state.Summary, now time.Time) string {
+// Took is how long a run has taken, or takes so far.
+func Took(s state.Summary, now time.Time) string {
 	end := s.Ended
 	if end.IsZero() {
 		end = s.Updated
@@ -81,8 +83,8 @@ func took(s state.Summary, now time.Time) string {
 	return Duration(end.Sub(s.Started).Round(time.Second))
 }
 
-// buildCount names the builds, or counts them when they are many.
-func buildCount(bs []state.BuildSummary) string {
+// BuildCount names the builds, or counts them when they are many.
+func BuildCount(bs []state.BuildSummary) string {
 	if len(bs) <= 3 {
 		var names []string
 		for _, b := range bs {
@@ -102,8 +104,8 @@ func buildCount(bs []state.BuildSummary) string {
 // Run tells all about one run.
 func Run(w io.Writer, s state.Summary, now time.Time) {
 	rows := [][]string{{"run", s.ID}, {"status", s.Status}, {"template", s.Template},
-		{"started", fmt.Sprintf("%s (%s)", s.Started.Local().Format(time.DateTime), ago(now.Sub(s.Started)))},
-		{"took", took(s, now)}}
+		{"started", fmt.Sprintf("%s (%s)", s.Started.Local().Format(time.DateTime), Ago(now.Sub(s.Started)))},
+		{"took", Took(s, now)}}
 	switch {
 	case s.Local:
 		rows = append(rows, []string{"cloud", "embedded EC2 on this machine"})

@@ -39,6 +39,7 @@ var functions = template.FuncMap{
 	"builds":  buildNames,
 	"ordinal": ordinal,
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 }
 

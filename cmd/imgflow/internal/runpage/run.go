@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/cmd/imgflow/internal/render"
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/runview"
 	"github.com/imgflow/imgflow/state"
 )
@@ -79,6 +80,26 @@ func New(s state.Summary, v *runview.View, now time.Time) Run {
 	return Run{Summary: s, View: v, Now: now}
 }
 
+// Foresee tells by the run's graph what it has made and not removed, where its records
+// belong to the process that drives it.
+func (r *Run) Foresee(g *dag.Graph) {
+	for _, n := range g.Nodes {
+		s := r.View.Of(n.Key.String())
+		if !n.Thing || s == nil || s.Began.IsZero() {
+			continue
+		}
+		x := Resource{Label: s.Title, Step: s.Name, Builds: s.Builds, Since: s.Began, State: Stands}
+		if _, kept := g.Keeps[n.Key]; kept {
+			x.State = Result
+		}
+		if s.Removed {
+			x.State = Removed
+		}
+		r.Resources = append(r.Resources, x)
+	}
+	slices.SortStableFunc(r.Resources, func(a, b Resource) int { return b.Since.Compare(a.Since) })
+}
+
 // Title is how the page is called.
 func (r Run) Title() string { return "Run " + r.Summary.ID + ": " + r.Status() }
 
@@ -96,6 +117,15 @@ func (r Run) Took() string {
 	}
 	return render.Duration(end.Sub(r.View.Began).Round(time.Second))
 }
+
+// All is how long the run has taken by its summary, from its first beginning to its end.
+func (r Run) All() string { return render.Took(r.Summary, r.Now) }
+
+// Ago is when it was begun.
+func (r Run) Ago() string { return render.Ago(r.Now.Sub(r.Summary.Started)) }
+
+// BuildList names the builds, or counts them when they are many.
+func (r Run) BuildList() string { return render.BuildCount(r.Summary.Builds) }
 
 // lastMoment is now for a run that is being driven, and else the last that is known of it.
 func (r Run) lastMoment() time.Time {

@@ -71,7 +71,7 @@ func (r Run) Sections() Listed[*Section] {
 		critical[s] = true
 	}
 	usual := memo(r.Usual)
-	if len(r.View.Builds) < 2 || len(r.View.Steps) <= oneOfAll {
+	if r.Small() {
 		steps := r.View.Steps[:min(len(r.View.Steps), MostSteps)]
 		s := r.section(0, "", steps, critical, usual)
 		s.Open = true
@@ -96,6 +96,9 @@ func (r Run) Sections() Listed[*Section] {
 	}
 	return out
 }
+
+// Small tells whether all steps stand together.
+func (r Run) Small() bool { return len(r.View.Builds) < 2 || len(r.View.Steps) <= oneOfAll }
 
 // SectionOf is the part of one build; nil if there is no such build.
 func (r Run) SectionOf(build string) *Section {
