@@ -206,6 +206,7 @@ func docPages(t *testing.T) (pages []string) {
 var notRun = map[string][]string{
 	"README.md":       {"this test is part of it", "it installs for the user"},
 	"docs/local.md":   {"there is no Docker in a test; TestScripts/guest imports a root file system"},
+	"docs/tracing.md": {"there is no Docker in a test; TestARunIsOneTrace has a collector"},
 	"docs/windows.md": {"a benchmark; make bench runs it"},
 }
 
