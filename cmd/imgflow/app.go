@@ -97,6 +97,9 @@ func run(args []string) (code int) {
 			fmt.Fprintf(cmds.ErrWriter, "%s\n", more)
 		}
 	}
+	if exit == nil || exit.err != nil {
+		failedInCI(cmds, err, exit != nil && exit.said)
+	}
 	if asksJSON(asked) && (exit == nil || exit.err != nil && !exit.reported) {
 		render.Failure(stdout.Raw, err, codeOf(err, code))
 	}

@@ -90,6 +90,7 @@ var layers = []layer{
 	{of: "internal/app/worker", may: []string{"dag", "internal/app"}, why: "another process does what it is given, whatever steps there are"},
 	{of: "internal/app", may: []string{"internal/errcode", "dag", "state", "template", "template/hcl", "template/compile", "steps/comm", "internal/interp", "internal/localfile", "internal/provenance", "internal/explain", "internal/telemetry", "internal/usual", "internal/app/...", "golang.org/x/crypto/ssh"},
 		why: "an application has neither a command line nor kinds of steps: the program around it hands them in", tests: []string{"steps"}},
+	{of: "cmd/imgflow/internal/ci", may: []string{"dag", "state", "template", "internal/runview", "internal/termsafe"}, why: "a server of CI is spoken to in its words, whatever the run is about; the environment is handed in"},
 	{of: "cmd/imgflow/internal/findings", may: []string{"template", "internal/errcode"}, why: "what was found in a template is told in the forms of others, whatever it is about", tests: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	{of: "cmd/imgflow/internal/live", may: []string{"dag", "cmd/imgflow/internal/render", "internal/runview", "internal/termsafe", "internal/usual", "github.com/charmbracelet/x/ansi"},
 		why: "a live view is made of events: it knows neither the process nor how a run is driven", tests: []string{"github.com/charmbracelet/x/vt"}},

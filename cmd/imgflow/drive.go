@@ -54,7 +54,9 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 		}
 	}()
 
-	o := app.RunOptions{Show: v.show}
+	job := jobOf(c.App)
+	defer job.Close()
+	o := app.RunOptions{Show: job.Watch(len(s.Builds()), v.show)}
 	tty := &terminal{ls: ls, aside: v.aside}
 	switch pol.onError {
 	case "suspend":
@@ -88,6 +90,9 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 		return cleanUp(ls, s, v.show)
 	}
 	sumUp(c, v, s, res, time.Since(began))
+	if err := resultsInCI(job, s, v, res, time.Since(began)); err != nil {
+		ls.Warn("cannot tell the server of CI how the run has ended: %v", err)
+	}
 	if m := machine(c); m != nil {
 		failed := map[string]string{}
 		for _, f := range res.Failed {

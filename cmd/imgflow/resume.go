@@ -48,6 +48,10 @@ func resume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	job, err := inCI(c)
+	if err != nil {
+		return err
+	}
 	home, err := openHome()
 	if err != nil {
 		return err
@@ -85,6 +89,7 @@ func resume(c *cli.Context) error {
 	ls := lines(c, out)
 	news, err := s.Renew(c.Context, c.Bool("frozen"))
 	warn(ls, s)
+	job.Faults("warning", s.Warnings())
 	ls.News(s.Request().Template, news)
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func driveFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.IntFlag{Name: "parallel-builds", Usage: "work at `N` builds at once; 0 is all", Category: policyName},
 		&cli.BoolFlag{Name: "debug", Usage: "one build at a time, and ask before each step", Category: policyName},
-		jsonFlag("print events as JSON lines"), progressFlag(),
+		jsonFlag("print events as JSON lines"), progressFlag(), ciFlag(),
 	}, displayFlags()...)
 }
 
@@ -113,6 +113,10 @@ func runTemplate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	job, err := inCI(c)
+	if err != nil {
+		return err
+	}
 	req, err := newRequest(c)
 	if err != nil {
 		return err
@@ -140,6 +144,7 @@ func runTemplate(c *cli.Context) error {
 	defer s.Close()
 	err = s.Load(c.Context, true)
 	warn(lines(c, c.App.ErrWriter), s)
+	job.Faults("warning", s.Warnings())
 	if err != nil {
 		return err
 	}

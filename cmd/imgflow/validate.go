@@ -28,6 +28,7 @@ func validateCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-warn-undeclared-var", Usage: "say nothing of values in variable files that no variable has", Category: inputFlags},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "print what was found as `FORM`: text, json, sarif or junit", Category: outputFlags},
 			jsonFlag("the same as --format json"),
+			ciFlag(),
 		}, templateFlags()...),
 		Action: validate,
 	}
@@ -42,6 +43,10 @@ func validate(c *cli.Context) error {
 			return usagef("cannot use --json with --format %s: choose one", format)
 		}
 		format = "json"
+	}
+	job, err := inCI(c)
+	if err != nil {
+		return err
 	}
 	req, err := newRequest(c)
 	if err != nil {
@@ -62,6 +67,7 @@ func validate(c *cli.Context) error {
 	}
 	switch format {
 	case "text":
+		job.Faults("warning", s.Warnings())
 		return tellFindings(c, s, err)
 	case "json":
 		v := render.ValidatedJSON{Valid: err == nil, Warnings: render.NewFaults(s.Warnings()), Notes: render.NewFaults(s.Notes())}
