@@ -184,9 +184,10 @@ func (d *Display) show(p page) {
 }
 
 // Aside takes the frame away, and leaves keys to somebody else, until back is
-// called. Lines go on being written.
+// called. Lines go on being written. A shell that is open keeps the terminal until it ends.
 func (d *Display) Aside() (back func()) {
 	d.keys.stop()
+	d.shells.Wait()
 	d.mu.Lock()
 	d.aside++
 	d.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -122,8 +123,16 @@ func TestShell(t *testing.T) {
 	if p.tm.raw.Len() > 0 || p.tm.e.CursorHidden() || p.tm.e.IsAltScreen() {
 		t.Errorf("while the shell is open: %q", p.tm.raw.String())
 	}
+	asking := make(chan func(), 1)
+	go func() { asking <- p.Aside() }()
+	select {
+	case back := <-asking:
+		asking <- back
+		t.Error("somebody asks while the shell is open")
+	case <-time.After(50 * time.Millisecond):
+	}
 	end <- errors.New("cannot go on with the shell: the connection was lost")
-	p.shells.Wait()
+	(<-asking)()
 	p.draw()
 	all := strings.Join(p.tm.all(), "\n")
 	if strings.Count(all, "==> build-0: Do the thing 0") != 1 || !strings.Contains(all, "==> cannot go on with the shell") || p.keys.hints() == nil {
