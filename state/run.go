@@ -341,6 +341,10 @@ const saltName = "\x00salt"
 // keyed with. It is sealed, since who has it could try out short secrets.
 func (r *Run) Salt() ([]byte, error) { return r.vault.salt(saltName) }
 
+// SetSalt takes a salt in place of the run's own. It is for a run that has just begun, of
+// which nothing is keyed with that.
+func (r *Run) SetSalt(salt []byte) error { return r.vault.Later(saltName, salt) }
+
 // Summary returns the summary as it stands.
 func (r *Run) Summary() Summary {
 	r.mu.Lock()

@@ -69,11 +69,7 @@ func (v *Vault) open(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := age.Decrypt(bytes.NewReader(sealed), id)
-	var value []byte
-	if err == nil {
-		value, err = io.ReadAll(r)
-	}
+	value, err := unseal(sealed, id)
 	if errors.As(err, new(*age.NoIdentityMatchError)) {
 		return nil, fmt.Errorf("cannot open the secret %s of run %s: it was sealed for another identity than %s: set %s to the file that the run was started with", name, v.db.run, v.home.identityPath(), identityEnv)
 	}
@@ -91,6 +87,14 @@ func (v *Vault) seal(write func(...put) error, name string, value []byte) error 
 	if err != nil {
 		return err
 	}
+	sealed, err := seal(value, id)
+	if err != nil {
+		return fmt.Errorf("cannot seal the secret %s: %w", name, err)
+	}
+	return write(put{bucket: vaultBucket, key: []byte(name), value: sealed})
+}
+
+func seal(value []byte, id *age.X25519Identity) ([]byte, error) {
 	var sealed bytes.Buffer
 	w, err := age.Encrypt(&sealed, id.Recipient())
 	if err == nil {
@@ -99,10 +103,38 @@ func (v *Vault) seal(write func(...put) error, name string, value []byte) error 
 	if err == nil {
 		err = w.Close()
 	}
+	return sealed.Bytes(), err
+}
+
+func unseal(sealed []byte, id *age.X25519Identity) ([]byte, error) {
+	r, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {
-		return fmt.Errorf("cannot seal the secret %s: %w", name, err)
+		return nil, err
 	}
-	return write(put{bucket: vaultBucket, key: []byte(name), value: sealed.Bytes()})
+	return io.ReadAll(r)
+}
+
+// Seal encrypts a text for whoever has the identity of the home, and no other.
+func (h *Home) Seal(value []byte) ([]byte, error) {
+	id, err := h.openIdentity()
+	if err != nil {
+		return nil, err
+	}
+	return seal(value, id)
+}
+
+// Unseal is the text that Seal has encrypted. The error says so if that was for
+// another identity.
+func (h *Home) Unseal(sealed []byte) ([]byte, error) {
+	id, err := h.openIdentity()
+	if err != nil {
+		return nil, err
+	}
+	value, err := unseal(sealed, id)
+	if errors.As(err, new(*age.NoIdentityMatchError)) {
+		return nil, fmt.Errorf("it was sealed for another identity than %s: set %s to the file that it was made with", h.identityPath(), identityEnv)
+	}
+	return value, err
 }
 
 // salt returns the random bytes under this name, which are made at first use. What is

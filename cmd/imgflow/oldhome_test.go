@@ -80,6 +80,10 @@ func TestRunsOfAnOlderImgflow(t *testing.T) {
 	d.says([]string{"status    suspended\n", "app  amazon-ebs  failed  shell-2: script exited with status 3", "imgflow resume " + runs["failed"]}, "show", runs["failed"])
 	d.says([]string{"    app: second\n", "shell-2 failed"}, "logs", runs["failed"])
 
+	// Its records hold the texts of its keys, too.
+	d.says([]string{"  ~  app    shell-2 ", "it failed before", "  =  app    launch "}, "plan", "--run", runs["failed"], "--frozen")
+	d.says([]string{"  ~ app: shell-2: runs again: it failed before: "}, "explain", "--frozen", runs["failed"], "shell-2")
+
 	// The script goes on from where it was, on the same machine.
 	d.says([]string{"    win: ended\n", "--> win: win-20", "--> bare: bare-20", "!win: begun", "!Launch"}, "resume", runs["killed"])
 	d.says([]string{"win-20", "bare-20"}, "show", runs["killed"])
@@ -108,6 +112,7 @@ func TestRunsOfAnOlderImgflowWithoutTheirCloud(t *testing.T) {
 	if err := os.WriteFile(template, []byte(strings.Replace(string(src), `, "exit 3"`, "", 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	d.says([]string{"  ~ app: shell-2: runs again because its settings have changed\n", "- inline[1]: \"exit 3\""}, "explain", runs["failed"], "shell-2")
 	d.says([]string{"app: shell-2 has changed", "app: instance i-", "does not exist any more", "    app: first\n", "    app: second\n", "eu-west-1: ami-"}, "resume", runs["failed"])
 	d.oldRuns(map[string]string{"finished": state.Done, "killed": state.Done, "failed": state.Done})
 }

@@ -26,7 +26,9 @@ func planCommand() *cli.Command {
    imgflow plan template.json                          every step, as a table
    imgflow plan --svg template.json > plan.svg         a picture; also --dot and --mermaid
    imgflow plan --run RUN                              what a resume of the run would do with
-                                                       the template as it is now`,
+                                                       the template as it is now
+   imgflow plan -out FILE template.json                keep the plan; imgflow run FILE does
+                                                       exactly that, or says what differs`,
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "plan the resume of the run `RUN`, instead of a template"},
 			&cli.BoolFlag{Name: "frozen", Usage: "with --run: do not look at the template again"},
@@ -35,7 +37,9 @@ func planCommand() *cli.Command {
 			&cli.BoolFlag{Name: "mermaid", Usage: "print the graph for Mermaid", Category: outputFlags},
 			jsonFlag("print the plan as JSON"),
 			colorFlag(),
+			&cli.StringFlag{Name: "out", Usage: "keep the plan in a `FILE`, which imgflow run carries out"},
 			&cli.BoolFlag{Name: "force", Usage: "plan for a run with -force", Category: inputFlags},
+			&cli.BoolFlag{Name: "local", Usage: "plan for a run in the embedded EC2 of this machine", Category: inputFlags},
 		}, templateFlags()),
 		Action: plan,
 	}
@@ -70,6 +74,11 @@ func plan(c *cli.Context) error {
 	p, steps, err := s.Explain()
 	if err != nil {
 		return err
+	}
+	if file := c.String("out"); file != "" {
+		if err := keepPlan(c, s, file); err != nil {
+			return err
+		}
 	}
 	switch w := c.App.Writer; {
 	case drawing(c):
@@ -114,6 +123,11 @@ func planned(c *cli.Context) (*app.Session, error) {
 		if err := wantArgs(c, 0, 0, ""); err != nil {
 			return nil, err
 		}
+		for _, name := range []string{"only", "except", "config-type", "strict", "force", "local"} {
+			if c.IsSet(name) {
+				return nil, usagef("cannot use -%s with --run: that was decided when the run began", name)
+			}
+		}
 		return lookedAt(c, id)
 	}
 	if c.Bool("frozen") {
@@ -123,7 +137,7 @@ func planned(c *cli.Context) (*app.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Force = c.Bool("force")
+	req.Force, req.Local = c.Bool("force"), c.Bool("local")
 	s := application().New(nil, req)
 	err = s.Load(c.Context, true)
 	warn(lines(c, c.App.ErrWriter), s)

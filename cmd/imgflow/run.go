@@ -21,7 +21,8 @@ func runCommand() *cli.Command {
 	return &cli.Command{
 		Name: "run", Aliases: []string{"build"}, Usage: "build the images of a template", ArgsUsage: "TEMPLATE", Category: buildGroup,
 		Description: `   TEMPLATE is one that Packer takes: a JSON file, an HCL2 file (.pkr.hcl, .pkr.json) or a
-   folder of these; - reads it from standard input.
+   folder of these; - reads it from standard input. A plan that was kept
+   (imgflow plan -out FILE) is carried out as it is.
    With --local the images are built in an embedded EC2 on this machine, which needs
    no account. What is interrupted or fails goes on with ` + "`imgflow resume`" + `.
 
@@ -117,20 +118,24 @@ func runTemplate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if n := c.Int("parallel-builds"); n < 0 {
+		return usagef("cannot use -parallel-builds=%d: it must not be negative", n)
+	}
+	if c.Args().Len() == 1 && isPlan(c.Args().First()) {
+		return runPlan(c, pol, c.Args().First())
+	}
 	req, err := newRequest(c)
 	if err != nil {
 		return err
 	}
-	req.Force, req.Local, req.MaxLifetime = c.Bool("force"), c.Bool("local"), c.Duration("max-lifetime")
-	if req.Parallel = c.Int("parallel-builds"); req.Parallel < 0 {
-		return usagef("cannot use -parallel-builds=%d: it must not be negative", req.Parallel)
+	req.Force, req.Local = c.Bool("force"), c.Bool("local")
+	if req.MaxLifetime, err = maxLifetime(c); err != nil {
+		return err
 	}
-	if req.MaxLifetime != 0 && req.MaxLifetime < time.Minute {
-		return usagef("cannot use --max-lifetime=%s: an instance cannot end itself that soon; give at least 1m", req.MaxLifetime)
-	}
+	req.Parallel = c.Int("parallel-builds")
 	wish := local.Settings{Guest: c.String("guest"), Latency: c.String("latency"), Faults: c.StringSlice("fault")}
 	if req.Local {
-		if _, err := (ec2Options{Guest: wish.Guest, Latency: wish.Latency, Faults: strings.Join(wish.Faults, ",")}).check(); err != nil {
+		if err := checkLocal(wish); err != nil {
 			return err
 		}
 	} else if len(wish.Args()) > 0 {
@@ -152,4 +157,19 @@ func runTemplate(c *cli.Context) error {
 		return err
 	}
 	return drive(c, s, pol)
+}
+
+// checkLocal says what is wrong with the settings of a local run.
+func checkLocal(wish local.Settings) error {
+	_, err := ec2Options{Guest: wish.Guest, Latency: wish.Latency, Faults: strings.Join(wish.Faults, ",")}.check()
+	return err
+}
+
+// maxLifetime is the age at which instances end themselves; 0: never.
+func maxLifetime(c *cli.Context) (time.Duration, error) {
+	d := c.Duration("max-lifetime")
+	if d != 0 && d < time.Minute {
+		return 0, usagef("cannot use --max-lifetime=%s: an instance cannot end itself that soon; give at least 1m", d)
+	}
+	return d, nil
 }

@@ -17,7 +17,7 @@ func (r *Request) enforce(ev *template.Config, in template.Inputs, env Env) (err
 		r.ScanImage = true
 	}
 	for _, path := range r.Enforce {
-		src, err := readInput(path)
+		src, err := r.input(path)
 		if err != nil {
 			return nil, usagef("cannot read what is enforced: %w", err)
 		}

@@ -48,7 +48,35 @@ type Request struct {
 
 	QuietUndeclared bool `json:"-"` // nothing is said of values in variable files that no variable has
 
-	given map[string][]byte // what the variable files hold: a pipe can be read only once
+	sources sources
+}
+
+// sources are what was read for a request: each file once, since a pipe can be read only once, and in a plan that is
+// kept all that there is.
+type sources struct {
+	Files   map[string][]byte   `json:"files"`             // by their paths; the template - is one, too
+	Folder  bool                `json:"folder,omitempty"`  // the template is all files of a folder
+	Listed  map[string][]string `json:"listed,omitempty"`  // files of that folder, by the endings of their names
+	Planned bool                `json:"planned,omitempty"` // they are those of a plan
+}
+
+// input is what a file holds.
+func (r *Request) input(path string) ([]byte, error) {
+	if src, read := r.sources.Files[path]; read {
+		return src, nil
+	}
+	src, err := readInput(path)
+	if err == nil {
+		r.keep(path, src)
+	}
+	return src, err
+}
+
+func (r *Request) keep(path string, src []byte) {
+	if r.sources.Files == nil {
+		r.sources.Files = map[string][]byte{}
+	}
+	r.sources.Files[path] = src
 }
 
 const requestDoc = "request"
@@ -143,6 +171,9 @@ func namedHCL(name string) bool {
 
 // folder tells whether the template is all files of a folder.
 func (r *Request) folder() bool {
+	if r.sources.Planned {
+		return r.sources.Folder
+	}
 	fi, err := os.Stat(r.Template)
 	return r.Template != "-" && err == nil && fi.IsDir()
 }
@@ -151,12 +182,16 @@ func (r *Request) folder() bool {
 func (r *Request) files(env Env) ([]template.VarFile, error) {
 	if r.Template == "-" {
 		const name = "standard input"
-		if r.Input == nil {
+		src, read := r.sources.Files[r.Template]
+		if !read && r.Input == nil {
 			return nil, usagef("cannot read the template: there is no standard input")
 		}
-		src, err := localfile.ReadAll(r.Input, name, maxInput)
-		if err != nil {
-			return nil, usagef("cannot read the template: %w", err)
+		if !read {
+			var err error
+			if src, err = localfile.ReadAll(r.Input, name, maxInput); err != nil {
+				return nil, usagef("cannot read the template: %w", err)
+			}
+			r.keep(r.Template, src)
 		}
 		return []template.VarFile{{Name: name, Src: src}}, nil
 	}
@@ -173,11 +208,23 @@ func (r *Request) files(env Env) ([]template.VarFile, error) {
 			return nil, usagef("cannot read %s: the folder has no template, which is a file whose name ends in .pkr.hcl or .pkr.json", env.Short(r.Template))
 		}
 	}
-	return readFiles(paths, env)
+	return r.readFiles(paths, env)
 }
 
 // inFolder are the files of the template's folder whose names end like that, by name; all of the first ending come first.
 func (r *Request) inFolder(endings ...string) (paths []string, err error) {
+	kind := strings.Join(endings, " ")
+	if paths, read := r.sources.Listed[kind]; read || r.sources.Planned {
+		return paths, nil
+	}
+	defer func() {
+		if err == nil {
+			if r.sources.Listed == nil {
+				r.sources.Listed = map[string][]string{}
+			}
+			r.sources.Listed[kind] = paths
+		}
+	}()
 	entries, err := os.ReadDir(r.dir())
 	if err != nil {
 		return nil, usagef("cannot read the template: %w", err)
@@ -192,9 +239,9 @@ func (r *Request) inFolder(endings ...string) (paths []string, err error) {
 	return paths, nil
 }
 
-func readFiles(paths []string, env Env) (files []template.VarFile, err error) {
+func (r *Request) readFiles(paths []string, env Env) (files []template.VarFile, err error) {
 	for _, path := range paths {
-		src, err := readInput(path)
+		src, err := r.input(path)
 		if err != nil {
 			return nil, errcode.With(errcode.NoSuchFile, usagef("cannot read the template: %w", err))
 		}
@@ -230,21 +277,14 @@ func (r *Request) evaluate(t template.Parsed, env Env, catalog compile.Catalog, 
 		if err != nil {
 			return nil, nil, err
 		}
-		if in.VarFiles, err = readFiles(auto, env); err != nil {
+		if in.VarFiles, err = r.readFiles(auto, env); err != nil {
 			return nil, nil, err
 		}
 	}
 	for _, path := range r.VarFiles {
-		src, read := r.given[path]
-		if !read {
-			var err error
-			if src, err = readInput(path); err != nil {
-				return nil, nil, errcode.With(errcode.NoSuchFile, usagef("cannot read the -var-file: %w", err))
-			}
-			if r.given == nil {
-				r.given = map[string][]byte{}
-			}
-			r.given[path] = src
+		src, err := r.input(path)
+		if err != nil {
+			return nil, nil, usagef("cannot read the -var-file: %w", err)
 		}
 		in.VarFiles = append(in.VarFiles, template.VarFile{Name: env.Short(path), Src: src})
 	}

@@ -84,9 +84,11 @@ func (s *Session) Preview(ctx context.Context, frozen bool) (news News, err erro
 	}
 	s.graph, s.stored = old, old
 	missing := s.missing()
+	_, known := s.req.sources.Files[s.req.Template]
 	switch _, err := os.Stat(s.req.Template); {
 	case frozen:
 		news.Stored = Frozen
+	case known || s.req.sources.Planned && s.req.sources.Folder: // it is part of a plan
 	case s.req.Template == "-":
 		news.Stored = FromInput
 	case errors.Is(err, fs.ErrNotExist):

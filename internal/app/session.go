@@ -40,7 +40,9 @@ type Session struct {
 	ev     *template.Config
 	graph  *dag.Graph
 	stored *dag.Graph // what the run wanted before the template was read again
+	wanted *dag.Graph // what a run would begin with, where graph is for a look; nil: graph
 
+	plan     *Plan           // that the session carries out; nil: none
 	passing  passing         // what a session without a run has instead of one
 	frozen   bool            // the run goes on as it was stored
 	known    bool            // whose things the run's are was made sure of
@@ -298,7 +300,7 @@ func (s *Session) Foresee(ctx context.Context) {
 	}
 	g, _ := compile.Compile(ctx, s.ev, s.world.Catalog(s.req.Force), compile.Options{Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: true, Foresee: true, Scan: s.req.ScanImage, Began: s.req.Pins.Clock()})
 	if g != nil {
-		s.graph = g
+		s.wanted, s.graph = s.graph, g
 	}
 }
 
@@ -316,12 +318,18 @@ func (s *Session) begin() error {
 		return err
 	}
 	s.run = run
+	if s.plan != nil && s.plan.Salt != nil {
+		return run.SetSalt(s.plan.Salt)
+	}
 	return nil
 }
 
 // salt is the run's, which begins if need be. Where there can be none it is one
 // for keys that are never stored.
 func (s *Session) salt() ([]byte, error) {
+	if s.plan != nil && s.plan.Salt != nil {
+		return s.plan.Salt, nil
+	}
 	if s.home == nil {
 		if s.passing.salt == nil {
 			s.passing.salt = make([]byte, 32)
