@@ -27,7 +27,7 @@ var facts = map[string]any{
 	"console": render.AnswerJSON{}, "verify": provenance.Statement{}, "version": render.VersionJSON{}, "explain": twoForms{[]render.CodeJSON{}, []render.Explanation{}}, "guest": []importedGuest{},
 
 	"shell": noJSON("it is a terminal's"), "schema": noJSON("it prints JSON anyway"), "convert": noJSON("it writes a template"), "fix": noJSON("it prints a template"),
-	"report": noJSON("it writes a page; show and logs have what is on it"), "ec2local": noJSON("it serves; server.json in its directory says where"),
+	"report": noJSON("it writes a page; show and logs have what is on it"), "ui": noJSON("it serves a page; show and logs have what is on it"), "ec2local": noJSON("it serves; server.json in its directory says where"),
 }
 
 // twoForms is what a command prints that tells of two kinds of things.
