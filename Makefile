@@ -61,8 +61,9 @@ chaos: ## 200 builds, each killed at a random moment; then one at every checkpoi
 	go run ./internal/chaos -boundary -workers 8
 	go test -run 'TestEveryCallCut|TestDeathAtEveryWrite' ./steps/aws -every
 
-pictures: ## what docs/images shows of a terminal, recorded anew over the embedded EC2
+pictures: ## what docs/images shows of a terminal and a browser, recorded anew over the embedded EC2
 	go run ./internal/pictures docs/images
+	go test ./cmd/imgflow -count=1 -run TestBrowser -pictures $(CURDIR)/docs/images
 
 vendor-ui: ## what the page of imgflow ui has of others, from npm
 	cmd/imgflow/internal/web/vendor.sh

@@ -33,6 +33,7 @@ const readable = async what => {
 };
 const picture = async (name, schemes = ["light", "dark"]) => {
   if (!pictures) return;
+  await page.evaluate(() => document.querySelectorAll("dd.path").forEach(e => { e.textContent = e.textContent.replace(/.*[/]/, ""); })); // a picture is of no computer
   for (const scheme of schemes) {
     await page.emulateMedia({ colorScheme: scheme });
     for (const [size, width, height] of [["desktop", 1280, 900], ["phone", 390, 844]]) {
