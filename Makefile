@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build check cross test fuzz bench chaos pictures vendor-ui
+.PHONY: build check cross same vuln test fuzz bench chaos pictures vendor-ui
 
 build: ## the program, as bin/imgflow; without C, so that it runs in any guest
 	CGO_ENABLED=0 go build -o bin/imgflow ./cmd/imgflow
@@ -20,6 +20,14 @@ check: ## formatting, vet, staticcheck
 TARGETS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 cross: ## whether it is Go on all of TARGETS, without building it
 	go run ./internal/crosscheck $(TARGETS)
+
+# With -trimpath all is compiled anew, which CI need not do each time: the release does.
+same: ## whether two builds in two directories are the same bytes
+	go test ./cmd/imgflow -run TestBuildsAreTheSame -twice
+
+# The database of vulnerabilities is on the network: no part of .ci/run.
+vuln: ## what is known to be wrong with what the program calls
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 # Check has vetted everything, which go test would do again, with all that it depends on.
 # Tests wait a good part of their time, so that three packages fill two processors.
