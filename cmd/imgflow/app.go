@@ -65,6 +65,12 @@ func run(args []string) (code int) {
 		}
 	}()
 	cmds := newCommands()
+	if len(args) > 1 && args[1] == completeWord {
+		for _, word := range complete(cmds, args[2:]) {
+			fmt.Fprintln(stdout, word)
+		}
+		return exitOK
+	}
 	packer := isPacker(args[0])
 	if packer {
 		cmds.Metadata[underPacker] = true
@@ -171,7 +177,7 @@ func newCommands() *cli.App {
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			initCommand(), validateCommand(), inspectCommand(), fmtCommand(), schemaCommand(), convertCommand(), fixCommand(), consoleCommand(),
 			planCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), uiCommand(), explainCommand(), verifyCommand(), pruneCommand(),
-			ec2localCommand(), guestCommand(), pluginsCommand(), versionCommand(),
+			ec2localCommand(), guestCommand(), pluginsCommand(), completionCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,
 	}

@@ -68,7 +68,7 @@ func TestReleaseConfiguration(t *testing.T) {
 }
 
 // The scripts of workflows are ones, and what they make is there to be made.
-func TestWorkflows(t *testing.T) {
+func TestOurWorkflows(t *testing.T) {
 	files, err := filepath.Glob("../../.github/workflows/*.yml")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("%q, %v", files, err)
