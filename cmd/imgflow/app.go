@@ -177,7 +177,7 @@ func newCommands() *cli.App {
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			initCommand(), validateCommand(), inspectCommand(), fmtCommand(), schemaCommand(), convertCommand(), fixCommand(), consoleCommand(),
 			planCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), uiCommand(), explainCommand(), verifyCommand(), pruneCommand(),
-			ec2localCommand(), guestCommand(), pluginsCommand(), completionCommand(), versionCommand(),
+			ec2localCommand(), guestCommand(), pluginsCommand(), completionCommand(), manCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,
 	}
