@@ -36,10 +36,10 @@ func TestBadCredentialsFailOnce(t *testing.T) {
 		{"RequestExpired", "Request has expired.", "this machine's clock is wrong"},
 	} {
 		w := newWorld(t, ec2local.Faults{})
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			refuse(rw, 401, c.code, c.message)
 			return true
-		}
+		})
 		e := w.engine(&dag.MemStore{}, &events{})
 		r, err := e.Solve(t.Context(), w.graph(whole()))
 		if err != nil {
@@ -120,14 +120,14 @@ func TestNoMetadataService(t *testing.T) {
 // none of the build's own.
 func TestAccessNeedsNoPermission(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "DescribeSecurityGroups" {
 			refuse(rw, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 		}
 		return action == "DescribeSecurityGroups"
-	}
+	})
 	w.build(&dag.MemStore{}, w.graph(template()))
-	w.front.play = nil
+	w.front.setPlay(nil)
 	w.only(1)
 }
 
@@ -137,14 +137,14 @@ func TestCredentialsThatEnd(t *testing.T) {
 	const making = "CreateSecurityGroup"
 	for _, lost := range []bool{false, true} {
 		w := newWorld(t, ec2local.Faults{})
-		w.front.cut = func(action string, n int) cut {
+		w.front.setCut(func(action string, n int) cut {
 			if lost && action == making && n == 1 {
 				return cuts["before the reply"]
 			}
 			return nil
-		}
+		})
 		var ended atomic.Bool
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action == making && n == 1 {
 				ended.Store(true)
 				if lost {
@@ -156,7 +156,7 @@ func TestCredentialsThatEnd(t *testing.T) {
 				return true
 			}
 			return false
-		}
+		})
 		e := w.engine(&dag.MemStore{}, &events{})
 		r, err := e.Solve(t.Context(), w.graph(whole()))
 		if err != nil {

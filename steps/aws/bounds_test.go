@@ -81,10 +81,10 @@ func TestEveryServiceIsBounded(t *testing.T) {
 
 func TestHeadersAreBounded(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
-	w.front.play = func(rw http.ResponseWriter, _ string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, _ string, _ int, _ url.Values) bool {
 		raw(rw, false, "HTTP/1.1 200 OK\r\n", strings.Repeat("X-Filler: "+strings.Repeat("x", 1000)+"\r\n", 400), "\r\n")
 		return true
-	}
+	})
 	_, err := w.site().api.DescribeImages(t.Context(), &ec2.DescribeImagesInput{}, func(o *ec2.Options) { o.RetryMaxAttempts = 1 })
 	if err == nil || !strings.Contains(err.Error(), "server response headers exceeded 262144 bytes") {
 		t.Error(err)

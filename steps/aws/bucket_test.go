@@ -24,7 +24,7 @@ func TestCheckBucket(t *testing.T) {
 	if _, err := (CheckBucket{Place: here, Bucket: "disks"}).Do(t.Context(), w.cloud, task("t")); err != nil {
 		t.Errorf("whoever may not ask: %v", err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	g := w.imports(ImportDisk{Name: "free"})
 	early := 0
 	for _, n := range g.Nodes {
@@ -44,7 +44,7 @@ func TestCheckBucket(t *testing.T) {
 
 // forbid has S3 answer calls as it does where a permission lacks.
 func (w *world) forbid(actions ...string) {
-	w.front.play = func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
 		for _, a := range actions {
 			if a == action {
 				rw.Header().Set("X-Amz-Request-Id", "r")
@@ -56,5 +56,5 @@ func (w *world) forbid(actions ...string) {
 			}
 		}
 		return false
-	}
+	})
 }

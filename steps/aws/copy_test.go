@@ -16,12 +16,12 @@ func TestCopyImage(t *testing.T) {
 	testThing(t, w, step, func(a, b Image) bool { return a.ID == b.ID })
 
 	var form url.Values
-	w.front.play = func(_ http.ResponseWriter, action string, _ int, f url.Values) bool {
+	w.front.setPlay(func(_ http.ResponseWriter, action string, _ int, f url.Values) bool {
 		if action == "CopyImage" {
 			form = f
 		}
 		return false
-	}
+	})
 	step.Description, step.Tags, step.Minutes = "told", map[dag.Text]dag.Text{"os": "linux"}, 30
 	m := must(step.Do(t.Context(), w.cloud, task("t2")))
 	for name, want := range map[string]string{"Name": "name", "Description": "told", "SourceImageId": of.ID, "SourceRegion": home, "SnapshotCopyCompletionDurationMinutes": "30"} {

@@ -196,7 +196,7 @@ var scenes = []scene{
 	{"a password", func(w *world) {
 		var mu sync.Mutex
 		var key *rsa.PublicKey
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			switch action {
@@ -207,7 +207,7 @@ var scenes = []scene{
 				return true
 			}
 			return false
-		}
+		})
 	}, func(w *world) {
 		b := windows()
 		b.PublicIP = ptr(true)

@@ -25,13 +25,13 @@ func seeded(t *testing.T, text string) *world {
 
 // deny has the endpoint refuse an operation, as a service of JSON does.
 func (w *world) deny(action, message string) {
-	w.front.play = func(rw http.ResponseWriter, a string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, a string, _ int, _ url.Values) bool {
 		if a == action {
 			rw.WriteHeader(400)
 			rw.Write([]byte(`{"__type": "com.amazonaws#AccessDeniedException", "Message": "` + message + `"}`))
 		}
 		return a == action
-	}
+	})
 }
 
 // fails insists that a step fails with words.

@@ -23,7 +23,7 @@ func TestDeregister(t *testing.T) {
 	if _, err := step.Do(t.Context(), w.cloud, next()); err == nil || !strings.HasPrefix(err.Error(), "cannot deregister "+older.ID+": ") {
 		t.Errorf("refused: %v", err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	d, err := step.Do(t.Context(), w.cloud, next())
 	if err != nil || !slices.Equal(d.IDs, []string{older.ID}) {
 		t.Errorf("%v, %v, want %s", d.IDs, err, older.ID)

@@ -16,12 +16,12 @@ func TestEnhance(t *testing.T) {
 	i, _ := w.launched("t1")
 	from := w.rest(i)
 	sriov := ""
-	w.front.play = func(_ http.ResponseWriter, action string, _ int, form url.Values) bool {
+	w.front.setPlay(func(_ http.ResponseWriter, action string, _ int, form url.Values) bool {
 		if action == "ModifyInstanceAttribute" && form.Get("SriovNetSupport.Value") != "" {
 			sriov = form.Get("SriovNetSupport.Value")
 		}
 		return false
-	}
+	})
 	for _, c := range []struct {
 		step  Enhance
 		calls int

@@ -14,13 +14,13 @@ import (
 // trying again and again.
 func TestGroupWaitsForTheEndOfItsInstance(t *testing.T) {
 	w := newWorldOf(t, ec2local.Options{Latency: "terminated=5s"})
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "StopInstances" || action == "ModifyInstanceAttribute" {
 			refuse(rw, 400, "InvalidParameterValue", "Some rule that nobody knows.")
 			return true
 		}
 		return false
-	}
+	})
 	b := reachable()
 	b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeSize: 1, DeleteOnTermination: ptr(false)}}
 	r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))

@@ -15,12 +15,12 @@ import (
 func TestLateFailureOfTheImageCleansUp(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	b := template()
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "CreateImage" {
 			refuse(rw, 400, "InvalidParameterValue", "Some rule that nobody knows.")
 		}
 		return action == "CreateImage"
-	}
+	})
 	r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
 	if err != nil {
 		t.Fatal(err)

@@ -23,19 +23,19 @@ func TestImportImage(t *testing.T) {
 	// The image is found by the token when AWS tells of the task no more.
 	i := must(step.Do(t.Context(), w.cloud, task("imgflow-r1-5")))
 	image := must(WaitImport{Task: dag.Lit(i)}.Do(t.Context(), w.cloud, task("imgflow-r1-6")))
-	w.front.play = func(rw http.ResponseWriter, action string, _ int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, form url.Values) bool {
 		if action == "DescribeImportImageTasks" {
 			refuse(rw, 400, "InvalidConversionTaskId.NotFound", "no such task")
 		}
 		return action == "DescribeImportImageTasks"
-	}
+	})
 	if found, err := i.Find(t.Context(), w.cloud, task("t")); err != nil || found.ID != i.ID {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if err := i.Undo(t.Context(), w.cloud, task("t")); err != nil {
 		t.Error(err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	w.leaves(0, 1)
 	if _, err := i.Find(t.Context(), w.cloud, task("t")); err == nil {
 		t.Errorf("%s is there without its image %s", i.ID, image.ID)
@@ -43,12 +43,12 @@ func TestImportImage(t *testing.T) {
 
 	// What EC2 is told.
 	var form url.Values
-	w.front.play = func(_ http.ResponseWriter, action string, _ int, f url.Values) bool {
+	w.front.setPlay(func(_ http.ResponseWriter, action string, _ int, f url.Values) bool {
 		if action == "ImportImage" {
 			form = f
 		}
 		return false
-	}
+	})
 	step.ImportOptions = ImportOptions{Architecture: "arm64", BootMode: "uefi", Platform: "linux", LicenseType: "BYOL", RoleName: "importer", Encrypt: true, KMSKey: "alias/k"}
 	step.Description = "told"
 	must(step.Do(t.Context(), w.cloud, task("imgflow-r1-7")))
@@ -61,10 +61,10 @@ func TestImportImage(t *testing.T) {
 		}
 	}
 	refused(t, w, "ImportImage", step, "cannot import s3://disks/")
-	w.front.play = func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
 		refuse(rw, 400, "InvalidParameter", "The service role vmimport provided does not exist or does not have sufficient permissions")
 		return true
-	}
+	})
 	if _, err := step.Do(t.Context(), w.cloud, task("imgflow-r1-8")); err == nil || !strings.Contains(err.Error(), "VM Import takes the role that role_name names, vmimport if it is not given") {
 		t.Error(err)
 	}

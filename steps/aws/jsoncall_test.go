@@ -40,12 +40,12 @@ func TestJSONCalls(t *testing.T) {
 		{"a refusal without end", answer(400, `{"__type": "`+strings.Repeat("x", 1<<20)), 1, "HTTP 400"},
 	} {
 		began := w.front.count("GetParameter")
-		w.front.play = func(rw http.ResponseWriter, action string, n int, _ url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, _ url.Values) bool {
 			if n == began+1 {
 				x.first(rw)
 			}
 			return n == began+1
-		}
+		})
 		found, err := step.Do(t.Context(), w.cloud, task("t"))
 		if x.refuse == "" && (err != nil || found.Value != "b") || x.refuse != "" && (err == nil || !strings.Contains(err.Error(), x.refuse) || strings.Contains(err.Error(), "swordf")) {
 			t.Errorf("%s: %+v, %v", x.name, found, err)

@@ -33,12 +33,12 @@ func TestLaunchOptions(t *testing.T) {
 	b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeSize: 3, VolumeType: "gp3", Throughput: 200, IOPS: 3000},
 		{DeviceName: "/dev/sdg", VolumeSize: 1, DeleteOnTermination: &no}}
 	var form url.Values
-	w.front.play = func(rw http.ResponseWriter, action string, n int, f url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, f url.Values) bool {
 		if action == "RunInstances" {
 			form = f
 		}
 		return false
-	}
+	})
 	store := &dag.MemStore{}
 	w.build(store, w.graph(b))
 	has := func(key, want string) {
@@ -95,7 +95,7 @@ func TestNoRoomInOneSubnet(t *testing.T) {
 	b.SubnetFilter.Random = true
 	var tried []string
 	var tokens []string
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action != "RunInstances" {
 			return false
 		}
@@ -106,7 +106,7 @@ func TestNoRoomInOneSubnet(t *testing.T) {
 			return true
 		}
 		return false
-	}
+	})
 	w.build(&dag.MemStore{}, w.graph(b))
 	if len(tried) != 3 || tried[0] == tried[1] || tried[1] == tried[2] || tried[0] == "" {
 		t.Errorf("tried %v", tried)
@@ -125,12 +125,12 @@ func TestNoRoomAnywhere(t *testing.T) {
 		code  string
 		after time.Duration
 	}{{"InsufficientInstanceCapacity", 15 * time.Second}, {"Unsupported", 0}} {
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action == "RunInstances" {
 				refuse(rw, 400, c.code, "Not here.")
 			}
 			return action == "RunInstances"
-		}
+		})
 		var again *dag.RetryError
 		_, err := w.launch(source).Do(t.Context(), w.cloud, task("t1"))
 		if code, _ := apiError(err); code != c.code {
@@ -178,13 +178,13 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"InvalidParameterValue", "Value (nobody) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", "Profile name (look whether iam_instance_profile exists)"},
 		{"InvalidParameterValue", "Invalid value 'x' for hostId.", "Invalid value 'x' for hostId"},
 	} {
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action == "RunInstances" {
 				refuse(rw, 400, c.code, c.message)
 				return true
 			}
 			return false
-		}
+		})
 		r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(whole()))
 		if err != nil {
 			t.Fatal(err)
@@ -263,14 +263,14 @@ func TestTerminationIsNotWaitedFor(t *testing.T) {
 // An answer that does not say that the end has begun is not believed.
 func TestTerminationHasBegun(t *testing.T) {
 	w := newWorldOf(t, ec2local.Options{Latency: "terminated=1h"})
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "TerminateInstances" && n == 1 {
 			rw.Write([]byte(`<TerminateInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><instancesSet><item><instanceId>` +
 				form.Get("InstanceId.1") + `</instanceId><currentState><code>16</code><name>running</name></currentState></item></instancesSet></TerminateInstancesResponse>`))
 			return true
 		}
 		return false
-	}
+	})
 	i, _ := w.launched("launch")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()

@@ -340,7 +340,7 @@ func TestLimitsTableHasEveryParameter(t *testing.T) {
 	var mu sync.Mutex
 	sent := map[[2]string]bool{}
 	number := regexp.MustCompile(`\.\d+`)
-	w.front.play = func(_ http.ResponseWriter, action string, _ int, form url.Values) bool {
+	w.front.setPlay(func(_ http.ResponseWriter, action string, _ int, form url.Values) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		for p := range form {
@@ -349,7 +349,7 @@ func TestLimitsTableHasEveryParameter(t *testing.T) {
 			}
 		}
 		return false
-	}
+	})
 	b := template()
 	b.Communicator, b.SSH.Username, b.InstanceType = "ssh", "ubuntu", "t2.micro"
 	b.AMIDescription, b.IMDSSupport, b.DeprecateAt = "made from another", "v2.0", later(1, 0)

@@ -59,7 +59,7 @@ func TestRecordsWithoutID(t *testing.T) {
 				if r, err := e.Solve(t.Context(), g); err != nil || len(r.Failed) != 1 {
 					t.Fatal(r, err)
 				}
-				w.front.play = nil
+				w.front.setPlay(nil)
 				forgetIDs(t, store, kind)
 				e = w.engine(store, &events{})
 				if then == "resume" {

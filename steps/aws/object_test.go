@@ -37,20 +37,20 @@ func TestUploadObject(t *testing.T) {
 	u = must(begin("disk.raw").Do(t.Context(), w.cloud, task("imgflow-r1-2")))
 	step := UploadObject{Upload: dag.Lit(u)}
 	var sent atomic.Int64
-	w.front.play = func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
 		if action == "UploadPart" && sent.Add(1) > 2 {
 			raw(rw, true)
 			return true
 		}
 		return false
-	}
+	})
 	w.site().options.Retryer.(*limiter).attempts = 1
 	do := task("imgflow-r1-3")
 	var passing *dag.RetryError
 	if _, err := step.Do(t.Context(), w.cloud, do); !errors.As(err, &passing) || !strings.Contains(err.Error(), "cannot upload disk.raw, part ") {
 		t.Errorf("%v", err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	changed := threeParts()
 	changed[0] = 'x'
 	w.file("disk.raw", changed)
@@ -129,17 +129,17 @@ func TestUploadIsInterrupted(t *testing.T) {
 	w := newImportWorld(t, ec2local.Options{})
 	u := must(begin("disk.raw").Do(t.Context(), w.cloud, task("imgflow-r1-1")))
 	step := UploadObject{Upload: dag.Lit(u)}
-	w.front.play = func(_ http.ResponseWriter, action string, n int, _ url.Values) bool {
+	w.front.setPlay(func(_ http.ResponseWriter, action string, n int, _ url.Values) bool {
 		if action == "UploadPart" && n == 1 {
 			os.Chtimes(filepath.Join(w.cloud.o.Dir, "disk.raw"), time.Now(), time.Now().Add(time.Hour))
 		}
 		return false
-	}
+	})
 	var passing *dag.RetryError
 	if _, err := step.Do(t.Context(), w.cloud, task("imgflow-r1-2")); !errors.As(err, &passing) || !strings.Contains(err.Error(), "it was changed meanwhile") {
 		t.Error(err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := step.Do(ctx, w.cloud, task("imgflow-r1-3")); !errors.Is(err, context.Canceled) {

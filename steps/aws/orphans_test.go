@@ -160,7 +160,7 @@ func TestResultsHaveNoLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.front.count(listed)
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "CreateTags" && form.Get("Tag.1.Key") == TagExpires && w.front.count(listed) == before+2 {
 			w.front.mu.Lock()
 			w.front.play = nil
@@ -170,7 +170,7 @@ func TestResultsHaveNoLease(t *testing.T) {
 			}
 		}
 		return false
-	}
+	})
 	if err := s.renew(ctx, "r1", w.cloud.expires(time.Now())); err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func TestCallsInFlight(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	var now, most, sent atomic.Int64
 	full, once := make(chan struct{}), sync.Once{}
-	w.front.play = func(http.ResponseWriter, string, int, url.Values) bool {
+	w.front.setPlay(func(http.ResponseWriter, string, int, url.Values) bool {
 		sent.Add(1)
 		n := now.Add(1)
 		defer now.Add(-1)
@@ -79,7 +79,7 @@ func TestCallsInFlight(t *testing.T) {
 		case <-t.Context().Done():
 		}
 		return false
-	}
+	})
 	s := w.site()
 	var wg sync.WaitGroup
 	ask := func(ctx context.Context, fails bool) {

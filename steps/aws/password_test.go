@@ -73,7 +73,7 @@ func TestPasswordOfABuild(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	var mu sync.Mutex
 	var key *rsa.PublicKey
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		switch action {
@@ -94,7 +94,7 @@ func TestPasswordOfABuild(t *testing.T) {
 			return true
 		}
 		return false
-	}
+	})
 	store := &dag.MemStore{}
 	w.build(store, w.graph(windows()))
 	w.only(1)
@@ -174,10 +174,10 @@ func TestPasswordForTheUsersKey(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, ec2local.Faults{})
-			w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+			w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 				tell(rw, form.Get("InstanceId"), seal(t, &key.PublicKey, "secret-1"))
 				return true
-			}
+			})
 			file := pemFile(t, "key", c.block)
 			_, err := w.get(Password{KeyFile: file}, now())
 			b := windows()
@@ -198,7 +198,7 @@ func TestPasswordForTheUsersKey(t *testing.T) {
 		})
 	}
 	w := newWorld(t, ec2local.Faults{})
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		unexpectedReply, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			t.Error(err)
@@ -206,7 +206,7 @@ func TestPasswordForTheUsersKey(t *testing.T) {
 		}
 		tell(rw, form.Get("InstanceId"), seal(t, &unexpectedReply.PublicKey, "secret-1"))
 		return true
-	}
+	})
 	if _, err := w.get(Password{KeyFile: pemFile(t, "key", pkcs1)}, now()); err == nil || !strings.Contains(err.Error(), "sealed for another key") {
 		t.Errorf("for another key: %v", err)
 	}
@@ -220,7 +220,7 @@ func TestPasswordThatNeverComes(t *testing.T) {
 	}
 	file := pemFile(t, "key", &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	w := newWorld(t, ec2local.Faults{})
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		switch action {
 		case "GetConsoleOutput":
 			console := base64.StdEncoding.EncodeToString([]byte("1\r\n2\r\n3\r\n4\r\n5\r\n<Password>sealed</Password>\r\nWindows is Ready to use\r\n"))
@@ -229,7 +229,7 @@ func TestPasswordThatNeverComes(t *testing.T) {
 			tell(rw, form.Get("InstanceId"), "")
 		}
 		return true
-	}
+	})
 	start := time.Now()
 	_, err = w.get(Password{KeyFile: file, Timeout: time.Second}, now())
 	for _, want := range []string{"cannot get the password of i-0123456789abcdef0", "not made one in 1s", "Sysprep", "winrm_password", "windows_password_timeout", "\n  2\n", "Windows is Ready"} {
@@ -244,10 +244,10 @@ func TestPasswordThatNeverComes(t *testing.T) {
 		t.Errorf("ended after %s and %d looks", d, w.front.count("GetPasswordData"))
 	}
 
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		refuse(rw, 400, "InvalidInstanceID.NotFound", "no such instance")
 		return true
-	}
+	})
 	if _, err := w.get(Password{KeyFile: file}, now().Add(-time.Hour)); err == nil || !strings.Contains(err.Error(), "InvalidInstanceID.NotFound") {
 		t.Errorf("of an instance that has gone: %v", err)
 	}

@@ -130,7 +130,7 @@ func TestProgressIsShared(t *testing.T) {
 func TestListProgress(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	a, b := w.image("one"), w.image("another")
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action != "DescribeSnapshots" {
 			return false
 		}
@@ -143,11 +143,11 @@ func TestListProgress(t *testing.T) {
 		}
 		io.WriteString(rw, `<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><snapshotSet>`+page+`</snapshotSet>`+next+`</DescribeSnapshotsResponse>`)
 		return true
-	}
+	})
 	if got, err := w.site().listProgress(t.Context(), []string{"a", "b", "c"}); err != nil || !maps.Equal(got, map[string]int64{"a": 60, "b": 0}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	if got, err := w.site().listProgress(t.Context(), []string{a.Token, b.Token, "none"}); err != nil || !maps.Equal(got, map[string]int64{a.Token: 100, b.Token: 100}) {
 		t.Errorf("of the embedded EC2: %v, %v", got, err)
 	}

@@ -37,7 +37,7 @@ func TestImageReady(t *testing.T) {
 	}
 	meanwhile := 0
 	state := func(state string) {
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			if action != "DescribeImages" {
 				return false
 			}
@@ -45,7 +45,7 @@ func TestImageReady(t *testing.T) {
 			io.WriteString(rw, `<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><imagesSet><item><imageId>`+m.ID+
 				`</imageId><imageState>`+state+`</imageState><stateReason><message>no space</message></stateReason></item></imagesSet></DescribeImagesResponse>`)
 			return true
-		}
+		})
 	}
 	state("failed")
 	if _, err := step.Do(t.Context(), w.cloud, task("t")); err == nil || err.Error() != "cannot use "+m.ID+": it is failed: no space" {
@@ -54,7 +54,7 @@ func TestImageReady(t *testing.T) {
 	if after := watched(); meanwhile != 1 || after != 0 {
 		t.Errorf("%d were told how far the image is while they waited for it, and %d afterwards", meanwhile, after)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	step.Image = dag.Lit(Image{Place: here, ID: "ami-00000000000000000", Made: time.Now().Add(-time.Hour)})
 	if _, err := step.Do(t.Context(), w.cloud, task("t")); err == nil || !strings.Contains(err.Error(), "does not exist any more") {
 		t.Errorf("one that is not there: %v", err)

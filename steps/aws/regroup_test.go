@@ -17,13 +17,13 @@ func TestRegroupLooksForTheGroup(t *testing.T) {
 		calls   int
 	}{{false, 1}, {true, 2}} {
 		w := newWorld(t, ec2local.Faults{})
-		w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 			refused := ask.refused && action == "DescribeSecurityGroups" && n == 1
 			if refused {
 				refuse(rw, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 			}
 			return refused
-		}
+		})
 		w.build(&dag.MemStore{}, w.graph(reachable()))
 		if n := w.front.count("DescribeSecurityGroups"); n != ask.calls || w.front.count("ModifyInstanceAttribute") != 1 {
 			t.Errorf("refused %v: %v", ask.refused, w.front.calls)

@@ -38,11 +38,11 @@ func TestReplies(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, ec2local.Faults{})
-			w.front.play = func(rw http.ResponseWriter, _ string, _ int, _ url.Values) bool {
+			w.front.setPlay(func(rw http.ResponseWriter, _ string, _ int, _ url.Values) bool {
 				rw.WriteHeader(c.status)
 				rw.Write([]byte(c.body))
 				return true
-			}
+			})
 			_, err := w.site().api.DescribeImages(t.Context(), &ec2.DescribeImagesInput{}, func(o *ec2.Options) { o.RetryMaxAttempts = 2 })
 			if got := wrapAPI("look", "DescribeImages", old, err); got == nil || got.Error() != "cannot look: "+c.want {
 				t.Errorf("%v, want cannot look: %s", got, c.want)

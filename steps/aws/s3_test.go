@@ -45,13 +45,13 @@ func TestS3Calls(t *testing.T) {
 		{"a region that is none", answer(301, "<Error><Code>PermanentRedirect</Code><Message>m</Message></Error>", "X-Amz-Bucket-Region", "the moon"), 1, "PermanentRedirect: m (set region"},
 	} {
 		began := w.front.count("CreateMultipartUpload")
-		w.front.play = func(rw http.ResponseWriter, action string, n int, _ url.Values) bool {
+		w.front.setPlay(func(rw http.ResponseWriter, action string, n int, _ url.Values) bool {
 			if action == "CreateMultipartUpload" && n == began+1 {
 				x.first(rw)
 				return true
 			}
 			return false
-		}
+		})
 		u, err := begin("disk.raw").Do(t.Context(), w.cloud, task("imgflow-"+strings.ReplaceAll(x.name, " ", "-")))
 		if x.refuse == "" && (err != nil || u.ID == "") || x.refuse != "" && (err == nil || !strings.Contains(err.Error(), x.refuse)) {
 			t.Errorf("%s: %+v, %v", x.name, u, err)
@@ -60,10 +60,10 @@ func TestS3Calls(t *testing.T) {
 			t.Errorf("%s: %d calls, not %d", x.name, n, x.calls)
 		}
 	}
-	w.front.play = func(rw http.ResponseWriter, action string, n int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, _ url.Values) bool {
 		rw.WriteHeader(404) // of a proxy
 		return true
-	}
+	})
 	if _, err := (Object{Place: here, Bucket: "disks", Object: "x"}).Find(t.Context(), w.cloud, task("t")); err == nil || !strings.Contains(err.Error(), "HTTP 404") {
 		t.Errorf("a proxy's word is believed: %v", err)
 	}

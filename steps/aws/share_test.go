@@ -20,13 +20,13 @@ func TestCopiesAndSharesAreGoalsOfTheirOwn(t *testing.T) {
 	b.AMIRegions = []string{"us-west-2", home, "us-west-2"}
 	b.Sharing.Users = []string{"123456789012"}
 	denied := true
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "ModifyImageAttribute" && denied {
 			refuse(rw, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 			return true
 		}
 		return false
-	}
+	})
 	store := &dag.MemStore{}
 	g := w.graph(b)
 	r, err := w.engine(store, &events{}).Solve(t.Context(), g)
@@ -81,10 +81,10 @@ func TestShare(t *testing.T) {
 	refused(t, w, "ModifySnapshotAttribute", step, "cannot share "+of.Snapshots[0]+": ")
 	refused(t, w, "ModifyImageAttribute", Share{Of: dag.Lit(of), Sharing: Sharing{ProductCodes: []string{"abc"}}}, "cannot add product codes to "+of.ID+": ")
 	var form url.Values
-	w.front.play = func(rw http.ResponseWriter, action string, _ int, f url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, f url.Values) bool {
 		form = f
 		return false
-	}
+	})
 	arn, unit := "arn:aws:organizations::123456789012:organization/o-0123456789", "arn:aws:organizations::123456789012:ou/o-0123456789/ou-0123-01234567"
 	Share{Of: dag.Lit(of), Sharing: Sharing{OrgARNs: []string{arn}, OUARNs: []string{unit}}}.Do(t.Context(), w.cloud, task("t"))
 	if form.Get("LaunchPermission.Add.1.OrganizationArn") != arn || form.Get("LaunchPermission.Add.2.OrganizationalUnitArn") != unit {

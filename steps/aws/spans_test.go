@@ -44,7 +44,7 @@ func TestCallsAreSpans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.front.play = func(out http.ResponseWriter, action string, n int, _ url.Values) bool {
+	w.front.setPlay(func(out http.ResponseWriter, action string, n int, _ url.Values) bool {
 		switch {
 		case action == "DescribeVpcs" && n <= 2:
 			refuse(out, http.StatusServiceUnavailable, "Unavailable", "later")
@@ -54,7 +54,7 @@ func TestCallsAreSpans(t *testing.T) {
 			return false
 		}
 		return true
-	}
+	})
 	if _, err := s.api.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{}); err != nil {
 		t.Fatal(err)
 	}

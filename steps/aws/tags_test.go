@@ -32,12 +32,12 @@ func TestOursMakeRoomForTheUsersTags(t *testing.T) {
 			b := template()
 			b.RunTags, b.Tags, b.SnapshotTags = many[dag.Text]("run", c.run), many[dag.Text]("image", c.image), many[dag.Text]("snap", c.snapshot)
 			b.AMIRegions = []string{"us-west-2"}
-			w.front.cut = func(action string, n int) cut {
+			w.front.setCut(func(action string, n int) cut {
 				if n == 1 && (action == "CreateTags" || action == "DeleteTags") {
 					return cuts["before the reply"]
 				}
 				return nil
-			}
+			})
 			log := &events{}
 			r, err := w.engine(&dag.MemStore{}, log).Solve(t.Context(), w.graph(b))
 			if err != nil || len(r.Failed)+len(r.Left) > 0 {

@@ -139,17 +139,17 @@ func TestLateTestIsWaitedFor(t *testing.T) {
 		return g
 	}
 	store := &dag.MemStore{}
-	w.front.play = func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
 		no := action == "CopyImage" || action == "ModifyImageAttribute"
 		if no {
 			refuse(rw, 400, "OutOfOrder", "The test says no.")
 		}
 		return no
-	}
+	})
 	if r := w.try(store, graph("good")); len(r.Failed) != 2 {
 		t.Fatalf("%+v", r)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 	if r := w.try(store, graph("bad")); len(r.Failed) != 1 || !slices.Equal(w.published(), []string{"marked"}) {
 		t.Errorf("it is %q although a test has failed: %+v", w.published(), r.Failed)
 	}
@@ -185,12 +185,12 @@ func TestOptionsOfATest(t *testing.T) {
 	w.add(g, b, "web")
 	var mu sync.Mutex
 	data := map[string]string{} // user data, by the client token of the launch
-	w.front.play = func(_ http.ResponseWriter, _ string, _ int, form url.Values) bool {
+	w.front.setPlay(func(_ http.ResponseWriter, _ string, _ int, form url.Values) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		data[form.Get("ClientToken")] = form.Get("UserData")
 		return false
-	}
+	})
 	if r := w.try(&dag.MemStore{}, g); len(r.Failed) > 0 {
 		t.Fatal(r.Failed)
 	}

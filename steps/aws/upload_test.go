@@ -23,18 +23,18 @@ func TestBeginUpload(t *testing.T) {
 
 	// An interrupted beginning leaves an upload that its key alone tells.
 	s := begin("disk.raw")
-	w.front.cut = func(action string, n int) cut {
+	w.front.setCut(func(action string, n int) cut {
 		if action == "CreateMultipartUpload" {
 			return cuts["before the reply"]
 		}
 		return nil
-	}
+	})
 	w.site().options.Retryer.(*limiter).attempts = 1
 	lost := task("imgflow-lost-1")
 	if _, err := s.Do(t.Context(), w.cloud, lost); err == nil || errors.As(err, new(*dag.NotMadeError)) {
 		t.Error(err)
 	}
-	w.front.cut = nil
+	w.front.setCut(nil)
 	found, err := (Upload{}).Find(t.Context(), w.cloud, lost)
 	if err != nil || found.ID != w.left("multipart-upload")[0] {
 		t.Errorf("%+v, %v", found, err)
@@ -51,7 +51,7 @@ func TestBeginUpload(t *testing.T) {
 	if _, err := s.Do(t.Context(), w.cloud, task("imgflow-x-1")); !errors.As(err, new(*dag.NotMadeError)) || !strings.Contains(err.Error(), "the credentials lack the permission s3:PutObject") {
 		t.Error(err)
 	}
-	w.front.play = nil
+	w.front.setPlay(nil)
 
 	// What S3 is told.
 	var asked url.Values

@@ -142,13 +142,13 @@ func TestSensitiveValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 func TestEditedWordsKeepTheMachine(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	refused := true
-	w.front.play = func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		if action == "CreateImage" && refused {
 			refuse(rw, 400, "InvalidParameterValue", "Some rule that nobody knows.")
 			return true
 		}
 		return false
-	}
+	})
 	store := &dag.MemStore{}
 	solve := func(description string) *dag.Report {
 		b := template()

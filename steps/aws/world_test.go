@@ -48,6 +48,19 @@ type front struct {
 	cut func(action string, n int) cut
 }
 
+// A call that was given up may still be on its way when a test changes what happens to calls.
+func (f *front) setPlay(play func(w http.ResponseWriter, action string, n int, form url.Values) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.play = play
+}
+
+func (f *front) setCut(cut func(action string, n int) cut) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut = cut
+}
+
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -360,12 +373,12 @@ func (s reached) Do(context.Context, *comm.Env, *dag.Task) (comm.Machine, error)
 
 // fail has the endpoint refuse every call of an action.
 func (w *world) fail(action string) {
-	w.front.play = func(rw http.ResponseWriter, a string, _ int, _ url.Values) bool {
+	w.front.setPlay(func(rw http.ResponseWriter, a string, _ int, _ url.Values) bool {
 		if a == action {
 			refuse(rw, 400, "OutOfOrder", "The test says no.")
 		}
 		return a == action
-	}
+	})
 }
 
 // suspend keeps everything after a failure.
@@ -465,7 +478,7 @@ func (w *world) client() *ec2.Client {
 func refused[T any](t *testing.T, w *world, action string, s dag.Step[*Cloud, T], want string) {
 	t.Helper()
 	w.fail(action)
-	defer func() { w.front.play = nil }()
+	defer func() { w.front.setPlay(nil) }()
 	if _, err := s.Do(t.Context(), w.cloud, task("refused")); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "OutOfOrder") {
 		t.Errorf("%s is refused: %v, want %q", action, err, want)
 	}
