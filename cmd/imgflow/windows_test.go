@@ -97,7 +97,7 @@ func TestAKilledRestartHappensOnce(t *testing.T) {
 			d.kill("web: restarting the machine", c.after)
 			time.Sleep(c.away)
 			out, code := d.do("resume")
-			if code != 0 || !regexp.MustCompile(`us-east-1: ami-[0-9a-f]+\n$`).MatchString(out) || !strings.Contains(out, "the machine is back") {
+			if code != 0 || !regexp.MustCompile(`(?m)^us-east-1: ami-[0-9a-f]+$`).MatchString(out) || !strings.Contains(out, "the machine is back") {
 				t.Fatalf("resume: %d\n%s", code, out)
 			}
 			d.clean()

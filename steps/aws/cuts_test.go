@@ -125,6 +125,9 @@ type scene struct {
 
 const west = "us-west-2"
 
+// cancelled is the scene whose import must not end by itself, on however slow a machine.
+const cancelled = "an import that is cancelled"
+
 // all is a build that makes every call of a build on Linux.
 func all() *EBS {
 	b := whole()
@@ -249,7 +252,7 @@ var scenes = []scene{
 		}
 		w.leaves(0, 0)
 	}},
-	{"an import that is cancelled", (*world).disks, func(w *world) {
+	{cancelled, (*world).disks, func(w *world) {
 		o := w.object("cancelled")
 		do := task("imgflow-cancelled-3")
 		i, err := ImportImage{Place: here, Object: dag.Lit(o)}.Do(w.t.Context(), w.cloud, do)
@@ -276,7 +279,11 @@ var scenes = []scene{
 
 // perform plays a scene in a world of its own, in which some answers are cut.
 func (s scene) perform(t *testing.T, cut func(action string, n int) cut) (calls map[string]int) {
-	w := newWorldOf(t, ec2local.Options{Latency: "import=200ms"})
+	latency := "import=200ms"
+	if s.name == cancelled {
+		latency = "import=1h"
+	}
+	w := newWorldOf(t, ec2local.Options{Latency: latency})
 	w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
 	s.prepare(w)
 	clear(w.front.calls)
