@@ -11,9 +11,8 @@ import (
 
 const root = "../.."
 
-// scripts are all files of the tree that PowerShell reads.
-// scripts are those that run on machines; the one that completes commands runs in the
-// PowerShell of whoever types.
+// scripts are all files of the tree that the PowerShell of machines reads; the one that
+// completes commands is read by that of whoever types.
 func scripts(t *testing.T) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
