@@ -115,9 +115,14 @@ func usualOf(home *state.Home, s state.Summary) func(kind, step string) (lo, hi 
 // belong to its driver; its graph and its events say the most of it.
 func addFacts(home *state.Home, r *runpage.Run) {
 	var busy *state.BusyError
-	h, err := app.History(home, r.Summary.ID)
+	var h provenance.Run
+	var err error
+	driven := home.Driven(r.Summary.ID) // whose records are locked: to wait for them would hold the page up
+	if !driven {
+		h, err = app.History(home, r.Summary.ID)
+	}
 	switch {
-	case errors.As(err, &busy):
+	case driven, errors.As(err, &busy):
 		g, err := home.Drawn(r.Summary.ID)
 		if err != nil {
 			r.Unknown = "The run is being driven: what stands is told when it is not."
