@@ -6,7 +6,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -buildid= -X main.version=${VERSION}" -o /imgflow ./cmd/imgflow \
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -buildid= -X github.com/imgflow/imgflow/internal/cli.version=${VERSION}" -o /imgflow ./cmd/imgflow \
  && mkdir -p /rootfs/tmp /rootfs/home/imgflow && chmod 1777 /rootfs/tmp
 
 FROM scratch

@@ -23,7 +23,7 @@ cross: ## whether it is Go on all of TARGETS, without building it
 
 # With -trimpath all is compiled anew, which CI need not do each time: the release does.
 same: ## whether two builds in two directories are the same bytes
-	go test ./cmd/imgflow -run TestBuildsAreTheSame -twice
+	go test ./internal/cli -run TestBuildsAreTheSame -twice
 
 # The database of vulnerabilities is on the network: no part of .ci/run.
 vuln: ## what is known to be wrong with what the program calls
@@ -36,7 +36,7 @@ vuln: ## what is known to be wrong with what the program calls
 # would take some three times as long; what measures how cost grows does without, too.
 # Thousands of tests meet real processes, servers and clocks: up to three that fail are
 # run once more, and named at the end. A data race is never run again.
-RACE = dag state steps internal/app internal/ec2local$$ cmd/imgflow/internal/web
+RACE = dag state steps internal/app internal/ec2local$$ internal/cli/internal/web
 TEST = go run $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race
 inRace = grep $(1) -E "^$$(go list -m)/($$(echo $(RACE) | tr ' ' '|'))"
 test: ## every test, with the race detector where memory is shared
@@ -71,7 +71,7 @@ chaos: ## 200 builds, each killed at a random moment; then one at every checkpoi
 
 pictures: ## what docs/images shows of a terminal and a browser, recorded anew over the embedded EC2
 	go run ./internal/pictures docs/images
-	go test ./cmd/imgflow -count=1 -run TestBrowser -pictures $(CURDIR)/docs/images
+	go test ./internal/cli -count=1 -run TestBrowser -pictures $(CURDIR)/docs/images
 
 vendor-ui: ## what the page of imgflow ui has of others, from npm
-	cmd/imgflow/internal/web/vendor.sh
+	internal/cli/internal/web/vendor.sh

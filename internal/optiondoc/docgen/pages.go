@@ -11,7 +11,7 @@ import (
 )
 
 // made is the first line of every page.
-const made = "<!-- Made of the comments of the option structs: go test ./cmd/imgflow -run TestReference -update -->\n\n"
+const made = "<!-- Made of the comments of the option structs: go test ./internal/cli -run TestReference -update -->\n\n"
 
 // shared are structs that have a page of their own, by what the page is called.
 var shared = map[string]string{"steps/comm.SSH": "ssh", "steps/comm.WinRM": "winrm", "steps/aws.Access": "amazon-access"}

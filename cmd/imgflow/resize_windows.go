@@ -1,4 +1,0 @@
-package main
-
-// onResize does nothing: consoles do not tell.
-func onResize(func()) (stop func()) { return func() {} }

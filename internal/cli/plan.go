@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/explain"
+	"github.com/imgflow/imgflow/state"
+)
+
+func planCommand() *cli.Command {
+	return &cli.Command{
+		Name: "plan", Usage: "show what a run would do, and change nothing", ArgsUsage: "TEMPLATE", Category: lookGroup,
+		Description: `   Nothing outside of this machine is asked, and no credentials are needed. The signs:
+
+     +    is made            ~    has run before, and runs again
+    -/+   is removed and made again
+     =    is done, and stays     -    is removed on the way    ?    is not known yet
+
+   imgflow plan template.json                          every step, as a table
+   imgflow plan --svg template.json > plan.svg         a picture; also --dot and --mermaid
+   imgflow plan --run RUN                              what a resume of the run would do with
+                                                       the template as it is now
+   imgflow plan -out FILE template.json                keep the plan; imgflow run FILE does
+                                                       exactly that, or says what differs`,
+		Flags: slices.Concat([]cli.Flag{
+			&cli.StringFlag{Name: "run", Usage: "plan the resume of the run `RUN`, instead of a template"},
+			&cli.BoolFlag{Name: "frozen", Usage: "with --run: do not look at the template again"},
+			&cli.BoolFlag{Name: "svg", Usage: "print the graph as a picture for a browser", Category: outputFlags},
+			&cli.BoolFlag{Name: "dot", Usage: "print the graph for Graphviz", Category: outputFlags},
+			&cli.BoolFlag{Name: "mermaid", Usage: "print the graph for Mermaid", Category: outputFlags},
+			jsonFlag("print the plan as JSON"),
+			colorFlag(),
+			&cli.StringFlag{Name: "out", Usage: "keep the plan in a `FILE`, which imgflow run carries out"},
+			&cli.BoolFlag{Name: "force", Usage: "plan for a run with -force", Category: inputFlags},
+			&cli.BoolFlag{Name: "local", Usage: "plan for a run in the embedded EC2 of this machine", Category: inputFlags},
+		}, templateFlags()),
+		Action: plan,
+	}
+}
+
+func plan(c *cli.Context) error {
+	shapes := 0
+	for _, f := range []string{"svg", "dot", "mermaid", "json"} {
+		if c.Bool(f) {
+			shapes++
+		}
+	}
+	if shapes > 1 {
+		return usagef("cannot print the plan in several forms at once: choose one of --svg, --dot, --mermaid, --json")
+	}
+	s, err := planned(c)
+	if busy := (*state.BusyError)(nil); errors.As(err, &busy) && drawing(c) {
+		home, err := findHome()
+		if err != nil {
+			return err
+		}
+		g, err := home.Drawn(busy.Run) // it is driven at this time
+		if err != nil {
+			return err
+		}
+		return draw(c, g, nil)
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p, steps, err := s.Explain()
+	if err != nil {
+		return err
+	}
+	if file := c.String("out"); file != "" {
+		if err := keepPlan(c, s, file); err != nil {
+			return err
+		}
+	}
+	switch w := c.App.Writer; {
+	case drawing(c):
+		return draw(c, s.Graph(), steps)
+	case c.Bool("json"):
+		return render.Indented(w, render.NewPlanJSON(s.Graph(), p, steps))
+	default:
+		o := lineOptions(c, w)
+		if o.Color {
+			w = raw(w) // the table is clean
+		}
+		render.Plan(w, s.Graph(), p, steps, o.Color)
+		return nil
+	}
+}
+
+// drawing tells whether a picture is asked for.
+func drawing(c *cli.Context) bool { return c.Bool("svg") || c.Bool("dot") || c.Bool("mermaid") }
+
+func draw(c *cli.Context, g *dag.Graph, steps []explain.Step) error {
+	var w io.Writer = c.App.Writer
+	var look func(dag.Key) dag.Look
+	if steps != nil {
+		look = render.Look(steps)
+	}
+	switch {
+	case c.Bool("svg"):
+		title := "The plan of " + c.Args().First()
+		if run := c.String("run"); run != "" {
+			title = "The plan of run " + run
+		}
+		return render.SVG(w, title, g, steps)
+	case c.Bool("dot"):
+		return g.DOT(w, look)
+	}
+	return g.Mermaid(w, look)
+}
+
+// planned is the session of a template or of a stored run, with its graph loaded.
+func planned(c *cli.Context) (*app.Session, error) {
+	if id := c.String("run"); id != "" {
+		if err := wantArgs(c, 0, 0, ""); err != nil {
+			return nil, err
+		}
+		for _, name := range []string{"only", "except", "config-type", "strict", "force", "local"} {
+			if c.IsSet(name) {
+				return nil, usagef("cannot use -%s with --run: that was decided when the run began", name)
+			}
+		}
+		return lookedAt(c, id)
+	}
+	if c.Bool("frozen") {
+		return nil, usagef("cannot use --frozen without --run: a template is always read")
+	}
+	req, err := newRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	req.Force, req.Local = c.Bool("force"), c.Bool("local")
+	s := application().New(nil, req)
+	err = s.Load(c.Context, true)
+	warn(lines(c, c.App.ErrWriter), s)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.Foresee(c.Context)
+	return s, nil
+}
+
+// lookedAt is the session of a run as a resume would go on with it; nothing is written
+// down.
+func lookedAt(c *cli.Context, id string) (*app.Session, error) {
+	home, err := findHome()
+	if err != nil {
+		return nil, err
+	}
+	if id, err = home.Resolve(id); err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	s, err := application().Look(home, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.Bool("frozen") {
+		err = s.LoadStored()
+	} else if err = giveVariables(c, s); err == nil {
+		var news app.News
+		s.Enforce(c.StringSlice("enforce"))
+		if c.Bool("scan-image") {
+			s.Scan()
+		}
+		news, err = s.Preview(c.Context, false)
+		ls := lines(c, c.App.ErrWriter)
+		warn(ls, s)
+		ls.News(s.Request().Template, app.News{Stored: news.Stored, Missing: news.Missing})
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
