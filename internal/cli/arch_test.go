@@ -97,6 +97,7 @@ var layers = []layer{
 	{of: "internal/cli/internal/...", may: []string{"internal/errcode", "dag", "state", "template", "internal/app", "internal/provenance", "internal/explain", "internal/graphsvg", "internal/runview", "internal/termsafe", "internal/usual", "internal/cli/internal/...", "golang.org/x/sys/...", "golang.org/x/term"},
 		why: "what shows runs works for any kind of step"},
 	{of: "internal/cli", may: []string{"..."}, why: "the program puts everything together"},
+	{of: "cmd/imgflow-fleet", may: []string{"..."}, why: "the fleet's program puts together what imgflow does not link"},
 	{of: "cmd/imgflow", may: []string{"internal/cli"}, why: "what the program does can be started by another one, too"},
 	{of: "...", may: []string{"..."}, why: "nothing depends on tools"},
 }

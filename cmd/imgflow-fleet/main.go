@@ -1,0 +1,11 @@
+// Command imgflow-fleet is imgflow for many machines: it has every command of imgflow,
+// and can do besides what takes a database and a workflow engine.
+package main
+
+import (
+	"os"
+
+	"github.com/imgflow/imgflow/internal/cli"
+)
+
+func main() { os.Exit(cli.MainWith(os.Args, cli.Extras{})) }
