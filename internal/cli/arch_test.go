@@ -88,6 +88,7 @@ var layers = []layer{
 	{of: "internal/provenance", may: []string{"internal/errcode", "dag", "golang.org/x/crypto/ssh"}, why: "how a thing came to be is told by records, whatever made it", tests: []string{"github.com/secure-systems-lab/...", "github.com/in-toto/..."}},
 	{of: "internal/app/drive", may: []string{"internal/errcode", "dag", "state"}, why: "a run is driven in the same way whatever its steps are"},
 	{of: "internal/app/worker", may: []string{"dag", "internal/app"}, why: "another process does what it is given, whatever steps there are"},
+	{of: "internal/app/files", may: []string{"dag", "internal/interp", "internal/localfile", "internal/tree"}, why: "what steps read of this computer is taken elsewhere whatever they do with it", tests: []string{"steps"}},
 	{of: "internal/app", may: []string{"internal/errcode", "dag", "state", "template", "template/hcl", "template/compile", "steps/comm", "internal/interp", "internal/localfile", "internal/provenance", "internal/explain", "internal/telemetry", "internal/usual", "internal/app/...", "golang.org/x/crypto/ssh"},
 		why: "an application has neither a command line nor kinds of steps: the program around it hands them in", tests: []string{"steps"}},
 	{of: "internal/cli/internal/ci", may: []string{"dag", "state", "template", "internal/runview", "internal/termsafe"}, why: "a server of CI is spoken to in its words, whatever the run is about; the environment is handed in"},
