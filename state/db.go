@@ -3,14 +3,11 @@ package state
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -19,16 +16,14 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/state/internal/queue"
 )
 
 const dbFile = "state.db"
 
 var (
-	metaBucket    = []byte("meta")
-	recordsBucket = []byte("records")
-	docsBucket    = []byte("docs")
-	vaultBucket   = []byte("vault")
-	levelKey      = []byte("level")
+	metaBucket = []byte("meta")
+	levelKey   = []byte("level")
 )
 
 // schema is the form of the database: its level, and how to bring an older
@@ -59,29 +54,15 @@ type database struct {
 	file      *os.File // bbolt's own, to give the lock back when bbolt cannot
 	db        *bbolt.DB
 
-	writing sync.Mutex // held by the one who commits
-	mu      sync.Mutex // guards what follows
-	next    *commit    // that is being gathered
-	flying  *commit    // that is being carried out
-	timer   *time.Timer
-	broken  error
-}
+	queue queue.Queue[Put]
 
-// commit is a transaction.
-type commit struct {
-	puts []put
-	led  bool // somebody carries it out, or is about to
-	done chan struct{}
-	err  error
-}
-
-type put struct {
-	bucket, key []byte
-	value       []byte
-	later       bool // nobody waits for it
+	mu     sync.Mutex
+	broken error
 }
 
 // What is put off waits for so long at most, and not in larger numbers.
+// (bbolt's Batch would make a lone writer wait, and commits on a goroutine of its own,
+// where a panic of a damaged file could not be caught.)
 const (
 	putOff     = 200 * time.Millisecond
 	mostPutOff = 256
@@ -100,6 +81,7 @@ const (
 // when another process holds it.
 func openDB(path, run string, as opening, s schema) (*database, error) {
 	d := &database{path: path, run: run}
+	d.queue = queue.Queue[Put]{Commit: d.commit, Wait: putOff, Most: mostPutOff}
 	opt := &bbolt.Options{Timeout: lockWait, InitialMmapSize: firstSize, OpenFile: func(name string, flag int, _ os.FileMode) (*os.File, error) {
 		switch as {
 		case fresh:
@@ -150,7 +132,7 @@ func (d *database) prepare(as opening, s schema) error {
 		level := s.level
 		create := as == fresh || as == maybeIncomplete && tx.Bucket(metaBucket) == nil
 		if create {
-			for _, name := range [][]byte{metaBucket, recordsBucket, docsBucket, vaultBucket} {
+			for _, name := range [][]byte{metaBucket, []byte(Records), []byte(Docs), []byte(Secrets)} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}
@@ -220,115 +202,40 @@ func (d *database) transact(fn func(*bbolt.Tx) error) error {
 	return d.safely(func() error { return d.db.Update(fn) })
 }
 
-// write stores all of the values or none, and returns when they are on disk.
-// Those who come while a commit is under way share the next one. (bbolt's Batch
-// would make a lone writer wait, and commits on a goroutine of its own, where a
-// panic of a damaged file could not be caught.)
-func (d *database) write(puts ...put) error {
-	defer crashPoint(d.flush)()
-	d.mu.Lock()
-	return d.commit(d.gather(puts))
-}
-
-// later stores all of the values or none, with the next commit or after a moment. If
-// that fails they are tried again with the one after it, so that on the disk nothing
-// is ever ahead of them.
-func (d *database) later(puts ...put) error {
-	defer crashPoint(d.flush)()
-	for i := range puts {
-		puts[i].later = true
-	}
-	d.mu.Lock()
-	if d.broken != nil {
-		defer d.mu.Unlock()
-		return d.broken
-	}
-	c := d.gather(puts)
-	if len(c.puts) >= mostPutOff {
-		return d.commit(c)
-	}
-	if d.timer == nil {
-		d.timer = time.AfterFunc(putOff, func() { d.flush() }) // whoever writes next is told what fails
-	}
-	d.mu.Unlock()
-	return nil
-}
-
-// flush returns when all that was put off is on disk.
-func (d *database) flush() error {
-	d.mu.Lock()
-	if d.next != nil {
-		return d.commit(d.next)
-	}
-	c := d.flying
-	d.mu.Unlock()
-	if c == nil {
-		return nil
-	}
-	<-c.done
-	return c.err
-}
-
-// gather adds values to the next commit. Whoever calls it holds mu.
-func (d *database) gather(puts []put) *commit {
-	if d.next == nil {
-		d.next = &commit{done: make(chan struct{})}
-	}
-	d.next.puts = append(d.next.puts, puts...)
-	return d.next
-}
-
-// commit carries the next commit out, or waits for who does. It gives mu back, which
-// whoever calls it holds.
-func (d *database) commit(c *commit) error {
-	lead := !c.led
-	c.led = true
-	d.mu.Unlock()
-	if !lead {
-		<-c.done
-		return c.err
-	}
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	defer close(c.done)
-	d.mu.Lock()
-	d.next, d.flying = nil, c
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
-	d.mu.Unlock()
-	c.err = d.transact(func(tx *bbolt.Tx) error {
-		for _, p := range c.puts {
-			b := tx.Bucket(p.bucket)
+// commit stores all of the values, or none.
+func (d *database) commit(puts []Put) error {
+	return d.transact(func(tx *bbolt.Tx) error {
+		for _, p := range puts {
+			b := tx.Bucket([]byte(p.Bucket))
 			if b == nil {
-				return d.corrupt(fmt.Errorf("bucket %s is missing", p.bucket))
+				return d.corrupt(fmt.Errorf("bucket %s is missing", p.Bucket))
 			}
-			if err := b.Put(p.key, frame(p.value)); err != nil {
+			if err := b.Put([]byte(p.Key), Frame(p.Value)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// later puts values off, unless they can never be stored.
+func (d *database) later(puts ...Put) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.flying = nil
-	if c.err != nil {
-		if again := slices.DeleteFunc(c.puts, func(p put) bool { return !p.later }); len(again) > 0 {
-			next := d.gather(nil)
-			next.puts = append(again, next.puts...)
-		}
+	broken := d.broken
+	d.mu.Unlock()
+	if broken != nil {
+		return broken
 	}
-	return c.err
+	return d.queue.Later(puts...)
 }
 
 // get returns a copy of a value; nil if there is none.
-func (d *database) get(bucket []byte, key string) (value []byte, err error) {
+func (d *database) get(bucket Bucket, key string) (value []byte, err error) {
 	if p, ok := d.waiting(bucket)[key]; ok {
 		return bytes.Clone(p), nil
 	}
 	err = d.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucket)
+		b := tx.Bucket([]byte(bucket))
 		if b == nil {
 			return d.corrupt(fmt.Errorf("bucket %s is missing", bucket))
 		}
@@ -345,44 +252,37 @@ func (d *database) get(bucket []byte, key string) (value []byte, err error) {
 
 // each calls fn for every value of a bucket; the slices are valid only in fn. What
 // was put off is read from memory: it may not come to a disk that is full.
-func (d *database) each(bucket []byte, fn func(key, value []byte) error) error {
+func (d *database) each(bucket Bucket, fn func(key string, value []byte) error) error {
 	waiting := d.waiting(bucket)
 	return d.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucket)
+		b := tx.Bucket([]byte(bucket))
 		if b == nil {
 			return d.corrupt(fmt.Errorf("bucket %s is missing", bucket))
 		}
 		err := b.ForEach(func(k, v []byte) error {
 			if newer, ok := waiting[string(k)]; ok {
 				delete(waiting, string(k))
-				return fn(k, newer)
+				return fn(string(k), newer)
 			}
 			v, err := d.unframe(v)
 			if err != nil {
 				return err
 			}
-			return fn(k, v)
+			return fn(string(k), v)
 		})
 		for k, v := range waiting {
-			err = cmp.Or(err, fn([]byte(k), v))
+			err = cmp.Or(err, fn(k, v))
 		}
 		return err
 	})
 }
 
 // waiting are the values of a bucket that have not come to the disk yet.
-func (d *database) waiting(bucket []byte) map[string][]byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (d *database) waiting(bucket Bucket) map[string][]byte {
 	values := map[string][]byte{}
-	for _, c := range []*commit{d.flying, d.next} {
-		if c == nil {
-			continue
-		}
-		for _, p := range c.puts {
-			if bytes.Equal(p.bucket, bucket) {
-				values[string(p.key)] = p.value
-			}
+	for _, p := range d.queue.Waiting() {
+		if p.Bucket == bucket {
+			values[p.Key] = p.Value
 		}
 	}
 	return values
@@ -390,7 +290,7 @@ func (d *database) waiting(bucket []byte) map[string][]byte {
 
 // close brings what was put off to the disk, and gives the lock back.
 func (d *database) close() error {
-	err := d.flush()
+	err := d.queue.Flush()
 	err = errors.Join(err, d.safely(func() error { return d.db.Close() }))
 	d.mu.Lock()
 	broken := d.broken != nil
@@ -410,17 +310,10 @@ func (d *database) abandon() {
 	d.file.Close()
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// frame puts a checksum before a value.
-func frame(p []byte) []byte {
-	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(p)), crc32.Checksum(p, castagnoli))
-	return append(b, p...)
-}
-
 func (d *database) unframe(p []byte) ([]byte, error) {
-	if len(p) < 4 || binary.BigEndian.Uint32(p) != crc32.Checksum(p[4:], castagnoli) {
+	value, ok := Unframe(p)
+	if !ok {
 		return nil, d.corrupt(errors.New("a value does not match its checksum"))
 	}
-	return p[4:], nil
+	return value, nil
 }

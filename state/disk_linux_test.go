@@ -42,7 +42,7 @@ func TestFullDisk(t *testing.T) {
 	if !errors.As(err, &full) || !errors.Is(err, syscall.ENOSPC) || errcode.Of(err) != errcode.StateUnwritable {
 		t.Fatalf("after %d records: %v", n, err)
 	}
-	for _, want := range []string{r.db.path, "i-1", "imgflow destroy " + r.ID()} {
+	for _, want := range []string{dbOf(r).path, "i-1", "imgflow destroy " + r.ID()} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
@@ -92,7 +92,7 @@ func TestFullDisk(t *testing.T) {
 			t.Error(e.Text)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(r.Dir(), ".*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dirOf(r), ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -25,15 +26,34 @@ func (e *BusyError) Error() string {
 		if e.Command != "" {
 			who += " (" + e.Command + ")"
 		}
-		if !e.Since.IsZero() {
-			who += " since " + e.Since.Local().Format(time.DateTime)
-		}
+	} else if e.Command != "" { // an engine
+		who = e.Command
+	}
+	if !e.Since.IsZero() {
+		who += " since " + e.Since.Local().Format(time.DateTime)
 	}
 	return fmt.Sprintf("cannot open run %s: %s is driving it; wait for it to end, or interrupt it", e.Run, who)
 }
 
 // ErrCode is the code of the failure.
 func (e *BusyError) ErrCode() errcode.Code { return errcode.RunBusy }
+
+// FencedError says that another process goes on with the run, or with a step of it: what
+// this one would write was not written.
+type FencedError struct {
+	Run  string
+	Step string // in short; "" is the whole run
+}
+
+func (e *FencedError) Error() string {
+	if e.Step != "" {
+		return fmt.Sprintf("cannot go on with step %s of run %s: another process does it now", e.Step, e.Run)
+	}
+	return fmt.Sprintf("cannot go on with run %s: another process has taken it over; `imgflow show %s` says which", e.Run, e.Run)
+}
+
+// ErrCode is the code of the failure.
+func (e *FencedError) ErrCode() errcode.Code { return errcode.RunBusy }
 
 // CorruptError says that a run's database cannot be believed.
 type CorruptError struct {
@@ -43,19 +63,20 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("cannot use %s: the file is damaged: %s; what run %s made carries its tags and is found by `imgflow destroy --orphans`", e.Path, e.Why, e.Run)
+	return fmt.Sprintf("cannot use %s: it is damaged: %s; what run %s made carries its tags and is found by `imgflow destroy --orphans`", e.Path, e.Why, e.Run)
 }
 
 // ErrCode is the code of the failure.
 func (e *CorruptError) ErrCode() errcode.Code { return errcode.StateDamaged }
 
-// WriteError says that a run's file could not be written, such as on a full
-// disk, and what the run has made that exists outside.
+// WriteError says that a run's file could not be written, such as on a full disk, or
+// that its database was not reached, and what the run has made that exists outside.
 type WriteError struct {
 	Path  string
 	Run   string
 	Err   error
 	Exist []string // labels of the things
+	First string   // what is to be done first; "" is to make room
 }
 
 func (e *WriteError) Error() string {
@@ -63,7 +84,7 @@ func (e *WriteError) Error() string {
 	if len(e.Exist) > 0 {
 		exist = "still exist: " + strings.Join(e.Exist, ", ")
 	}
-	return fmt.Sprintf("cannot write %s: %v; %s; make room and `imgflow resume %s` or `imgflow destroy %s`; `imgflow destroy --orphans` finds by tags what exists, without this file", e.Path, e.Err, exist, e.Run, e.Run)
+	return fmt.Sprintf("cannot write %s: %v; %s; %s and `imgflow resume %s` or `imgflow destroy %s`; `imgflow destroy --orphans` finds by tags what exists, without these records", e.Path, e.Err, exist, cmp.Or(e.First, "make room"), e.Run, e.Run)
 }
 
 // ErrCode is the code of the failure.

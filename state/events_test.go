@@ -79,7 +79,7 @@ func TestEvents(t *testing.T) {
 	}
 	check(r)
 	r.Close()
-	if fi, err := os.Stat(filepath.Join(r.Dir(), eventsFile)); err != nil || fi.Mode().Perm() != 0o600 {
+	if fi, err := os.Stat(filepath.Join(dirOf(r), eventsFile)); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", fi.Mode(), err)
 	}
 	check(open(t, h, r.ID()))
@@ -91,7 +91,7 @@ func TestTornLine(t *testing.T) {
 	h := home(t)
 	r := create(t, h)
 	emit(t, r, said("first"), printed("tok", "stdout", 7, "whole"))
-	path := filepath.Join(r.Dir(), eventsFile)
+	path := filepath.Join(dirOf(r), eventsFile)
 	whole, _ := os.ReadFile(path)
 	emit(t, r, printed("tok", "stdout", 14, "torn"))
 	r.Close()
@@ -120,7 +120,7 @@ func TestSpoiltLine(t *testing.T) {
 	r := create(t, h)
 	emit(t, r, said("a"))
 	r.Close()
-	f, _ := os.OpenFile(filepath.Join(r.Dir(), eventsFile), os.O_APPEND|os.O_WRONLY, 0)
+	f, _ := os.OpenFile(filepath.Join(dirOf(r), eventsFile), os.O_APPEND|os.O_WRONLY, 0)
 	f.Write(append(make([]byte, 40), '\n'))
 	f.Close()
 	r = open(t, h, r.ID())
@@ -172,9 +172,9 @@ func TestFollow(t *testing.T) {
 
 	// A line that comes in two pieces.
 	line, _ := json.Marshal(said("two"))
-	r.events.f.Write(line[:20])
+	r.journal.(*files).events.f.Write(line[:20])
 	time.Sleep(3 * pollEvents)
-	r.events.f.Write(append(line[20:], '\n'))
+	r.journal.(*files).events.f.Write(append(line[20:], '\n'))
 	next("two")
 	emit(t, r, dag.Event{Type: dag.RunEnded, Text: "done"})
 	next("done")
@@ -311,7 +311,7 @@ func TestSecretsStaySealed(t *testing.T) {
 
 	// Another identity opens nothing, and says what is missing.
 	other := filepath.Join(t.TempDir(), "other")
-	if err := (&Home{dir: filepath.Dir(other)}).makeIdentity(other); err != nil {
+	if err := NewHome(filepath.Dir(other), nil).makeIdentity(other); err != nil {
 		t.Fatal(err)
 	}
 	r = open(t, h.WithIdentity(other), r.ID())

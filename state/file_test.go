@@ -37,7 +37,7 @@ func TestOddFiles(t *testing.T) {
 				r.Vault().Put("key", []byte("hunter22"))
 				emit(t, r, said("x"))
 				r.Close()
-				path := filepath.Join(r.Dir(), name)
+				path := filepath.Join(dirOf(r), name)
 				if name == identityFile {
 					path = filepath.Join(h.Dir(), name)
 				}
@@ -109,7 +109,7 @@ func TestHugeFiles(t *testing.T) {
 	r := create(t, h)
 	emit(t, r, said("before"))
 	r.Close()
-	path := filepath.Join(r.Dir(), eventsFile)
+	path := filepath.Join(dirOf(r), eventsFile)
 	fi, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestHugeFiles(t *testing.T) {
 	if err != nil || len(events) != 3 || events[0].Text != "before" || events[1].Type != dag.Warned || events[2].Text != "after" {
 		t.Errorf("%d events, %v: %.200v", len(events), err, events)
 	}
-	if err := os.Truncate(filepath.Join(r.Dir(), summaryFile), hole); err != nil {
+	if err := os.Truncate(filepath.Join(dirOf(r), summaryFile), hole); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Summary(r.ID()); err == nil || !strings.Contains(err.Error(), "more than 16 MiB") {

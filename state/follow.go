@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
@@ -31,21 +30,26 @@ func (h *Home) Events(id string, from int64) (events []dag.Event, next int64, er
 // with the first error of fn, and with what stands there when it begins: a run may
 // emit as fast as fn takes.
 func (h *Home) EachEvent(id string, from int64, fn func(dag.Event) error) (next int64, err error) {
-	r, err := h.reader(id)
-	if err != nil || r.f == nil {
+	id, err = h.Resolve(id)
+	if err != nil {
 		return from, err
 	}
-	defer r.close()
-	st, err := r.f.Stat()
+	events, err := h.backend.Events(id)
 	if err != nil {
-		return from, fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+		return from, err
 	}
-	r.at = from
-	_, err = r.read(func(e dag.Event) error {
+	defer events.Close()
+	end, err := events.End()
+	if err != nil || from >= end {
+		return from, err
+	}
+	next = from
+	err = events.Each(from, func(e dag.Event, behind int64) error {
+		next = behind
 		if err := fn(e); err != nil {
 			return err
 		}
-		if r.at >= st.Size() {
+		if next >= end {
 			return errThere
 		}
 		return nil
@@ -53,7 +57,7 @@ func (h *Home) EachEvent(id string, from int64, fn func(dag.Event) error) (next 
 	if errors.Is(err, errThere) {
 		err = nil
 	}
-	return r.at, err
+	return next, err
 }
 
 // errThere says that a reader is where it should go.
@@ -63,17 +67,25 @@ var errThere = errors.New("there")
 // ends: its run-ended event arrives, or nobody drives it any more. It returns
 // the error of fn or of ctx. The driver is never made to wait.
 func (h *Home) Follow(ctx context.Context, id string, fn func(dag.Event) error) error {
-	r, err := h.reader(id)
+	id, err := h.Resolve(id)
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	events, err := h.backend.Events(id)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	var at int64
 	tick := time.NewTicker(pollEvents)
 	defer tick.Stop()
 	for past := true; ; past = false {
-		driven := h.Driven(r.id) // asked before reading: what it wrote last is not missed
-		last, err := r.read(fn)
-		if err != nil {
+		driven := h.Driven(id) // asked before reading: what it wrote last is not missed
+		var last dag.EventType
+		if err := events.Each(at, func(e dag.Event, next int64) error {
+			at, last = next, e.Type
+			return fn(e)
+		}); err != nil {
 			return err
 		}
 		// A run-ended event of the past may be followed by a resumed run.
@@ -88,9 +100,8 @@ func (h *Home) Follow(ctx context.Context, id string, fn func(dag.Event) error) 
 	}
 }
 
-// eventReader reads an event file that may be growing. It remembers where the
-// first line begins that it has not seen whole: a driver that takes over cuts a
-// torn line off and writes another there.
+// eventReader reads an event file that may be growing. It passes on whole lines only:
+// a driver that takes over cuts a torn line off and writes another there.
 type eventReader struct {
 	id, path string
 	f        *os.File
@@ -98,37 +109,41 @@ type eventReader struct {
 	buf      []byte
 }
 
-func (h *Home) reader(id string) (*eventReader, error) {
-	id, err := h.Resolve(id)
-	if err != nil {
-		return nil, err
-	}
-	r := &eventReader{id: id, path: filepath.Join(h.RunDir(id), eventsFile), buf: make([]byte, 64<<10)}
+// open opens the file, if the run has emitted something.
+func (r *eventReader) open() (err error) {
 	if r.f, err = openFile(r.path, os.O_RDONLY); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read the events of run %s: %w", id, err)
+		return fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
 	}
-	return r, nil
+	return nil
 }
 
-func (r *eventReader) close() {
+func (r *eventReader) Close() {
 	if r.f != nil {
 		r.f.Close()
 	}
 }
 
-// read passes on every whole line from r.at, and returns the type of the last.
-func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err error) {
+func (r *eventReader) End() (int64, error) {
 	if r.f == nil {
-		if r.f, err = openFile(r.path, os.O_RDONLY); errors.Is(err, fs.ErrNotExist) {
-			return "", nil // the run has emitted nothing so far
-		} else if err != nil {
-			return "", fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+		return 0, nil
+	}
+	st, err := r.f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+	}
+	return st.Size(), nil
+}
+
+func (r *eventReader) Each(from int64, fn func(e dag.Event, next int64) error) error {
+	if r.f == nil {
+		if err := r.open(); err != nil || r.f == nil {
+			return err
 		}
 	}
-	for {
+	for r.at = from; ; {
 		n, err := r.f.ReadAt(r.buf, r.at)
 		if err != nil && err != io.EOF {
-			return last, fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
+			return fmt.Errorf("cannot read the events of run %s: %w", r.id, err)
 		}
 		chunk := r.buf[:n]
 		for {
@@ -137,26 +152,26 @@ func (r *eventReader) read(fn func(dag.Event) error) (last dag.EventType, err er
 				break
 			}
 			e := r.event(chunk[:i])
-			chunk, r.at, last = chunk[i+1:], r.at+int64(i)+1, e.Type
-			if err := fn(e); err != nil {
-				return last, err
+			chunk, r.at = chunk[i+1:], r.at+int64(i)+1
+			if err := fn(e, r.at); err != nil {
+				return err
 			}
 		}
 		switch {
 		case err == io.EOF:
-			return last, nil
+			return nil
 		case len(chunk) < len(r.buf):
 		case len(chunk) < maxRecord: // one line fills the buffer
 			r.buf = make([]byte, 2*len(r.buf))
 		default:
 			end, err := r.lineEnd()
 			if err != nil || end == 0 {
-				return last, err
+				return err
 			}
 			e := r.damaged(end-r.at, errors.New("no event is that long"))
-			r.at, last = end, e.Type
-			if err := fn(e); err != nil {
-				return last, err
+			r.at = end
+			if err := fn(e, r.at); err != nil {
+				return err
 			}
 		}
 	}

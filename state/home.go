@@ -11,14 +11,23 @@ import (
 	"slices"
 	"strings"
 
+	"filippo.io/age"
+
 	"github.com/imgflow/imgflow/internal/errcode"
 )
 
-// Home is the directory that holds every run of a user.
+// Home holds every run of a user, or of a team. It has a directory of this machine in
+// any case, for what opens secrets and what is remembered of this machine.
 type Home struct {
-	dir      string
-	identity string // the file that opens secrets in place of the home's own; "" is that one
+	dir        string
+	backend    Backend
+	identity   string          // the file that opens secrets in place of the home's own; "" is that one
+	recipients []age.Recipient // whom secrets are sealed to in place of the identity
 }
+
+// NewHome is the home whose runs a backend keeps, with a directory of this machine for
+// the rest.
+func NewHome(dir string, b Backend) *Home { return &Home{dir: dir, backend: b} }
 
 // FindHome returns the home in dir to look at: nothing is made or written, and a
 // home that is not there has no runs.
@@ -27,7 +36,7 @@ func FindHome(dir string) (*Home, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the runs: %w; set IMGFLOW_HOME to a directory", err)
 	}
-	return &Home{dir: dir}, nil
+	return NewHome(dir, directory{dir}), nil
 }
 
 // OpenHome opens the home in dir to keep runs in. It is made where it is missing.
@@ -79,76 +88,48 @@ func (h *Home) WithIdentity(file string) *Home {
 	return &other
 }
 
-// Dir is where the home lies.
+// Dir is the directory of this machine.
 func (h *Home) Dir() string { return h.dir }
 
-// RunDir is where the run lies.
-func (h *Home) RunDir(id string) string { return filepath.Join(h.dir, "runs", id) }
+// Place says where the runs are; it holds no password.
+func (h *Home) Place() string { return h.backend.Place() }
 
-// ids lists the run directories, oldest first.
-func (h *Home) ids() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(h.dir, "runs"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot list the runs: %w", err)
-	}
-	var ids []string
-	for _, e := range entries {
-		if e.IsDir() && validID(e.Name()) {
-			ids = append(ids, e.Name())
-		}
-	}
-	return ids, nil
-}
+// RunDir is where the run lies if it is in the directory of this machine.
+func (h *Home) RunDir(id string) string { return filepath.Join(h.dir, "runs", id) }
 
 // Resolve returns the id of the run that id, which may be a prefix that only
 // one run has, stands for. The error is fs.ErrNotExist if there is none.
 func (h *Home) Resolve(id string) (string, error) {
-	ids, err := h.ids()
-	if err != nil {
+	if id == "" {
+		return "", &noRunError{id, h.Place()}
+	}
+	found, err := h.backend.IDs(id)
+	switch {
+	case err != nil:
 		return "", err
-	}
-	var found []string
-	for _, have := range ids {
-		if have == id {
-			return id, nil
-		}
-		if id != "" && strings.HasPrefix(have, id) {
-			found = append(found, have)
-		}
-	}
-	switch len(found) {
-	case 1:
+	case len(found) == 0:
+		return "", &noRunError{id, h.Place()}
+	case len(found) == 1:
 		return found[0], nil
-	case 0:
-		return "", &noRunError{id, h.dir}
 	}
 	return "", errcode.With(errcode.RunNotFound, fmt.Errorf("cannot tell which run %q is: %s; give more of the id", id, strings.Join(found, ", ")))
 }
 
-type noRunError struct{ id, dir string }
+type noRunError struct{ id, place string }
 
 func (e *noRunError) Error() string {
-	return fmt.Sprintf("cannot find run %q in %s: `imgflow list` shows the runs that there are", e.id, e.dir)
+	return fmt.Sprintf("cannot find run %q in %s: `imgflow list` shows the runs that there are", e.id, e.place)
 }
 func (e *noRunError) Unwrap() error         { return fs.ErrNotExist }
 func (e *noRunError) ErrCode() errcode.Code { return errcode.RunNotFound }
 
-// Runs returns the summary of every run, newest first. It opens no database, so
-// it never waits for a run that is being driven. A run whose summary cannot be
+// Runs returns the summary of every run, newest first. It never waits for a run that
+// is being driven. A run whose summary cannot be
 // read is listed with Problem saying why.
 func (h *Home) Runs() ([]Summary, error) {
-	ids, err := h.ids()
+	sums, err := h.backend.Summaries()
 	if err != nil {
 		return nil, err
-	}
-	sums := make([]Summary, len(ids))
-	for i, id := range ids {
-		if sums[i], err = h.read(id); err != nil {
-			sums[i] = Summary{ID: id, Status: Unreadable, Started: idTime(id), Problem: err.Error()}
-		}
 	}
 	slices.SortStableFunc(sums, func(a, b Summary) int {
 		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(b.ID, a.ID))
@@ -162,8 +143,9 @@ func (h *Home) Summary(id string) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	return h.read(id)
+	return h.backend.Summary(id)
 }
 
-// Driven reports whether a living process of this machine holds the run.
-func (h *Home) Driven(id string) bool { return locked(filepath.Join(h.RunDir(id), dbFile)) }
+// Driven reports whether the run is driven: by a living process, or by an engine that it
+// is assigned to.
+func (h *Home) Driven(id string) bool { return h.backend.Driven(id) }

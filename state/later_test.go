@@ -9,14 +9,12 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"github.com/imgflow/imgflow/dag"
 )
 
 // onDisk is how many records the file of a run holds.
 func onDisk(r *Run) (n int) {
-	r.db.view(func(tx *bbolt.Tx) error {
-		n = tx.Bucket(recordsBucket).Stats().KeyN
+	dbOf(r).view(func(tx *bbolt.Tx) error {
+		n = tx.Bucket([]byte(Records)).Stats().KeyN
 		return nil
 	})
 	return n
@@ -29,13 +27,9 @@ func later(t *testing.T, r *Run, i int) {
 	}
 }
 
-// hold keeps what was put off from coming to the disk by itself, so that a slow
-// machine cannot do it.
-func hold(r *Run) {
-	r.db.mu.Lock()
-	defer r.db.mu.Unlock()
-	r.db.timer = time.AfterFunc(time.Hour, func() {})
-}
+// hold keeps what is put off from now on from coming to the disk by itself, so that a
+// slow machine cannot do it.
+func hold(r *Run) { dbOf(r).queue.Wait = time.Hour }
 
 // TestLater shows what brings to the disk what was put off.
 func TestLater(t *testing.T) {
@@ -64,9 +58,6 @@ func TestLater(t *testing.T) {
 		if n := onDisk(r); n < 2 || commits(r) != before+1 {
 			t.Errorf("%s: %d records are on the disk after %d commits", name, n, commits(r)-before)
 		}
-		if r.db.timer != nil {
-			t.Errorf("%s: there is a timer though nothing is put off", name)
-		}
 	}
 
 	h := home(t)
@@ -79,24 +70,6 @@ func TestLater(t *testing.T) {
 	}
 	if err := r.Later(rec(2)); err == nil {
 		t.Error("something was put off in a run that is closed")
-	}
-}
-
-// What nobody asks for comes to the disk after a moment, or when there is much of it.
-func TestLaterIsBounded(t *testing.T) {
-	r := create(t, home(t))
-	later(t, r, 1)
-	for end := time.Now().Add(time.Minute); onDisk(r) == 0; time.Sleep(putOff / 20) {
-		if time.Now().After(end) {
-			t.Fatal("it is not on the disk after a minute")
-		}
-	}
-	hold(r)
-	for i := range 2 * mostPutOff {
-		later(t, r, 2+i)
-	}
-	if n := onDisk(r); n < mostPutOff {
-		t.Errorf("%d records of %d are on the disk", n, 1+2*mostPutOff)
 	}
 }
 
@@ -157,79 +130,11 @@ func TestLaterIsSeen(t *testing.T) {
 	}
 }
 
-// A commit that fails loses nothing that nobody was told of, and what came later is
-// not on the disk without it.
-func TestLaterIsTriedAgain(t *testing.T) {
-	r := create(t, home(t))
-	r.Put()
-	hold(r)
-	later(t, r, 1)
-	later(t, r, 3)
-	tx, err := r.db.db.Begin(true) // the commit waits for it
-	if err != nil {
-		t.Fatal(err)
-	}
-	failed := make(chan error)
-	go func() {
-		// A key that bbolt refuses stands for a full disk.
-		failed <- r.db.write(put{bucket: recordsBucket, value: []byte("x")})
-	}()
-	for flying := false; !flying; time.Sleep(time.Millisecond) {
-		r.db.mu.Lock()
-		flying = r.db.flying != nil
-		r.db.mu.Unlock()
-	}
-	newer := rec(1)
-	newer.Status = dag.Gone
-	if err := r.Later(newer); err != nil {
-		t.Fatal(err)
-	}
-	tx.Rollback()
-	if err := <-failed; err == nil {
-		t.Fatal("a write without a key")
-	}
-	if n := onDisk(r); n != 0 {
-		t.Fatalf("%d records of a commit that failed", n)
-	}
-	if err := r.Put(rec(2)); err != nil {
-		t.Fatal(err)
-	}
-	rs, err := r.All()
-	if err != nil || len(rs) != 3 || rs[0].Status != dag.Gone {
-		t.Errorf("%d records, the first of which is %s, %v", len(rs), rs[0].Status, err)
-	}
-}
-
-// A flush waits for the commit that is on its way, too.
-func TestFlushWaits(t *testing.T) {
-	r := create(t, home(t))
-	r.Put()
-	hold(r)
-	later(t, r, 1)
-	r.db.mu.Lock()
-	c := r.db.next
-	c.led, r.db.next, r.db.flying = true, nil, c // as somebody has who carries it out
-	r.db.mu.Unlock()
-	flushed := make(chan error, 1)
-	go func() { flushed <- r.Put() }()
-	select {
-	case err := <-flushed:
-		t.Errorf("it has not waited: %v", err)
-	case <-time.After(20 * time.Millisecond):
-	}
-	c.err = errors.New("no room")
-	close(c.done)
-	if err := <-flushed; !errors.Is(err, c.err) {
-		t.Errorf("it ends with %v", err)
-	}
-	r.db.flying = nil
-}
-
 // A summary that has not changed is not written again, unless the file is behind.
 func TestSummaryIsNews(t *testing.T) {
 	h := home(t)
 	r := create(t, h)
-	path := filepath.Join(r.Dir(), summaryFile)
+	path := filepath.Join(dirOf(r), summaryFile)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -241,10 +146,10 @@ func TestSummaryIsNews(t *testing.T) {
 		t.Error("what was no news was written")
 	}
 	change := func(s *Summary) { s.Builds = []BuildSummary{{Name: "a", Status: Running}} }
-	if os.Rename(r.Dir(), r.Dir()+"x"); r.SetSummary(change) == nil {
+	if os.Rename(dirOf(r), dirOf(r)+"x"); r.SetSummary(change) == nil {
 		t.Error("it was written where no directory is")
 	}
-	if os.Rename(r.Dir()+"x", r.Dir()); r.SetSummary(func(*Summary) {}) != nil {
+	if os.Rename(dirOf(r)+"x", dirOf(r)); r.SetSummary(func(*Summary) {}) != nil {
 		t.Error("the file is not written when it can be")
 	}
 	if s, err := h.Summary(r.ID()); err != nil || len(s.Builds) != 1 {

@@ -2,11 +2,7 @@ package state
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
@@ -29,7 +25,7 @@ func (e *ThingsExistError) Error() string {
 // ErrCode is the code of the failure.
 func (e *ThingsExistError) ErrCode() errcode.Code { return errcode.ThingsExist }
 
-// Prune forgets a run: its directory is removed. Images that it was for stay,
+// Prune forgets a run, with all that is kept of it. Images that it was for stay,
 // and are told apart by their tags. The error is a *ThingsExistError if the run
 // has made something else that still exists, a *BusyError if a process drives it.
 func (h *Home) Prune(id string) error {
@@ -37,23 +33,11 @@ func (h *Home) Prune(id string) error {
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	if err := r.checkNothingLeft(); err != nil {
-		r.Close()
 		return err
 	}
-	if runtime.GOOS == "windows" { // where what is open cannot be moved
-		r.Close()
-	} else {
-		defer r.Close() // nobody takes the run until it has another name
-	}
-	away := filepath.Join(h.dir, "runs", pruned+r.id)
-	if err := os.Rename(r.dir, away); err != nil {
-		return fmt.Errorf("cannot forget run %s: %w", r.id, err)
-	}
-	if err := os.RemoveAll(away); err != nil {
-		return fmt.Errorf("cannot remove the files of run %s: %w", r.id, err)
-	}
-	return nil
+	return r.journal.Prune()
 }
 
 // Prunable returns the error that Prune would, and removes nothing.
@@ -85,24 +69,7 @@ func (r *Run) checkNothingLeft() error {
 }
 
 // Sweep removes what an interrupted Prune has left.
-func (h *Home) Sweep() error {
-	left, err := filepath.Glob(filepath.Join(h.dir, "runs", pruned+"*"))
-	for _, dir := range left {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	return err
-}
+func (h *Home) Sweep() error { return h.backend.Sweep() }
 
-// Size is how much the files of a run take, in bytes.
-func (h *Home) Size(id string) (n int64) {
-	files, err := os.ReadDir(h.RunDir(id))
-	if err != nil {
-		return 0
-	}
-	for _, f := range files {
-		if fi, err := f.Info(); err == nil && fi.Mode().IsRegular() {
-			n += fi.Size()
-		}
-	}
-	return n
-}
+// Size is how much a run takes, in bytes.
+func (h *Home) Size(id string) int64 { return h.backend.Size(id) }

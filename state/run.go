@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,22 +16,23 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/internal/localfile"
 )
 
 // Run is one run, held for driving. It is the engine's Store and Sink; its
 // methods may be called from many goroutines.
 type Run struct {
-	id, dir string
-	db      *database
-	events  *eventWriter
+	id      string
+	journal Journal
 	vault   *Vault
 	red     *Redactor
 
 	mu     sync.Mutex
 	sum    Summary
-	behind bool               // the file could not be replaced when the summary changed
 	things map[dag.Key]string // labels of what exists outside
+
+	looking sync.Mutex
+	known   map[dag.Key]dag.Record // of a run that others write to, too: as it was at the last look
+	news    map[dag.Key]bool       // of these, what Refresh has not told
 }
 
 var (
@@ -42,34 +44,21 @@ var (
 // times of the summary, and Running where the status is empty.
 func (h *Home) Create(s Summary) (*Run, error) {
 	now := time.Now()
-	var dir string
-	for {
+	s.Started, s.Updated, s.Owner, s.Problem = now, now, self(now), ""
+	s.Status = cmp.Or(s.Status, Running)
+	var j Journal
+	for j == nil {
 		s.ID = newID(now)
-		dir = h.RunDir(s.ID)
-		err := os.Mkdir(dir, 0o700)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
+		var err error
+		if j, err = h.backend.Create(s); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("cannot begin a run: %w", err)
 		}
 	}
-	s.Started, s.Updated, s.Owner, s.Problem = now, now, self(now), ""
-	if s.Status == "" {
-		s.Status = Running
-	}
-	r, err := h.open(s.ID, fresh)
+	r, err := h.run(j, s, nil)
 	if err != nil {
 		return nil, err
 	}
-	r.sum = s
-	if err = writeSummary(dir, s); err == nil {
-		_, err = r.Salt()
-	}
-	if err == nil {
-		err = errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))) // that the files are there
-	}
-	if err != nil {
+	if _, err = r.Salt(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("cannot begin a run: %w", err)
 	}
@@ -98,42 +87,25 @@ func (h *Home) Look(id string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	as := existing
-	if _, err := os.Stat(filepath.Join(h.RunDir(id), summaryFile)); errors.Is(err, fs.ErrNotExist) {
-		as = maybeIncomplete // the summary is written after the database was made
-	}
-	r, err := h.open(id, as)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		s, _ := readSummary(h.RunDir(id)) // the zero Owner says that nobody has signed yet
-		return nil, &BusyError{Run: id, Owner: s.Owner}
-	}
+	j, sum, err := h.backend.Open(id)
 	if err != nil {
 		return nil, err
 	}
-	if r.sum, err = readSummary(r.dir); err != nil {
-		// The summary can be written anew; only what no record holds is lost.
-		r.sum = Summary{ID: id, Status: Interrupted, Started: idTime(id)}
-	}
-	return r, nil
+	return h.run(j, sum, nil)
 }
 
-func (h *Home) open(id string, as opening) (*Run, error) {
-	dir := h.RunDir(id)
-	db, err := openDB(filepath.Join(dir, dbFile), id, as, current)
-	if err != nil {
-		return nil, err
-	}
-	r := &Run{id: id, dir: dir, db: db, red: &Redactor{}, things: map[dag.Key]string{}}
-	r.vault = &Vault{home: h, db: db, red: r.red}
+// run is the run of a journal, which is closed if that cannot be. Known is not nil if
+// others write to it, too.
+func (h *Home) run(j Journal, s Summary, known map[dag.Key]dag.Record) (*Run, error) {
+	r := &Run{id: s.ID, journal: j, red: &Redactor{}, sum: s, things: map[dag.Key]string{}, known: known, news: map[dag.Key]bool{}}
+	r.vault = &Vault{home: h, run: r}
 	rs, err := r.All()
-	if err == nil {
-		r.note(rs)
-		r.events, err = openEventWriter(filepath.Join(dir, eventsFile))
-	}
 	if err != nil {
-		db.close()
+		j.Close()
 		return nil, err
 	}
+	r.note(rs)
+	clear(r.news)
 	return r, nil
 }
 
@@ -165,19 +137,19 @@ func publicArgs(args []string) string {
 // ID is the run's id.
 func (r *Run) ID() string { return r.id }
 
-// Dir is where the run lies.
-func (r *Run) Dir() string { return r.dir }
-
 // Close gives the run back.
-func (r *Run) Close() error { return errors.Join(r.events.close(), r.db.close()) }
+func (r *Run) Close() error { return r.failed(r.journal.Close()) }
 
 // All returns every record.
 func (r *Run) All() ([]dag.Record, error) {
+	if r.known != nil {
+		return r.allShared()
+	}
 	var rs []dag.Record
-	err := r.db.each(recordsBucket, func(k, v []byte) error {
-		var rec dag.Record
-		if err := json.Unmarshal(v, &rec); err != nil {
-			return r.db.corrupt(fmt.Errorf("record %.8x: %w", k, err))
+	err := r.journal.Each(Records, func(k string, v []byte) error {
+		rec, err := r.record(k, v)
+		if err != nil {
+			return err
 		}
 		rs = append(rs, rec)
 		return nil
@@ -188,33 +160,43 @@ func (r *Run) All() ([]dag.Record, error) {
 	return rs, nil
 }
 
+// record decodes one.
+func (r *Run) record(key string, value []byte) (rec dag.Record, err error) {
+	if err := json.Unmarshal(value, &rec); err != nil {
+		return rec, &CorruptError{Path: r.journal.Place(), Run: r.id, Why: fmt.Sprintf("record %.8x: %v", key, err)}
+	}
+	return rec, nil
+}
+
 // Put keeps all of the records or none. When it returns they are on disk, and all
 // that was put off before.
-func (r *Run) Put(rs ...dag.Record) error {
+func (r *Run) Put(rs ...dag.Record) error { return r.put(r.journal, rs) }
+
+func (r *Run) put(j Journal, rs []dag.Record) error {
 	if len(rs) == 0 {
-		return r.failed(r.db.path, r.db.flush())
+		return r.failed(j.Flush())
 	}
-	return r.keep(r.db.write, rs)
+	return r.keep(j.Write, rs)
 }
 
 // Later keeps all of the records or none, with the next that is written, or soon
 // without one.
-func (r *Run) Later(rs ...dag.Record) error { return r.keep(r.db.later, rs) }
+func (r *Run) Later(rs ...dag.Record) error { return r.keep(r.journal.Later, rs) }
 
-func (r *Run) keep(write func(...put) error, rs []dag.Record) error {
-	puts := make([]put, len(rs))
+func (r *Run) keep(write func(...Put) error, rs []dag.Record) error {
+	puts := make([]Put, len(rs))
 	for i, rec := range rs {
 		rec.Err = r.red.Redact(rec.Err) // whoever refuses a value may repeat it
 		p, err := json.Marshal(rec)
 		if err != nil {
 			return fmt.Errorf("cannot store %s: %w", rec.Name, err)
 		}
-		puts[i] = put{bucket: recordsBucket, key: slices.Clone(rec.Key[:]), value: p}
+		puts[i] = Put{Records, string(rec.Key[:]), p}
 	}
 	err := write(puts...)
 	// What could not be stored may exist all the same.
 	r.note(rs)
-	return r.failed(r.db.path, err)
+	return r.failed(err)
 }
 
 // note remembers what exists outside, to say so when it can be said no more.
@@ -234,35 +216,36 @@ func (r *Run) note(rs []dag.Record) {
 }
 
 // failed says what a write that failed leaves behind.
-func (r *Run) failed(path string, err error) error {
-	if err == nil || errors.As(err, new(*CorruptError)) {
+func (r *Run) failed(err error) error {
+	var w *WriteError
+	if !errors.As(err, &w) {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &WriteError{Path: path, Run: r.id, Err: err, Exist: slices.Sorted(maps.Values(r.things))}
+	return &WriteError{Path: w.Path, Run: r.id, Err: w.Err, First: w.First, Exist: slices.Sorted(maps.Values(r.things))}
 }
 
 // SetDoc stores a document under a name. When it returns it is on disk, and all that
 // was put off before.
-func (r *Run) SetDoc(name string, v any) error { return r.setDoc(r.db.write, name, v) }
+func (r *Run) SetDoc(name string, v any) error { return r.setDoc(r.journal.Write, name, v) }
 
 // SetDocLater stores a document under a name, with the next that is written, or soon
 // without one.
-func (r *Run) SetDocLater(name string, v any) error { return r.setDoc(r.db.later, name, v) }
+func (r *Run) SetDocLater(name string, v any) error { return r.setDoc(r.journal.Later, name, v) }
 
-func (r *Run) setDoc(write func(...put) error, name string, v any) error {
+func (r *Run) setDoc(write func(...Put) error, name string, v any) error {
 	p, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("cannot store %s: %w", name, err)
 	}
-	return r.failed(r.db.path, write(put{bucket: docsBucket, key: []byte(name), value: p}))
+	return r.failed(write(Put{Docs, name, p}))
 }
 
 // Doc reads the document of this name into v; the error is fs.ErrNotExist if it
 // was never stored.
 func (r *Run) Doc(name string, v any) error {
-	p, err := r.db.get(docsBucket, name)
+	p, err := r.journal.Get(Docs, name)
 	if err != nil {
 		return err
 	}
@@ -277,12 +260,8 @@ func (r *Run) Doc(name string, v any) error {
 
 const graphDoc = "graph"
 
-// graphFile lies beside the events. It holds the graph without settings. A power cut
-// may cost it, until the run goes on: only drawing relies on it.
-const graphFile = "graph.json"
-
-// SetGraph stores what the run wants, with the next that is written, and leaves beside
-// the events what is to be drawn of it.
+// SetGraph stores what the run wants, with the next that is written, and leaves for all
+// to see what is to be drawn of it.
 func (r *Run) SetGraph(g *dag.Graph) error {
 	if err := r.SetDocLater(graphDoc, g); err != nil {
 		return err
@@ -295,7 +274,7 @@ func (r *Run) SetGraph(g *dag.Graph) error {
 	if err != nil {
 		return fmt.Errorf("cannot store the graph: %w", err)
 	}
-	return r.failed(filepath.Join(r.dir, graphFile), localfile.Replace(filepath.Join(r.dir, graphFile), p, 0o600, false))
+	return r.failed(r.journal.SetDrawn(p))
 }
 
 // Drawn returns the graph of a run without the settings of its steps, whoever
@@ -306,7 +285,7 @@ func (h *Home) Drawn(id string) (*dag.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := os.ReadFile(filepath.Join(h.RunDir(id), graphFile))
+	p, err := h.backend.Drawn(id)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the graph of run %s: %w", id, err)
 	}
@@ -354,40 +333,40 @@ func (r *Run) Summary() Summary {
 	return s
 }
 
-// SetSummary changes the summary and replaces the file, if that is news. Secrets are
-// kept out.
+// SetSummary changes the summary and keeps it, if that is news. Secrets are kept out.
 func (r *Run) SetSummary(change func(*Summary)) error {
 	r.mu.Lock()
-	before := r.sum
-	before.Builds, before.Left = slices.Clone(before.Builds), slices.Clone(before.Left)
-	if change(&r.sum); !r.behind && reflect.DeepEqual(before, r.sum) {
-		r.mu.Unlock()
-		return nil
-	}
-	r.sum.ID, r.sum.Updated = r.id, time.Now()
-	s := r.sum
-	s.Builds = slices.Clone(s.Builds)
-	s.Err = r.red.Redact(s.Err)
-	for i := range s.Builds {
-		s.Builds[i].Err = r.red.Redact(s.Builds[i].Err)
-	}
-	err := writeSummary(r.dir, s)
-	r.behind = err != nil
+	err := r.journal.Summarize(func(s *Summary) bool {
+		before := *s
+		before.Builds, before.Left = slices.Clone(s.Builds), slices.Clone(s.Left)
+		change(s)
+		s.Err = r.red.Redact(s.Err)
+		for i := range s.Builds {
+			s.Builds[i].Err = r.red.Redact(s.Builds[i].Err)
+		}
+		news := !reflect.DeepEqual(before, *s)
+		if news {
+			s.ID, s.Updated = r.id, time.Now()
+		}
+		r.sum = *s
+		r.sum.Builds, r.sum.Left = slices.Clone(s.Builds), slices.Clone(s.Left)
+		return news
+	})
 	r.mu.Unlock()
-	return r.failed(filepath.Join(r.dir, summaryFile), err)
+	return r.failed(err)
 }
 
-// Emit keeps one event, without the secrets in it. It returns when the event
-// would survive the death of the process.
-func (r *Run) Emit(e dag.Event) error {
-	return r.failed(r.events.path, r.events.emit(r.red.Event(e)))
-}
+// Emit keeps one event, without the secrets in it. In a directory it survives the death
+// of the process; a database has it with the next that is written, or soon without one.
+func (r *Run) Emit(e dag.Event) error { return r.emit(r.journal, e) }
+
+func (r *Run) emit(j Journal, e dag.Event) error { return r.failed(j.Emit(r.red.Event(e))) }
 
 // Break says where a line that has no end yet may be broken, as [dag.Sink] wants it.
 func (r *Run) Break(line []byte, most int) int { return r.red.Break(string(line), most) }
 
 // Sync returns when all events emitted so far would survive a power cut.
-func (r *Run) Sync() error { return r.failed(r.events.path, r.events.sync()) }
+func (r *Run) Sync() error { return r.failed(r.journal.Sync()) }
 
 // Offset is up to where the lines of a stream were emitted for a token.
-func (r *Run) Offset(token, stream string) int64 { return r.events.offset(token, stream) }
+func (r *Run) Offset(token, stream string) int64 { return r.journal.Offset(token, stream) }

@@ -55,6 +55,10 @@ func open(t testing.TB, h *Home, id string) *Run {
 	return r
 }
 
+// dbOf is the database of a run, and dirOf its directory.
+func dbOf(r *Run) *database { return r.journal.(*files).db }
+func dirOf(r *Run) string   { return r.journal.(*files).dir }
+
 func rec(i int) dag.Record {
 	r := dag.Record{Node: dag.Node{Name: fmt.Sprint("step-", i), Kind: "aws.launch", Spec: json.RawMessage(`{"subnet":"subnet-1"}`), Canon: strings.Repeat("canon ", 100), Thing: true}, Gen: 1, Status: dag.Done, Label: fmt.Sprint("i-", i)}
 	r.Key[0], r.Key[1], r.Key[2] = byte(i), byte(i>>8), 1
@@ -316,12 +320,12 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Close()
-	path := filepath.Join(r.Dir(), dbFile)
+	path := filepath.Join(dirOf(r), dbFile)
 
 	two := schema{level: 4, up: map[int]func(*bbolt.Tx) error{
-		2: func(tx *bbolt.Tx) error { return tx.Bucket(docsBucket).Put([]byte("meta"), frame([]byte(`"two"`))) },
+		2: func(tx *bbolt.Tx) error { return tx.Bucket([]byte(Docs)).Put([]byte("meta"), Frame([]byte(`"two"`))) },
 		3: func(tx *bbolt.Tx) error {
-			b := tx.Bucket(docsBucket)
+			b := tx.Bucket([]byte(Docs))
 			return b.Put([]byte("three"), b.Get([]byte("meta")))
 		},
 	}}
@@ -342,7 +346,7 @@ func TestSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := db.get(docsBucket, "three"); err != nil || string(p) != `"two"` {
+	if p, err := db.get(Docs, "three"); err != nil || string(p) != `"two"` {
 		t.Errorf("migrated: %s, %v", p, err)
 	}
 	db.close()
@@ -360,7 +364,7 @@ func TestSchemaOfOlderRuns(t *testing.T) {
 	h := home(t)
 	r := create(t, h)
 	r.Close()
-	path := filepath.Join(r.Dir(), dbFile)
+	path := filepath.Join(dirOf(r), dbFile)
 	older := schema{level: 1}
 	if _, err := openDB(path, r.ID(), existing, older); err == nil || !strings.Contains(err.Error(), "newer imgflow (level 2; this one knows up to 1)") {
 		t.Errorf("an older imgflow: %v", err)
@@ -407,7 +411,7 @@ func TestDamage(t *testing.T) {
 	}
 	r.SetDoc("meta", "kept")
 	r.Close()
-	path := filepath.Join(r.Dir(), dbFile)
+	path := filepath.Join(dirOf(r), dbFile)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -497,7 +501,7 @@ func TestConcurrentWritesShareCommits(t *testing.T) {
 
 func commits(r *Run) int {
 	var id int
-	r.db.view(func(tx *bbolt.Tx) error { id = tx.ID(); return nil })
+	dbOf(r).view(func(tx *bbolt.Tx) error { id = tx.ID(); return nil })
 	return id
 }
 

@@ -84,19 +84,6 @@ func (a Artifact) Text() string {
 
 const summaryFile = "run.json"
 
-// read reads the summary of exactly this run.
-func (h *Home) read(id string) (Summary, error) {
-	s, err := readSummary(h.RunDir(id))
-	if err != nil || s.Status != Running || h.Driven(id) {
-		return s, err
-	}
-	// Nobody drives it: it has ended between the two looks, or its process died.
-	if s, err = readSummary(h.RunDir(id)); err == nil && s.Status == Running {
-		s.Status = Interrupted
-	}
-	return s, err
-}
-
 func readSummary(dir string) (s Summary, err error) {
 	path := filepath.Join(dir, summaryFile)
 	p, err := readFile(path)

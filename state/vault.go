@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"filippo.io/age"
@@ -23,22 +24,50 @@ const identityEnv = "IMGFLOW_IDENTITY"
 
 const identityFile = "identity"
 
+// recipientsEnv is what programs call those whom secrets are sealed to: see
+// Home.WithRecipients.
+const recipientsEnv = "IMGFLOW_RECIPIENTS"
+
+// WithRecipients is the home that seals secrets to these age recipients in place of its
+// own identity, such as $IMGFLOW_RECIPIENTS has them: separated by commas, or a file with
+// one a line. Whoever has none of their identities opens only what this process has sealed.
+func (h *Home) WithRecipients(list string) (*Home, error) {
+	text := strings.ReplaceAll(list, ",", "\n")
+	if !strings.HasPrefix(strings.TrimSpace(list), "age1") {
+		p, err := readFile(list)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read whom secrets are sealed to: %w (%s has recipients, such as age1..., or a file of them)", err, recipientsEnv)
+		}
+		text = string(p)
+	}
+	to, err := age.ParseRecipients(strings.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell whom secrets are sealed to: %w: %s has age recipients (age1...), separated by commas, or a file with one a line", err, recipientsEnv)
+	}
+	other := *h
+	other.recipients = to
+	return &other, nil
+}
+
 // Vault keeps the secrets of a run sealed. What is put in or taken out is from
 // then on kept out of the run's events.
 type Vault struct {
 	home *Home
-	db   *database
-	red  *Redactor
+	run  *Run
 
-	mu sync.Mutex
-	id *age.X25519Identity
+	mu   sync.Mutex
+	id   *age.X25519Identity
+	mine map[string]secret // that this process has put: it may not be one that can open them
 }
+
+// secret is a value, and as what it was sealed.
+type secret struct{ sealed, value []byte }
 
 // Get returns a secret; the error is fs.ErrNotExist if it was never put.
 func (v *Vault) Get(name string) ([]byte, error) {
 	value, err := v.open(name)
 	if err == nil {
-		v.red.Add(string(value))
+		v.run.red.Add(string(value))
 	}
 	return value, err
 }
@@ -46,24 +75,30 @@ func (v *Vault) Get(name string) ([]byte, error) {
 // Put seals a secret, in the place of an earlier one of this name. When it returns it
 // is on disk.
 func (v *Vault) Put(name string, value []byte) error {
-	v.red.Add(string(value))
-	return v.seal(v.db.write, name, value)
+	v.run.red.Add(string(value))
+	return v.seal(v.run.journal.Write, name, value)
 }
 
 // Later seals a secret, with the next that is written: it is for what is worth nothing
 // without that.
 func (v *Vault) Later(name string, value []byte) error {
-	v.red.Add(string(value))
-	return v.seal(v.db.later, name, value)
+	v.run.red.Add(string(value))
+	return v.seal(v.run.journal.Later, name, value)
 }
 
 func (v *Vault) open(name string) ([]byte, error) {
-	sealed, err := v.db.get(vaultBucket, name)
+	sealed, err := v.run.journal.Get(Secrets, name)
 	if err != nil {
 		return nil, err
 	}
 	if sealed == nil {
-		return nil, fmt.Errorf("cannot find the secret %s of run %s: %w", name, v.db.run, fs.ErrNotExist)
+		return nil, fmt.Errorf("cannot find the secret %s of run %s: %w", name, v.run.id, fs.ErrNotExist)
+	}
+	v.mu.Lock()
+	mine, ok := v.mine[name]
+	v.mu.Unlock()
+	if ok && bytes.Equal(mine.sealed, sealed) {
+		return bytes.Clone(mine.value), nil
 	}
 	id, err := v.identity()
 	if err != nil {
@@ -71,32 +106,42 @@ func (v *Vault) open(name string) ([]byte, error) {
 	}
 	value, err := unseal(sealed, id)
 	if errors.As(err, new(*age.NoIdentityMatchError)) {
-		return nil, fmt.Errorf("cannot open the secret %s of run %s: it was sealed for another identity than %s: set %s to the file that the run was started with", name, v.db.run, v.home.identityPath(), identityEnv)
+		return nil, fmt.Errorf("cannot open the secret %s of run %s: it was sealed for another identity than %s: set %s to the file that the run was started with", name, v.run.id, v.home.identityPath(), identityEnv)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the secret %s of run %s: %w", name, v.db.run, err)
+		return nil, fmt.Errorf("cannot open the secret %s of run %s: %w", name, v.run.id, err)
 	}
 	return value, nil
 }
 
-func (v *Vault) seal(write func(...put) error, name string, value []byte) error {
+func (v *Vault) seal(write func(...Put) error, name string, value []byte) error {
 	if name == "" {
 		return errors.New("cannot keep a secret without a name")
 	}
-	id, err := v.identity()
-	if err != nil {
-		return err
+	to := v.home.recipients
+	if len(to) == 0 {
+		id, err := v.identity()
+		if err != nil {
+			return err
+		}
+		to = []age.Recipient{id.Recipient()}
 	}
-	sealed, err := seal(value, id)
+	sealed, err := seal(value, to...)
 	if err != nil {
 		return fmt.Errorf("cannot seal the secret %s: %w", name, err)
 	}
-	return write(put{bucket: vaultBucket, key: []byte(name), value: sealed})
+	v.mu.Lock()
+	if v.mine == nil {
+		v.mine = map[string]secret{}
+	}
+	v.mine[name] = secret{sealed, bytes.Clone(value)}
+	v.mu.Unlock()
+	return v.run.failed(write(Put{Secrets, name, sealed}))
 }
 
-func seal(value []byte, id *age.X25519Identity) ([]byte, error) {
+func seal(value []byte, to ...age.Recipient) ([]byte, error) {
 	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, id.Recipient())
+	w, err := age.Encrypt(&sealed, to...)
 	if err == nil {
 		_, err = w.Write(value)
 	}
@@ -120,7 +165,7 @@ func (h *Home) Seal(value []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seal(value, id)
+	return seal(value, id.Recipient())
 }
 
 // Unseal is the text that Seal has encrypted. The error says so if that was for
@@ -146,7 +191,7 @@ func (v *Vault) salt(name string) ([]byte, error) {
 	}
 	salt = make([]byte, 32)
 	rand.Read(salt)
-	return salt, v.seal(v.db.later, name, salt)
+	return salt, v.seal(v.run.journal.Later, name, salt)
 }
 
 func (v *Vault) identity() (*age.X25519Identity, error) {

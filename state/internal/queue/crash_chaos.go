@@ -1,6 +1,6 @@
 //go:build chaos && unix
 
-package state
+package queue
 
 import (
 	"fmt"

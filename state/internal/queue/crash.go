@@ -1,6 +1,6 @@
 //go:build !chaos || !unix
 
-package state
+package queue
 
 // crashPoint is where a program that was built to be killed kills itself: before
 // a write lands, and in what it returns, afterwards.
