@@ -152,7 +152,7 @@ func whereState() string {
 	if err != nil {
 		return err.Error()
 	}
-	return "What the run has made is recorded in " + home.Dir() + ": `imgflow list` shows it, `imgflow resume` goes on, `imgflow destroy` removes it."
+	return "What the run has made is recorded in " + home.Place() + ": `imgflow list` shows it, `imgflow resume` goes on, `imgflow destroy` removes it."
 }
 
 // The groups of commands in the help.

@@ -47,7 +47,7 @@ func listRuns(c *cli.Context) error {
 		}
 		return render.Indented(c.App.Writer, runs)
 	case len(runs) == 0:
-		fmt.Fprintf(c.App.Writer, "There are no such runs in %s.\n", home.Dir())
+		fmt.Fprintf(c.App.Writer, "There are no such runs in %s.\n", home.Place())
 	default:
 		render.Runs(c.App.Writer, runs, time.Now())
 	}

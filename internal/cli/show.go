@@ -78,7 +78,7 @@ func chosenRun(home *state.Home, id string) (state.Summary, error) {
 		return state.Summary{}, err
 	}
 	if len(runs) == 0 {
-		return state.Summary{}, usagef("cannot show a run: there is none in %s", home.Dir())
+		return state.Summary{}, usagef("cannot show a run: there is none in %s", home.Place())
 	}
 	return runs[0], nil
 }

@@ -49,7 +49,7 @@ type runsData struct {
 
 func (s *Server) runs() (runsData, error) {
 	all, err := s.list.get()
-	d := runsData{pageData: s.data("Runs"), Home: s.o.Home.Dir(), More: max(0, len(all)-mostRuns)}
+	d := runsData{pageData: s.data("Runs"), Home: s.o.Home.Place(), More: max(0, len(all)-mostRuns)}
 	now := time.Now()
 	for i, sum := range all {
 		r := runpage.New(sum, runview.New(), now)
