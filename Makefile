@@ -2,7 +2,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build check cross same vuln test fuzz bench chaos pictures vendor-ui
+.PHONY: build check cross same vuln test fuzz bench chaos temporal temporal-dev pictures vendor-ui
 
 build: ## the program, as bin/imgflow; without C, so that it runs in any guest
 	CGO_ENABLED=0 go build -o bin/imgflow ./cmd/imgflow
@@ -68,6 +68,12 @@ chaos: ## 200 builds, each killed at a random moment; then one at every checkpoi
 	go run ./internal/chaos -n 60 -runner process -workers 16
 	go run ./internal/chaos -boundary -workers 8
 	go test -run 'TestEveryCallCut|TestDeathAtEveryWrite' ./steps/aws -every
+
+temporal: ## the Temporal server that tests start; some ten minutes of a processor, once
+	go run ./internal/temporaltest/try -build
+
+temporal-dev: ## a Temporal server and PostgreSQL to try fleets by hand, until Ctrl-C
+	go run ./internal/temporaltest/try
 
 pictures: ## what docs/images shows of a terminal and a browser, recorded anew over the embedded EC2
 	go run ./internal/pictures docs/images

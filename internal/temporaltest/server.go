@@ -1,0 +1,97 @@
+package temporaltest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Namespace is there from the beginning.
+const Namespace = "default"
+
+// Server is one that this process has started.
+type Server struct {
+	Address string // host:port
+	program string
+	dir     string
+	cmd     *exec.Cmd
+	in      io.Closer
+}
+
+// New starts a server for one test, which ends with it. Where it was not built, the test is
+// skipped, but not in CI.
+func New(t testing.TB) *Server {
+	t.Helper()
+	program, err := find(t.Context())
+	if errors.Is(err, ErrMissing) {
+		t.Skip(err)
+	}
+	var s *Server
+	if err == nil {
+		s, err = Run(program, t.TempDir())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Run starts the server that a program is, with what it has stored in dir.
+func Run(program, dir string) (*Server, error) {
+	s := &Server{program: program, dir: dir}
+	return s, s.Start()
+}
+
+// URL is where its namespace is.
+func (s *Server) URL() string { return "temporal://" + s.Address + "/" + Namespace }
+
+// Kill ends the server as kill -9 does.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+	s.in.Close()
+}
+
+// Start starts a server again that was killed, and waits until it answers.
+func (s *Server) Start() error {
+	cmd := exec.Command(s.program, s.dir)
+	cmd.Env = []string{"HOME=" + s.dir} // nothing of it is ours to say
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.cmd, s.in = cmd, in
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.DeadlineExceeded {
+			_ = cmd.Process.Kill()
+		}
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		s.Kill()
+		log, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
+		return fmt.Errorf("cannot start the Temporal server: %s%s", said.String(), log)
+	}
+	s.Address = strings.TrimSpace(line)
+	return nil
+}

@@ -1,0 +1,88 @@
+package temporaltest
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func answers(address string) bool {
+	c, err := net.DialTimeout("tcp", address, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+func TestItIsKilledAndStartsAgainAtItsAddress(t *testing.T) {
+	s := New(t)
+	address := s.Address
+	if host, _, err := net.SplitHostPort(address); err != nil || host != "127.0.0.1" || !answers(address) {
+		t.Fatalf("it is at %s: %v", address, err)
+	}
+	s.Kill()
+	if answers(address) {
+		t.Error("it answers after its end")
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if s.Address != address || !answers(address) {
+		t.Errorf("it was at %s, and is at %s", address, s.Address)
+	}
+}
+
+// TestItEndsWithItsStarter: a process that is killed leaves no server.
+func TestItEndsWithItsStarter(t *testing.T) {
+	if dir := os.Getenv("TEMPORALTEST_CHILD"); dir != "" {
+		program, err := find(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Run(program, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Stdout.WriteString("address=" + s.Address + "\n")
+		select {}
+	}
+	if _, err := find(t.Context()); errors.Is(err, ErrMissing) {
+		t.Skip(err)
+	}
+	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+	child.Env = append(os.Environ(), "TEMPORALTEST_CHILD="+t.TempDir())
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	address, ok := strings.CutPrefix(strings.TrimSpace(line), "address=")
+	if !ok || !answers(address) {
+		t.Fatalf("the child says %q", line)
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait()
+	for deadline := time.Now().Add(30 * time.Second); answers(address); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s still answers", address)
+		}
+	}
+}
+
+func TestAServerThatCannotStartSaysWhy(t *testing.T) {
+	program, err := find(t.Context())
+	if errors.Is(err, ErrMissing) {
+		t.Skip(err)
+	}
+	if _, err := Run(program, "/dev/null/nowhere"); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("it says %v", err)
+	}
+}
