@@ -67,14 +67,22 @@ func (c *Cloud) Register(a Access) string {
 // digests are those of settings as they are written and of what they say. A secret
 // that nobody knows is what it is called.
 func (c *Cloud) digests(a Access) (form, says string) {
-	digest := func() string {
-		text, _ := json.Marshal(a) // plain data always marshals
-		mac := hmac.New(sha256.New, c.key[:])
-		mac.Write(text)
-		return string(mac.Sum(nil))
-	}
 	a.Region = ""
-	form = digest()
+	return a.digest(c.key), c.meant(a).digest(c.key)
+}
+
+// digest is one that tells settings from others to whoever has the key.
+func (a Access) digest(key [32]byte) string {
+	text, _ := json.Marshal(a) // plain data always marshals
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write(text)
+	return string(mac.Sum(nil))
+}
+
+// meant are the settings with the values of secrets, wherever keys are found, without what
+// makes no other account.
+func (c *Cloud) meant(a Access) Access {
+	a.Region = ""
 	a.Polling = Polling{} // has no effect
 	reveal := func(text string) string {
 		if value, err := interp.Reveal(text, c.o.Secret); err == nil {
@@ -83,8 +91,7 @@ func (c *Cloud) digests(a Access) (form, says string) {
 		return text
 	}
 	a.AccessKey, a.SecretKey, a.Token = reveal(a.AccessKey), dag.Secret(reveal(string(a.SecretKey))), dag.Secret(reveal(string(a.Token)))
-	a = c.resolved(a)
-	return form, digest()
+	return c.resolved(a)
 }
 
 // resolved has the keys that settings lead to in the place of the way there, where

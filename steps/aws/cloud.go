@@ -48,6 +48,9 @@ type CloudOptions struct {
 	// ConsistencyWindow is how long EC2 may take to show what was made; 0 is 8 s. What was
 	// not seen for that long does not exist.
 	ConsistencyWindow time.Duration
+	// Paces are how fast calls may go, with all other clouds of this process that have
+	// the same; nil are the cloud's own.
+	Paces *Paces
 	// Times are how long waits took before; nil knows none, and learns none.
 	Times *usual.Times
 	// Now is this computer's clock; nil is time.Now.
@@ -91,6 +94,9 @@ func NewCloud(o CloudOptions) *Cloud {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Paces == nil {
+		o.Paces = NewPaces()
 	}
 	if o.Getenv == nil {
 		o.Getenv = func(string) string { return "" }
@@ -227,7 +233,7 @@ func (c *Cloud) locate(ctx context.Context, a *Access, p *Place) error {
 func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Client, error) {
 	pace := newLimiter(a.MaxRetries)
 	if c.o.Endpoint != "" {
-		pace.free = isLoopback(c.o.Endpoint)
+		pace.grant = c.o.Paces.grant(Access{AccessKey: c.o.AccessKey}, region, c.o.Endpoint)
 		return ec2.New(ec2.Options{
 			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(c.o.Getenv, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
@@ -238,9 +244,11 @@ func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Clien
 		return nil, err
 	}
 	client := a.client(cfg, region, c.o.Getenv, pace)
+	endpoint := ""
 	if e := client.Options().BaseEndpoint; e != nil {
-		pace.free = isLoopback(*e)
+		endpoint = *e
 	}
+	pace.grant = c.o.Paces.grant(c.meant(a), region, endpoint)
 	return client, nil
 }
 

@@ -2,7 +2,8 @@ package aws
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/rand"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -16,14 +17,76 @@ import (
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// limiter is the SDK's retryer for one account in one region. All callers share
-// its buckets, which have the sizes that AWS publishes; a throttled call slows
+// Paces are how fast the calls of a process may go. Clouds that are given the same ones
+// share what AWS grants to an account in a region.
+type Paces struct {
+	key     [32]byte // of the digests of accounts, random
+	mu      sync.Mutex
+	grants  map[string]*grant
+	callers int // processes that call the same accounts, with this one
+}
+
+// NewPaces returns those of a process that calls its accounts alone.
+func NewPaces() *Paces {
+	p := &Paces{grants: map[string]*grant{}, callers: 1}
+	rand.Read(p.key[:])
+	return p
+}
+
+// Share says that so many processes call the same accounts, this one and others: each
+// takes its part of what AWS grants, so that all together are granted it once.
+func (p *Paces) Share(callers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.callers = max(callers, 1)
+	for _, g := range p.grants {
+		g.share(p.callers)
+	}
+}
+
+// grant is what is granted to an account, which is what its access settings mean, in a
+// region at an endpoint, which is empty where AWS's own is called.
+func (p *Paces) grant(a Access, region, endpoint string) *grant {
+	a.MaxRetries = 0
+	digest := region + " " + endpoint + " " + a.digest(p.key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.grants[digest]
+	if g == nil {
+		g = newGrant(isLoopback(endpoint))
+		g.callers = p.callers
+		p.grants[digest] = g
+	}
+	return g
+}
+
+// grant is the buckets of one account in one region, which have the sizes that AWS
+// publishes, or this process's part of them.
+type grant struct {
+	free    bool // nobody has published a pace: calls wait for one another once they were throttled
+	mu      sync.Mutex
+	buckets map[string]*bucket
+	callers int
+}
+
+func newGrant(free bool) *grant {
+	return &grant{free: free, buckets: map[string]*bucket{}, callers: 1}
+}
+
+func (g *grant) share(callers int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.callers = callers
+	for _, b := range g.buckets {
+		b.share(callers)
+	}
+}
+
+// limiter is the SDK's retryer for one account in one region. A throttled call slows
 // every caller of the same bucket down, and the pace recovers by and by.
 type limiter struct {
 	attempts int
-	free     bool // nobody has published a pace: calls wait for one another once they were throttled
-	mu       sync.Mutex
-	buckets  map[string]*bucket
+	*grant
 }
 
 var _ awssdk.RetryerV2 = (*limiter)(nil)
@@ -67,19 +130,21 @@ func sizeOf(op string) size {
 	return size{50, 5}
 }
 
+// newLimiter returns one with buckets of its own.
 func newLimiter(attempts int) *limiter {
 	if attempts <= 0 {
 		attempts = 10
 	}
-	return &limiter{attempts: attempts, buckets: map[string]*bucket{}}
+	return &limiter{attempts, newGrant(false)}
 }
 
-func (g *limiter) bucket(name string, s size) *bucket {
+func (g *grant) bucket(name string, s size) *bucket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.buckets[name]
 	if b == nil {
-		b = &bucket{size: s, tokens: rate.NewLimiter(s.refill, s.burst)}
+		b = &bucket{whole: s, size: s, tokens: rate.NewLimiter(s.refill, s.burst)}
+		b.share(g.callers)
 		if g.free {
 			b.tokens.SetLimit(rate.Inf)
 		}
@@ -89,7 +154,7 @@ func (g *limiter) bucket(name string, s size) *bucket {
 }
 
 // calls is the bucket of an operation.
-func (g *limiter) calls(op string) *bucket { return g.bucket(op, sizeOf(op)) }
+func (g *grant) calls(op string) *bucket { return g.bucket(op, sizeOf(op)) }
 
 // manyKey is of the context's value that says about how many instances a call is,
 // an int; without it, about one.
@@ -110,7 +175,8 @@ func (g *limiter) acquire(ctx context.Context, op string) (func(error) error, er
 		if !ok {
 			many = 1
 		}
-		turns = append(turns, g.bucket(op+" resources", s).tokens.ReserveN(time.Now(), min(many, s.burst)))
+		tokens := g.bucket(op+" resources", s).tokens
+		turns = append(turns, tokens.ReserveN(time.Now(), min(many, tokens.Burst())))
 	}
 	for _, r := range turns {
 		if err := sleep.For(ctx, r.Delay()); err != nil {
@@ -151,7 +217,7 @@ func (g *limiter) RetryDelay(attempt int, err error) (time.Duration, error) {
 		base = 250 * time.Millisecond
 	}
 	d := min(base<<min(attempt, 7), 20*time.Second)
-	return d/2 + rand.N(d/2+1), nil
+	return d/2 + mathrand.N(d/2+1), nil
 }
 
 // markAmbiguous marks the last error of a call when an earlier attempt of it may have
@@ -196,9 +262,27 @@ func atMost(n int) func(*middleware.Stack) error {
 
 // bucket grants calls at a rate that throttling shrinks.
 type bucket struct {
-	size
-	mu     sync.Mutex // of what learn changes
+	whole  size       // what AWS grants
+	mu     sync.Mutex // of what share and learn change
+	size              // this process's part of it
 	tokens *rate.Limiter
+}
+
+// share makes the bucket one of so many that fill what AWS grants together. As long as
+// there is more than one, a fifth of it is left to whoever else calls that account.
+func (b *bucket) share(callers int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	part := 1.0
+	if callers > 1 {
+		part = 0.8 / float64(callers)
+	}
+	was := b.refill
+	b.size = size{max(1, int(float64(b.whole.burst)*part)), b.whole.refill * rate.Limit(part)}
+	if pace := b.tokens.Limit(); pace != rate.Inf {
+		b.tokens.SetLimit(pace * b.refill / was) // what throttling has taught stays
+	}
+	b.tokens.SetBurst(b.burst)
 }
 
 // learn slows down at throttling and takes heart again at success.

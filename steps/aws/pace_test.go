@@ -130,3 +130,78 @@ func TestPaceOfResources(t *testing.T) {
 		t.Errorf("%.0f tokens are left: a call that was given up has kept its own", left)
 	}
 }
+
+// Clouds that have their paces in common share what one account is granted in a region,
+// and no more.
+func TestPacesAreShared(t *testing.T) {
+	paces := NewPaces()
+	grantOf := func(o CloudOptions, a Access, region string) *grant {
+		t.Helper()
+		o.Paces = paces
+		client, err := NewCloud(o).client(t.Context(), a, region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.Options().Retryer.(*limiter).grant
+	}
+	env := func(name string) string { return map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}[name] }
+	secret := func(name string) (string, error) { return "value of " + name, nil }
+	o := CloudOptions{Getenv: env, Secret: secret}
+	keys := Access{AccessKey: "a", SecretKey: "s"}
+	one := grantOf(o, keys, home)
+	patient := keys
+	patient.MaxRetries = 3
+	other := Access{AccessKey: "b", SecretKey: "s"}
+	for what, x := range map[string]struct {
+		got    *grant
+		shared bool
+	}{
+		"another cloud":           {grantOf(o, keys, home), true},
+		"other patience":          {grantOf(o, patient, home), true},
+		"another account":         {grantOf(o, other, home), false},
+		"another region":          {grantOf(o, keys, "eu-west-1"), false},
+		"an endpoint of its own":  {grantOf(CloudOptions{Endpoint: "https://ec2.example.com", AccessKey: "a", SecretKey: "s"}, Access{}, home), false},
+		"a cloud with other ones": {newLimiter(0).grant, false},
+	} {
+		if (x.got == one) != x.shared {
+			t.Errorf("%s: shared is %t", what, !x.shared)
+		}
+	}
+}
+
+// Processes that call one account take a part of what it is granted, from the moment on at
+// which that is known, and what throttling has taught stays.
+func TestAPartOfThePace(t *testing.T) {
+	paces := NewPaces()
+	g := paces.grant(Access{AccessKey: "a"}, home, "")
+	free := paces.grant(Access{AccessKey: "a"}, home, "http://127.0.0.1:1")
+	free.calls("DescribeImages")
+	old, slow := g.calls("DescribeImages"), g.calls("RunInstances")
+	slow.learn(ec2Error("RequestLimitExceeded"))
+	taught := slow.tokens.Limit()
+	paces.Share(4)
+	fresh := g.calls("CreateTags")
+	for _, x := range []struct {
+		b      *bucket
+		limit  rate.Limit
+		tokens int
+	}{{old, 4, 20}, {fresh, 2, 20}, {slow, taught / 5, 1}, {free.calls("DescribeImages"), rate.Inf, 20}} {
+		if got := x.b.tokens; got.Limit() != x.limit || got.Burst() != x.tokens {
+			t.Errorf("%v a second and %d at once, wanted %v and %d", got.Limit(), got.Burst(), x.limit, x.tokens)
+		}
+	}
+	for range 100 {
+		slow.learn(nil)
+	}
+	if got := slow.tokens.Limit(); got != 0.4 {
+		t.Errorf("it recovers to %v a second", got)
+	}
+	many := context.WithValue(t.Context(), batchSizeKey{}, 1000)
+	if err := askTurn(many, &limiter{1, g}, "TerminateInstances"); err != nil {
+		t.Error(err)
+	}
+	paces.Share(1)
+	if got := old.tokens; got.Limit() != 20 || got.Burst() != 100 {
+		t.Errorf("alone again it has %v a second and %d at once", got.Limit(), got.Burst())
+	}
+}
