@@ -27,6 +27,8 @@ type Inputs struct {
 	Cwd      string        // working directory
 	Strict   bool          // what would be a warning is an error
 
+	Files func(path string) string // where a file is to be read that lies at an absolute path; nil: there
+
 	QuietUndeclared bool // nothing is said of values in VarFiles that no variable has
 
 	DataTypes map[string]cty.Type // of each type of data source, what it yields: an object

@@ -114,7 +114,13 @@ const notJoined = "http://127.0.0.1:1"
 func (a *App) session(home *state.Home, req *Request, run *state.Run) *Session {
 	s := &Session{app: a, home: home, req: req, run: run}
 	s.env, s.astray = selectEndpoint(a.Env, req)
+	if req.handed != nil {
+		s.env = NewEnv(s.env.Vars(), req.handed.at(req.Cwd))
+	}
 	o := WorldOptions{Env: s.env, Dir: cmp.Or(req.Cwd, s.env.Dir()), Secret: s.secret, Vault: vault{s}, MaxLifetime: req.MaxLifetime}
+	if req.handed != nil {
+		o.Dir = s.env.Dir()
+	}
 	if home != nil {
 		o.Times = filepath.Join(home.Dir(), "times.json")
 	}

@@ -12,6 +12,7 @@
 //	plan      New, Load, Plan; or Look, Give, Preview or LoadStored, Explain
 //	validate  New, Load, or LoadLooked
 //	shell     Open, Give, ReachMachines, Machines, Shell
+//	submit    New, Load, Begin, Verify, Pack; then Join elsewhere, as often as there are workers
 //
 // A program that builds a template, and says what became of it:
 //

@@ -49,6 +49,10 @@ type Request struct {
 	QuietUndeclared bool `json:"-"` // nothing is said of values in variable files that no variable has
 
 	sources sources
+	asked   map[string]string // what the template has asked the environment for
+	read    map[string]bool   // paths of files that functions of the template have looked at
+
+	handed *handed // nil: the submitter is here
 }
 
 // sources are what was read for a request: each file once, since a pipe can be read only once, and in a plan that is
@@ -270,7 +274,7 @@ func readInput(path string) ([]byte, error) {
 
 // evaluate fills everything in that can be known before a build runs.
 func (r *Request) evaluate(t template.Parsed, env Env, catalog compile.Catalog, known looked) (*template.Config, template.Errors, error) {
-	in := template.Inputs{Vars: r.Vars, Environ: env.Get, Clock: r.Pins.Clock(), UUID: r.Pins.UUID(), Only: r.Only, Except: r.Except, Dir: r.dir(), Cwd: r.Cwd, Strict: r.Strict, QuietUndeclared: r.QuietUndeclared,
+	in := template.Inputs{Vars: r.Vars, Environ: r.environ(env), Clock: r.Pins.Clock(), UUID: r.Pins.UUID(), Only: r.Only, Except: r.Except, Dir: r.dir(), Cwd: r.Cwd, Files: r.reading, Strict: r.Strict, QuietUndeclared: r.QuietUndeclared,
 		DataTypes: catalog.DataTypes(), Known: known.data, Made: known.made}
 	if r.hcl() {
 		auto, err := r.inFolder(".auto.pkrvars.hcl", ".auto.pkrvars.json")

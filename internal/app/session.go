@@ -109,6 +109,11 @@ func (s *Session) secret(name string) (string, error) {
 				return v, true
 			}
 		}
+		if h := s.req.handed; h != nil {
+			if v, ok := h.secrets[name]; ok {
+				return v, true
+			}
+		}
 		if v, ok := s.req.Vars[name]; ok {
 			return v, true
 		}
@@ -261,7 +266,7 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 	s.notes = nil
 	warnings := ev.Warnings
 	g, cerrs := compile.Compile(ctx, ev, catalog, compile.Options{
-		Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: forRun, Scan: s.req.ScanImage, Began: s.req.Pins.Clock(),
+		Cwd: s.req.Cwd, Dir: s.req.dir(), Files: s.req.located(), ForRun: forRun, Scan: s.req.ScanImage, Began: s.req.Pins.Clock(),
 		Later:  func(l template.Error) { s.notes = append(s.notes, l) },
 		Warn:   func(w template.Error) { warnings = append(warnings, w) },
 		Stored: s.graph,
@@ -289,19 +294,28 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 	if err := faulty(append(errs, cerrs...).Sorted()); err != nil {
 		return nil, err
 	}
+	s.req.asSubmitted(g)
 	return g, saltErr
 }
 
 // Foresee takes a graph for a look and not for a run: builds that wait for what is known only when others have run, or
 // data sources were looked up, are in it as far as they are foreseen.
 func (s *Session) Foresee(ctx context.Context) {
-	if !s.graph.Open() {
-		return
-	}
-	g, _ := compile.Compile(ctx, s.ev, s.world.Catalog(s.req.Force), compile.Options{Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: true, Foresee: true, Scan: s.req.ScanImage, Began: s.req.Pins.Clock()})
-	if g != nil {
+	if g := s.foreseen(ctx); g != s.graph {
 		s.wanted, s.graph = s.graph, g
 	}
+}
+
+// foreseen is the session's graph, with what is known already of builds that wait.
+func (s *Session) foreseen(ctx context.Context) *dag.Graph {
+	if !s.graph.Open() {
+		return s.graph
+	}
+	g, _ := compile.Compile(ctx, s.ev, s.world.Catalog(s.req.Force), compile.Options{Cwd: s.req.Cwd, Dir: s.req.dir(), ForRun: true, Foresee: true, Scan: s.req.ScanImage, Began: s.req.Pins.Clock()})
+	if g == nil {
+		return s.graph
+	}
+	return g
 }
 
 // begin creates the run.
@@ -421,6 +435,11 @@ func (s *Session) sameOwners(ctx context.Context) error {
 // hide makes the run's secrets known to what redacts.
 func (s *Session) hide() {
 	red := s.run.Redact()
+	if h := s.req.handed; h != nil {
+		for _, v := range h.secrets {
+			red.Add(v)
+		}
+	}
 	if s.ev != nil {
 		for _, v := range s.ev.Secrets {
 			red.Add(v)

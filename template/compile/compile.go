@@ -22,6 +22,10 @@ type Options struct {
 	Cwd string // working directory; empty: the process's
 	Dir string // folder of the template
 
+	// Files says where a file is that lies at an absolute path; nil: there. The graph names
+	// the files where they are.
+	Files func(path string) string
+
 	// ForRun asks for a graph that can run: what is known but not supported is an error. Without it, the
 	// builds are only checked.
 	ForRun bool
@@ -56,7 +60,7 @@ func Compile(ctx context.Context, ev *template.Config, c Catalog, o Options) (*d
 	if ev.Secrets == nil {
 		ev.Secrets = map[string]string{}
 	}
-	p := compiler{ctx: ctx, catalog: c, opts: o, secrets: ev.Secrets, made: ev.Made, files: &Files{Cwd: o.Cwd, Dir: o.Dir}, claimed: map[string]string{}}
+	p := compiler{ctx: ctx, catalog: c, opts: o, secrets: ev.Secrets, made: ev.Made, files: &Files{Cwd: o.Cwd, Dir: o.Dir, At: o.Files}, claimed: map[string]string{}}
 	data := p.lookups(ev)
 	plans := make([]plan, len(ev.Builds))
 	scopes := scopes(ev.Builds)

@@ -19,6 +19,8 @@ type Files struct {
 	Cwd string // working directory, looked at first; empty: the process's
 	Dir string // folder of the template
 
+	At func(path string) string // where a file is that lies at an absolute path; nil: there
+
 	known map[string]steps.File
 }
 
@@ -86,6 +88,9 @@ func (f *Files) locate(name string) (string, fs.FileInfo, error) {
 		}
 		if strings.HasSuffix(name, "/") || strings.HasSuffix(name, string(filepath.Separator)) {
 			path += "/"
+		}
+		if f.At != nil {
+			path = f.At(path)
 		}
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {

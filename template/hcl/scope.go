@@ -137,7 +137,7 @@ func (t *Template) Evaluate(in template.Inputs) (*template.Config, template.Erro
 		e.data[label] = &source{kind: b.Labels[0], name: b.Labels[1], block: b}
 	}
 	t.rounds.Reset()
-	w := funcs.World{Rounds: &t.rounds, Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Now: in.Clock, Random: ids{in.UUID}, Ask: e.call}
+	w := funcs.World{Rounds: &t.rounds, Dir: in.Dir, Cwd: in.Cwd, Home: in.Environ("HOME"), Files: in.Files, Now: in.Clock, Random: ids{in.UUID}, Ask: e.call}
 	e.functions = funcs.New(w)
 	e.early = funcs.Early(in.Environ)
 	e.env = &interp.Env{Clock: in.Clock, UUID: in.UUID, Dir: in.Dir, Cwd: in.Cwd, Secrets: e.config.Secrets, User: e.user, Ask: e.older}

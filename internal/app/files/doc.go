@@ -10,7 +10,7 @@
 // knows: [Manifest.Runner] puts the root before them in each call, and takes it out of
 // what the step says.
 //
-//	m, keys, err := files.Gather(g.Nodes, files.Place{Cwd: cwd, Dir: dir, Home: home}, store)
+//	m, keys, err := files.Gather(g.Nodes, nil, files.Place{Cwd: cwd, Dir: dir, Home: home}, store)
 //	...
 //	err = m.Lay(ctx, root, store, keys) // on another machine
 //	r := m.Runner(dag.InProcess(kinds), root)

@@ -38,12 +38,12 @@ func (m memory) PutBlob(r io.Reader) (string, error) {
 	return name, nil
 }
 
-func (m memory) Blob(sum string) (io.ReadCloser, error) {
+func (m memory) Blob(sum string) ([]byte, error) {
 	p, ok := m[sum]
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return io.NopCloser(bytes.NewReader(p)), nil
+	return p, nil
 }
 
 // checkout makes a folder of a template, and returns it.
@@ -103,7 +103,7 @@ func TestLaidOutFilesAreThoseOfTheSubmitter(t *testing.T) {
 	s := settings{Scripts: []steps.File{file(t, dir+"/x.sh")}, Tree: file(t, dir+"/tree"), Token: file(t, dir+"/outside"), Key: "~/id", Remote: dir + "/x.sh"}
 	n := node(t, s)
 	store := memory{}
-	m, keys, err := Gather([]dag.Node{n, node(t, settings{Scripts: []steps.File{{Path: dir + "/not-yet"}, {Path: os.DevNull, Digest: "x"}}})}, Place{dir, dir, dir}, store)
+	m, keys, err := Gather([]dag.Node{n, node(t, settings{Scripts: []steps.File{{Path: dir + "/not-yet"}, {Path: os.DevNull, Digest: "x"}}})}, nil, Place{dir, dir, dir}, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestPieces(t *testing.T) {
 	}
 	store := memory{}
 	want := file(t, dir+"/long")
-	m, _, err := Gather([]dag.Node{node(t, settings{Tree: want})}, Place{dir, dir, dir}, store)
+	m, _, err := Gather([]dag.Node{node(t, settings{Tree: want})}, nil, Place{dir, dir, dir}, store)
 	if err != nil || len(m.Entries) != 1 || len(m.Entries[0].Pieces) != 2 {
 		t.Fatal(m, err)
 	}
@@ -247,7 +247,7 @@ func TestPieces(t *testing.T) {
 
 // What has no end is not taken along.
 func TestNoDevice(t *testing.T) {
-	_, _, err := Gather([]dag.Node{node(t, settings{Key: "/dev/zero"})}, Place{Cwd: "/", Dir: "/"}, memory{})
+	_, _, err := Gather([]dag.Node{node(t, settings{Key: "/dev/zero"})}, nil, Place{Cwd: "/", Dir: "/"}, memory{})
 	if err == nil || !strings.Contains(err.Error(), "it is a device") {
 		t.Error(err)
 	}

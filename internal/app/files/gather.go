@@ -16,11 +16,15 @@ import (
 	"github.com/imgflow/imgflow/internal/tree"
 )
 
-// Gather stores what the settings of steps name, and returns what there is. What files
+// Gather stores what the settings of steps name, and the files of some more paths, and
+// returns what there is. What files
 // of keys and secrets hold is returned by their paths, to be sealed. A file that is
 // not there yet is made by the run, and is left out.
-func Gather(nodes []dag.Node, at Place, store Store) (*Manifest, map[string][]byte, error) {
+func Gather(nodes []dag.Node, more []string, at Place, store Store) (*Manifest, map[string][]byte, error) {
 	wanted := map[string]bool{} // whether it is secret
+	for _, path := range more {
+		wanted[at.abs(path)] = false
+	}
 	for _, n := range nodes {
 		_, err := visit(n.Spec, false, func(option, name string) string {
 			path := at.abs(name)

@@ -1,6 +1,9 @@
 package files
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -19,7 +22,7 @@ const (
 // Store keeps pieces of at most 64 MiB by their SHA-256, in hexadecimal.
 type Store interface {
 	PutBlob(r io.Reader) (sha256 string, err error)
-	Blob(sha256 string) (io.ReadCloser, error)
+	Blob(sha256 string) ([]byte, error)
 }
 
 // Place is where the submitter was.
@@ -43,6 +46,13 @@ type Entry struct {
 	Size   int64       `json:"size,omitempty"`
 	Pieces []string    `json:"pieces,omitempty"` // digests of what it holds, in order
 	Secret bool        `json:"secret,omitempty"` // what it holds is sealed, and no piece
+}
+
+// Digest tells it from others, in hexadecimal.
+func (m *Manifest) Digest() string {
+	text, _ := json.Marshal(m) // plain data
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // abs is the absolute path of a file as an option names it.

@@ -59,10 +59,21 @@ func (w World) expand(path string) (string, error) {
 // at is where a path of the template leads.
 func (w World) at(path string) (string, error) {
 	path, err := w.expand(path)
-	if err != nil || filepath.IsAbs(path) {
-		return path, err
+	if err != nil {
+		return "", err
 	}
-	return filepath.Join(w.Dir, path), nil
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(w.Dir, path)
+	}
+	return w.found(path), nil
+}
+
+// found is where a file is to be read.
+func (w World) found(path string) string {
+	if w.Files == nil {
+		return path
+	}
+	return w.Files(path)
 }
 
 func (w World) read(path string) ([]byte, error) {
@@ -125,6 +136,10 @@ func (w World) fileSet() function.Function {
 		if err != nil {
 			return cty.NilVal, err
 		}
+		named, err := World{Dir: w.Dir, Home: w.Home}.at(a[0].AsString())
+		if err != nil {
+			return cty.NilVal, err
+		}
 		pattern := filepath.ToSlash(filepath.Clean(a[1].AsString()))
 		if !doublestar.ValidatePattern(pattern) {
 			return cty.NilVal, function.NewArgErrorf(1, "%q is no pattern", pattern)
@@ -137,6 +152,7 @@ func (w World) fileSet() function.Function {
 			if len(found) == mostFiles {
 				return fmt.Errorf("more than %d files match", mostFiles)
 			}
+			w.found(filepath.Join(named, path))
 			found = append(found, cty.StringVal(path))
 			return nil
 		})

@@ -20,6 +20,9 @@ type World struct {
 	Cwd  string // the working directory, where abspath begins
 	Home string // what ~ stands for
 
+	// Files says where a file is to be read that lies at an absolute path; nil: there.
+	Files func(path string) string
+
 	Now    time.Time // the run's instant
 	Random io.Reader // for uuidv4
 	Rounds *Rounds   // of for expressions, those of templatefile, too

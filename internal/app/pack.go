@@ -1,0 +1,272 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app/drive"
+	"github.com/imgflow/imgflow/internal/app/files"
+	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/localfile"
+	"github.com/imgflow/imgflow/state"
+)
+
+// The documents of a run that other machines go on with.
+const (
+	filesDoc = "files" // what local files were taken along
+	packDoc  = "pack"  // a pack, sealed
+)
+
+// pack is what the steps of a run need that is in no other document of it. It holds whole
+// templates and secrets, so it is sealed.
+type pack struct {
+	Request Request
+	Sources sources
+	Vars    map[string]string // those that are not stored with a run, too
+	Environ map[string]string // what the template has asked for
+	Secrets map[string]string // of the template
+	Keys    map[string][]byte // what files of keys hold, by their paths
+	Told    json.RawMessage   // what the world was told
+}
+
+// Pack stores with the run all that others need to do its steps where neither the
+// template nor its files are: see App.Join. The run was begun before.
+func (s *Session) Pack(ctx context.Context) error {
+	if s.req.Local {
+		return usagef("cannot hand run %s to workers: it is built in the embedded EC2 of this machine", s.run.ID())
+	}
+	at := files.Place{Cwd: s.req.Cwd, Dir: s.req.dir(), Home: s.env.Get("HOME")}
+	m, keys, err := files.Gather(s.foreseen(ctx).Nodes, slices.Collect(maps.Keys(s.req.read)), at, s.run)
+	if err != nil {
+		return &UsageError{err}
+	}
+	if s.graph.Open() && len(keys) > 0 {
+		return usagef("cannot hand run %s to workers: %s is secret, and what its builds are is known only when data sources were looked up, or other builds have run: give keys by an SSH agent or a variable of the template",
+			s.run.ID(), slices.Sorted(maps.Keys(keys))[0])
+	}
+	told, err := s.world.Handover()
+	if err != nil {
+		return err
+	}
+	p := pack{Request: *s.req, Sources: s.req.sources, Vars: s.req.Vars, Environ: s.req.asked, Keys: keys, Told: told}
+	p.Sources.Planned, p.Sources.Folder = true, s.req.folder()
+	if s.ev != nil {
+		p.Secrets = s.ev.Secrets
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("cannot hand run %s to workers: %w", s.run.ID(), err)
+	}
+	sealed, err := s.home.Seal(text)
+	if err != nil {
+		return fmt.Errorf("cannot hand run %s to workers: %w", s.run.ID(), err)
+	}
+	if err := s.run.SetDocLater(filesDoc, m); err != nil {
+		return err
+	}
+	return s.run.SetDoc(packDoc, sealed)
+}
+
+// Packed tells whether others can do the run's steps.
+func (s *Session) Packed() bool {
+	var sealed []byte
+	return s.run.Doc(packDoc, &sealed) == nil
+}
+
+// Join makes the session of a run that was packed and is assigned, to do steps of it
+// beside others who do. The run's files are laid out in a folder of dir, which others of
+// this machine who join the run find there.
+func (a *App) Join(ctx context.Context, home *state.Home, id string, epoch int64, dir string) (*Session, error) {
+	run, err := home.Join(id, epoch)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.unpack(ctx, home, run, dir)
+	if err != nil {
+		run.Close()
+		return nil, fmt.Errorf("cannot do steps of run %s: %w", id, err)
+	}
+	return s, nil
+}
+
+// unpack is the session of a run by what was packed.
+func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir string) (*Session, error) {
+	var sealed []byte
+	var p pack
+	m := new(files.Manifest)
+	err := run.Doc(packDoc, &sealed)
+	if err == nil {
+		err = run.Doc(filesDoc, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := home.Unseal(sealed)
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open what it was handed: %w", err)
+	}
+	root, err := layOut(ctx, m, filepath.Join(dir, run.ID()+"-"+m.Digest()[:8]), run, p.Keys)
+	if err != nil {
+		return nil, err
+	}
+	req := p.Request
+	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{root, p.Environ, p.Secrets}
+	s := a.session(home, &req, run)
+	inWorld := dag.InProcess(s.world.Kinds())
+	if s.runner != nil {
+		inWorld = s.runner
+	}
+	s.runner = m.Runner(inWorld, root)
+	if err = s.world.TakeOver(p.Told); err == nil {
+		s.graph, err = run.Graph()
+	}
+	if err == nil {
+		s.stored = s.graph
+		err = s.Reach(ctx, local.Settings{})
+	}
+	if err != nil {
+		s.run = nil // the caller closes it
+		s.Close()
+		return nil, err
+	}
+	s.hide()
+	return s, nil
+}
+
+// layOut lays out the files of a run in a folder, once for all who join the run on this
+// machine, and returns where.
+func layOut(ctx context.Context, m *files.Manifest, folder string, store files.Store, keys map[string][]byte) (root string, err error) {
+	if err := privateDir(filepath.Dir(folder)); err != nil {
+		return "", err
+	}
+	unlock, err := localfile.Lock(ctx, folder+".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+		return folder, err
+	}
+	half := folder + ".new" // that of a process which has died
+	if err := os.RemoveAll(half); err != nil {
+		return "", err
+	}
+	if err = m.Lay(ctx, half, store, keys); err == nil {
+		err = os.Rename(half, folder)
+	}
+	return folder, err
+}
+
+// privateDir makes a directory that only this user can look into. One that is there
+// must be such a one: others may write where temporary files are.
+func privateDir(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	fi, err := os.Lstat(dir)
+	if err == nil && (!fi.IsDir() || !private(fi)) {
+		err = fmt.Errorf("cannot use %s: it must be a directory that only this user can look into (mode 0700)", dir)
+	}
+	return err
+}
+
+// Unroll removes the files of a run that were laid out in folders of dir.
+func Unroll(ctx context.Context, dir, run string) error {
+	folders, err := filepath.Glob(filepath.Join(dir, run+"-????????"))
+	for _, folder := range folders {
+		unlock, lerr := localfile.Lock(ctx, folder+".lock")
+		if lerr != nil {
+			return lerr
+		}
+		err = errors.Join(err, os.RemoveAll(folder))
+		unlock()
+	}
+	return err
+}
+
+// Driving is what driving the session's run takes.
+func (s *Session) Driving() drive.Options { return s.driven(nil, nil) }
+
+// Rest evaluates the template again where more is known of what its builds are, and
+// returns what the run wants then.
+func (s *Session) Rest(ctx context.Context) (*dag.Graph, error) { return s.rest(ctx) }
+
+// handed is what a request has where it was submitted elsewhere.
+type handed struct {
+	root    string            // below which the submitter's files lie
+	environ map[string]string // of the submitter, as far as the template has asked for it
+	secrets map[string]string // of the template
+}
+
+// at is where a file of the submitter lies.
+func (h *handed) at(path string) string {
+	if h.within(path) {
+		return path
+	}
+	return h.root + path
+}
+
+func (h *handed) within(path string) bool { return strings.HasPrefix(path, h.root+"/") }
+
+// environ is what the template sees of an environment. What it asks for is noted, to
+// be handed on.
+func (r *Request) environ(env Env) func(name string) string {
+	if r.handed != nil {
+		return func(name string) string { return r.handed.environ[name] }
+	}
+	r.asked = map[string]string{}
+	return func(name string) string {
+		value := env.Get(name)
+		r.asked[name] = value
+		return value
+	}
+}
+
+// reading is where a function of the template reads a file. It is noted, to be taken
+// along.
+func (r *Request) reading(path string) string {
+	if r.handed != nil {
+		return r.handed.at(path)
+	}
+	if r.read == nil {
+		r.read = map[string]bool{}
+	}
+	r.read[path] = true
+	return path
+}
+
+// located is how a template is compiled whose files lie elsewhere; nil: they do not.
+func (r *Request) located() func(path string) string {
+	if r.handed == nil {
+		return nil
+	}
+	return r.handed.at
+}
+
+// asSubmitted gives the files in a graph the paths that the submitter knows: keys do
+// not depend on where files lie.
+func (r *Request) asSubmitted(g *dag.Graph) {
+	if r.handed == nil || g == nil {
+		return
+	}
+	root, _ := json.Marshal(r.handed.root + "/") // as it stands in settings
+	for i := range g.Nodes {
+		g.Nodes[i].Spec = bytes.ReplaceAll(g.Nodes[i].Spec, root[1:len(root)-1], []byte("/"))
+	}
+}
