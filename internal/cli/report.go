@@ -112,8 +112,8 @@ func usualOf(home *state.Home, s state.Summary) func(kind, step string) (lo, hi 
 }
 
 // addFacts adds what only the records of a run know. Those of a run that is being driven
-// belong to its driver; its graph and its events say the most of it.
-func addFacts(home *state.Home, r *runpage.Run) {
+// belong to its driver; its graph and its events say the most of it, which is not final.
+func addFacts(home *state.Home, r *runpage.Run) (final bool) {
 	var busy *state.BusyError
 	var h provenance.Run
 	var err error
@@ -126,9 +126,10 @@ func addFacts(home *state.Home, r *runpage.Run) {
 		g, err := home.Drawn(r.Summary.ID)
 		if err != nil {
 			r.Unknown = "The run is being driven: what stands is told when it is not."
-			return
+			return false
 		}
 		r.Foresee(g)
+		return false
 	case errors.Is(err, fs.ErrNotExist):
 		r.Unknown = "The run was interrupted before it made anything."
 	case err != nil:
@@ -136,6 +137,7 @@ func addFacts(home *state.Home, r *runpage.Run) {
 	default:
 		r.Resources, r.Made = resources(h.Records), madeOf(h)
 	}
+	return true
 }
 
 // resources are what the records tell of things outside, the newest first.

@@ -62,7 +62,7 @@ func serveUI(c *cli.Context) error {
 		Usual: func(sum state.Summary) func(kind, step string) (lo, hi time.Duration, known bool) {
 			return usualOf(home, sum)
 		},
-		Facts:  func(r *runpage.Run) { addFacts(home, r) },
+		Facts:  func(r *runpage.Run) bool { return addFacts(home, r) },
 		Report: func(sum state.Summary) (runpage.Run, error) { return runPage(home, sum) },
 		Command: func(args ...string) *exec.Cmd {
 			cmd := exec.Command(exe, args...)

@@ -93,11 +93,32 @@ if ((await refused).status() !== 403) fail("a page of another origin got " + (aw
 await foreign.close();
 other.close();
 
-// Mended, and resumed by a button, it comes to its end before our eyes.
+// A page that is opened behind others asks for no stream until it is seen.
+const behind = await context.newPage();
+const asked = [];
+behind.on("request", r => { if (r.url().endsWith("/stream")) asked.push(r.url()); });
+await behind.addInitScript(() => { window.behind = true; Object.defineProperty(document, "hidden", { get: () => window.behind }); });
+await behind.goto(run);
+await behind.waitForTimeout(1000);
+if (asked.length) fail("a page that nobody sees has asked for its stream");
+await behind.evaluate(() => { window.behind = false; document.dispatchEvent(new Event("visibilitychange")); });
+
+// Mended, and resumed by a button, it comes to its end before our eyes, in more pages than a browser has connections.
+const pages = [behind];
+while (pages.length < 10) {
+  pages.push(await context.newPage());
+  await pages.at(-1).goto(run);
+}
+for (const [i, p] of pages.entries()) if (await p.evaluate(() => document.hidden)) fail(`page ${i} is hidden`);
 writeFileSync(template, readFileSync(template, "utf8").replace("exit 3", "exit 0"));
 await page.goto(run);
 await page.getByRole("button", { name: "Resume", exact: true }).click();
 await status("done");
+const done = Date.now();
+for (const p of pages) await p.locator("h1 .pill.done").waitFor({ timeout: 60000 });
+console.log(`the last of ${pages.length} pages has seen it ${Date.now() - done} ms later`);
+if (!asked.length) fail("the page that was behind others has asked for no stream");
+for (const p of pages) await p.close();
 await page.getByRole("heading", { name: "What it made" }).waitFor();
 
 // Destroy shows what it would remove, and does it when that is agreed to.

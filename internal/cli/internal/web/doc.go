@@ -32,6 +32,7 @@
 // # Bounds
 //
 // Streams are bounded in number; one that takes no data for some seconds is closed, and
-// meanwhile misses what is in between instead of having it kept for it. Bodies, lines, lists
-// and the output of commands are bounded.
+// meanwhile misses what is in between instead of having it kept for it. A browser opens six
+// connections to a host: pages that nobody sees have no stream, and where more than four are
+// seen, they take turns. Bodies, lines, lists and the output of commands are bounded.
 package web

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"net"
 	"net/http"
+	"strings"
 )
 
 // door says who may come in.
@@ -13,7 +14,7 @@ type door struct {
 	hosts   map[string]bool // what a request may call us
 	cookie  string          // its name: a browser keeps one for all ports of a host
 	token   string          // in the address that is printed
-	session string          // in the cookie
+	session string          // in the cookie, before a name for the browser
 	csrf    string          // in our forms
 }
 
@@ -38,7 +39,8 @@ func (d *door) refuse(r *http.Request) string {
 	if r.URL.Path == enterPath {
 		return ""
 	}
-	if c, err := r.Cookie(d.cookie); err != nil || !same(c.Value, d.session) {
+	session, _, _ := strings.Cut(d.browser(r), ".")
+	if !same(session, d.session) {
 		return "open the address that `imgflow ui` has printed: it holds the key"
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -52,6 +54,15 @@ func (d *door) refuse(r *http.Request) string {
 	return ""
 }
 
+// browser is what the cookie of a request says: another one for each that has entered.
+func (d *door) browser(r *http.Request) string {
+	c, err := r.Cookie(d.cookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
 const enterPath = "/enter"
 
 // enter gives the cookie to whoever has the token, and leaves the address that holds it.
@@ -60,7 +71,7 @@ func (d *door) enter(w http.ResponseWriter, r *http.Request) {
 		refused(w, "the token in the address is not the one that `imgflow ui` has printed")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: d.cookie, Value: d.session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: d.cookie, Value: d.session + "." + rand.Text(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 

@@ -96,7 +96,7 @@ func TestAnswers(t *testing.T) {
 		want         int
 	}{
 		{"GET", "/", 200}, {"GET", "/runs/" + id, 200}, {"GET", "/runs/" + id + "?build=web", 200}, {"GET", "/runs/" + id + "/log", 200}, {"GET", "/orphans", 200},
-		{"GET", "/runs/" + id + "/report", 200}, {"GET", "/assets/ui.css", 200}, {"GET", "/assets/htmx.min.js", 200}, {"GET", "/assets/ui.js", 200},
+		{"GET", "/runs/" + id + "/report", 200}, {"GET", "/assets/ui.css", 200}, {"GET", "/assets/ui.js", 200}, {"GET", "/assets/htmx.min.js", 404},
 		{"GET", "/runs/" + id[:8], 404}, {"GET", "/runs/..%2f..%2fetc%2fpasswd", 404}, {"GET", "/runs/%2e%2e/log", 404}, {"GET", "/runs/" + id + "%00/log", 404}, {"GET", "/runs/" + id + "?build=nosuch", 404},
 		{"GET", "/assets/../server.go", 404}, {"GET", "/assets/%2e%2e/pages/pages.html", 404}, {"GET", "/nosuch", 404},
 		{"GET", "/runs/" + id + "/log/stream", 400}, {"GET", "/runs/" + id + "/log/stream?from=-1", 400},

@@ -91,8 +91,11 @@ func (h *hub) keepUp(ctx context.Context, f *follower) {
 	var ticked time.Time
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
+	var driven bool
 	for first := true; ; first = false {
-		var news bool
+		held := h.home.Driven(f.id)
+		news := held != driven // when its driver has left, its records can be read
+		driven = held
 		var err error
 		at, err = h.home.EachEvent(f.id, at, func(e dag.Event) error {
 			f.mu.Lock()

@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,72 @@ func TestRunMoves(t *testing.T) {
 	until(t, runs, "suspended")
 	if m := until(t, live, "/resume"); !strings.Contains(m, "i-1 &lt;script&gt;") {
 		t.Error("what stands is not told")
+	}
+}
+
+// The end of a run is its summary, its last event and the lock on its records, in this order. Whenever a page
+// is opened meanwhile, it shows all of the end at last.
+func TestOpenedRoundTheEnd(t *testing.T) {
+	x := newSite(t)
+	for opened := range 4 {
+		run := x.started("web")
+		var live <-chan string
+		for i, end := range []func(){
+			func() {
+				if err := run.SetSummary(func(s *state.Summary) { s.Status = state.Suspended }); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func() { x.emit(run, dag.Event{Type: dag.RunEnded, Text: state.Suspended}) },
+			func() { run.Close() },
+			func() {},
+		} {
+			if i == opened {
+				x.get("/runs/" + run.ID())
+				live = x.messages(t.Context(), "/runs/"+run.ID()+"/stream")
+			}
+			end()
+		}
+		if m := until(t, live, "of the records"); !strings.Contains(m, `class="pill suspended"`) {
+			t.Errorf("opened before part %d of the end, the page has %s", opened, m)
+		}
+	}
+}
+
+// Events that cannot be read are told, and the stream ends: its page will ask again.
+func TestStreamSaysWhyNot(t *testing.T) {
+	x := newSite(t)
+	id := x.suspend(x.started("web"))
+	file := filepath.Join(x.home.RunDir(id), "events.jsonl")
+	if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	live := x.messages(t.Context(), "/runs/"+id+"/stream")
+	until(t, live, "cannot follow run "+id)
+	select {
+	case m, ok := <-live:
+		if ok {
+			t.Errorf("it goes on: %s", m)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it does not end")
+	}
+}
+
+// htmx begins as soon as its script has run, and does not ask an extension that comes later: a page that has
+// its scripts one by one stands still when they come slowly.
+func TestOneScript(t *testing.T) {
+	x := newSite(t)
+	id := x.suspend(x.started("web"))
+	for _, path := range []string{"/", "/runs/" + id, "/runs/" + id + "/log", "/orphans"} {
+		if _, page := x.get(path); strings.Count(page, "<script") != 1 || !strings.Contains(page, `<script src="/assets/ui.js" defer>`) {
+			t.Errorf("%s has other scripts: %s", path, page)
+		}
+	}
+	_, script := x.get("/assets/ui.js")
+	begins, adds := strings.Index(script, "var htmx="), strings.Index(script, `htmx.registerExtension("sse"`)
+	if begins < 0 || adds < begins || !strings.Contains(script, "data-follow") {
+		t.Error("the script is not whole, or not in order")
 	}
 }
 
@@ -174,8 +242,9 @@ func TestManyLook(t *testing.T) {
 	run := x.started("web")
 	ctx, cancel := context.WithCancel(t.Context())
 	var all []<-chan string
-	for range maxStreams {
-		all = append(all, x.messages(ctx, "/runs/"+run.ID()+"/stream"))
+	for i := range maxStreams {
+		browser := fmt.Sprintf("%s=%s.%d", x.door.cookie, x.door.session, i/atOnce)
+		all = append(all, x.messages(ctx, "/runs/"+run.ID()+"/stream", "Cookie", browser))
 	}
 	for _, ch := range all {
 		until(t, ch, "waiting")

@@ -120,7 +120,7 @@ type known struct {
 	runs runpage.Run
 }
 
-// add adds to a run what only its records know, and asks them once for each change.
+// addFacts adds to a run what only its records know, and asks them once for each change.
 func (s *Server) addFacts(r *runpage.Run) {
 	s.facts.mu.Lock()
 	defer s.facts.mu.Unlock()
@@ -129,7 +129,9 @@ func (s *Server) addFacts(r *runpage.Run) {
 		r.Resources, r.Unknown, r.Made = k.runs.Resources, k.runs.Unknown, k.runs.Made
 		return
 	}
-	s.o.Facts(r)
+	if !s.o.Facts(r) {
+		return
+	}
 	if len(s.facts.of) > maxMade || s.facts.of == nil {
 		s.facts.of = map[string]known{}
 	}

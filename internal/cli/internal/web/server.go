@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os/exec"
-	"path"
 	"time"
 
 	"github.com/imgflow/imgflow/internal/cli/internal/runpage"
@@ -32,8 +31,9 @@ type Options struct {
 
 	// Usual says how long the steps of a run usually take.
 	Usual func(state.Summary) func(kind, step string) (lo, hi time.Duration, known bool)
-	// Facts adds what only the records of a run know.
-	Facts func(*runpage.Run)
+	// Facts adds what only the records of a run know. Somebody may be at work on them: what
+	// it tells then is not final, and is asked for again.
+	Facts func(*runpage.Run) (final bool)
 	// Report is all that is known of a run.
 	Report func(state.Summary) (runpage.Run, error)
 	// Command is this program with arguments, to be started in a session of its own.
@@ -50,6 +50,7 @@ type Server struct {
 	list    *list
 	facts   facts
 	actions *actions
+	turns   turns
 	streams chan struct{}
 	slowest time.Duration // that a client may take for a message
 	ctx     context.Context
@@ -65,7 +66,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("cannot make the pages: %w", err)
 	}
 	s := &Server{o: o, door: newDoor(o.Addr), mux: http.NewServeMux(), pages: t, hub: &hub{home: o.Home, runs: map[string]*follower{}},
-		actions: &actions{command: o.Command, dir: o.Home.Dir(), last: map[string]*action{}}, streams: make(chan struct{}, maxStreams), slowest: 10 * time.Second}
+		actions: &actions{command: o.Command, dir: o.Home.Dir(), last: map[string]*action{}}, turns: turns{of: map[string][]*turn{}}, streams: make(chan struct{}, maxStreams), slowest: 10 * time.Second}
 	s.list = &list{home: o.Home}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for pattern, h := range map[string]http.HandlerFunc{
@@ -151,22 +152,39 @@ func (s *Server) failed(w http.ResponseWriter, status int, err error) {
 	s.show(w, status, "failed-page", failedData{s.data("Not done"), err.Error()})
 }
 
-// assetTypes are the kinds of files that pages ask for.
-var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+// sent are the files that pages ask for, and what each is made of. The scripts are one file: htmx begins as soon as its
+// own has run, and what an extension adds to it is not looked at any more if that comes later.
+var sent = map[string]struct {
+	kind string
+	of   []string
+}{
+	"ui.css":   {"text/css; charset=utf-8", []string{"ui.css"}},
+	"ui.js":    {"text/javascript; charset=utf-8", []string{"htmx.min.js", "hx-sse.min.js", "ui.js"}},
+	"icon.svg": {"image/svg+xml", []string{"icon.svg"}},
+}
 
 func asset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	content, err := assets.ReadFile("assets/" + name)
-	kind := assetTypes[path.Ext(name)]
-	if err != nil || kind == "" {
+	file, ok := sent[name]
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
+	var b bytes.Buffer
 	if name == "ui.css" {
-		content = append([]byte(runpage.Style()), content...)
+		b.WriteString(runpage.Style())
 	}
-	w.Header().Set("Content-Type", kind)
-	w.Write(content)
+	for _, part := range file.of {
+		p, err := assets.ReadFile("assets/" + part)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		b.Write(p)
+		b.WriteByte('\n')
+	}
+	w.Header().Set("Content-Type", file.kind)
+	w.Write(b.Bytes())
 }
 
 func escape(s string) string { return html.EscapeString(s) }

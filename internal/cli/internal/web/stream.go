@@ -17,7 +17,8 @@ const (
 
 // stream sends what next returns, as messages of server-sent events, until the client or the
 // server goes. Next is called again when its last message was taken: whoever is slow misses
-// what is between, and nothing is kept for him. It returns nil for a sign of life.
+// what is between, and nothing is kept for him. It returns nil for a sign of life. The stream ends,
+// too, when other pages of its browser want their turn.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, next func(context.Context) (html []byte, id string, err error)) {
 	select {
 	case s.streams <- struct{}{}:
@@ -29,20 +30,27 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, next func(contex
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	turn, done := s.turns.begin(ctx, s.door.browser(r))
+	defer done()
 	w.Header().Set("Content-Type", "text/event-stream")
 	c := http.NewResponseController(w)
 	c.SetReadDeadline(time.Time{}) // or the time for reading a request ends its answer
 	if c.Flush() != nil {          // the answer begins, however long nothing happens
 		return
 	}
-	for {
-		short, stop := context.WithTimeout(ctx, breath)
+	for first := true; ; first = false {
+		of := turn.Context
+		if first {
+			of = ctx // however many want their turn, each has one look
+		}
+		short, stop := context.WithTimeout(of, breath)
 		html, id, err := next(short)
+		failed := err != nil && short.Err() == nil
 		stop()
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && short.Err() == nil {
+		if failed {
 			html = []byte(`<p class="error" role="alert">` + escape(err.Error()) + `</p>`)
 		}
 		var b bytes.Buffer
@@ -59,8 +67,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, next func(contex
 			}
 			b.WriteByte('\n')
 		}
+		over := turn.Err() != nil
+		if over { // without an event of a name its reader would not take in when to ask again
+			fmt.Fprintf(&b, "event: turn\nretry: %d\ndata:\n\n", away.Milliseconds())
+		}
 		c.SetWriteDeadline(time.Now().Add(s.slowest))
-		if _, werr := w.Write(b.Bytes()); werr != nil || c.Flush() != nil || err != nil && short.Err() == nil {
+		if _, werr := w.Write(b.Bytes()); werr != nil || c.Flush() != nil || over || failed {
 			return
 		}
 	}

@@ -76,8 +76,13 @@ func newSite(t *testing.T) *site {
 	x.Server, err = New(Options{
 		Home: home, Addr: l.Addr().String(), Version: "1.2.3",
 		Usual: func(state.Summary) func(kind, step string) (time.Duration, time.Duration, bool) { return nil },
-		Facts: func(r *runpage.Run) {
+		Facts: func(r *runpage.Run) bool {
 			r.Resources = []runpage.Resource{{Label: "instance i-1 <script>", Step: "launch", State: runpage.Stands}}
+			if home.Driven(r.Summary.ID) {
+				return false
+			}
+			r.Made = &runpage.Made{Digest: "of the records"}
+			return true
 		},
 		Report: func(s state.Summary) (runpage.Run, error) { return runpage.New(s, runview.New(), time.Now()), nil },
 		Command: func(args ...string) *exec.Cmd {

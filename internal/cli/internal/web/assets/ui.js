@@ -1,5 +1,9 @@
 // Keys, copying, and a log that follows its end. Everything else works without this.
-"use strict";
+
+// Who does not look needs no stream; a browser has few connections to one host. A page that comes to be hidden gives its own
+// back (hx-sse), and so does this for one that was opened behind another.
+document.addEventListener("htmx:before:request", e => { if (document.hidden) e.preventDefault(); });
+
 const rows = () => [...document.querySelectorAll("[data-row]")].filter(a => a.offsetParent !== null);
 
 document.addEventListener("keydown", e => {
