@@ -49,12 +49,25 @@ type Result struct {
 // Solve drives a run until all that it is for exists, or something failed, or
 // ctx ends. The error says that nothing could go on.
 func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
-	s := newSink(o)
+	s := newSink(o, o.Run)
 	e, err := engine(o, s)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
+	if err := Begin(o, began); err != nil {
+		return nil, err
+	}
+	report, err := keptAlive(ctx, o, func() (*dag.Report, error) {
+		whole, report, err := stages(ctx, e, g, o)
+		g = whole
+		return report, err
+	})
+	return End(o, g, e.Records(), report, err, began)
+}
+
+// Begin notes and tells that a run is driven from now on.
+func Begin(o Options, began time.Time) error {
 	if err := o.Run.SetSummary(func(sum *state.Summary) {
 		sum.Status, sum.Ended, sum.Err, sum.Code, sum.Left = state.Running, time.Time{}, "", "", nil
 		for i := range sum.Builds {
@@ -63,17 +76,16 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 			}
 		}
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.Emit(dag.Event{V: dag.EventVersion, Time: began, Type: dag.RunBegun, Text: o.Run.Summary().Template}); err != nil {
-		return nil, err
-	}
-	report, err := keptAlive(ctx, o, func() (*dag.Report, error) {
-		whole, report, err := stages(ctx, e, g, o)
-		g = whole
-		return report, err
-	})
-	sum := judge(o.Run.Summary(), g, e.Records(), report, err)
+	return newSink(o, o.Run).Emit(dag.Event{V: dag.EventVersion, Time: began, Type: dag.RunBegun, Text: o.Run.Summary().Template})
+}
+
+// End notes and tells how a run has ended that wants a graph, by its records, what
+// solving it has come to, and the error that says that nothing could go on.
+func End(o Options, g *dag.Graph, recs []dag.Record, report *dag.Report, err error, began time.Time) (*Result, error) {
+	s := newSink(o, o.Run)
+	sum := judge(o.Run.Summary(), g, recs, report, err)
 	if serr := o.Run.SetSummary(func(old *state.Summary) {
 		old.Status, old.Builds, old.Left, old.Err, old.Code, old.Ended = sum.Status, sum.Builds, sum.Left, sum.Err, sum.Code, time.Now()
 	}); serr != nil && err == nil {
@@ -128,15 +140,25 @@ func stages(ctx context.Context, e *dag.Engine, g *dag.Graph, o Options) (*dag.G
 // all the same, since a removal can be repeated: the error is then the
 // *state.WriteError.
 func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag.Failure, error) {
-	s := newSink(o)
 	store := &leniently{Run: o.Run}
-	e, err := engineOn(store, o, s)
+	e, err := engineOn(store, o, newSink(o, o.Run))
 	if err != nil {
 		return nil, err
 	}
 	left, err := keptAlive(ctx, o, func() ([]dag.Failure, error) { return e.Destroy(ctx, which) })
+	serr := Destroyed(o, e.Records(), left)
+	if err == nil {
+		err = cmp.Or(store.failed(), serr)
+	}
+	return left, err
+}
+
+// Destroyed notes and tells how a removal has ended, by the records of the run and what
+// is left.
+func Destroyed(o Options, recs []dag.Record, left []dag.Failure) error {
+	s := newSink(o, o.Run)
 	alive, kept := 0, 0
-	for _, r := range e.Records() {
+	for _, r := range recs {
 		switch {
 		case r.Alive() && r.Kept:
 			kept++
@@ -144,7 +166,7 @@ func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag
 			alive++
 		}
 	}
-	serr := o.Run.SetSummary(func(sum *state.Summary) {
+	err := o.Run.SetSummary(func(sum *state.Summary) {
 		sum.Left = leftNames(left)
 		switch {
 		case alive > 0:
@@ -166,12 +188,9 @@ func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag
 		}
 		sum.Ended = time.Now()
 	})
-	if err == nil {
-		err = cmp.Or(store.failed(), serr)
-	}
 	s.Emit(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.RunEnded, Text: o.Run.Summary().Status})
 	s.Sync()
-	return left, err
+	return err
 }
 
 // leniently is a run whose records may fail to be written.
@@ -202,7 +221,7 @@ func (l *leniently) failed() error {
 }
 
 // Engine opens the engine of a run to ask it for records and plans.
-func Engine(o Options) (*dag.Engine, error) { return engine(o, newSink(o)) }
+func Engine(o Options) (*dag.Engine, error) { return engine(o, newSink(o, o.Run)) }
 
 func engine(o Options, s dag.Sink) (*dag.Engine, error) { return engineOn(o.Run, o, s) }
 

@@ -274,7 +274,7 @@ func TestSecretsAreNeitherShownNorKept(t *testing.T) {
 
 func TestProgressIsKeptNowAndThen(t *testing.T) {
 	b := newBench(t)
-	s := newSink(b.options())
+	s := newSink(b.options(), b.run)
 	at := time.Now()
 	for i := range int64(1001) {
 		s.Emit(dag.Event{Type: dag.Progress, Time: at.Add(time.Duration(i) * 10 * time.Millisecond), Token: "t", Count: i, Total: 1000})

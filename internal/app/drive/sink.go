@@ -11,15 +11,20 @@ import (
 
 // sink keeps every event with the run, then shows it.
 type sink struct {
-	o Options
+	dag.Sink // where events are kept
+	o        Options
 
 	mu       sync.Mutex
 	progress map[string]time.Time // when progress of a token was last kept
 }
 
-func newSink(o Options) *sink {
-	return &sink{o: o, progress: map[string]time.Time{}}
+func newSink(o Options, keep dag.Sink) *sink {
+	return &sink{Sink: keep, o: o, progress: map[string]time.Time{}}
 }
+
+// Sink keeps what a step emits, with the run or with a claim of a step of it, and keeps
+// the run's summary true.
+func Sink(o Options, keep dag.Sink) dag.Sink { return newSink(o, keep) }
 
 // keepProgress is how often progress is written to the event file: a display
 // wants more than a log.
@@ -29,7 +34,7 @@ func (s *sink) Emit(e dag.Event) error {
 	var err error
 	e.Trace = s.o.Trace
 	if e.Type != dag.Progress || s.worthKeeping(e) {
-		err = s.o.Run.Emit(e)
+		err = s.Sink.Emit(e)
 	}
 	if s.o.Show != nil {
 		s.o.Show(s.o.Run.Redact().Event(e))
@@ -71,7 +76,3 @@ func (s *sink) mark(e dag.Event, status string) {
 		}
 	})
 }
-
-func (s *sink) Break(line []byte, most int) int   { return s.o.Run.Break(line, most) }
-func (s *sink) Sync() error                       { return s.o.Run.Sync() }
-func (s *sink) Offset(token, stream string) int64 { return s.o.Run.Offset(token, stream) }
