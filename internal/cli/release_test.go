@@ -42,7 +42,10 @@ func TestReleaseConfiguration(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(atRoot(t, ".goreleaser.yaml")), &c); err != nil {
 		t.Fatal(err)
 	}
-	b := c.Builds[0]
+	b, fleet := c.Builds[0], c.Builds[1]
+	if fleet.Main != "./cmd/imgflow-fleet" || !slices.Equal(fleet.Goos, b.Goos) || !slices.Equal(fleet.Ldflags, b.Ldflags) || fleet.ModTimestamp != b.ModTimestamp {
+		t.Errorf("the program of a fleet is built otherwise: %+v", fleet)
+	}
 	var targets []string
 	for _, goos := range b.Goos {
 		for _, goarch := range b.Goarch {
@@ -116,10 +119,13 @@ func TestOurWorkflows(t *testing.T) {
 // What the image of a container is made of is in the repository, and runs as nobody in particular.
 func TestDockerfile(t *testing.T) {
 	text := atRoot(t, "Dockerfile")
-	for _, want := range []string{"\nFROM scratch\n", "\nUSER 65532:65532\n", "ca-certificates.crt", "CGO_ENABLED=0", "-trimpath", "./cmd/imgflow"} {
+	for _, want := range []string{"\nFROM scratch AS base\n", "\nUSER 65532:65532\n", "ca-certificates.crt", "CGO_ENABLED=0", "-trimpath", "./cmd/imgflow ", "./cmd/imgflow-fleet ", "\nFROM base AS fleet\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the Dockerfile lacks %q", want)
 		}
+	}
+	if !strings.HasSuffix(text, "ENTRYPOINT [\"/usr/bin/imgflow\"]\n") {
+		t.Error("what is built without a target is another program")
 	}
 	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(atRoot(t, "go.mod"))
 	if !strings.Contains(text, "FROM golang:"+version[1]+" ") {

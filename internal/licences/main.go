@@ -1,4 +1,4 @@
-// Licences reads the licence of every module that is in the program, on each of the
+// Licences reads the licence of every module that is in the programs, on each of the
 // systems that there are releases for, and of Go's own library:
 //
 //	go run ./internal/licences                    # a table
@@ -26,7 +26,7 @@ func main() {
 }
 
 func run(notices string) error {
-	ms, err := modules("./cmd/imgflow")
+	ms, err := modules("./cmd/imgflow", "./cmd/imgflow-fleet")
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,6 @@ func run(notices string) error {
 	if err := errors.Join(wrong...); err != nil || notices == "" {
 		return err
 	}
-	head := "imgflow contains what is listed here, under these licences.\n\n" + strings.Repeat("-", 80) + "\n\n"
+	head := "imgflow and imgflow-fleet contain what is listed here, under these licences.\n\n" + strings.Repeat("-", 80) + "\n\n"
 	return os.WriteFile(notices, []byte(head+all.String()), 0o644)
 }

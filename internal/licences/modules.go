@@ -18,11 +18,11 @@ type module struct {
 	Main               bool
 }
 
-// modules are those that a program is made of on any of the systems, and Go's library.
-func modules(program string) ([]module, error) {
+// modules are those that programs are made of on any of the systems, and Go's library.
+func modules(programs ...string) ([]module, error) {
 	found := map[string]module{}
 	for _, goos := range []string{"linux", "darwin", "windows"} {
-		cmd := exec.Command("go", "list", "-deps", "-json=Module", program)
+		cmd := exec.Command("go", append([]string{"list", "-deps", "-json=Module"}, programs...)...)
 		cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 		out, err := cmd.Output()
 		if err != nil {
@@ -30,7 +30,7 @@ func modules(program string) ([]module, error) {
 			if errors.As(err, &exit) {
 				err = fmt.Errorf("%w: %s", err, exit.Stderr)
 			}
-			return nil, fmt.Errorf("cannot list what %s is made of: %w", program, err)
+			return nil, fmt.Errorf("cannot list what %s is made of: %w", strings.Join(programs, " and "), err)
 		}
 		for d := json.NewDecoder(strings.NewReader(string(out))); ; {
 			var p struct{ Module *module }
