@@ -21,46 +21,49 @@ const (
 	forget   Action = "forget"    // a later form overtakes it
 	undo     Action = "undo"      // its thing is removed
 	leave    Action = "leave"     // its thing could not be removed
-	giveUp   Action = "give up"   // the call that removes its thing is ended
+	GiveUp   Action = "give up"   // the call that removes its thing is ended
 	warnLate Action = "warn late" // people hear that they wait for a removal that fails
 	sayLate  Action = "say late"  // people hear that they wait for a removal that is slow
-	finish   Action = "finish"    // there is nothing left to do
+	Finish   Action = "finish"    // there is nothing left to do
 )
 
-// decision is something that is to be done now, and why.
-type decision struct {
-	action Action
-	node   *Node
-	i      int // its place among those of the stage
-	why    string
+// Order is something that a pass has decided, to be done now, and why. It is data, so
+// that another process can carry it out: see [Engine.Carry] and [Engine.Tell].
+type Order struct {
+	Action Action `json:"action"`
+	Key    Key    `json:"key,omitzero"`   // of the step
+	Name   string `json:"name,omitempty"` // of the step
+	Place  int    `json:"place"`          // the step's among those of the stage
+	Why    string `json:"why,omitempty"`
 
-	removal bool          // it is about a thing on its way out
-	first   bool          // the first of its kind: the intent is journaled before
-	try     int           // of an attempt, from 1
-	until   time.Time     // of a wait for the next try
-	after   time.Duration // how long that, or what people are told of, is
-	began   time.Time     // of a removal: when it began
-	out     []byte        // of a thing to be undone, where a look has found it
-	err     error         // why it fails, waits or is left
-	tried   bool          // of a failure: an attempt has been made
-	unmade  bool          // of a failure: no attempt has made anything
+	Removal bool          `json:"removal,omitempty"` // it is about a thing on its way out
+	First   bool          `json:"first,omitempty"`   // the first of its kind: the intent is journaled before
+	Try     int           `json:"try,omitempty"`     // of an attempt, from 1
+	Until   time.Time     `json:"until,omitzero"`    // of a wait for the next try
+	After   time.Duration `json:"after,omitempty"`   // nanoseconds: how long that, or what people are told of, is
+	Began   time.Time     `json:"began,omitzero"`    // of a removal: when it began
+	Out     []byte        `json:"-"`                 // of a thing to be undone, where a look has found it; elsewhere it is looked for again
+	Err     error         `json:"-"`                 // why it fails, waits or is left; in JSON as that of an Outcome
+	Tried   bool          `json:"tried,omitempty"`   // of a failure: an attempt has been made
+	Unmade  bool          `json:"unmade,omitempty"`  // of a failure: no attempt has made anything
+	Again   bool          `json:"again,omitempty"`   // it may have been carried out before, by somebody of whom nothing was heard since
 }
 
-// outcome is how what was decided has ended. An error may be errSuspended or a
-// storeError.
-type outcome struct {
-	err     error
-	there   bool     // of a look: the thing was found, and that is in the records
-	out     []byte   // of a look for a thing to be removed: what was found
-	verdict Decision // of a failure
+// Call reports whether the order is to be carried out, so that the pass hears how it
+// has ended. Of others people are only told.
+func (x Order) Call() bool {
+	switch x.Action {
+	case let, find, fail, undo, forget, Run, Resume, Recreate:
+		return true
+	}
+	return false
 }
 
-// rules are what decides beside the graph and the records.
-type rules struct {
-	parallel int                      // builds at work at once; 0 is no limit
-	gated    bool                     // each step has to be let
-	patience func(Node) time.Duration // how long a step is tried again
-	partial  bool                     // the graph is not whole: what it does not hold may be wanted still
+// Rules are what decides beside the graph and the records.
+type Rules struct {
+	Parallel int                      `json:"parallel,omitempty"` // builds at work at once; 0 is no limit
+	Gated    bool                     `json:"gated,omitempty"`    // each step has to be let
+	Patience func(Node) time.Duration `json:"-"`                  // how long a step is tried again; nil: what its node says, or the default
 }
 
 // stage is a part of a pass. It begins when nothing of the one before it is on its
@@ -85,14 +88,19 @@ const (
 	skipped                  //
 )
 
-// decider decides what may start. It is told what has happened, each fact once, and
+// Pass decides what may start. It is told what has happened, each fact once, and
 // does nothing itself: no call, no look at a clock. The same facts in the same order
 // lead to the same decisions. It reads the records of steps and things of which
-// nothing is on its way; how a decision has ended must be in them before it is told.
-type decider struct {
+// nothing is on its way; how an order has ended must be in them before it is told.
+//
+// Whoever drives it asks Decide, has each of the orders carried out, tells Ended of
+// those that are calls, and asks again then, or when it is Next, until there is the order Finish.
+// Only one goroutine may touch it.
+type Pass struct {
 	g    *Graph // nil for a removal alone
 	recs *records
-	o    rules
+	o    Rules
+	part bool  // the graph is not whole: what it does not hold may be wanted still
 	last stage // the stage to end with
 
 	stage       stage
@@ -102,8 +110,8 @@ type decider struct {
 	busy        int
 	undoing     int // of the busy ones
 	now         time.Time
-	trouble     func(i int) string
-	ds          []decision
+	trouble     func(place int) string // what a removal that is on its way has met lately, "" for nothing; may be nil
+	ds          []Order
 	interrupted bool
 	stopped     bool // what was paused was ended
 	fatal       error
@@ -128,17 +136,29 @@ type decider struct {
 	well      bool // no step had failed when the work ended
 }
 
-// newDecider returns a decider for a whole pass over a graph.
-func newDecider(g *Graph, recs *records, o rules) *decider {
-	x := g.derive()
-	return &decider{g: g, recs: recs, o: o, last: solving, x: x.index, jobs: make([]*job, len(x.nodes)), checked: make([]bool, len(x.nodes))}
+// NewPass returns a pass over a graph, or over its skeleton, of which there are records.
+func NewPass(g *Graph, recs []Record, o Rules) *Pass {
+	all := newRecords()
+	all.note(recs...)
+	return newPass(g, all, o)
 }
 
-// newRemover returns a decider that removes things and does no more. What is not
+func newPass(g *Graph, recs *records, o Rules) *Pass {
+	x := g.derive()
+	return &Pass{g: g, recs: recs, o: o, part: g.Part || g.Open(), last: solving, x: x.index, jobs: make([]*job, len(x.nodes)), checked: make([]bool, len(x.nodes))}
+}
+
+// NewRemoval returns a pass that removes things and does no more. What is not
 // chosen, and is not worth keeping, keeps what it stands on.
-func newRemover(recs *records, things func(Record) bool) *decider {
+func NewRemoval(recs []Record, things func(Record) bool) *Pass {
+	all := newRecords()
+	all.note(recs...)
+	return newRemover(all, things)
+}
+
+func newRemover(recs *records, things func(Record) bool) *Pass {
 	all := recs.all()
-	d := &decider{recs: recs, last: clearing}
+	d := &Pass{recs: recs, last: clearing}
 	var chosen, others []int
 	for i, r := range all {
 		switch {
@@ -158,10 +178,9 @@ func newRemover(recs *records, things func(Record) bool) *decider {
 	return d
 }
 
-// decide returns what is to be done now. Trouble says what a removal that is on its
-// way has met lately, "" for nothing.
-func (d *decider) decide(now time.Time, trouble func(i int) string) []decision {
-	d.now, d.trouble = now, trouble
+// Decide returns what is to be done now.
+func (d *Pass) Decide(now time.Time) []Order {
+	d.now = now
 	for d.stage != over {
 		if d.halted() {
 			d.stopPaused()
@@ -188,19 +207,19 @@ func (d *decider) decide(now time.Time, trouble func(i int) string) []decision {
 }
 
 // add decides something about a step.
-func (d *decider) add(i int, x decision) {
-	x.i, x.node = i, d.x.nodes[i]
+func (d *Pass) add(i int, x Order) {
+	x.Place, x.Key, x.Name = i, d.x.nodes[i].Key, d.x.nodes[i].Name
 	d.ds = append(d.ds, x)
 }
 
 // halted reports whether nothing new may start.
-func (d *decider) halted() bool { return d.interrupted || d.fatal != nil }
+func (d *Pass) halted() bool { return d.interrupted || d.fatal != nil }
 
-// interrupt tells that nothing new may start: what is on its way ends.
-func (d *decider) interrupt() { d.interrupted = true }
+// Interrupt tells that nothing new may start: what is on its way ends.
+func (d *Pass) Interrupt() { d.interrupted = true }
 
-// next is when something will be due, the zero time for never.
-func (d *decider) next() time.Time {
+// Next is when something will be due, the zero time for never.
+func (d *Pass) Next() time.Time {
 	if len(d.times) == 0 {
 		return time.Time{}
 	}
@@ -208,7 +227,7 @@ func (d *decider) next() time.Time {
 }
 
 // advance goes on to the next stage, or ends the pass.
-func (d *decider) advance() {
+func (d *Pass) advance() {
 	switch {
 	case d.stage == looking && len(d.lost) == 0 && !d.halted():
 		if d.look() {
@@ -231,7 +250,7 @@ func (d *decider) advance() {
 }
 
 // end ends the pass.
-func (d *decider) end() {
+func (d *Pass) end() {
 	why := "there is nothing left to do"
 	if d.fatal != nil {
 		why = "what happened could not be kept"
@@ -270,20 +289,23 @@ func (d *decider) end() {
 		why = "it was interrupted"
 	}
 	d.stage = over
-	d.ds = append(d.ds, decision{action: finish, why: why})
+	d.ds = append(d.ds, Order{Action: Finish, Why: why})
 }
 
-// result is how a pass over a graph has ended.
-func (d *decider) result() (*Report, error) {
+// Result is how the pass has ended. The error says that nothing can go on.
+func (d *Pass) Result() (*Report, error) {
 	if d.fatal != nil && len(d.lost) > 0 {
 		return nil, d.fatal
 	}
 	return &d.report, d.fatal
 }
 
+// Records are what the pass knows of every step, the oldest first.
+func (d *Pass) Records() []Record { return d.recs.all() }
+
 // look decides what is looked for: the things of interrupted steps, and those that
 // a step which must run would rely on. What is found out may lead to more.
-func (d *decider) look() (any bool) {
+func (d *Pass) look() (any bool) {
 	p := newPlanner(d.g, d.recs.all())
 	p.demand()
 	relied := p.reliedOn()
@@ -298,44 +320,44 @@ func (d *decider) look() (any bool) {
 			d.remove(i, "its removal was interrupted")
 		case Done:
 			d.job(i)
-			d.add(i, decision{action: find, why: "a step that must run relies on it"})
+			d.add(i, Order{Action: find, Why: "a step that must run relies on it"})
 		default:
 			d.job(i)
-			d.add(i, decision{action: find, why: "an interrupted attempt may have made it"})
+			d.add(i, Order{Action: find, Why: "an interrupted attempt may have made it"})
 		}
 	}
 	return any
 }
 
 // plan decides what must be made again, and what is in the way.
-func (d *decider) plan() {
+func (d *Pass) plan() {
 	d.pl = newPlanner(d.g, d.recs.all())
 	again := d.pl.rebuilds()
 	if d.fatal = d.pl.err; d.fatal != nil {
 		return
 	}
 	removes, gone, over := d.pl.obsolete()
-	if d.o.partial {
+	if d.part {
 		removes, over = nil, nil
 	}
 	d.clear(d.pl.past, slices.Concat(removes, gone))
 	for _, r := range d.pl.again {
 		i := d.x.at[r.Record.Key]
 		d.job(i)
-		d.add(i, decision{action: forget, why: r.Why})
+		d.add(i, Order{Action: forget, Why: r.Why})
 	}
 	for _, i := range over {
 		d.job(i)
-		d.add(i, decision{action: forget, why: "its machine stays, and the template does not want it any more"})
+		d.add(i, Order{Action: forget, Why: "its machine stays, and the template does not want it any more"})
 	}
 	for _, rb := range again {
-		d.add(d.x.at[rb.Record.Key], decision{action: rebuild, why: rb.Why})
+		d.add(d.x.at[rb.Record.Key], Order{Action: rebuild, Why: rb.Why})
 	}
 }
 
 // clear begins to remove things of a list side by side, but none before what stands
 // on it.
-func (d *decider) clear(x *index, things []int) {
+func (d *Pass) clear(x *index, things []int) {
 	n := len(x.nodes)
 	d.stage, d.x, d.jobs = clearing, x, make([]*job, n)
 	if len(things) == 0 {
@@ -358,7 +380,7 @@ func (d *decider) clear(x *index, things []int) {
 	}
 }
 
-func (d *decider) startClearing() {
+func (d *Pass) startClearing() {
 	for len(d.free) > 0 {
 		i := d.free[0]
 		d.free = d.free[1:]
@@ -374,7 +396,7 @@ func (d *decider) startClearing() {
 }
 
 // begin begins to solve.
-func (d *decider) begin() {
+func (d *Pass) begin() {
 	x := d.g.derive()
 	n := len(x.nodes)
 	d.x, d.jobs, d.free = x.index, make([]*job, n), nil
@@ -387,7 +409,7 @@ func (d *decider) begin() {
 		}
 	}
 	for _, r := range d.recs.all() {
-		if _, there := d.x.at[r.Key]; there || !d.o.partial || !r.Alive() {
+		if _, there := d.x.at[r.Key]; there || !d.part || !r.Alive() {
 			continue
 		}
 		for _, i := range d.x.places(r.Attaches) { // what the graph does not hold stays, and so does what it stands on
@@ -404,7 +426,7 @@ func (d *decider) begin() {
 			}
 		}
 	}
-	d.queue = newQueue(d.x.nodes, d.state, d.o.parallel)
+	d.queue = newQueue(d.x.nodes, d.state, d.o.Parallel)
 	for i, st := range d.state {
 		if st == idle {
 			d.settle(i)
@@ -418,7 +440,7 @@ func (d *decider) begin() {
 }
 
 // startSolving begins every step and every release that is ready.
-func (d *decider) startSolving() {
+func (d *Pass) startSolving() {
 	for _, i := range d.broken {
 		d.skip(i)
 	}
@@ -433,14 +455,14 @@ func (d *decider) startSolving() {
 		}
 		d.turn(i, running)
 		d.job(i)
-		if d.o.gated {
-			d.add(i, decision{action: let, why: "all that it reads is there"})
+		if d.o.Gated {
+			d.add(i, Order{Action: let, Why: "all that it reads is there"})
 		} else {
 			d.approach(i)
 		}
 	}
 	for _, i := range d.queue.held {
-		d.add(i, decision{action: wait, why: "as many builds are at work as may be"})
+		d.add(i, Order{Action: wait, Why: "as many builds are at work as may be"})
 	}
 	d.queue.held = d.queue.held[:0]
 	for _, i := range d.free {
@@ -452,13 +474,13 @@ func (d *decider) startSolving() {
 }
 
 // outlasts reports whether no failure removes a thing.
-func (d *decider) outlasts(r Record) bool {
+func (d *Pass) outlasts(r Record) bool {
 	from, _ := d.recs.get(d.g.Stays[r.Key])
 	return from.Status == Done && !r.Spent
 }
 
 // done tells that a step has its checkpoint.
-func (d *decider) done(i int) {
+func (d *Pass) done(i int) {
 	d.turn(i, done)
 	for _, r := range d.x.readers[i] {
 		if d.open[r]--; d.open[r] == 0 && d.state[r] == waiting {
@@ -473,7 +495,7 @@ func (d *decider) done(i int) {
 }
 
 // failed tells that a step has failed, and what that means.
-func (d *decider) failed(i int, err error, verdict Decision) {
+func (d *Pass) failed(i int, err error, verdict Decision) {
 	n := *d.x.nodes[i]
 	d.turn(i, failed)
 	held := verdict != Cleanup
@@ -489,7 +511,7 @@ func (d *decider) failed(i int, err error, verdict Decision) {
 }
 
 // callGuards has the guards done that wait for a step that has failed and for those that come after it.
-func (d *decider) callGuards(failed int) {
+func (d *Pass) callGuards(failed int) {
 	seen := map[int]bool{}
 	for todo := []int{failed}; len(todo) > 0; {
 		i := todo[len(todo)-1]
@@ -503,13 +525,13 @@ func (d *decider) callGuards(failed int) {
 }
 
 // turn changes the state of a node.
-func (d *decider) turn(i int, to nodeState) {
+func (d *Pass) turn(i int, to nodeState) {
 	d.queue.turn(i, d.state[i], to)
 	d.state[i] = to
 }
 
 // skip lets go of every step that would come after one that has failed.
-func (d *decider) skip(failed int) {
+func (d *Pass) skip(failed int) {
 	var after []int
 	for todo := []int{failed}; len(todo) > 0; {
 		i := todo[len(todo)-1]
@@ -526,7 +548,7 @@ func (d *decider) skip(failed int) {
 	for _, i := range after {
 		d.held[i] = slices.ContainsFunc(d.x.needs[i], func(need int) bool { return d.held[need] })
 		d.report.Skipped = append(d.report.Skipped, *d.x.nodes[i])
-		d.add(i, decision{action: skip, why: d.x.nodes[failed].Name + " has failed"})
+		d.add(i, Order{Action: skip, Why: d.x.nodes[failed].Name + " has failed"})
 		if !d.held[i] {
 			d.settle(i)
 		}
@@ -534,7 +556,7 @@ func (d *decider) skip(failed int) {
 }
 
 // settle tells the gate that a step will not need its inputs any more.
-func (d *decider) settle(i int) {
+func (d *Pass) settle(i int) {
 	n := d.x.nodes[i]
 	if r, _ := d.recs.get(n.Key); n.Thing && !r.Alive() {
 		d.gate.release(i)
@@ -548,7 +570,7 @@ func (d *decider) settle(i int) {
 }
 
 // due goes on with what has waited for its time.
-func (d *decider) due() {
+func (d *Pass) due() {
 	for len(d.times) > 0 && !d.now.Before(d.times[0].at) {
 		t := heap.Pop(&d.times).(timed)
 		j := d.jobs[t.i]

@@ -74,35 +74,35 @@ type watch struct {
 	log      []string
 }
 
-func (w *watch) look(t *testing.T, ds []decision) {
+func (w *watch) look(t *testing.T, ds []Order) {
 	t.Helper()
 	for _, x := range ds {
-		if x.node == nil {
+		if x.Action == Finish {
 			w.begin(x)
 			continue
 		}
-		before, _ := w.recs.get(x.node.Key)
+		before, _ := w.recs.get(x.Key)
 		if text := w.begin(x); strings.Contains(text, "TWICE") {
 			t.Errorf("%s while something of it is on its way", text)
 		}
 		switch {
-		case x.removal && x.action == undo:
-			if before.Status == Gone && !x.node.Guard { // which goes when its machine is missed
-				t.Errorf("%s is undone and does not exist", x.node.Name)
+		case x.Removal && x.Action == undo:
+			if before.Status == Gone && !w.node(x).Guard { // which goes when its machine is missed
+				t.Errorf("%s is undone and does not exist", x.Name)
 			}
-			w.free(t, x.node)
-		case x.action == Run || x.action == Resume || x.action == Recreate:
+			w.free(t, w.node(x))
+		case x.Action == Run || x.Action == Resume || x.Action == Recreate:
 			if before.Status == Done {
-				t.Errorf("%s is done, and runs", x.node.Name)
+				t.Errorf("%s is done, and runs", x.Name)
 			}
-			for _, k := range x.node.Needs {
+			for _, k := range w.node(x).Needs {
 				if r, _ := w.recs.get(k); r.Status != Done {
-					t.Errorf("%s begins before %s, which is %q", x.node.Name, r.Name, r.Status)
+					t.Errorf("%s begins before %s, which is %q", x.Name, r.Name, r.Status)
 				}
 			}
-			for _, k := range x.node.After { // what was done may have gone with its thing since
+			for _, k := range w.node(x).After { // what was done may have gone with its thing since
 				if at, in := w.d.x.at[k]; in && (w.d.state[at] == waiting || w.d.state[at] == running || w.d.state[at] == failed) {
-					t.Errorf("%s begins before %s has come to its end", x.node.Name, w.d.x.nodes[at].Name)
+					t.Errorf("%s begins before %s has come to its end", x.Name, w.d.x.nodes[at].Name)
 				}
 			}
 		}
@@ -170,8 +170,8 @@ func (w *watch) free(t *testing.T, n *Node) {
 		}
 	}
 	for _, x := range w.at { // a look reads nothing, and what is forgotten does nothing
-		if !x.removal && x.action != find && x.action != forget && slices.ContainsFunc(x.node.Needs, func(k Key) bool { return shows[k] }) {
-			t.Errorf("%s is undone while %s is at work", n.Name, x.node.Name)
+		if !x.Removal && x.Action != find && x.Action != forget && slices.ContainsFunc(w.node(x).Needs, func(k Key) bool { return shows[k] }) {
+			t.Errorf("%s is undone while %s is at work", n.Name, x.Name)
 		}
 	}
 }
@@ -184,14 +184,14 @@ func (w *watch) pass(t *testing.T, r *rand.Rand, trouble int) {
 		if facts > 10_000 {
 			t.Fatal("it does not end")
 		}
-		ds := w.d.decide(w.now, func(int) string { return "" })
+		ds := w.d.Decide(w.now)
 		var names []string
 		for _, x := range ds {
 			name := ""
-			if x.node != nil {
-				name = x.node.Name
+			if x.Action != Finish {
+				name = x.Name
 			}
-			names = append(names, fmt.Sprint(x.action, " ", name, " ", x.try, " ", x.why))
+			names = append(names, fmt.Sprint(x.Action, " ", name, " ", x.Try, " ", x.Why))
 		}
 		w.log = append(w.log, strings.Join(names, ", "))
 		w.look(t, ds)
@@ -199,10 +199,10 @@ func (w *watch) pass(t *testing.T, r *rand.Rand, trouble int) {
 			return
 		}
 		if trouble > 0 && r.IntN(400) == 0 {
-			w.d.interrupt()
+			w.d.Interrupt()
 		}
 		busy := slices.Sorted(maps.Keys(w.at))
-		if at := w.d.next(); len(busy) == 0 || !at.IsZero() && r.IntN(2) == 0 {
+		if at := w.d.Next(); len(busy) == 0 || !at.IsZero() && r.IntN(2) == 0 {
 			if at.IsZero() {
 				t.Fatal("nothing is on its way, and nothing is due, and it has not ended")
 			}
@@ -217,22 +217,22 @@ func (w *watch) pass(t *testing.T, r *rand.Rand, trouble int) {
 		if r.IntN(100) < trouble {
 			bad := []string{"fails", "passing", "refused", "lost"}
 			switch {
-			case x.action == fail:
+			case x.Action == fail:
 				bad = []string{"again", "suspend"}
-			case x.action == let:
+			case x.Action == let:
 				bad = []string{"ok"}
-			case x.action == find:
+			case x.Action == find:
 				bad = []string{"absent", "absent", "absent", "fails"}
 			}
 			how = bad[r.IntN(len(bad))]
-			if w.d.interrupted && r.IntN(2) == 0 && x.action != fail {
+			if w.d.interrupted && r.IntN(2) == 0 && x.Action != fail {
 				how = "interrupted"
 			}
 		}
 		w.log = append(w.log, name+" "+how)
 		w.end(name + " " + how)
-		if r, _ := w.recs.get(x.node.Key); r.Status == Done {
-			w.detaches(x.node)
+		if r, _ := w.recs.get(x.Key); r.Status == Done {
+			w.detaches(w.node(x))
 		}
 	}
 }
@@ -248,7 +248,7 @@ func TestDecideAtRandom(t *testing.T) {
 		run := func() (log []string) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			recs, detached := newRecords(), map[Key]int{}
-			o := rules{r.IntN(3), r.IntN(2) == 0, func(Node) time.Duration { return defaultPatience }, false}
+			o := Rules{Parallel: r.IntN(3), Gated: r.IntN(2) == 0}
 			shape := r.Uint64()
 			graph := func(edit string) *Graph {
 				g := anyGraph(rand.New(rand.NewPCG(shape, 9)), edit)
@@ -265,11 +265,11 @@ func TestDecideAtRandom(t *testing.T) {
 				if i%2 == 0 && r.IntN(3) == 0 {
 					edit = fmt.Sprint("-", r.IntN(2))
 				}
-				w := &watch{play: newPlay(newDecider(graph(edit), recs, o)), detached: detached}
+				w := &watch{play: newPlay(newPass(graph(edit), recs, o)), detached: detached}
 				w.now = began.Add(time.Duration(i) * time.Hour)
 				w.pass(t, r, trouble)
 				log = append(log, w.log...)
-				report, err := w.d.result()
+				report, err := w.d.Result()
 				switch {
 				case err != nil:
 					ends["error"]++

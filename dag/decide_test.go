@@ -83,62 +83,75 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // play is a decider with somebody who does what it decides, as he is told.
 type play struct {
-	d       *decider
+	d       *Pass
 	recs    *records
 	now     time.Time
-	at      map[string]decision // what is on its way, by the name of the step
-	trouble map[string]string   // of removals
+	at      map[string]Order  // what is on its way, by the name of the step
+	trouble map[string]string // of removals
 	over    bool
 	reasons bool
 }
 
-func newPlay(d *decider) *play {
-	return &play{d: d, recs: d.recs, now: began, at: map[string]decision{}, trouble: map[string]string{}}
+func newPlay(d *Pass) *play {
+	p := &play{d: d, recs: d.recs, now: began, at: map[string]Order{}, trouble: map[string]string{}}
+	d.trouble = func(i int) string { return p.trouble[d.x.nodes[i].Name] }
+	return p
+}
+
+// node is the step that an order is about.
+func (p *play) node(x Order) *Node {
+	if p.d.g != nil {
+		if n, ok := p.d.g.Node(x.Key); ok {
+			return &n
+		}
+	}
+	r, _ := p.recs.get(x.Key)
+	return &r.Node
 }
 
 // decide returns what is decided, in words.
 func (p *play) decide() string {
 	var all []string
-	for _, x := range p.d.decide(p.now, func(i int) string { return p.trouble[p.d.x.nodes[i].Name] }) {
+	for _, x := range p.d.Decide(p.now) {
 		all = append(all, p.begin(x))
 	}
 	return strings.Join(all, ", ")
 }
 
 // begin is what happens before a call, and what the decision is in words.
-func (p *play) begin(x decision) string {
-	text := string(x.action)
-	if x.node != nil {
-		text += " " + x.node.Name
+func (p *play) begin(x Order) string {
+	text := string(x.Action)
+	if x.Action != Finish {
+		text += " " + x.Name
 	}
-	if x.action == undo && x.first {
+	if x.Action == undo && x.First {
 		text += " first"
 	}
-	if x.try > 1 {
-		text += fmt.Sprint(" try ", x.try)
+	if x.Try > 1 {
+		text += fmt.Sprint(" try ", x.Try)
 	}
-	if x.after > 0 {
-		text += " " + x.after.String()
+	if x.After > 0 {
+		text += " " + x.After.String()
 	}
-	if x.action == fail || x.action == leave {
-		text += fmt.Sprintf(" (%v)", x.err)
+	if x.Action == fail || x.Action == leave {
+		text += fmt.Sprintf(" (%v)", x.Err)
 	}
-	if p.reasons && x.why != "" {
-		text += ": " + x.why
+	if p.reasons && x.Why != "" {
+		text += ": " + x.Why
 	}
-	switch x.action {
-	case finish:
+	switch x.Action {
+	case Finish:
 		p.over = true
 		return text
 	case let, fail, find, undo, forget, Run, Resume, Recreate:
-		if _, busy := p.at[x.node.Name]; busy {
+		if _, busy := p.at[x.Name]; busy {
 			text += " TWICE"
 		}
-		p.at[x.node.Name] = x
+		p.at[x.Name] = x
 	}
-	r, _ := p.recs.get(x.node.Key)
+	r, _ := p.recs.get(x.Key)
 	switch {
-	case x.removal && x.first:
+	case x.Removal && x.First:
 		r.Status = Undoing
 		p.recs.note(r)
 		if r.Guard && r.Out != nil {
@@ -150,15 +163,15 @@ func (p *play) begin(x decision) string {
 				p.recs.note(m)
 			}
 		}
-	case x.first:
+	case x.First:
 		if r.Status == Gone || r.Status == "" {
 			r = Record{Gen: r.Gen + 1, Begun: p.now}
 		}
-		r.Node, r.Status = *x.node, Doing
+		r.Node, r.Status = *p.node(x), Doing
 		p.recs.note(r)
-	case x.action == fail && x.tried:
-		r.Status, r.Err = StatusFailed, x.err.Error()
-		if x.unmade && x.node.Thing {
+	case x.Action == fail && x.Tried:
+		r.Status, r.Err = StatusFailed, x.Err.Error()
+		if x.Unmade && p.node(x).Thing {
 			r.Status = Gone
 		}
 		r.Tries++
@@ -175,21 +188,21 @@ func (p *play) end(fact string) {
 		panic("nothing of " + name + " is on its way")
 	}
 	delete(p.at, name)
-	r, _ := p.recs.get(x.node.Key)
-	var o outcome
+	r, _ := p.recs.get(x.Key)
+	var o Outcome
 	switch how {
 	case "ok":
 		switch {
-		case x.removal && x.action == find:
-			o.there, o.out = true, []byte(`1`)
-		case x.removal:
+		case x.Removal && x.Action == find:
+			o.There, o.Out = true, []byte(`1`)
+		case x.Removal:
 			p.gone(r)
-		case x.action == forget:
+		case x.Action == forget:
 			p.gone(r)
-		case x.action == let || x.action == fail:
-		case x.action == find && r.Status == Done:
+		case x.Action == let || x.Action == fail:
+		case x.Action == find && r.Status == Done:
 		default:
-			o.there = true
+			o.There = true
 			r.Status, r.Out = Done, json.RawMessage(`1`)
 			p.recs.note(r)
 			for _, k := range p.d.g.derive().keeps[r.Key] {
@@ -205,33 +218,33 @@ func (p *play) end(fact string) {
 			}
 		}
 	case "absent":
-		if x.removal || r.Status == Done {
+		if x.Removal || r.Status == Done {
 			p.gone(r)
 		}
 	case "again":
-		o.verdict = Again
+		o.Verdict = Again
 	case "suspend":
-		o.verdict = Suspend
+		o.Verdict = Suspend
 	case "interrupted":
-		o.err = errSuspended
+		o.Err = errSuspended
 	case "unkept":
-		o.err = &storeError{errBoom}
+		o.Err = &storeError{errBoom}
 	case "fails":
-		o.err = errBoom
+		o.Err = errBoom
 	case "sinks":
-		o.err = errors.New(name + " has sunk")
+		o.Err = errors.New(name + " has sunk")
 	case "refused":
-		o.err = NotMade(errBoom)
+		o.Err = NotMade(errBoom)
 	case "passing":
-		o.err = Retry(errBoom, 0)
+		o.Err = Retry(errBoom, 0)
 	case "lost":
-		o.err = &RetryError{Err: &lostError{"lost"}}
+		o.Err = &RetryError{Err: &lostError{"lost"}}
 	case "full": // no capacity at present
-		o.err = Retry(NotMade(errBoom), 30*time.Second)
+		o.Err = Retry(NotMade(errBoom), 30*time.Second)
 	default:
 		panic(how)
 	}
-	p.d.ended(x, o, p.now)
+	p.d.Ended(x, o, nil, p.now)
 }
 
 func (p *play) gone(r Record) {
@@ -248,7 +261,7 @@ func (p *play) fact(f string) {
 	switch {
 	case f == "start":
 	case f == "cancel":
-		p.d.interrupt()
+		p.d.Interrupt()
 	case told:
 		p.trouble[name] = trouble
 	case timed:
@@ -990,11 +1003,11 @@ func TestDecide(t *testing.T) {
 				}
 			}
 			recs := recordsOf(c.records, graphs...)
-			var d *decider
+			var d *Pass
 			if c.remove != nil {
 				d = newRemover(recs, c.remove)
 			} else {
-				d = newDecider(graphs[0], recs, rules{c.parallel, c.gated, func(Node) time.Duration { return defaultPatience }, false})
+				d = newPass(graphs[0], recs, Rules{Parallel: c.parallel, Gated: c.gated})
 			}
 			p := newPlay(d)
 			p.reasons = c.reasons
@@ -1055,9 +1068,9 @@ func TestDecideSaysWhatCouldNotBeKept(t *testing.T) {
 }
 
 // reported is how a pass has ended, in words.
-func reported(d *decider) string {
+func reported(d *Pass) string {
 	var all []string
-	r, err := d.result()
+	r, err := d.Result()
 	if r == nil {
 		all = append(all, "no report")
 	} else {

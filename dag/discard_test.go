@@ -143,7 +143,7 @@ func TestSequence(t *testing.T) {
 	w.fail, w.log = nil, nil
 	e := toyEngine(t, w, st, Options{})
 	g := graph("mended")
-	d := newDecider(g, e.recs, rules{})
+	d := newPass(g, e.recs, Rules{})
 	if x := d.x; len(x.viewers[x.at[byName(g, "one").Key]]) != 0 {
 		t.Error("what only comes after a step keeps what it shows")
 	}

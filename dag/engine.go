@@ -52,6 +52,8 @@ type Engine struct {
 	kinds  map[string]Kind
 	runner Runner
 	recs   *records
+
+	changed *records // what this engine keeps is noted there, too; may be nil
 }
 
 // New reads what the store remembers of the run.
@@ -100,10 +102,15 @@ func (e *Engine) put(rs ...Record) error { return e.keep(e.o.Store.Put, rs) }
 func (e *Engine) later(rs ...Record) error { return e.keep(e.o.Store.Later, rs) }
 
 func (e *Engine) keep(write func(...Record) error, rs []Record) error {
+	e.recs.keeping.RLock()
+	defer e.recs.keeping.RUnlock()
 	if err := write(rs...); err != nil {
 		return &storeError{fmt.Errorf("cannot write a checkpoint: %w", err)}
 	}
 	e.recs.note(rs...)
+	if e.changed != nil {
+		e.changed.note(rs...)
+	}
 	return nil
 }
 
@@ -188,21 +195,22 @@ func unknownKind(name, kind string) error {
 var errSuspended = errors.New("suspended")
 
 // run makes one attempt of a step: intent, work, checkpoint.
-func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
+func (e *Engine) run(ctx context.Context, g *Graph, n Node, x Order) error {
 	k, err := e.kind(n)
 	if err != nil {
 		return err
 	}
 	r, known := e.rec(n.Key)
 	resumed := known && r.Status != Gone
-	if x.first {
+	first := x.First || r.Status != Doing // whoever was lost may not have begun
+	if first {
 		if !resumed {
 			r = Record{Gen: r.Gen + 1}
 		}
 		r.Node, r.Status, r.Begun = n, Doing, time.Now()
 	}
 	t := e.task(r, resumed)
-	if x.first {
+	if first {
 		keep := e.later // whatever it does can be done again
 		if n.Thing || len(n.Takes) > 0 {
 			keep = e.put
@@ -223,7 +231,7 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 		}
 		return e.done(g, k, r, out, t.event(Finished))
 	}
-	out, err := e.around(ctx, n, r.Tries+x.try, func(ctx context.Context) (json.RawMessage, error) {
+	out, err := e.around(ctx, n, r.Tries+x.Try, func(ctx context.Context) (json.RawMessage, error) {
 		return e.do(ctx, &r, t)
 	})
 	if err != nil {
@@ -236,13 +244,12 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x decision) error {
 }
 
 // fail journals that a step has failed, and asks what that means.
-func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error) {
+func (e *Engine) fail(ctx context.Context, n Node, x Order) (Decision, error) {
 	ev := e.about(n, Failed)
-	ev.Err, ev.Code = x.err.Error(), string(errcode.Of(x.err))
-	if x.tried {
-		r, _ := e.rec(n.Key)
-		r.Status, r.Err, r.Ended = StatusFailed, x.err.Error(), time.Now()
-		if n.Thing && x.unmade {
+	ev.Err, ev.Code = x.Err.Error(), string(errcode.Of(x.Err))
+	if r, _ := e.rec(n.Key); x.Tried && !(x.Again && (r.Status == StatusFailed || r.Status == Gone)) {
+		r.Status, r.Err, r.Ended = StatusFailed, x.Err.Error(), time.Now()
+		if n.Thing && x.Unmade {
 			r.Status = Gone
 		}
 		r.Tries++
@@ -254,7 +261,7 @@ func (e *Engine) fail(ctx context.Context, n Node, x decision) (Decision, error)
 	if e.o.OnFailure == nil {
 		return Cleanup, nil
 	}
-	return e.o.OnFailure(ctx, n, x.err), nil
+	return e.o.OnFailure(ctx, n, x.Err), nil
 }
 
 // patience is for how long a step is tried again.

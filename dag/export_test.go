@@ -4,7 +4,7 @@ import "context"
 
 // Refresh is the part of Solve that asks what exists.
 func (e *Engine) Refresh(ctx context.Context, g *Graph) error {
-	d := newDecider(g, e.recs, rules{})
+	d := newPass(g, e.recs, Rules{})
 	d.last = looking
 	e.carryOut(ctx, d)
 	return d.fatal

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 )
 
 // Node is a step as data: all that the engine needs to run it anywhere.
@@ -17,8 +18,8 @@ type Node struct {
 	Builds   []string        `json:"builds"` // that need it
 	Kind     string          `json:"kind"`
 	Title    string          `json:"title,omitempty"`
-	Spec     json.RawMessage `json:"spec"`
-	Canon    string          `json:"canon"` // the text that Key is the digest of
+	Spec     json.RawMessage `json:"spec,omitempty"`
+	Canon    string          `json:"canon,omitempty"` // the text that Key is the digest of
 	Needs    []Key           `json:"needs,omitempty"`
 	After    []Key           `json:"after,omitempty"`   // what comes before it and is not read
 	Takes    []Key           `json:"takes,omitempty"`   // the needs that it changes
@@ -29,7 +30,13 @@ type Node struct {
 	Guard    bool            `json:"guard,omitempty"`   // it is done before the machine that it stands on goes; see Guarded
 	Texts    []Reference     `json:"texts,omitempty"`   // what its texts refer to
 	Format   int             `json:"format,omitempty"`  // of the spec
+
+	// Patience is for how long it is tried again, in a skeleton; 0 is the default.
+	Patience time.Duration `json:"patience,omitempty"`
 }
+
+// unreadable reports whether the spec has a form that cannot be read any more.
+func (n Node) unreadable() bool { return n.Format < specFormat && bytes.Contains(n.Spec, []byte("{{")) }
 
 // Secrets are the names of the secrets that the settings of the step hold.
 func (n Node) Secrets() (names []string) {
@@ -77,7 +84,8 @@ type Graph struct {
 	// would have other keys in another.
 	Form int `json:"form,omitempty"`
 
-	partial bool // it is a part of one: what it does not hold may be wanted still
+	// Part says that it is a part of a graph: what it does not hold may be wanted still.
+	Part bool `json:"part,omitempty"`
 
 	digest func(text string) string
 	known  *known

@@ -55,10 +55,10 @@ func (e *Engine) root(guard Record) Record {
 
 // farewell makes a try to do a guard, which is over then. An error is one of the store, or
 // one that may pass; any other is told, since nothing is kept for it.
-func (e *Engine) farewell(ctx context.Context, r Record, x decision) error {
+func (e *Engine) farewell(ctx context.Context, r Record, n Node, x Order) error {
 	resumed := r.Status == Undoing
-	r.Node = *x.node // what is no part of its key may have been edited
-	if x.first && !resumed {
+	r.Node = n // what is no part of its key may have been edited
+	if x.First && !resumed {
 		r.Status, r.Begun = Undoing, time.Now()
 		rs := []Record{r}
 		if m := e.root(r); m.Thing && m.Alive() {
@@ -70,13 +70,13 @@ func (e *Engine) farewell(ctx context.Context, r Record, x decision) error {
 		}
 	}
 	t := e.task(r, resumed)
-	if x.first {
+	if x.First {
 		t.Warn("the build has not come to a good end: its cleanup begins")
 	}
-	_, err := e.around(ctx, r.Node, x.try, func(ctx context.Context) (json.RawMessage, error) { return e.do(ctx, &r, t) })
+	_, err := e.around(ctx, r.Node, x.Try, func(ctx context.Context) (json.RawMessage, error) { return e.do(ctx, &r, t) })
 	switch {
 	case err == nil:
-	case ctx.Err() != nil, StoreFailed(err), errors.As(err, new(*RetryError)) && x.try < mostLosses:
+	case ctx.Err() != nil, StoreFailed(err), errors.As(err, new(*RetryError)) && x.Try < mostLosses:
 		return err
 	default:
 		t.Warn("%v; nothing waits for it", err)
@@ -85,7 +85,7 @@ func (e *Engine) farewell(ctx context.Context, r Record, x decision) error {
 		return err
 	}
 	ev := t.event(Finished)
-	ev.Took = time.Since(x.began)
+	ev.Took = time.Since(x.Began)
 	t.emit(ev)
 	return nil
 }

@@ -1,7 +1,7 @@
 package dag
 
 import (
-	"bytes"
+	"cmp"
 	"container/heap"
 	"errors"
 	"fmt"
@@ -26,7 +26,7 @@ type job struct {
 }
 
 // job begins one.
-func (d *decider) job(i int) *job {
+func (d *Pass) job(i int) *job {
 	j := &job{began: d.now, unmade: true}
 	d.jobs[i] = j
 	d.busy++
@@ -34,7 +34,7 @@ func (d *decider) job(i int) *job {
 }
 
 // drop ends one.
-func (d *decider) drop(i int) {
+func (d *Pass) drop(i int) {
 	d.busy--
 	if d.stage == solving && d.jobs[i].removal {
 		d.undoing--
@@ -43,15 +43,15 @@ func (d *decider) drop(i int) {
 }
 
 // pause lets a job wait before its next try.
-func (d *decider) pause(i int, after time.Duration, err error) {
+func (d *Pass) pause(i int, after time.Duration, err error) {
 	j := d.jobs[i]
 	j.paused, j.until, j.err, j.at = true, d.now.Add(after), err, d.now
 	heap.Push(&d.times, timed{j.until, i})
-	d.add(i, decision{action: wait, removal: j.removal, until: j.until, after: after, err: err, why: "its failure may pass"})
+	d.add(i, Order{Action: wait, Removal: j.removal, Until: j.until, After: after, Err: err, Why: "its failure may pass"})
 }
 
 // stopPaused ends what waits, once nothing may start any more.
-func (d *decider) stopPaused() {
+func (d *Pass) stopPaused() {
 	if d.stopped {
 		return
 	}
@@ -64,14 +64,14 @@ func (d *decider) stopPaused() {
 }
 
 // stop ends a job of which nothing is on its way, as it stands.
-func (d *decider) stop(i int) {
+func (d *Pass) stop(i int) {
 	j := d.jobs[i]
 	d.drop(i)
 	switch {
 	case d.stage == solving && j.removal:
 	case d.stage == solving:
 		d.turn(i, waiting) // in this pass nothing will start it again
-		d.add(i, decision{action: suspend, why: "it was interrupted"})
+		d.add(i, Order{Action: suspend, Why: "it was interrupted"})
 	default:
 		d.stays(i, errSuspended)
 	}
@@ -79,7 +79,7 @@ func (d *decider) stop(i int) {
 
 // stays tells that a thing could not be removed, or found out about, before the
 // steps begin.
-func (d *decider) stays(i int, err error) {
+func (d *Pass) stays(i int, err error) {
 	n := *d.x.nodes[i]
 	r, _ := d.recs.get(n.Key)
 	f := Failure{n, describe(r), err}
@@ -96,52 +96,55 @@ func (d *decider) stays(i int, err error) {
 }
 
 // blame has a thing, called so, keep what it stands on.
-func (d *decider) blame(i int, name string) {
+func (d *Pass) blame(i int, name string) {
 	d.x.shown(d.x.places(d.x.nodes[i].Attaches), d.blamed, func(below int) { d.stuck[below] = name })
 }
 
-// ended tells how what was decided has ended: how a step was let, how a call for it
-// went, what its failure means.
-func (d *decider) ended(x decision, o outcome, now time.Time) {
+// Ended tells how an order that is a call has ended: how a step was let, how a call for it
+// went, what its failure means; and what has changed of the records by it, as far as
+// they are not those of the engine that has carried it out.
+func (d *Pass) Ended(x Order, o Outcome, changed []Record, now time.Time) {
 	d.now = now
+	d.recs.note(changed...)
 	var st *storeError
-	if errors.As(o.err, &st) && d.fatal == nil {
-		d.fatal = o.err
+	if errors.As(o.Err, &st) && d.fatal == nil {
+		d.fatal = o.Err
 	}
-	j := d.jobs[x.i]
+	j := d.jobs[x.Place]
+	givenUp := j.ends != nil && !d.halted() // nobody else has interrupted it
 	switch {
-	case st != nil || errors.Is(o.err, errSuspended):
-		d.broke(x.i, o.err)
+	case st != nil || errors.Is(o.Err, errSuspended) && !givenUp:
+		d.broke(x.Place, o.Err)
 	case j.removal:
 		d.removalEnded(x, o)
 	case d.stage == looking:
-		d.drop(x.i)
-		if o.err != nil {
-			d.stays(x.i, o.err)
+		d.drop(x.Place)
+		if o.Err != nil {
+			d.stays(x.Place, o.Err)
 		}
-	case x.action == forget:
-		d.drop(x.i)
-	case x.action == let:
-		d.approach(x.i)
-	case x.action == find && o.err != nil:
-		d.add(x.i, decision{action: fail, err: o.err, tried: j.tries > 0, why: "what an earlier attempt has made is not known"})
-	case x.action == find && !o.there:
-		d.attempt(x.i)
-	case x.action == fail && o.verdict == Again:
-		d.approach(x.i)
-	case x.action == fail:
-		d.drop(x.i)
-		d.failed(x.i, x.err, o.verdict)
-	case o.err != nil:
-		d.attemptFailed(x.i, o.err)
+	case x.Action == forget:
+		d.drop(x.Place)
+	case x.Action == let:
+		d.approach(x.Place)
+	case x.Action == find && o.Err != nil:
+		d.add(x.Place, Order{Action: fail, Err: o.Err, Tried: j.tries > 0, Why: "what an earlier attempt has made is not known"})
+	case x.Action == find && !o.There:
+		d.attempt(x.Place)
+	case x.Action == fail && o.Verdict == Again:
+		d.approach(x.Place)
+	case x.Action == fail:
+		d.drop(x.Place)
+		d.failed(x.Place, x.Err, o.Verdict)
+	case o.Err != nil:
+		d.attemptFailed(x.Place, o.Err)
 	default:
-		d.drop(x.i)
-		d.done(x.i)
+		d.drop(x.Place)
+		d.done(x.Place)
 	}
 }
 
 // broke ends a job that was interrupted, or whose end could not be kept.
-func (d *decider) broke(i int, err error) {
+func (d *Pass) broke(i int, err error) {
 	switch {
 	case errors.Is(err, errSuspended):
 		d.stop(i)
@@ -159,35 +162,43 @@ func (d *decider) broke(i int, err error) {
 
 // approach begins to make a step. Before the intent is renewed, what an earlier
 // attempt made is looked for: it is older.
-func (d *decider) approach(i int) {
+func (d *Pass) approach(i int) {
 	n := d.x.nodes[i]
 	if d.halted() {
 		d.stop(i)
 		return
 	}
 	*d.jobs[i] = job{began: d.now, unmade: true}
-	if n.Format < specFormat && bytes.Contains(n.Spec, []byte("{{")) {
-		d.add(i, decision{action: fail, why: "its settings cannot be read", err: fmt.Errorf("cannot do %s: an earlier imgflow has stored it in a form that this one cannot read: resume without --frozen, or with the version that made the run", n.Name)})
+	if n.unreadable() {
+		d.add(i, Order{Action: fail, Why: "its settings cannot be read", Err: fmt.Errorf("cannot do %s: an earlier imgflow has stored it in a form that this one cannot read: resume without --frozen, or with the version that made the run", n.Name)})
 		return
 	}
 	if r, known := d.recs.get(n.Key); n.Thing && known && r.Status != Gone {
-		d.add(i, decision{action: find, why: "an earlier attempt may have made it"})
+		d.add(i, Order{Action: find, Why: "an earlier attempt may have made it"})
 		return
 	}
 	d.attempt(i)
 }
 
 // again goes on with a step after its pause: after a lost call as after a crash.
-func (d *decider) again(i int) {
+func (d *Pass) again(i int) {
 	if d.jobs[i].lost && d.x.nodes[i].Thing {
-		d.add(i, decision{action: find, why: "the call that was lost may have made it"})
+		d.add(i, Order{Action: find, Again: true, Why: "the call that was lost may have made it"})
 		return
 	}
 	d.attempt(i)
 }
 
+// patience is for how long a step is tried again.
+func (d *Pass) patience(n Node) time.Duration {
+	if d.o.Patience != nil {
+		return d.o.Patience(n)
+	}
+	return cmp.Or(n.Patience, defaultPatience)
+}
+
 // attempt lets a step run.
-func (d *decider) attempt(i int) {
+func (d *Pass) attempt(i int) {
 	if d.halted() {
 		d.stop(i)
 		return
@@ -196,27 +207,27 @@ func (d *decider) attempt(i int) {
 	if j.tries++; j.tries == 1 {
 		j.began = d.now
 	}
-	x := decision{action: Run, first: j.tries == 1, try: j.tries, why: "all that it reads is there"}
+	x := Order{Action: Run, First: j.tries == 1, Try: j.tries, Again: j.lost && !d.x.nodes[i].Thing, Why: "all that it reads is there"}
 	switch r, known := d.recs.get(d.x.nodes[i].Key); {
 	case j.tries > 1:
-		x.action, x.why = Resume, "its last failure may have passed"
+		x.Action, x.Why = Resume, "its last failure may have passed"
 	case known && r.Status != Gone:
-		x.action, x.why = Resume, "an earlier attempt has not come to its end"
+		x.Action, x.Why = Resume, "an earlier attempt has not come to its end"
 	case d.pl.action(i) == Recreate:
-		x.action, x.why = Recreate, "its machine was made again"
+		x.Action, x.Why = Recreate, "its machine was made again"
 	}
 	d.add(i, x)
 }
 
 // attemptFailed decides whether a step that has failed is tried again.
-func (d *decider) attemptFailed(i int, err error) {
+func (d *Pass) attemptFailed(i int, err error) {
 	j := d.jobs[i]
 	j.unmade = j.unmade && errors.As(err, new(*NotMadeError)) // an earlier try may have had an effect
 	if j.lost = errors.As(err, new(*lostError)); j.lost {
 		switch j.losses++; {
 		case j.losses == mostLosses:
 			err = fmt.Errorf("cannot go on with %s: %w (%d times)", d.x.nodes[i].Name, err, j.losses)
-			d.add(i, decision{action: fail, err: err, tried: true, why: "it was lost often enough"})
+			d.add(i, Order{Action: fail, Err: err, Tried: true, Why: "it was lost often enough"})
 		case d.halted():
 			d.stop(i)
 		default:
@@ -232,18 +243,18 @@ func (d *decider) attemptFailed(i int, err error) {
 			d.stop(i)
 			return
 		}
-		if spent+after <= d.o.patience(*d.x.nodes[i]) {
+		if spent+after <= d.patience(*d.x.nodes[i]) {
 			d.pause(i, after, err)
 			return
 		}
 		why = "it was tried for long enough"
 		err = fmt.Errorf("%w (tried %d times in %s)", err, j.tries, spent.Round(time.Second))
 	}
-	d.add(i, decision{action: fail, err: err, tried: true, unmade: j.unmade, why: why})
+	d.add(i, Order{Action: fail, Err: err, Tried: true, Unmade: j.unmade, Why: why})
 }
 
 // remove begins to remove a thing.
-func (d *decider) remove(i int, why string) {
+func (d *Pass) remove(i int, why string) {
 	j := d.job(i)
 	j.removal = true
 	if d.stage == solving {
@@ -254,24 +265,24 @@ func (d *decider) remove(i int, why string) {
 }
 
 // undo makes a try to remove a thing, which may have to be looked for.
-func (d *decider) undo(i int, why string) {
+func (d *Pass) undo(i int, why string) {
 	j := d.jobs[i]
 	j.tries++
-	x := decision{action: undo, removal: true, first: j.tries == 1, try: j.tries, began: j.began, why: why}
+	x := Order{Action: undo, Removal: true, First: j.tries == 1, Try: j.tries, Began: j.began, Why: why}
 	if r, _ := d.recs.get(d.x.nodes[i].Key); r.Out == nil {
-		x.action = find // interrupted: it may exist without our knowing its name
+		x.Action = find // interrupted: it may exist without our knowing its name
 	}
 	d.add(i, x)
 }
 
 // removalEnded decides what follows from the end of a call for a removal.
-func (d *decider) removalEnded(x decision, o outcome) {
-	i, j := x.i, d.jobs[x.i]
+func (d *Pass) removalEnded(x Order, o Outcome) {
+	i, j := x.Place, d.jobs[x.Place]
 	switch {
-	case o.err != nil:
-		d.removalFailed(i, o.err)
-	case x.action == find && o.there:
-		d.add(i, decision{action: undo, removal: true, try: j.tries, began: j.began, out: o.out, why: "it was found"})
+	case o.Err != nil:
+		d.removalFailed(i, o.Err)
+	case x.Action == find && o.There:
+		d.add(i, Order{Action: undo, Removal: true, Try: j.tries, Began: j.began, Out: o.Out, Why: "it was found"})
 	default:
 		d.drop(i)
 		if d.stage != looking {
@@ -281,7 +292,7 @@ func (d *decider) removalEnded(x decision, o outcome) {
 }
 
 // removalFailed decides whether a removal that has failed is tried again.
-func (d *decider) removalFailed(i int, err error) {
+func (d *Pass) removalFailed(i int, err error) {
 	j := d.jobs[i]
 	after, ok := retryAfter(err, j.tries)
 	switch {
@@ -302,9 +313,9 @@ func (d *decider) removalFailed(i int, err error) {
 }
 
 // left ends a removal that could not be done.
-func (d *decider) left(i int, err error, why string) {
+func (d *Pass) left(i int, err error, why string) {
 	d.drop(i)
-	d.add(i, decision{action: leave, removal: true, err: err, why: why})
+	d.add(i, Order{Action: leave, Removal: true, Err: err, Why: why})
 	if d.stage != solving {
 		d.stays(i, err)
 		return
@@ -315,7 +326,7 @@ func (d *decider) left(i int, err error, why string) {
 
 // endWork tells that the last step has ended: from now on, whoever waits waits for
 // removals alone.
-func (d *decider) endWork() {
+func (d *Pass) endWork() {
 	d.workEnded, d.well = d.now, len(d.report.Failed) == 0
 	for i, j := range d.jobs {
 		if j == nil {
@@ -333,10 +344,10 @@ func (d *decider) endWork() {
 }
 
 // good reports whether all steps have come to a good end.
-func (d *decider) good() bool { return !d.workEnded.IsZero() && d.well }
+func (d *Pass) good() bool { return !d.workEnded.IsZero() && d.well }
 
 // since is from when the time of a removal counts.
-func (d *decider) since(j *job) time.Time {
+func (d *Pass) since(j *job) time.Time {
 	if j.began.Before(d.workEnded) {
 		return d.workEnded
 	}
@@ -344,9 +355,13 @@ func (d *decider) since(j *job) time.Time {
 }
 
 // met is what a removal has met lately, "" for nothing.
-func (d *decider) met(i int) string {
+func (d *Pass) met(i int) string {
 	j := d.jobs[i]
-	if told := d.trouble(i); told != "" || j.err == nil || d.now.Sub(j.at) > lastPatience {
+	told := ""
+	if d.trouble != nil {
+		told = d.trouble(i)
+	}
+	if told != "" || j.err == nil || d.now.Sub(j.at) > lastPatience {
 		return told
 	}
 	return j.err.Error()
@@ -354,7 +369,7 @@ func (d *decider) met(i int) string {
 
 // enough reports whether a removal that fails is not to be tried again after a
 // wait. As long as a step is at work it is; what holds a good build up has a limit.
-func (d *decider) enough(j *job, after time.Duration) bool {
+func (d *Pass) enough(j *job, after time.Duration) bool {
 	if d.stage == solving && (d.workEnded.IsZero() || d.well) {
 		return false
 	}
@@ -362,7 +377,7 @@ func (d *decider) enough(j *job, after time.Duration) bool {
 }
 
 // limit gives a removal that holds a good build up its limit.
-func (d *decider) limit(j *job, i int) {
+func (d *Pass) limit(j *job, i int) {
 	if !d.good() {
 		return
 	}
@@ -375,14 +390,14 @@ func (d *decider) limit(j *job, i int) {
 
 // late decides what becomes of a removal whose limit has come: one that is slow has
 // more time than one that fails.
-func (d *decider) late(i int) {
+func (d *Pass) late(i int) {
 	j := d.jobs[i]
 	last := d.workEnded.Add(lastLimit)
 	trouble := d.met(i)
 	if trouble == "" && !j.slow && d.now.Before(last) {
 		j.slow, j.limit = true, last
 		heap.Push(&d.times, timed{j.limit, i})
-		d.add(i, decision{action: sayLate, removal: true, after: last.Sub(d.now), why: "all steps have ended, and it is slow"})
+		d.add(i, Order{Action: sayLate, Removal: true, After: last.Sub(d.now), Why: "all steps have ended, and it is slow"})
 		return
 	}
 	j.ends = fmt.Errorf("given up %s after all else was done", d.now.Sub(d.workEnded).Round(time.Second))
@@ -394,10 +409,10 @@ func (d *decider) late(i int) {
 		d.left(i, j.ends, "it was waited for long enough")
 		return
 	}
-	d.add(i, decision{action: giveUp, removal: true, why: "it was waited for long enough"})
+	d.add(i, Order{Action: GiveUp, Removal: true, Why: "it was waited for long enough"})
 }
 
 // warnLate has people told that a removal fails.
-func (d *decider) warnLate(i int) {
-	d.add(i, decision{action: warnLate, removal: true, after: d.jobs[i].limit.Sub(d.now), why: "all steps have ended, and it fails"})
+func (d *Pass) warnLate(i int) {
+	d.add(i, Order{Action: warnLate, Removal: true, After: d.jobs[i].limit.Sub(d.now), Why: "all steps have ended, and it fails"})
 }

@@ -105,7 +105,7 @@ func (g *Graph) Without(tried *Report) (rest *Graph, skipped []Node) {
 
 // part is the graph of some steps and of what they need.
 func (g *Graph) part(wanted map[Key]bool) *Graph {
-	p := &Graph{Form: g.Form, Lookups: g.Lookups, Results: g.Results, Awaited: g.Awaited, Behind: g.Behind, partial: true}
+	p := &Graph{Form: g.Form, Lookups: g.Lookups, Results: g.Results, Awaited: g.Awaited, Behind: g.Behind, Part: true}
 	for _, n := range slices.Backward(g.Nodes) {
 		if wanted[n.Key] {
 			p.Nodes = append(p.Nodes, n)

@@ -8,6 +8,7 @@ import (
 
 // records are what is remembered of a run's steps.
 type records struct {
+	keeping sync.RWMutex // held by whoever keeps and notes, and for writing by whoever reads what others have kept
 	mu      sync.Mutex
 	of      map[Key]Record
 	readers map[Key][]Key // the recorded steps that read a step
@@ -33,6 +34,31 @@ func (rs *records) note(list ...Record) {
 		}
 		rs.of[r.Key] = r
 	}
+}
+
+// derive derives what follows from a graph, whoever else is about to.
+func (rs *records) derive(g *Graph) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	g.derive()
+}
+
+// shows are the keys of a step and of all that was ever derived from it, or stands by for it.
+func (rs *records) shows(k Key) (keys []Key) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	seen := map[Key]bool{}
+	for todo := []Key{k}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if v := rs.of[at]; seen[at] || v.Thing && !v.Guard && at != k {
+			continue
+		}
+		seen[at] = true
+		keys = append(keys, at)
+		todo = append(todo, rs.readers[at]...)
+	}
+	return keys
 }
 
 // all returns every record, the oldest first.

@@ -17,56 +17,57 @@ type Failure struct {
 
 // release makes one try to remove a thing, or to find one that it does not know by
 // name, and records when it and its views are gone.
-func (e *Engine) release(ctx context.Context, x decision, t *Task) outcome {
-	r, _ := e.rec(x.node.Key)
+func (e *Engine) release(ctx context.Context, n Node, x Order, t *Task) Outcome {
+	r, _ := e.rec(n.Key)
 	if _, err := e.kind(r.Node); err != nil {
-		return outcome{err: err}
+		return Outcome{Err: err}
 	}
 	switch {
 	case r.Guard && r.Status == Gone: // its machine has vanished meanwhile
-		return outcome{}
+		return Outcome{}
 	case r.Guard && r.Out != nil:
-		return outcome{err: e.farewell(ctx, r, x)}
+		return Outcome{Err: e.farewell(ctx, r, n, x)}
 	}
-	if x.first {
+	if x.First {
 		ev := t.event(Releasing)
 		ev.Text = describe(r)
 		t.emit(ev)
 		if r.Status != Undoing {
 			r.Status = Undoing
 			if err := e.put(r); err != nil {
-				return outcome{err: err}
+				return Outcome{Err: err}
 			}
 		}
 	}
-	var found json.RawMessage
-	var err error
-	if x.action == find {
-		if found, err = e.find(ctx, r, t); err == nil {
-			return outcome{there: true, out: found}
+	if x.Out != nil {
+		r.Out = x.Out
+	}
+	if x.Action == find || r.Out == nil {
+		found, err := e.find(ctx, r, t)
+		switch {
+		case err == nil && x.Action == find:
+			return Outcome{There: true, Out: found}
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return Outcome{Err: fmt.Errorf("cannot find out whether %s was made: %w", r.Name, err)}
 		}
-		if !errors.Is(err, ErrNotFound) {
-			return outcome{err: fmt.Errorf("cannot find out whether %s was made: %w", r.Name, err)}
-		}
-	} else {
-		if x.out != nil {
-			r.Out = x.out
-		}
+		r.Out = found
+	}
+	if r.Out != nil {
 		h := &host{e: e, t: t}
-		_, err = e.around(ctx, r.Node, 0, func(ctx context.Context) (json.RawMessage, error) {
+		_, err := e.around(ctx, r.Node, 0, func(ctx context.Context) (json.RawMessage, error) {
 			return nil, e.runner.Undo(ctx, e.call(r, t), h).err(h)
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return outcome{err: err}
+			return Outcome{Err: err}
 		}
 	}
 	if err := e.markRemoved(r); err != nil {
-		return outcome{err: err}
+		return Outcome{Err: err}
 	}
 	ev := t.event(Released)
-	ev.Text, ev.Took = describe(r), time.Since(x.began)
+	ev.Text, ev.Took = describe(r), time.Since(x.Began)
 	t.emit(ev)
-	return outcome{}
+	return Outcome{}
 }
 
 // Destroy removes the chosen things of the run, in whatever state they are, and

@@ -231,6 +231,9 @@ func (imageOut) Find(_ context.Context, w *world, t *Task) (imageOut, error) {
 	return imageOut{t.Token}, w.find(t)
 }
 func (i imageOut) Undo(_ context.Context, w *world, t *Task) error {
+	if i.ID == "" {
+		return errors.New("what is to be deregistered is not known")
+	}
 	w.did("deregister")
 	return w.remove(t)
 }
