@@ -57,7 +57,7 @@ func (d directory) Summaries() ([]Summary, error) {
 	sums := make([]Summary, len(ids))
 	for i, id := range ids {
 		if sums[i], err = d.Summary(id); err != nil {
-			sums[i] = Summary{ID: id, Status: Unreadable, Started: idTime(id), Problem: err.Error()}
+			sums[i] = UnreadableSummary(id, err)
 		}
 	}
 	return sums, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,46 +195,6 @@ func TestFollow(t *testing.T) {
 	stop := errors.New("enough")
 	if err := h.Follow(t.Context(), r.ID(), func(dag.Event) error { return stop }); err != stop {
 		t.Errorf("the error of fn: %v", err)
-	}
-}
-
-// TestFollowWhileEmitting follows a run that many goroutines emit to.
-func TestFollowWhileEmitting(t *testing.T) {
-	h := home(t)
-	r := create(t, h)
-	const writers, each = 8, 200
-	done := make(chan error, 1)
-	last := make(map[string]int64)
-	n := 0
-	go func() {
-		done <- h.Follow(t.Context(), r.ID(), func(e dag.Event) error {
-			if e.Offset <= last[e.Token] {
-				return fmt.Errorf("%s: %d after %d", e.Token, e.Offset, last[e.Token])
-			}
-			last[e.Token] = e.Offset
-			n++
-			return nil
-		})
-	}()
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			for i := range each {
-				if err := r.Emit(printed(fmt.Sprint("tok-", w), "stdout", int64(i+1), "line")); err != nil {
-					t.Error(err)
-				}
-				if i%50 == 0 {
-					if err := r.Sync(); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
-	}
-	wg.Wait()
-	r.Close()
-	if err := <-done; err != nil || n != writers*each {
-		t.Errorf("%d of %d events, %v", n, writers*each, err)
 	}
 }
 

@@ -115,6 +115,9 @@ func (h *Home) Resolve(id string) (string, error) {
 	return "", errcode.With(errcode.RunNotFound, fmt.Errorf("cannot tell which run %q is: %s; give more of the id", id, strings.Join(found, ", ")))
 }
 
+// NoRun is the error of a backend that has no such run: it is fs.ErrNotExist.
+func NoRun(id, place string) error { return &noRunError{id, place} }
+
 type noRunError struct{ id, place string }
 
 func (e *noRunError) Error() string {

@@ -9,8 +9,8 @@ import (
 
 // Assign says that an engine elsewhere drives the run from now on: it is driven until
 // Release, and whoever does its steps joins it with the epoch that is returned. What
-// joined it before, or drove it, writes no more. The error is a *BusyError if a process
-// drives the run; id may be a prefix.
+// joined it before writes no more, so that an engine which still has the run must be
+// asked first. The error is a *BusyError if a process drives the run; id may be a prefix.
 func (h *Home) Assign(id string, o Owner) (epoch int64, err error) {
 	if id, err = h.Resolve(id); err != nil {
 		return 0, err
@@ -18,8 +18,9 @@ func (h *Home) Assign(id string, o Owner) (epoch int64, err error) {
 	return h.backend.Assign(id, o)
 }
 
-// Release ends what Assign has begun. The error is a *FencedError if the run has been
-// assigned or opened since.
+// Release ends what Assign has begun, after which nobody who has joined the run writes to
+// it: what they have put off must have been kept. The error is a *FencedError if the run
+// has been assigned or opened since, unless epoch is 0, which is whichever there is.
 func (h *Home) Release(id string, epoch int64) error { return h.backend.Release(id, epoch) }
 
 // Join opens a run that is assigned to do steps of it, beside others who do. The error

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -22,7 +21,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/dag/dagtest"
 	"github.com/imgflow/imgflow/internal/errcode"
 )
 
@@ -63,20 +61,6 @@ func rec(i int) dag.Record {
 	r := dag.Record{Node: dag.Node{Name: fmt.Sprint("step-", i), Kind: "aws.launch", Spec: json.RawMessage(`{"subnet":"subnet-1"}`), Canon: strings.Repeat("canon ", 100), Thing: true}, Gen: 1, Status: dag.Done, Label: fmt.Sprint("i-", i)}
 	r.Key[0], r.Key[1], r.Key[2] = byte(i), byte(i>>8), 1
 	return r
-}
-
-func TestStore(t *testing.T) {
-	dagtest.Store(t, func(t *testing.T) (dag.Store, func() dag.Store) {
-		h := home(t)
-		r := create(t, h)
-		return r, func() dag.Store {
-			if err := r.Close(); err != nil {
-				t.Fatal(err)
-			}
-			r = open(t, h, r.ID())
-			return r
-		}
-	})
 }
 
 func TestID(t *testing.T) {
@@ -137,48 +121,6 @@ func TestHomePlace(t *testing.T) {
 	}
 }
 
-func TestDocsGraphSalt(t *testing.T) {
-	h := home(t)
-	r := create(t, h)
-	type meta struct {
-		Vars map[string]string
-		N    int
-	}
-	var m meta
-	if err := r.Doc("meta", &m); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a document that was never stored: %v", err)
-	}
-	if _, err := r.Graph(); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a graph that was never stored: %v", err)
-	}
-	g := dag.NewGraph(nil)
-	g.Nodes = []dag.Node{rec(1).Node}
-	g.Goals = []dag.Key{rec(1).Key}
-	salt, err := r.Salt()
-	if err := errors.Join(err, r.SetDoc("meta", meta{map[string]string{"a": "1"}, 2}), r.SetGraph(g)); err != nil {
-		t.Fatal(err)
-	}
-	// Whoever drives the run, its graph can be drawn; without what its steps are set to.
-	drawn, err := h.Drawn(r.ID()[:10])
-	if err != nil || len(drawn.Nodes) != 1 || drawn.Nodes[0].Key != rec(1).Key || drawn.Goals[0] != rec(1).Key || drawn.Nodes[0].Canon != "" || string(drawn.Nodes[0].Spec) != "null" {
-		t.Errorf("the graph to be drawn is %+v, %v", drawn, err)
-	}
-	r.Close()
-	r = open(t, h, r.ID()[:10])
-	if err := r.Doc("meta", &m); err != nil || m.N != 2 || m.Vars["a"] != "1" {
-		t.Errorf("meta is %+v, %v", m, err)
-	}
-	if g, err := r.Graph(); err != nil || len(g.Nodes) != 1 || g.Nodes[0].Canon != rec(1).Canon || g.Goals[0] != rec(1).Key {
-		t.Errorf("graph is %+v, %v", g, err)
-	}
-	if again, err := r.Salt(); err != nil || !bytes.Equal(again, salt) || len(salt) < 16 {
-		t.Errorf("salt %x, then %x, %v", salt, again, err)
-	}
-	if other, _ := create(t, h).Salt(); bytes.Equal(other, salt) {
-		t.Error("two runs have one salt")
-	}
-}
-
 func TestBusy(t *testing.T) {
 	h := home(t)
 	r := create(t, h)
@@ -198,59 +140,6 @@ func TestBusy(t *testing.T) {
 		t.Error("a closed run is driven")
 	}
 	open(t, h, r.ID())
-}
-
-// TestProcessDies kills a process that drives a run.
-func TestProcessDies(t *testing.T) {
-	if dir := os.Getenv("STATE_TEST_DRIVE"); dir != "" {
-		h, _ := OpenHome(dir)
-		r, err := h.Create(Summary{Template: "web.json"})
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		r.Put(rec(1))
-		r.Emit(dag.Event{Type: dag.Said, Text: "alive"})
-		runtime.GC()
-		fmt.Println(r.ID())
-		time.Sleep(10 * time.Minute)
-		r.Close() // until here somebody has the run: what nobody has, the collector closes
-	}
-	h := home(t)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestProcessDies$")
-	cmd.Env = append(os.Environ(), "STATE_TEST_DRIVE="+h.Dir())
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 64)
-	n, err := out.Read(buf)
-	id := strings.TrimSpace(string(buf[:n]))
-	if err != nil || !validID(id) {
-		t.Fatalf("the driver says %q, %v", id, err)
-	}
-	if s, err := h.Summary(id); err != nil || s.Status != Running || s.PID != cmd.Process.Pid {
-		t.Errorf("while driven: %+v, %v", s, err)
-	}
-	var busy *BusyError
-	if _, err := h.Open(id); !errors.As(err, &busy) || busy.PID != cmd.Process.Pid {
-		t.Errorf("open while driven: %v", err)
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	if s, err := h.Summary(id); err != nil || s.Status != Interrupted {
-		t.Errorf("after its death: %+v, %v", s, err)
-	}
-	if runs, err := h.Runs(); err != nil || len(runs) != 1 || runs[0].Status != Interrupted {
-		t.Errorf("Runs = %+v, %v", runs, err)
-	}
-	r := open(t, h, id)
-	if rs, err := r.All(); err != nil || len(rs) != 1 {
-		t.Errorf("records after its death: %v, %v", rs, err)
-	}
 }
 
 func TestRuns(t *testing.T) {

@@ -82,6 +82,11 @@ func (a Artifact) Text() string {
 	return a.Region + ": " + a.ID
 }
 
+// UnreadableSummary stands for a summary that cannot be read, and says why.
+func UnreadableSummary(id string, why error) Summary {
+	return Summary{ID: id, Status: Unreadable, Started: idTime(id), Problem: why.Error()}
+}
+
 const summaryFile = "run.json"
 
 func readSummary(dir string) (s Summary, err error) {

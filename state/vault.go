@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"unicode"
 
 	"filippo.io/age"
 
@@ -32,7 +33,7 @@ const recipientsEnv = "IMGFLOW_RECIPIENTS"
 // own identity, such as $IMGFLOW_RECIPIENTS has them: separated by commas, or a file with
 // one a line. Whoever has none of their identities opens only what this process has sealed.
 func (h *Home) WithRecipients(list string) (*Home, error) {
-	text := strings.ReplaceAll(list, ",", "\n")
+	text := strings.Join(strings.FieldsFunc(list, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }), "\n")
 	if !strings.HasPrefix(strings.TrimSpace(list), "age1") {
 		p, err := readFile(list)
 		if err != nil {

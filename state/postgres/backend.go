@@ -1,0 +1,297 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/state"
+)
+
+// How long a process has a run without a sign of life, and how often it gives one.
+// Tests shorten them.
+var (
+	leaseTime  = 15 * time.Second
+	renewEvery = 5 * time.Second
+)
+
+const (
+	patience = time.Minute      // how long what meets a lost connection is tried again
+	tryTime  = 20 * time.Second // how long one try may take
+)
+
+// backend keeps runs in a database.
+type backend struct {
+	pool  *pgxpool.Pool
+	place string
+}
+
+// One pool of connections is shared by all homes of a process that name the same URL.
+var (
+	pooling sync.Mutex
+	pools   = map[string]*backend{}
+)
+
+// Open opens the home whose runs are in the database that a URL names, as libpq reads it
+// (postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full; the variables PG* count, too),
+// with a directory of this machine for the rest. What the database lacks of the tables
+// is made.
+func Open(dir, url string) (*state.Home, error) {
+	h, err := state.FindHome(dir)
+	if err != nil {
+		return nil, err
+	}
+	b, err := connect(url)
+	if err != nil {
+		return nil, err
+	}
+	return state.NewHome(h.Dir(), b), nil
+}
+
+func connect(url string) (*backend, error) {
+	pooling.Lock()
+	defer pooling.Unlock()
+	if b := pools[url]; b != nil {
+		return b, nil
+	}
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil { // it shows no password
+		return nil, fmt.Errorf("cannot tell which database keeps the runs: %w: IMGFLOW_STATE has its URL, such as postgres://imgflow@db.example.com/imgflow", err)
+	}
+	c := cfg.ConnConfig
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "imgflow"
+	}
+	b := &backend{place: fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)}
+	ctx, cancel := context.WithTimeout(context.Background(), tryTime)
+	defer cancel()
+	if b.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err == nil {
+		err = b.migrate(ctx)
+	}
+	if err != nil {
+		if b.pool != nil {
+			b.pool.Close()
+		}
+		return nil, fmt.Errorf("cannot open the runs in %s: %w", b.place, err)
+	}
+	pools[url] = b
+	return b, nil
+}
+
+// again does fn until it meets no lost connection, within bounds.
+func (b *backend) again(fn func(ctx context.Context) error) error {
+	end := time.Now().Add(patience)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		ctx, cancel := context.WithTimeout(context.Background(), tryTime)
+		err := fn(ctx)
+		cancel()
+		if err == nil || !passes(err) || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(wait)
+	}
+}
+
+// passing are the codes of refusals that pass: a server that starts, stops, fails over
+// or has no connection left, transactions that were in each other's way, and contents that
+// were forgotten while they were kept again.
+var passing = []string{"57P01", "57P02", "57P03", "53300", "25006", "40001", "40P01", "23503"}
+
+func passes(err error) bool {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Code[:2] == "08" || slices.Contains(passing, refused.Code)
+	}
+	return pgconn.SafeToRetry(err) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// reading says what could not be read.
+func (b *backend) reading(what string, err error) error {
+	if err == nil || errcode.Of(err) != "" {
+		return err
+	}
+	return fmt.Errorf("cannot read %s in %s: %w", what, b.place, err)
+}
+
+// row reads one row; the error is pgx.ErrNoRows if there is none.
+func (b *backend) row(sql string, args []any, into ...any) error {
+	return b.again(func(ctx context.Context) error { return b.pool.QueryRow(ctx, sql, args...).Scan(into...) })
+}
+
+func (b *backend) Place() string { return b.place }
+
+func (b *backend) IDs(prefix string) (ids []string, err error) {
+	err = b.again(func(ctx context.Context) error {
+		rows, err := b.pool.Query(ctx, `SELECT id FROM imgflow.runs WHERE starts_with(id, $1) ORDER BY id COLLATE "C"`, prefix)
+		if err == nil {
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	return ids, b.reading("the runs", err)
+}
+
+// driven says of a row of runs whether somebody drives the run.
+const driven = `(assigned OR coalesce(lease_until > clock_timestamp(), false))`
+
+// summary is a summary as it is stored, of a run that is driven or not.
+func summary(stored string, driven bool) (s state.Summary, err error) {
+	if err := json.Unmarshal([]byte(stored), &s); err != nil {
+		return s, fmt.Errorf("cannot read the summary of the run: it is damaged: %w", err)
+	}
+	if s.Status == state.Running && !driven {
+		s.Status = state.Interrupted
+	}
+	return s, nil
+}
+
+func stored(s state.Summary) (string, error) {
+	if s.Builds == nil {
+		s.Builds = []state.BuildSummary{} // readers of the JSON may rely on a list
+	}
+	p, err := json.Marshal(s)
+	return string(p), err
+}
+
+func (b *backend) Summary(id string) (state.Summary, error) {
+	var text string
+	var held bool
+	err := b.row(`SELECT summary, `+driven+` FROM imgflow.runs WHERE id = $1`, []any{id}, &text, &held)
+	if err != nil {
+		return state.Summary{}, b.missing(id, err)
+	}
+	return summary(text, held)
+}
+
+// missing is what it means that there is no row for a run.
+func (b *backend) missing(id string, err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return state.NoRun(id, b.place)
+	}
+	return b.reading("run "+id, err)
+}
+
+func (b *backend) Summaries() (sums []state.Summary, err error) {
+	err = b.again(func(ctx context.Context) error {
+		sums = nil
+		rows, err := b.pool.Query(ctx, `SELECT id, summary, `+driven+` FROM imgflow.runs`)
+		if err != nil {
+			return err
+		}
+		var id, text string
+		var held bool
+		_, err = pgx.ForEachRow(rows, []any{&id, &text, &held}, func() error {
+			s, err := summary(text, held)
+			if err != nil {
+				s = state.UnreadableSummary(id, err)
+			}
+			sums = append(sums, s)
+			return nil
+		})
+		return err
+	})
+	return sums, b.reading("the runs", err)
+}
+
+func (b *backend) Driven(id string) bool {
+	var held bool
+	err := b.row(`SELECT `+driven+` FROM imgflow.runs WHERE id = $1`, []any{id}, &held)
+	return err == nil && held
+}
+
+func (b *backend) Drawn(id string) ([]byte, error) {
+	value, err := b.get(id, state.Docs, drawnDoc)
+	if err == nil && value == nil {
+		err = fs.ErrNotExist
+	}
+	return value, err
+}
+
+// get is a value of a run; nil if there is none.
+func (b *backend) get(id string, bucket state.Bucket, key string) ([]byte, error) {
+	var value []byte
+	err := b.row(`SELECT value FROM imgflow.entries WHERE run = $1 AND bucket = $2 AND key = $3`, []any{id, string(bucket), []byte(key)}, &value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, b.reading("the records of run "+id, err)
+	}
+	return b.unframe(id, value)
+}
+
+func (b *backend) unframe(id string, framed []byte) ([]byte, error) {
+	value, ok := state.Unframe(framed)
+	if !ok {
+		return nil, &state.CorruptError{Path: b.place, Run: id, Why: "a value does not match its checksum"}
+	}
+	return value, nil
+}
+
+func (b *backend) Assign(id string, o state.Owner) (epoch int64, err error) {
+	err = b.again(func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+			text, held := "", false
+			if err := tx.QueryRow(ctx, `SELECT summary, NOT assigned AND `+driven+` FROM imgflow.runs WHERE id = $1 FOR UPDATE`, id).Scan(&text, &held); err != nil {
+				return b.missing(id, err)
+			}
+			s, err := summary(text, true)
+			if held {
+				return &state.BusyError{Run: id, Owner: s.Owner}
+			}
+			if err != nil {
+				return err
+			}
+			s.Owner = o
+			if text, err = stored(s); err != nil {
+				return err
+			}
+			if err := forget(ctx, tx, id); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, assigned = true, lease_until = NULL, summary = $2 WHERE id = $1 RETURNING epoch`, id, text).Scan(&epoch)
+		})
+	})
+	return epoch, err
+}
+
+// forget removes what was known of those who wrote to a run in earlier epochs.
+func forget(ctx context.Context, tx pgx.Tx, id string) error {
+	b := &pgx.Batch{}
+	b.Queue(`DELETE FROM imgflow.writers WHERE run = $1`, id)
+	b.Queue(`DELETE FROM imgflow.claims WHERE run = $1`, id)
+	return tx.SendBatch(ctx, b).Close()
+}
+
+func (b *backend) Release(id string, epoch int64) error {
+	return b.again(func(ctx context.Context) error {
+		done, err := b.pool.Exec(ctx, `UPDATE imgflow.runs SET assigned = false WHERE id = $1 AND ($2::bigint = 0 OR epoch = $2)`, id, epoch)
+		if err == nil && done.RowsAffected() == 0 {
+			err = &state.FencedError{Run: id}
+		}
+		return err
+	})
+}
+
+// Sweep has nothing to do: a run is forgotten as a whole, or not.
+func (b *backend) Sweep() error { return nil }
+
+func (b *backend) Size(id string) (n int64) {
+	b.row(`SELECT (SELECT coalesce(sum(pg_column_size(e)), 0) FROM imgflow.entries e WHERE run = $1)
+		+ (SELECT coalesce(sum(pg_column_size(e)), 0) FROM imgflow.events e WHERE run = $1)
+		+ (SELECT coalesce(sum(octet_length(content)), 0) FROM imgflow.run_blobs JOIN imgflow.blobs USING (sum) WHERE run = $1)`, []any{id}, &n)
+	return n
+}

@@ -1,0 +1,25 @@
+package postgres
+
+import (
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/internal/pgtest"
+	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/state/statetest"
+)
+
+// database is the backend; the place is the URL.
+var database = statetest.Backend{
+	New:  func(t testing.TB) string { return pgtest.Database(t) },
+	Open: func(url, dir string) (*state.Home, error) { return Open(dir, url) },
+}
+
+func TestMain(m *testing.M) {
+	leaseTime, renewEvery = 2*time.Second, 300*time.Millisecond
+	statetest.Main(m, database)
+}
+
+func TestPostgres(t *testing.T) { statetest.Run(t, database) }
+
+func TestShared(t *testing.T) { statetest.Shared(t, database) }
