@@ -29,8 +29,9 @@ type Backend interface {
 	// Create begins the run of this summary, which its journal drives. The error is
 	// fs.ErrExist if there is one of this id.
 	Create(s Summary) (Journal, error)
-	// Open takes a run to drive it; the error is a *BusyError if it is driven.
-	Open(id string) (Journal, Summary, error)
+	// Open takes a run to drive it; the error is a *BusyError if it is driven. Whoever is
+	// patient waits for a sign of life of the process that has it.
+	Open(id string, patient bool) (Journal, Summary, error)
 	// Assign, Release and Join are those of a Home.
 	Assign(id string, o Owner) (epoch int64, err error)
 	Release(id string, epoch int64) error

@@ -94,7 +94,7 @@ func (d directory) Create(s Summary) (Journal, error) {
 	return f, nil
 }
 
-func (d directory) Open(id string) (Journal, Summary, error) {
+func (d directory) Open(id string, _ bool) (Journal, Summary, error) {
 	dir := d.run(id)
 	as := existing
 	if _, err := os.Stat(filepath.Join(dir, summaryFile)); errors.Is(err, fs.ErrNotExist) {

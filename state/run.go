@@ -65,10 +65,11 @@ func (h *Home) Create(s Summary) (*Run, error) {
 	return r, nil
 }
 
-// Open takes a run to drive it on; id may be a prefix. The error is a
-// *BusyError if another process drives it. The status stays what it was.
+// Open takes a run to drive it on; id may be a prefix. The error is a *BusyError if another
+// process drives it; in a database that takes some seconds to tell, of a process that has
+// died as of one that lives. The status stays what it was.
 func (h *Home) Open(id string) (*Run, error) {
-	r, err := h.Look(id)
+	r, err := h.take(id, true)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +83,14 @@ func (h *Home) Open(id string) (*Run, error) {
 }
 
 // Look is Open without a sign of who drives the run: its summary stays as it is.
-func (h *Home) Look(id string) (*Run, error) {
+func (h *Home) Look(id string) (*Run, error) { return h.take(id, false) }
+
+func (h *Home) take(id string, patient bool) (*Run, error) {
 	id, err := h.Resolve(id)
 	if err != nil {
 		return nil, err
 	}
-	j, sum, err := h.backend.Open(id)
+	j, sum, err := h.backend.Open(id, patient)
 	if err != nil {
 		return nil, err
 	}

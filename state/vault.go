@@ -160,13 +160,18 @@ func unseal(sealed []byte, id *age.X25519Identity) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// Seal encrypts a text for whoever has the identity of the home, and no other.
+// Seal encrypts a text for the recipients of the home, or for whoever has its identity, and
+// for no other.
 func (h *Home) Seal(value []byte) ([]byte, error) {
-	id, err := h.openIdentity()
-	if err != nil {
-		return nil, err
+	to := h.recipients
+	if len(to) == 0 {
+		id, err := h.openIdentity()
+		if err != nil {
+			return nil, err
+		}
+		to = []age.Recipient{id.Recipient()}
 	}
-	return seal(value, id.Recipient())
+	return seal(value, to...)
 }
 
 // Unseal is the text that Seal has encrypted. The error says so if that was for

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/imgflow/imgflow/internal/cli"
+	"github.com/imgflow/imgflow/state/postgres"
 )
 
-func main() { os.Exit(cli.MainWith(os.Args, cli.Extras{})) }
+func main() { os.Exit(cli.MainWith(os.Args, cli.Extras{OpenState: postgres.Open})) }

@@ -26,6 +26,9 @@ type App struct {
 	// Runner does the steps of a session in its world. Nil: they are done in this
 	// process.
 	Runner func(*Handover) dag.Runner
+	// OpenState opens the home whose runs are in the database that a URL names, with a
+	// directory of this machine for the rest. Nil: runs are kept in files alone.
+	OpenState func(dir, url string) (*state.Home, error)
 	// Telemetry tells what runs and removals do. Nil tells nothing.
 	Telemetry *telemetry.Provider
 	// Local takes a lease of the embedded EC2 that keeps everything in dir, and
@@ -41,11 +44,18 @@ func (e *UsageError) Unwrap() error { return e.Err }
 
 func usagef(format string, a ...any) error { return &UsageError{fmt.Errorf(format, a...)} }
 
-// OpenHome opens the directory that holds all runs, to write in it.
+// The variables that say where runs are, and who opens their secrets.
+const (
+	stateVar      = "IMGFLOW_STATE"
+	identityVar   = "IMGFLOW_IDENTITY"
+	recipientsVar = "IMGFLOW_RECIPIENTS"
+)
+
+// OpenHome opens what holds all runs, to write in it.
 func (a *App) OpenHome() (*state.Home, error) { return a.home(state.OpenHome) }
 
-// FindHome finds the directory that holds all runs, to look at it: on a full
-// disk, too, or where it may only be read.
+// FindHome finds what holds all runs, to look at it: on a full disk, too, or where it
+// may only be read.
 func (a *App) FindHome() (*state.Home, error) { return a.home(state.FindHome) }
 
 // home is the one that the environment says, with what opens its secrets.
@@ -55,8 +65,17 @@ func (a *App) home(open func(dir string) (*state.Home, error)) (*state.Home, err
 		return nil, err
 	}
 	home, err := open(a.Env.Abs(dir))
-	if file := a.Env.Get("IMGFLOW_IDENTITY"); err == nil && file != "" {
+	if url := a.Env.Get(stateVar); err == nil && url != "" {
+		if a.OpenState == nil {
+			return nil, usagef("cannot keep runs in PostgreSQL: this program keeps them in files: install imgflow-fleet, which has every command of imgflow (go install github.com/imgflow/imgflow/cmd/imgflow-fleet@latest), or unset %s", stateVar)
+		}
+		home, err = a.OpenState(home.Dir(), url)
+	}
+	if file := a.Env.Get(identityVar); err == nil && file != "" {
 		home = home.WithIdentity(a.Env.Abs(file))
+	}
+	if to := a.Env.Get(recipientsVar); err == nil && to != "" {
+		home, err = home.WithRecipients(to)
 	}
 	return home, err
 }

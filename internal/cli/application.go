@@ -15,13 +15,13 @@ import (
 // working directory, all kinds of steps, and itself as the server of local runs.
 func application() *app.App {
 	dir, _ := os.Getwd() // newRequest tells of an error
-	return &app.App{Env: app.NewEnv(os.Environ(), dir), World: newWorld, Runner: stepRunner(), Local: joinLocal, Telemetry: telemetryOf()}
+	return &app.App{Env: app.NewEnv(os.Environ(), dir), World: newWorld, Runner: stepRunner(), Local: joinLocal, OpenState: extras.OpenState, Telemetry: telemetryOf()}
 }
 
-// openHome opens the directory that holds all runs, to write in it.
+// openHome opens what holds all runs, to write in it.
 func openHome() (*state.Home, error) { return application().OpenHome() }
 
-// findHome finds the directory that holds all runs, to look at it.
+// findHome finds what holds all runs, to look at it.
 func findHome() (*state.Home, error) { return application().FindHome() }
 
 // joinLocal takes a lease of the embedded EC2 that serves local runs.

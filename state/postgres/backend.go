@@ -242,6 +242,9 @@ func (b *backend) unframe(id string, framed []byte) ([]byte, error) {
 }
 
 func (b *backend) Assign(id string, o state.Owner) (epoch int64, err error) {
+	if err := b.await(id); err != nil {
+		return 0, b.missing(id, err)
+	}
 	err = b.again(func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 			text, held := "", false

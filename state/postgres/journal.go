@@ -78,7 +78,12 @@ func (b *backend) Create(s state.Summary) (state.Journal, error) {
 	})
 }
 
-func (b *backend) Open(id string) (state.Journal, state.Summary, error) {
+func (b *backend) Open(id string, patient bool) (state.Journal, state.Summary, error) {
+	if patient {
+		if err := b.await(id); err != nil {
+			return nil, state.Summary{}, b.missing(id, err)
+		}
+	}
 	var text string
 	j, err := b.take(id, true, func(ctx context.Context, tx pgx.Tx) (epoch int64, err error) {
 		err = tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, lease_until = clock_timestamp() + $2 WHERE id = $1 AND NOT `+driven+` RETURNING epoch, summary`, id, leaseTime).Scan(&epoch, &text)
@@ -92,6 +97,21 @@ func (b *backend) Open(id string) (state.Journal, state.Summary, error) {
 		return 0, &state.BusyError{Run: id, Owner: s.Owner}
 	})
 	return j, b.opened(id, text), err
+}
+
+// await returns when a lease of the run was renewed, or has ended: a process that has died
+// has it no longer than that.
+func (b *backend) await(id string) error {
+	for renewed := ""; ; time.Sleep(renewEvery / 10) {
+		var until string
+		if err := b.row(`SELECT CASE WHEN NOT assigned AND `+driven+` THEN lease_until::text ELSE '' END FROM imgflow.runs WHERE id = $1`, []any{id}, &until); err != nil {
+			return err
+		}
+		if until == "" || renewed != "" && until != renewed {
+			return nil
+		}
+		renewed = until
+	}
 }
 
 func (b *backend) Join(id string, epoch int64) (state.Journal, state.Summary, error) {

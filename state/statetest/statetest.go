@@ -316,7 +316,7 @@ func processDies(t *testing.T, p *place) {
 		fmt.Sscan(lines.Text(), &told)
 	}
 	cmd.Wait()
-	r := take(t, h, id)
+	r := open(t, h, id) // at once, though it may take a while
 	if r.Close(); r.Summary().Status != state.Running {
 		t.Errorf("it is %s", r.Summary().Status)
 	}
@@ -346,21 +346,6 @@ func processDies(t *testing.T, p *place) {
 	}
 	if got := texts(t, h, id); got != strings.Join(want, "|") {
 		t.Errorf("events: %.300s", got)
-	}
-}
-
-// take opens a run as soon as the process that had it counts as dead.
-func take(t testing.TB, h *state.Home, id string) *state.Run {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		r, err := h.Open(id)
-		if err == nil {
-			t.Cleanup(func() { r.Close() })
-			return r
-		}
-		if !errors.As(err, new(*state.BusyError)) || time.Now().After(end) {
-			t.Fatal(err)
-		}
 	}
 }
 

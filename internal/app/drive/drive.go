@@ -58,7 +58,7 @@ func Solve(ctx context.Context, g *dag.Graph, o Options) (*Result, error) {
 	if err := Begin(o, began); err != nil {
 		return nil, err
 	}
-	report, err := keptAlive(ctx, o, func() (*dag.Report, error) {
+	report, err := keptAlive(ctx, o, func(ctx context.Context) (*dag.Report, error) {
 		whole, report, err := stages(ctx, e, g, o)
 		g = whole
 		return report, err
@@ -145,7 +145,7 @@ func Destroy(ctx context.Context, which func(dag.Record) bool, o Options) ([]dag
 	if err != nil {
 		return nil, err
 	}
-	left, err := keptAlive(ctx, o, func() ([]dag.Failure, error) { return e.Destroy(ctx, which) })
+	left, err := keptAlive(ctx, o, func(ctx context.Context) ([]dag.Failure, error) { return e.Destroy(ctx, which) })
 	serr := Destroyed(o, e.Records(), left)
 	if err == nil {
 		err = cmp.Or(store.failed(), serr)
@@ -230,17 +230,32 @@ func engineOn(store dag.Store, o Options, s dag.Sink) (*dag.Engine, error) {
 		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Around: o.Around, Parallel: o.Parallel})
 }
 
-// keptAlive runs f while o.KeepAlive runs, and waits for both.
-func keptAlive[T any](ctx context.Context, o Options, f func() (T, error)) (T, error) {
-	if o.KeepAlive == nil {
-		return f()
-	}
+// keptAlive runs f while o.KeepAlive runs, and waits for both. When another process has
+// taken the run over, f is interrupted, and that is the error.
+func keptAlive[T any](ctx context.Context, o Options, f func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { o.KeepAlive(ctx) })
 	defer wg.Wait()
 	defer cancel()
-	return f()
+	if o.KeepAlive != nil {
+		wg.Go(func() { o.KeepAlive(ctx) })
+	}
+	if o.Run.Lost() != nil {
+		wg.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-o.Run.Lost():
+				cancel()
+			}
+		})
+	}
+	result, err := f(ctx)
+	select {
+	case <-o.Run.Lost():
+		err = &state.FencedError{Run: o.Run.ID()}
+	default:
+	}
+	return result, err
 }
 
 func leftNames(left []dag.Failure) (names []string) {
