@@ -133,7 +133,8 @@ type Pass struct {
 	queue     *queue // of nodes whose needs are all there
 	broken    []int  // steps that have failed, whose dependents are not skipped yet
 	workEnded time.Time
-	well      bool // no step had failed when the work ended
+	well      bool  // no step had failed when the work ended
+	lent      []int // goals that stay for others
 }
 
 // NewPass returns a pass over a graph, or over its skeleton, of which there are records.
@@ -309,6 +310,9 @@ func (d *Pass) look() (any bool) {
 	p := newPlanner(d.g, d.recs.all())
 	p.demand()
 	relied := p.reliedOn()
+	for _, i := range p.x.places(d.g.Lent) {
+		relied[i] = slices.Contains(d.g.Goals, p.x.nodes[i].Key)
+	}
 	for i := range p.x.nodes {
 		r := p.stands(i)
 		if d.checked[i] || !r.Alive() || !p.need[i] && !(r.Status == Done && relied[i]) {
@@ -408,6 +412,12 @@ func (d *Pass) begin() {
 			d.gate.keep(i)
 		}
 	}
+	for _, i := range d.x.places(d.g.Lent) {
+		d.gate.keep(i)
+		if slices.Contains(d.g.Goals, d.x.nodes[i].Key) {
+			d.lent = append(d.lent, i)
+		}
+	}
 	for _, r := range d.recs.all() {
 		if _, there := d.x.at[r.Key]; there || !d.part || !r.Alive() {
 			continue
@@ -465,6 +475,10 @@ func (d *Pass) startSolving() {
 		d.add(i, Order{Action: wait, Why: "as many builds are at work as may be"})
 	}
 	d.queue.held = d.queue.held[:0]
+	if d.busy == d.undoing && len(d.report.Failed) > 0 && d.lent != nil && !slices.Contains(d.held, true) {
+		d.gate.pass(d.lent...) // nobody comes for it
+		d.lent = nil
+	}
 	for _, i := range d.free {
 		if r, _ := d.recs.get(d.x.nodes[i].Key); r.Alive() && !r.Kept && !d.outlasts(r) {
 			d.remove(i, "nothing needs it any more, and nothing stands on it")

@@ -87,6 +87,10 @@ type Graph struct {
 	// Part says that it is a part of a graph: what it does not hold may be wanted still.
 	Part bool `json:"part,omitempty"`
 
+	// Lent are steps of a part whose things other parts need, too: they stay, and if
+	// they are no goals, somebody has looked whether they are there.
+	Lent []Key `json:"lent,omitempty"`
+
 	digest func(text string) string
 	known  *known
 	whole  *whole

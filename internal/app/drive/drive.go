@@ -99,21 +99,18 @@ func End(o Options, g *dag.Graph, recs []dag.Record, report *dag.Report, err err
 // stages solves a graph of which some is known only when some of it was solved, and returns it as far as it has become
 // known. A lookup that fails ends that; where a build fails, the others are still made.
 func stages(ctx context.Context, e *dag.Engine, g *dag.Graph, o Options) (*dag.Graph, *dag.Report, error) {
-	all := &dag.Report{}
-	pass := func(part *dag.Graph) error {
-		part, skipped := part.Without(all)
-		all.Skipped = append(all.Skipped, skipped...)
-		report, err := e.Solve(ctx, part)
-		if report != nil {
-			all.Failed, all.Skipped, all.Left = append(all.Failed, report.Failed...), append(all.Skipped, report.Skipped...), append(all.Left, report.Left...)
-			all.Stayed, all.Suspended = append(all.Stayed, report.Stayed...), report.Suspended
+	all, known := &dag.Report{}, ""
+	for {
+		stage, err := g.Stage(all, known)
+		if err != nil {
+			return g, all, fmt.Errorf("run %s: %w", o.Run.ID(), err)
 		}
-		return err
-	}
-	unknown := func() string { return fmt.Sprint(g.Awaited, g.Lookups, g.Behind, g.Results) }
-	for g.Open() {
-		lookups, failed, before := len(g.Awaited) > 0, len(all.Failed), unknown()
-		if err := pass(g.First()); err != nil || all.Suspended || lookups && len(all.Failed) > failed {
+		all.Skipped = append(all.Skipped, stage.Skipped...)
+		report, err := e.Solve(ctx, stage.Part)
+		if report != nil {
+			all.Add(report)
+		}
+		if err != nil || stage.Last || all.Suspended || stage.Lookups && len(report.Failed) > 0 {
 			return g, all, err
 		}
 		if ctx.Err() != nil {
@@ -124,15 +121,8 @@ func stages(ctx context.Context, e *dag.Engine, g *dag.Graph, o Options) (*dag.G
 		if err != nil {
 			return g, all, err
 		}
-		if g = rest; unknown() != before {
-			continue
-		}
-		if len(all.Failed) == 0 {
-			return g, all, fmt.Errorf("cannot go on with run %s: what is known now does not say what the builds are", o.Run.ID())
-		}
-		break // they await what has failed
+		g, known = rest, stage.Known
 	}
-	return g, all, pass(g)
 }
 
 // Destroy removes what the run has made and which chooses. It returns what
