@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/cli/internal/ci"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/errcode"
 )
@@ -271,11 +272,19 @@ func jsonFlag(usage string) cli.Flag {
 }
 
 // All that imgflow prints goes through these, but for a shell on a machine, which
-// is a terminal's business.
+// is a terminal's business. In a job of CI none of it is a command of the server.
 var (
-	stdout = render.SafeWriter{Raw: os.Stdout}
-	stderr = render.SafeWriter{Raw: os.Stderr}
+	stdout = render.SafeWriter{Raw: noCommands(os.Stdout, ci.Detect(os.Getenv))}
+	stderr = render.SafeWriter{Raw: noCommands(os.Stderr, ci.Detect(os.Getenv))}
 )
+
+// noCommands is w for lines that may be anything, in a job of a kind of server.
+func noCommands(w io.Writer, kind string) io.Writer {
+	if kind == "none" {
+		return w
+	}
+	return &ci.Safe{Raw: w}
+}
 
 // lines returns the display that the flags ask for.
 func lines(c *cli.Context, w io.Writer) *render.Lines {
@@ -294,7 +303,17 @@ func verbatim(w io.Writer) io.Writer {
 	if isTerminal(w) {
 		return w
 	}
-	return raw(w)
+	return exact(w)
+}
+
+// exact is what stands behind an output, where nothing is looked at: lines of ours that
+// are commands of a server of CI go there, and files.
+func exact(w io.Writer) io.Writer {
+	w = raw(w)
+	if s, ok := w.(*ci.Safe); ok {
+		return s.Raw
+	}
+	return w
 }
 
 // raw is what stands behind a guarded output. Only [render.Lines], which cleans

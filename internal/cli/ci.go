@@ -15,6 +15,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/cli/internal/ci"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -23,23 +24,31 @@ func ciFlag() cli.Flag {
 		Usage: "speak to the `SERVER` of CI whose job this is: auto, github, gitlab, teamcity, azure, none"}
 }
 
-// inCI is the job of CI that this is part of, nil for none. From then on what is printed for
-// people can be no command of its server.
-func inCI(c *cli.Context) (*ci.Job, error) {
+// serverOf is the kind of the server of CI that a command is part of a job of. From then on
+// nothing that is printed can be a command of the server.
+func serverOf(c *cli.Context) (string, error) {
 	kind := c.String("ci")
 	if !slices.Contains(ci.Kinds, kind) {
-		return nil, usagef("cannot use --ci=%s: choose %s%s", kind, strings.Join(ci.Kinds, ", "), suggest(kind, ci.Kinds))
-	}
-	if c.Bool("json") || c.String("progress") == "json" || c.IsSet("format") && c.String("format") != "text" || machine(c) != nil {
-		return nil, nil // what programs read stays as it is
+		return "", usagef("cannot use --ci=%s: choose %s%s", kind, strings.Join(ci.Kinds, ", "), suggest(kind, ci.Kinds))
 	}
 	if kind == "auto" {
 		kind = ci.Detect(os.Getenv)
 	}
-	job := ci.New(kind, raw(c.App.Writer))
+	if machine(c) == nil {
+		c.App.Writer = render.SafeWriter{Raw: noCommands(exact(c.App.Writer), kind)}
+		c.App.ErrWriter = render.SafeWriter{Raw: noCommands(exact(c.App.ErrWriter), kind)}
+	}
+	return kind, nil
+}
+
+// inCI is the job of CI that this is part of, nil for none and where programs read what is printed.
+func inCI(c *cli.Context) (*ci.Job, error) {
+	kind, err := serverOf(c)
+	if err != nil || c.Bool("json") || c.String("progress") == "json" || c.IsSet("format") && c.String("format") != "text" || machine(c) != nil {
+		return nil, err
+	}
+	job := ci.New(kind, exact(c.App.Writer))
 	if job != nil {
-		c.App.Writer = render.SafeWriter{Raw: job.Safe(raw(c.App.Writer))}
-		c.App.ErrWriter = render.SafeWriter{Raw: job.Safe(raw(c.App.ErrWriter))}
 		c.App.Metadata["ci"] = job
 	}
 	return job, nil
@@ -78,12 +87,16 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	if err := summaryInCI(job, text); err != nil {
 		return err
 	}
-	out, err := appendTo(os.Getenv("GITHUB_OUTPUT"))
+	file, err := appendTo(os.Getenv(job.Outputs()))
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	mark := "imgflow-" + rand.Text()
+	defer file.Close()
+	has, err := localfile.ReadAll(file, file.Name(), ci.MaxSummary)
+	if err != nil {
+		return err
+	}
+	out := job.Bounded(file, has)
 	type image struct {
 		Build  string `json:"build"`
 		Region string `json:"region"`
@@ -92,12 +105,8 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	images := []image{}
 	for _, b := range res.Summary.Builds {
 		for _, a := range b.Artifacts {
-			if a.Region == "" || a.Volume {
-				continue
-			}
-			images = append(images, image{b.Name, a.Region, a.ID})
-			if err := job.Output(out, mark, "image-"+ci.OutputName(b.Name+"-"+a.Region), a.ID); err != nil {
-				return err
+			if a.Region != "" && !a.Volume {
+				images = append(images, image{b.Name, a.Region, a.ID})
 			}
 		}
 	}
@@ -105,7 +114,17 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	if err != nil {
 		return err
 	}
-	return errors.Join(job.Output(out, mark, "run", res.Summary.ID), job.Output(out, mark, "status", res.Summary.Status), job.Output(out, mark, "images", string(list)))
+	outputs := [][2]string{{"run", res.Summary.ID}, {"status", res.Summary.Status}, {"images", string(list)}}
+	for _, i := range images {
+		outputs = append(outputs, [2]string{"image-" + ci.OutputName(i.Build+"-"+i.Region), i.ID})
+	}
+	mark := "imgflow-" + rand.Text()
+	for _, o := range outputs {
+		if err := job.Output(out, mark, o[0], o[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // summaryInCI shows a summary where the server takes one.
@@ -135,10 +154,10 @@ func summaryInCI(job *ci.Job, text string) error {
 	return nil
 }
 
-// appendTo opens a file that the server has named; without a name, one that keeps nothing.
+// appendTo opens a file that the server reads, which may be another user; without a name, one that keeps nothing.
 func appendTo(path string) (*os.File, error) {
 	if path == "" {
 		path = os.DevNull
 	}
-	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o644)
 }

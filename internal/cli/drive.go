@@ -64,7 +64,7 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 	case "run-cleanup-provisioner":
 		o.OnFailure = func(context.Context, dag.Node, error) dag.Decision { return dag.Guards }
 	case "ask":
-		o.OnFailure = tty.onFailure(func(ctx context.Context, build string) error { return shell(ctx, s, build, nil) })
+		o.OnFailure = tty.onFailure(func(ctx context.Context, build string) error { return shell(ctx, s, build, nil, "none") })
 	}
 	switch {
 	case pol.debug:

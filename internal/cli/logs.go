@@ -24,7 +24,7 @@ func logsCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until the run ends"},
 			&cli.StringSliceFlag{Name: "build", Usage: "show this build only; may be repeated"},
-			jsonFlag("print events as JSON lines"),
+			jsonFlag("print events as JSON lines"), ciFlag(),
 		}, displayFlags()...),
 		Action: showLogs,
 	}
@@ -34,11 +34,10 @@ func showLogs(c *cli.Context) error {
 	if err := wantArgs(c, 0, 1, "one run"); err != nil {
 		return err
 	}
-	home, err := findHome()
-	if err != nil {
+	if _, err := serverOf(c); err != nil {
 		return err
 	}
-	s, err := chosenRun(home, c.Args().First())
+	home, s, err := chosenRun(c.Args().First())
 	if err != nil {
 		return err
 	}

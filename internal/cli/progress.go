@@ -155,7 +155,7 @@ func newDisplay(c *cli.Context, s *app.Session, view *runview.View, suspend func
 	if canAsk() {
 		o.Keys = func(ctx context.Context) ([]byte, error) { return stdin.read(ctx, 256) }
 		o.Raw, o.Suspend = eachKey, suspend
-		o.Shell = func(ctx context.Context, name string) error { return shell(ctx, s, name, nil) }
+		o.Shell = func(ctx context.Context, name string) error { return shell(ctx, s, name, nil, "none") }
 		o.Machines = func() (names []string) {
 			ms, _ := s.Machines("") // none are there if that cannot be told
 			for _, m := range ms {

@@ -46,11 +46,7 @@ func report(c *cli.Context) error {
 	if c.IsSet("html") && c.IsSet("svg") {
 		return usagef("cannot write both --html and --svg at once: each is a file of its own")
 	}
-	home, err := findHome()
-	if err != nil {
-		return err
-	}
-	s, err := chosenRun(home, c.Args().First())
+	home, s, err := chosenRun(c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -62,11 +58,12 @@ func report(c *cli.Context) error {
 	if c.IsSet("svg") {
 		write, file = runpage.Picture, c.String("svg")
 	}
-	if file == "" || file == "-" {
-		return write(verbatim(c.App.Writer), r)
-	}
 	var b bytes.Buffer
 	if err := write(&b, r); err != nil {
+		return err
+	}
+	if file == "" || file == "-" {
+		_, err := c.App.Writer.Write(b.Bytes())
 		return err
 	}
 	if err := writeReport(file, b.Bytes()); err != nil {

@@ -26,7 +26,7 @@ func shellCommand() *cli.Command {
 
    imgflow shell RUN
    imgflow shell RUN web -- systemctl status nginx`,
-		Flags:  variableFlags(),
+		Flags:  append(variableFlags(), ciFlag()),
 		Action: openShell,
 	}
 }
@@ -41,6 +41,10 @@ func openShell(c *cli.Context) error {
 		return usagef("cannot run `imgflow shell` with %q: it takes a run and a build; a command stands behind --", args[2])
 	}
 	args = append(args, "", "")
+	server, err := serverOf(c)
+	if err != nil {
+		return err
+	}
 	home, err := openHome()
 	if err != nil {
 		return err
@@ -61,11 +65,12 @@ func openShell(c *cli.Context) error {
 	if err := s.ReachMachines(ctx); err != nil {
 		return err
 	}
-	return shell(ctx, s, args[1], command)
+	return shell(ctx, s, args[1], command, server)
 }
 
-// shell gives the user the machine of a build: a shell, or one command.
-func shell(ctx context.Context, s *app.Session, build string, command []string) error {
+// shell gives the user the machine of a build: a shell, or one command. What that prints is
+// no command of the server of CI of that kind.
+func shell(ctx context.Context, s *app.Session, build string, command []string, server string) error {
 	id := s.Summary().ID
 	machines, err := s.Machines(build)
 	switch {
@@ -87,21 +92,21 @@ func shell(ctx context.Context, s *app.Session, build string, command []string) 
 		if len(command) == 0 {
 			return usagef("cannot open a shell on a Windows machine: WinRM has no terminals; run one command at a time, such as `imgflow shell %s -- powershell -Command Get-ChildItem C:\\`", id)
 		}
-		return execute(ctx, s, m, strings.Join(command, " "))
+		return execute(ctx, s, m, strings.Join(command, " "), server)
 	}
 	sess, release, err := s.Shell(ctx, m)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return attach(ctx, sess, command)
+	return attach(ctx, sess, command, server)
 }
 
 // execute runs one command of cmd.exe on a Windows machine, and prints what it
 // prints when it has ended.
-func execute(ctx context.Context, s *app.Session, m app.Machine, text string) error {
+func execute(ctx context.Context, s *app.Session, m app.Machine, text, server string) error {
 	out, code, err := s.Exec(ctx, m, text)
-	os.Stdout.Write(out)
+	noCommands(os.Stdout, server).Write(out)
 	if err == nil && code != 0 {
 		err = &exitError{code: code}
 	}
@@ -109,7 +114,7 @@ func execute(ctx context.Context, s *app.Session, m app.Machine, text string) er
 }
 
 // attach joins the session with the user's terminal, and returns when it ends.
-func attach(ctx context.Context, sess *ssh.Session, command []string) error {
+func attach(ctx context.Context, sess *ssh.Session, command []string, server string) error {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	in := int(os.Stdin.Fd())
@@ -141,7 +146,7 @@ func attach(ctx context.Context, sess *ssh.Session, command []string) error {
 	if err != nil {
 		return err
 	}
-	sess.Stdout, sess.Stderr = os.Stdout, os.Stderr
+	sess.Stdout, sess.Stderr = noCommands(os.Stdout, server), noCommands(os.Stderr, server)
 	go func() {
 		stdin.copyTo(ctx, to)
 		to.Close()

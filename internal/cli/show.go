@@ -38,11 +38,7 @@ func showCommand() *cli.Command {
 			if c.IsSet("sign-key") && !c.Bool("provenance") {
 				return usagef("cannot sign without --provenance: nothing else is signed")
 			}
-			home, err := findHome()
-			if err != nil {
-				return err
-			}
-			s, err := chosenRun(home, c.Args().First())
+			home, s, err := chosenRun(c.Args().First())
 			if err != nil {
 				return err
 			}
@@ -64,23 +60,25 @@ func showCommand() *cli.Command {
 	}
 }
 
-// chosenRun finds the run of an id, or the newest.
-func chosenRun(home *state.Home, id string) (state.Summary, error) {
+// chosenRun finds the run of an id, or the newest, and the home that it is in.
+func chosenRun(id string) (home *state.Home, s state.Summary, err error) {
+	if home, err = findHome(); err != nil {
+		return nil, s, err
+	}
 	if id != "" {
-		s, err := home.Summary(id)
-		if err != nil {
-			return s, &exitError{code: exitUsage, err: err}
+		if s, err = home.Summary(id); err != nil {
+			err = &exitError{code: exitUsage, err: err}
 		}
-		return s, nil
+		return home, s, err
 	}
 	runs, err := home.Runs()
-	if err != nil {
-		return state.Summary{}, err
+	switch {
+	case err != nil:
+		return nil, s, err
+	case len(runs) == 0:
+		return nil, s, usagef("cannot show a run: there is none in %s", home.Place())
 	}
-	if len(runs) == 0 {
-		return state.Summary{}, usagef("cannot show a run: there is none in %s", home.Place())
-	}
-	return runs[0], nil
+	return home, runs[0], nil
 }
 
 // nextSteps are the commands that go on with a run as it stands.

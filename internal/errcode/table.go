@@ -157,7 +157,7 @@ var Table = []Info{
 		"The message has its words, and the code that AWS gives.",
 		"Do what the message says; then `imgflow resume RUN`."},
 	{CloudNoAnswer, "AWS did not answer.",
-		"The endpoint could not be reached, or went away, for as long as the step is patient.",
+		"The endpoint could not be reached, went away, or answered what is no reply of AWS, for as long as the step is patient.",
 		"Look at the network, proxies and AWS_ENDPOINT_URL; then `imgflow resume RUN`."},
 
 	{ConnectTimeout, "The machine was not reached in time.",

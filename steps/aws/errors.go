@@ -269,7 +269,7 @@ func (e *Error) ErrCode() errcode.Code {
 	switch {
 	case noCredentials(e.Err):
 		return errcode.NoCredentials
-	case e.Code == "" && isCall(e.Err):
+	case e.Code == "" && (isCall(e.Err) || isNoReply(e.Err)):
 		return errcode.CloudNoAnswer
 	case isThrottled(e.Err):
 		return errcode.Throttled

@@ -56,6 +56,7 @@ func TestErrorCodes(t *testing.T) {
 	}{
 		{"RunInstances", unsigned, errcode.NoCredentials},
 		{"RunInstances", noAnswer, errcode.CloudNoAnswer},
+		{"DescribeImages", &replyError{text: "the list of DescribeImages has no end"}, errcode.CloudNoAnswer},
 		{"RunInstances", ec2Error("UnauthorizedOperation"), errcode.Unauthorized},
 		{"RunInstances", ec2Error("ExpiredToken"), errcode.Unauthorized},
 		{"RunInstances", ec2Error("RequestLimitExceeded"), errcode.Throttled},

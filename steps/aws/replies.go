@@ -38,6 +38,12 @@ type replyError struct {
 func (e *replyError) Error() string        { return e.text }
 func (e *replyError) RetryableError() bool { return e.retryable }
 
+// isNoReply reports whether what came was not a reply.
+func isNoReply(err error) bool {
+	var e *replyError
+	return errors.As(err, &e)
+}
+
 // everyClient is what belongs into every client: those of EC2 and STS, and those
 // that find credentials.
 var everyClient = []func(*middleware.Stack) error{SafeBodies, replies, spans}

@@ -111,7 +111,7 @@ func throughSeam() map[string]struct {
 		"EC2 has no room":        {wrapAPI("launch it", "RunInstances", old, api("InsufficientInstanceCapacity")), dag.Result{Class: dag.Fail, Code: "no-capacity"}},
 		"EC2 is not reached":     {wrapAPI("do it", "X", old, &smithy.OperationError{ServiceID: "EC2", OperationName: "X", Err: dial}), dag.Result{Class: dag.Passing, Code: "cloud-no-answer"}},
 		"ambiguous":              {asNotMade("make it", "RunInstances", old, &ambiguousError{api("UnauthorizedOperation")}), dag.Result{Class: dag.Fail, Code: "unauthorized"}},
-		"a reply that is none":   {wrapAPI("do it", "X", old, &replyError{text: "it is a page of a proxy", retryable: true}), dag.Result{Class: dag.Passing, Code: "cloud-refused"}},
+		"a reply that is none":   {wrapAPI("do it", "X", old, &replyError{text: "it is a page of a proxy", retryable: true}), dag.Result{Class: dag.Passing, Code: "cloud-no-answer"}},
 		"an option":              {steps.OptionError{Field: "ami_name", Text: "is taken"}, dag.Result{Class: dag.Fail}},
 		"the machine is down":    {fmt.Errorf("cannot connect: %w", &comm.DownError{Status: comm.Status{State: comm.Stopped, Why: "by its user"}}), dag.Result{Class: dag.Fail, Code: "machine-down"}},
 		"another host key":       {&comm.HostKeyError{Host: "h", Got: "a", Want: []string{"b"}}, dag.Result{Class: dag.Fail, Code: "host-key-changed"}},

@@ -55,21 +55,16 @@ func New(kind string, w io.Writer) *Job {
 // colons have to begin it.
 var command = regexp.MustCompile(`(?i)##(vso|teamcity)?\[`)
 
-// Safe returns a writer to w that lets no line through which is a command of the server.
-func (j *Job) Safe(w io.Writer) io.Writer {
-	if j == nil {
-		return w
-	}
-	return &safe{w: w}
-}
+// Safe is a writer to Raw that lets no line through which is a command of a server.
+type Safe struct {
+	Raw io.Writer
 
-type safe struct {
 	mu  sync.Mutex
-	w   io.Writer
 	mid bool // of a line
 }
 
-func (s *safe) Write(p []byte) (int, error) {
+// Write writes p with a space in what would be a command.
+func (s *Safe) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
@@ -82,7 +77,7 @@ func (s *safe) Write(p []byte) (int, error) {
 		b.WriteString(command.ReplaceAllStringFunc(line, func(c string) string { return "# " + c[1:] }))
 		s.mid = !strings.HasSuffix(line, "\n")
 	}
-	if _, err := io.WriteString(s.w, b.String()); err != nil {
+	if _, err := io.WriteString(s.Raw, b.String()); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -33,7 +33,7 @@ func story(kind string, builds int) string {
 	var b bytes.Buffer
 	j := New(kind, &b)
 	j.now = func() time.Time { return time.Unix(1796000000, 0) }
-	people := j.Safe(&b)
+	people := &Safe{Raw: &b}
 	show := j.Watch(builds, func(e dag.Event) { people.Write([]byte("    web: " + string(e.Type) + " " + e.Text + "\n")) })
 	for _, e := range []dag.Event{
 		{Type: dag.RunBegun},
@@ -91,13 +91,13 @@ func TestSafe(t *testing.T) {
 		"## heading, ::: and #[x\n":               "## heading, ::: and #[x\n",
 	} {
 		var b bytes.Buffer
-		New("github", &b).Safe(&b).Write([]byte(text))
+		(&Safe{Raw: &b}).Write([]byte(text))
 		if b.String() != want {
 			t.Errorf("%q is %q, not %q", text, b.String(), want)
 		}
 	}
 	var b bytes.Buffer
-	w := New("github", &b).Safe(&b)
+	w := &Safe{Raw: &b}
 	w.Write([]byte("a\n"))
 	w.Write([]byte("::x\n"))
 	if b.String() != "a\n: :x\n" {

@@ -2,7 +2,7 @@
 // lines of standard output: GitHub Actions, GitLab, TeamCity and Azure Pipelines.
 //
 // A [Job] folds what is printed, marks failures and warnings, and hands on results. What
-// machines print can never be a command: [Job.Safe] takes what makes one out of every line
+// machines print can never be a command: [Safe] takes what makes one out of every line
 // that is not ours.
 //
 // # Groups

@@ -125,7 +125,20 @@ func cut(s string, n int) string {
 // OutputName is a text as the name of an output, which has letters, digits, _ and -.
 func OutputName(s string) string { return strings.TrimPrefix(sectionName(s), "imgflow_") }
 
-// Output hands a result on to the steps that follow, in file where the server has one for that (GITHUB_OUTPUT). Mark ends a
+// Outputs is the environment variable that names the file which [Job.Output] writes, "" for none.
+// That of GitLab, which names none, is ours.
+func (j *Job) Outputs() string {
+	switch {
+	case j == nil:
+	case j.kind == "github":
+		return "GITHUB_OUTPUT"
+	case j.kind == "gitlab":
+		return "IMGFLOW_DOTENV"
+	}
+	return ""
+}
+
+// Output hands a result on to what follows, in file where the server has one for that; see [Job.Outputs]. Mark ends a
 // value in that file; nobody can know it before.
 func (j *Job) Output(file io.Writer, mark, name, value string) error {
 	if j == nil {
@@ -135,10 +148,16 @@ func (j *Job) Output(file io.Writer, mark, name, value string) error {
 	defer j.mu.Unlock()
 	switch j.kind {
 	case "github":
-		if file == nil || strings.Contains(value, mark) {
+		if strings.Contains(value, mark) {
 			return nil
 		}
 		_, err := fmt.Fprintf(file, "%s<<%s\n%s\n%[2]s\n", name, mark, value)
+		return err
+	case "gitlab":
+		if strings.ContainsAny(value, "\r\n") {
+			return nil // it has no way to write that
+		}
+		_, err := fmt.Fprintf(file, "IMGFLOW_%s=%s\n", strings.ToUpper(strings.ReplaceAll(name, "-", "_")), value)
 		return err
 	case "azure":
 		j.say("##vso[task.setvariable variable=%s;isOutput=true]%s", azureProp.Replace(strings.ReplaceAll(name, "-", "_")), azureText.Replace(value))

@@ -42,11 +42,12 @@ func Indented(w io.Writer, v any) error {
 }
 
 // escaping writes JSON in which each character that could drive or mislead a
-// terminal is escaped: it stands in a string, and is the same to a program.
+// terminal is escaped, and the second of two #, with which commands of servers of CI
+// begin: they stand in a string, and are the same to a program.
 type escaping struct{ w io.Writer }
 
 func (e escaping) Write(p []byte) (int, error) {
-	text := string(p)
+	text := strings.ReplaceAll(string(p), "##", `#\u0023`)
 	if strings.IndexFunc(text, special) >= 0 {
 		var b strings.Builder
 		for _, r := range text {
