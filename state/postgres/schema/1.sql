@@ -61,3 +61,8 @@ CREATE TABLE imgflow.run_blobs (
 	PRIMARY KEY (run, sum)
 );
 CREATE INDEX run_blobs_sum ON imgflow.run_blobs (sum);
+
+CREATE TABLE imgflow.workers (
+	id   text PRIMARY KEY,
+	seen timestamptz NOT NULL
+);
