@@ -66,6 +66,7 @@ bench: ## what things cost; then builds beside Packer and transfers beside OpenS
 chaos: ## 200 builds, each killed at a random moment; then one at every checkpoint, and every call cut in every way
 	go run ./internal/chaos -n 200 -workers 16
 	go run ./internal/chaos -n 60 -runner process -workers 16
+	go run ./internal/chaos -n 60 -state postgres -workers 16
 	go run ./internal/chaos -boundary -workers 8
 	go test -run 'TestEveryCallCut|TestDeathAtEveryWrite' ./steps/aws -every
 

@@ -68,11 +68,10 @@ func (c *campaign) cut(k cut, last *atomic.Int64) job {
 }
 
 func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.Int64) error {
-	w, err := newWorld(c.imgflow, o.dir, "--guest", o.Guest)
+	w, err := c.world(o.dir, "--guest", o.Guest)
 	if err != nil {
 		return err
 	}
-	w.workers = c.runner == "process"
 	defer w.close()
 	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
 		return err

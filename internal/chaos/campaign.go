@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/pgtest"
 )
 
 // campaign is what all of its runs have in common.
@@ -18,6 +20,8 @@ type campaign struct {
 	kind    string // of the template: linux or windows
 	runner  string // of the steps: the engine, or a process of its own
 	dir     string // where the worlds lie
+
+	database *pgtest.Server // in which each world has its runs; nil: in files
 }
 
 // outcome is how one run went.
@@ -86,12 +90,11 @@ func (o *outcome) leave(repeat string) {
 const accountName = "outcome.txt"
 
 func (c *campaign) play(ctx context.Context, o *outcome) error {
-	w, err := newWorld(c.imgflow, o.dir, "--guest", o.Guest, "--latency", o.Latency, "--fault", o.Faults)
+	w, err := c.world(o.dir, "--guest", o.Guest, "--latency", o.Latency, "--fault", o.Faults)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	w.workers = c.runner == "process"
 	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
 		return err
 	}
@@ -102,6 +105,20 @@ func (c *campaign) play(ctx context.Context, o *outcome) error {
 		}
 		return o.aftermath(ctx, w, killed)
 	})
+}
+
+// world makes a world of the campaign; endpoint are flags of its embedded EC2.
+func (c *campaign) world(dir string, endpoint ...string) (*world, error) {
+	w, err := newWorld(c.imgflow, dir, endpoint...)
+	if err != nil {
+		return nil, err
+	}
+	w.workers, w.database = c.runner == "process", c.database
+	if err := w.begin(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
 }
 
 // aftermath is what follows when the first imgflow has ended.
@@ -154,7 +171,7 @@ func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
 			}
 		}
 	case "orphans":
-		if err := os.RemoveAll(w.home()); err != nil {
+		if err := w.forget(); err != nil {
 			return err
 		}
 		args := []string{"destroy", "--orphans", "--older-than", "0s", "--yes", "--region", region}

@@ -4,6 +4,7 @@
 //	go run ./internal/chaos -n 40 -guest sandbox
 //	go run ./internal/chaos -n 40 -template windows
 //	go run ./internal/chaos -n 60 -runner process
+//	go run ./internal/chaos -n 60 -state postgres
 //	go run ./internal/chaos -boundary -guest sandbox
 //	go run ./internal/chaos -seed 1234
 //
@@ -44,6 +45,11 @@
 // broken, with neither environment nor working directory, which is told everything
 // through a pipe. It is killed with -9 too, up to four times for each imgflow, at
 // moments that the seed decides; the engine goes on with another one.
+//
+// # Runs in PostgreSQL
+//
+// With -state postgres the program is imgflow-fleet, and the runs are in a PostgreSQL that
+// is started for it, each world's in a database of its own.
 //
 // # Kills at every checkpoint
 //

@@ -35,7 +35,10 @@ func TestMain(m *testing.M) {
 }
 
 // program is an imgflow that can kill itself, built once.
-var program = sync.OnceValues(func() (string, error) { return build(context.Background(), binDir) })
+var program = sync.OnceValues(func() (string, error) { return build(context.Background(), binDir, "imgflow") })
+
+// fleetProgram is an imgflow-fleet, built once.
+var fleetProgram = sync.OnceValues(func() (string, error) { return build(context.Background(), binDir, "imgflow-fleet") })
 
 func imgflow(t *testing.T) string {
 	t.Helper()

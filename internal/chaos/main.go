@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/pgtest"
 )
 
 func main() {
@@ -26,6 +28,7 @@ func main() {
 		guest    = flag.String("guest", "sandbox", "what stands behind an instance: none, sandbox or process")
 		template = flag.String("template", "linux", "what is built: an image of linux or of windows")
 		runner   = flag.String("runner", "engine", "who does the steps: the engine's own process, or another process")
+		state    = flag.String("state", "files", "what keeps the runs: files, or postgres, a server that is started for it")
 		boundary = flag.Bool("boundary", false, "kill at every checkpoint write instead of at random moments")
 		at       = flag.String("at", "", "with -boundary: repeat this one alone, such as 12:before:resume")
 		every    = flag.Int("every", 1, "with -boundary: only each nth write")
@@ -38,7 +41,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := newCampaign(ctx, *imgflow, *guest, *template, *runner)
+	c, err := newCampaign(ctx, *imgflow, *guest, *template, *runner, *state)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(2)
@@ -58,6 +61,9 @@ func main() {
 		jobs = c.seeds(*first, *n)
 	}
 	good, played := play(ctx, *workers, jobs, os.Stdout)
+	if c.database != nil {
+		c.database.Close()
+	}
 	if good == played {
 		os.RemoveAll(c.dir)
 	}
@@ -67,7 +73,7 @@ func main() {
 }
 
 // newCampaign prepares a campaign: the program and a place for its worlds.
-func newCampaign(ctx context.Context, imgflow, guest, kind, runner string) (*campaign, error) {
+func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state string) (*campaign, error) {
 	switch guest {
 	case "none", "sandbox", "process":
 	default:
@@ -78,6 +84,8 @@ func newCampaign(ctx context.Context, imgflow, guest, kind, runner string) (*cam
 		return nil, fmt.Errorf("cannot use the template %q: choose linux or windows", kind)
 	case runner != "engine" && runner != "process":
 		return nil, fmt.Errorf("cannot use the runner %q: choose engine or process", runner)
+	case state != "files" && state != "postgres":
+		return nil, fmt.Errorf("cannot keep runs in %q: choose files or postgres", state)
 	case kind == "windows" && guest == "none":
 		return nil, fmt.Errorf("cannot use the guest none for a template of windows: nothing would run its scripts")
 	}
@@ -85,21 +93,29 @@ func newCampaign(ctx context.Context, imgflow, guest, kind, runner string) (*cam
 	if err != nil {
 		return nil, err
 	}
-	if imgflow == "" {
-		if imgflow, err = build(ctx, dir); err != nil {
+	c := &campaign{imgflow: imgflow, guest: guest, kind: kind, runner: runner, dir: dir}
+	name := "imgflow"
+	if state == "postgres" {
+		name = "imgflow-fleet"
+		if c.database, err = pgtest.Run(); err != nil {
 			return nil, err
 		}
 	}
-	return &campaign{imgflow: imgflow, guest: guest, kind: kind, runner: runner, dir: dir}, nil
+	if c.imgflow == "" {
+		if c.imgflow, err = build(ctx, dir, name); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
-// build builds an imgflow that can kill itself at any checkpoint.
-func build(ctx context.Context, dir string) (string, error) {
-	exe := filepath.Join(dir, "imgflow")
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "chaos", "-o", exe, "github.com/imgflow/imgflow/cmd/imgflow")
+// build builds an imgflow, or an imgflow-fleet, that can kill itself at any checkpoint.
+func build(ctx context.Context, dir, name string) (string, error) {
+	exe := filepath.Join(dir, name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "chaos", "-o", exe, "github.com/imgflow/imgflow/cmd/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // it runs in guests that have another C library, or none
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build imgflow: %w\n%s", err, out)
+		return "", fmt.Errorf("cannot build %s: %w\n%s", name, err, out)
 	}
 	return exe, nil
 }
@@ -112,7 +128,11 @@ type job struct {
 
 // flags are those that repeat a run of the campaign.
 func (c *campaign) flags() string {
-	return fmt.Sprintf("-guest %s -template %s -runner %s", c.guest, c.kind, cmp.Or(c.runner, "engine"))
+	state := "files"
+	if c.database != nil {
+		state = "postgres"
+	}
+	return fmt.Sprintf("-guest %s -template %s -runner %s -state %s", c.guest, c.kind, cmp.Or(c.runner, "engine"), state)
 }
 
 // seeds are the runs of n seeds.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/pgtest"
 )
 
 // world is where one build takes place: a directory with a template, a home for
@@ -14,8 +18,11 @@ import (
 type world struct {
 	imgflow string // the program
 	dir     string
-	workers bool // its steps are done by another process
+	workers bool     // its steps are done by another process
+	env     []string // more of imgflow's environment
 	*endpoint
+
+	database *pgtest.Server // in which imgflow keeps its runs; nil: in its home
 }
 
 // newWorld makes a world in dir; args are flags of the embedded EC2.
@@ -38,6 +45,19 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, "work", n
 // home is imgflow's.
 func (w *world) home() string { return filepath.Join(w.dir, "home") }
 
+// begin gives imgflow a database of this world, if it keeps its runs in one.
+func (w *world) begin() error {
+	if w.database == nil {
+		return nil
+	}
+	url, err := w.database.Create()
+	w.env = []string{"IMGFLOW_STATE=" + url}
+	return err
+}
+
+// forget takes away all that imgflow knows.
+func (w *world) forget() error { return errors.Join(os.RemoveAll(w.home()), w.begin()) }
+
 // write writes a file beside the template.
 func (w *world) write(name, text string) error {
 	return os.WriteFile(w.path(name), []byte(text), 0o644)
@@ -53,10 +73,10 @@ func (w *world) start(env []string, args ...string) (*proc, error) {
 		}
 		env = append(env, "IMGFLOW_WORKERS="+w.workersFile())
 	}
-	cmd.Env = append([]string{
+	cmd.Env = append(slices.Concat([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "IMGFLOW_HOME=" + w.home(), "AWS_ENDPOINT_URL=" + w.url,
 		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-	}, env...)
+	}, w.env), env...)
 	return launch(cmd)
 }
 
