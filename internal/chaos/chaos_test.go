@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/imgflow/imgflow/internal/pgtest"
 )
 
 // TestCampaign plays a few seeds of the campaign; -chaos.n plays more.
@@ -49,19 +47,6 @@ func TestCampaignOfTwoProcesses(t *testing.T) {
 	if lost == 0 {
 		t.Error("no worker was killed")
 	}
-}
-
-// TestCampaignOfADatabase plays seeds, and kills at some writes, with the runs in PostgreSQL.
-func TestCampaignOfADatabase(t *testing.T) {
-	database := pgtest.New(t)
-	exe, err := fleetProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sandboxes(t, exe)
-	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: worlds(t), database: database}
-	check(t)(play(t.Context(), *workers, c.seeds(101, scaled(1, *runs)), logged{t}))
-	check(t)(play(t.Context(), *workers, c.boundary(scaled(80, 1)), logged{t}))
 }
 
 // TestKillAtEveryCheckpoint kills a Linux build with -9 on both sides of its

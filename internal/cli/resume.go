@@ -141,7 +141,7 @@ func unfinishedRun(home *state.Home, id, verb string) (string, error) {
 	case 0:
 		for _, r := range runs {
 			if r.Status == state.Running {
-				return "", &state.BusyError{Run: r.ID, Owner: r.Owner}
+				return r.ID, nil // whoever opens it is told who drives it, if that process still lives
 			}
 		}
 		return "", usagef("cannot %s: no run is unfinished; `imgflow list` shows all", verb)

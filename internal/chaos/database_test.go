@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/imgflow/imgflow/internal/pgtest"
+)
+
+// crowd writes t.json: so many builds with the same provisioners.
+func (s *stage) crowd(builds int, provisioners ...map[string]any) {
+	s.t.Helper()
+	var builders []any
+	for i := range builds {
+		builders = append(builders, map[string]any{"type": "amazon-ebs", "name": fmt.Sprintf("b%03d", i), "region": region, "instance_type": "t3.micro", "ssh_username": "ubuntu",
+			"ami_name": fmt.Sprintf("crowd-%03d-{{timestamp}}", i), "source_ami_filter": sourceFilter()})
+	}
+	text, err := json.Marshal(map[string]any{"builders": builders, "provisioners": provisioners})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.file("t.json", string(text))
+}
+
+// onceEach are provisioners that see whether a script ran once, and of which each line can be
+// told from all others.
+func onceEach(ticks int) []map[string]any {
+	return []map[string]any{
+		inline("echo once >> ~/ran", fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "tick <$PACKER_BUILD_NAME.$i>"; sleep 0.2; done`, ticks)),
+		inline(`test "$(cat ~/ran)" = once`),
+	}
+}
+
+// linesOnce checks that each line of onceEach is in the log once, for each build.
+func (s *stage) linesOnce(builds, ticks int) {
+	s.t.Helper()
+	seen := map[string]int{}
+	for _, m := range regexp.MustCompile(`tick <(b\d+\.\d+)>`).FindAllStringSubmatch(s.must("logs"), -1) {
+		seen[m[1]]++
+	}
+	for i := range builds {
+		for n := 1; n <= ticks; n++ {
+			if line := fmt.Sprintf("b%03d.%d", i, n); seen[line] != 1 {
+				s.t.Errorf("line %s stands %d times in the log", line, seen[line])
+			}
+		}
+	}
+}
+
+// TestCampaignOfADatabase plays seeds, and kills at some writes, with the runs in PostgreSQL.
+func TestCampaignOfADatabase(t *testing.T) {
+	t.Parallel()
+	database := pgtest.New(t)
+	exe, err := fleetProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandboxes(t, exe)
+	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: worlds(t), database: database}
+	check(t)(play(t.Context(), *workers, c.seeds(101, scaled(1, *runs)), logged{t}))
+	check(t)(play(t.Context(), *workers, c.boundary(scaled(80, 1)), logged{t}))
+}
+
+// TestPausedProcessIsFenced: an imgflow without a fleet is stopped for longer than its lease
+// in the database, another one resumes its run, and then the first wakes.
+func TestPausedProcessIsFenced(t *testing.T) {
+	t.Parallel()
+	database := pgtest.New(t)
+	exe, err := fleetProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandboxes(t, exe)
+	s := stageOf(t, exe, "--guest", "sandbox")
+	s.database = database
+	if err := s.world.begin(); err != nil {
+		t.Fatal(err)
+	}
+	const ticks = 150
+	s.crowd(1, onceEach(ticks)...)
+	first := s.begin(nil, "run", "t.json")
+	s.hears(first, "tick <b000.5>")
+	first.signal(syscall.SIGSTOP)
+	second := s.begin(nil, "resume")
+	s.hears(second, "tick <")
+	first.signal(syscall.SIGCONT)
+	if err := first.wait(patience); err != nil || first.code() == 0 || !strings.Contains(first.output(), "another process has taken it over") {
+		t.Errorf("the first ended with %d, %v; it printed:\n%s", first.code(), err, indent(first.output()))
+	}
+	s.ends(second, 0)
+	s.leaves(1)
+	s.linesOnce(1, ticks)
+	if n := s.launched(); n != 1 {
+		t.Errorf("%d machines were launched", n)
+	}
+}
