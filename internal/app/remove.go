@@ -18,6 +18,9 @@ func Removable(sum state.Summary, artifacts bool) bool {
 	return left || artifacts && hasImages(sum)
 }
 
+// Records are all of the run, in no order.
+func (s *Session) Records() ([]dag.Record, error) { return s.run.All() }
+
 // Things are the things of the run that may exist, the newest first: with
 // artifacts, its images and snapshots, too.
 func (s *Session) Things(artifacts bool) ([]dag.Record, error) {

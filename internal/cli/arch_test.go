@@ -31,6 +31,7 @@ var layers = []layer{
 	{of: "internal/interp", why: "template strings are text: they know neither steps nor templates"},
 	{of: "internal/termsafe", why: "what could drive a terminal does so whoever shows it"},
 	{of: "internal/runview", may: []string{"dag", "internal/termsafe"}, why: "how a run stands is told by its events, whoever shows it"},
+	{of: "internal/cost", why: "what an amount is called does not depend on whose prices it is made of"},
 	{of: "internal/cputime", why: "how cost grows is asked in every package"},
 	{of: "internal/usual", why: "how long things take is known without knowing what they are"},
 	{of: "dag/dagtest", may: []string{"dag"}, why: "the engine's suites are for every store and every thing"},
@@ -75,7 +76,8 @@ var layers = []layer{
 	{of: "internal/ec2local/conform", may: []string{"internal/ec2local/model"}, why: "answers are held against what AWS publishes, not against how they are made"},
 	{of: "internal/ec2local", may: []string{"internal/ec2local/model", "internal/ec2local/guest", "golang.org/x/crypto/ssh", "go.etcd.io/bbolt/...", "github.com/google/uuid"},
 		why: "the embedded EC2 must be what any client expects, so it knows nothing of this one; and its guests come from outside", tests: []string{"internal/ec2local/conform", "internal/winguest", "github.com/aws/...", "github.com/masterzen/winrm/..."}},
-	{of: "steps/aws", may: []string{"internal/errcode", "internal/sleep", "dag", "steps", "steps/comm", "internal/interp", "internal/localfile", "internal/usual", "github.com/aws/...", "go.opentelemetry.io/otel/...", "golang.org/x/crypto/ssh", "golang.org/x/net/http/httpproxy", "golang.org/x/time/rate"},
+	{of: "steps/aws/prices", why: "what AWS asks for is a table, whoever pays"},
+	{of: "steps/aws", may: []string{"steps/aws/prices", "internal/cost", "internal/errcode", "internal/sleep", "dag", "steps", "steps/comm", "internal/interp", "internal/localfile", "internal/usual", "github.com/aws/...", "go.opentelemetry.io/otel/...", "golang.org/x/crypto/ssh", "golang.org/x/net/http/httpproxy", "golang.org/x/time/rate"},
 		why: "the steps of a cloud know their cloud alone", tests: []string{"internal/ec2local/...", "dag/dagtest", "state", "steps/provision", "template/...", "golang.org/x/crypto/..."}},
 	{of: "steps/builtin", may: []string{"dag", "steps", "steps/comm", "internal/localfile"},
 		why: "what needs no cloud knows none", tests: []string{"dag/dagtest", "steps/provision", "internal/sshtest", "internal/winguest", "golang.org/x/crypto/..."}},
@@ -99,7 +101,7 @@ var layers = []layer{
 	{of: "internal/cli/internal/findings", may: []string{"template", "internal/errcode"}, why: "what was found in a template is told in the forms of others, whatever it is about", tests: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	{of: "internal/cli/internal/live", may: []string{"dag", "internal/cli/internal/render", "internal/runview", "internal/termsafe", "internal/usual", "github.com/charmbracelet/x/ansi"},
 		why: "a live view is made of events: it knows neither the process nor how a run is driven", tests: []string{"github.com/charmbracelet/x/vt"}},
-	{of: "internal/cli/internal/...", may: []string{"internal/errcode", "dag", "state", "template", "internal/app", "internal/provenance", "internal/explain", "internal/graphsvg", "internal/runview", "internal/termsafe", "internal/usual", "internal/cli/internal/...", "golang.org/x/sys/...", "golang.org/x/term"},
+	{of: "internal/cli/internal/...", may: []string{"internal/errcode", "dag", "state", "template", "internal/app", "internal/cost", "internal/provenance", "internal/explain", "internal/graphsvg", "internal/runview", "internal/termsafe", "internal/usual", "internal/cli/internal/...", "golang.org/x/sys/...", "golang.org/x/term"},
 		why: "what shows runs works for any kind of step"},
 	{of: "internal/cli", may: []string{"..."}, why: "the program puts everything together"},
 	{of: "cmd/imgflow-fleet", may: []string{"..."}, why: "the fleet's program puts together what imgflow does not link"},
@@ -108,7 +110,7 @@ var layers = []layer{
 }
 
 // concrete are the packages that only wire.go may name.
-var concrete = []string{"steps/aws", "steps/builtin", "steps/provision", "steps/post", "internal/ec2local", "internal/ec2local/guest", "internal/winguest"}
+var concrete = []string{"steps/aws", "steps/aws/prices", "steps/builtin", "steps/provision", "steps/post", "internal/ec2local", "internal/ec2local/guest", "internal/winguest"}
 
 func fits(pattern, path string) bool {
 	if dir, ok := strings.CutSuffix(pattern, "..."); ok {

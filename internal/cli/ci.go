@@ -81,8 +81,12 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	if g := s.Graph(); g != nil {
 		g.Mermaid(&graph, nil) // into memory
 	}
+	costs := ""
+	if b := billOfSession(s); !b.Empty() {
+		costs = b.Text()
+	}
 	v.mu.Lock()
-	text := ci.Summary(res.Summary, v.view, graph.String(), took)
+	text := ci.Summary(res.Summary, v.view, graph.String(), costs, took)
 	v.mu.Unlock()
 	if err := summaryInCI(job, text); err != nil {
 		return err

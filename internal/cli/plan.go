@@ -84,13 +84,15 @@ func plan(c *cli.Context) error {
 	case drawing(c):
 		return draw(c, s.Graph(), steps)
 	case c.Bool("json"):
-		return render.Indented(w, render.NewPlanJSON(s.Graph(), p, steps))
+		j := render.NewPlanJSON(s.Graph(), p, steps)
+		j.Cost = render.NewForecast(forecast(s, steps))
+		return render.Indented(w, j)
 	default:
 		o := lineOptions(c, w)
 		if o.Color {
 			w = raw(w) // the table is clean
 		}
-		render.Plan(w, s.Graph(), p, steps, o.Color)
+		render.Plan(w, s.Graph(), p, steps, forecast(s, steps).Text(), o.Color)
 		return nil
 	}
 }

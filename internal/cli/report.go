@@ -111,15 +111,10 @@ func usualOf(home *state.Home, s state.Summary) func(kind, step string) (lo, hi 
 // addFacts adds what only the records of a run know. Those of a run that is being driven
 // belong to its driver; its graph and its events say the most of it, which is not final.
 func addFacts(home *state.Home, r *runpage.Run) (final bool) {
-	var busy *state.BusyError
-	var h provenance.Run
-	var err error
-	driven := home.Driven(r.Summary.ID) // whose records are locked: to wait for them would hold the page up
-	if !driven {
-		h, err = app.History(home, r.Summary.ID)
-	}
-	switch {
-	case driven, errors.As(err, &busy):
+	h, err := history(home, r.Summary.ID)
+	r.Cost = billOf(r.Summary, h.Records, err)
+	switch busy := (*state.BusyError)(nil); {
+	case errors.As(err, &busy):
 		g, err := home.Drawn(r.Summary.ID)
 		if err != nil {
 			r.Unknown = "The run is being driven: what stands is told when it is not."
@@ -135,6 +130,15 @@ func addFacts(home *state.Home, r *runpage.Run) (final bool) {
 		r.Resources, r.Made = resources(h.Records), madeOf(h)
 	}
 	return true
+}
+
+// history is what the records of a run tell. Those of a run that is being driven are locked,
+// and to wait for them would hold whoever asks up.
+func history(home *state.Home, id string) (provenance.Run, error) {
+	if home.Driven(id) {
+		return provenance.Run{}, &state.BusyError{Run: id}
+	}
+	return app.History(home, id)
 }
 
 // resources are what the records tell of things outside, the newest first.

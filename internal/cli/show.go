@@ -49,9 +49,9 @@ func showCommand() *cli.Command {
 				return writeProvenance(c, home, s.ID)
 			}
 			if c.Bool("json") {
-				return render.Indented(c.App.Writer, s)
+				return render.Indented(c.App.Writer, render.ShownJSON{Summary: s, Cost: render.NewCost(bill(home, s))})
 			}
-			render.Run(c.App.Writer, s, time.Now())
+			render.Run(c.App.Writer, s, bill(home, s), time.Now())
 			if next := nextSteps(s); next != "" {
 				fmt.Fprint(c.App.Writer, "\n"+next)
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/ec2local"
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
 	"github.com/imgflow/imgflow/internal/provenance"
@@ -242,6 +243,14 @@ func describe(r dag.Record) (found, made, byproducts []provenance.Descriptor) {
 		byproducts = append(byproducts, provenance.Descriptor{Name: "sbom of " + strings.Join(r.Builds, ", "), Digest: map[string]string{"sha256": hex.EncodeToString(sum[:])}, MediaType: "application/json"})
 	}
 	return found, made, byproducts
+}
+
+// costOf is what a run costs, by its records and public prices.
+func costOf(records []dag.Record, now time.Time) cost.Bill { return aws.Cost(records, now) }
+
+// costAhead is what steps will cost that are yet to be done.
+func costAhead(nodes []dag.Node, makes func(dag.Key) bool, usual func(kind, step string) (time.Duration, bool)) cost.Forecast {
+	return aws.Foresee(nodes, makes, usual)
 }
 
 // listOf is the list of what was installed that a step has made, or "".

@@ -45,9 +45,12 @@ type SourceImage struct {
 
 // SourceDevice is a volume that an instance of the image has.
 type SourceDevice struct {
-	Name      string `json:"name"`
-	Size      int    `json:"size,omitempty"` // GiB
-	Encrypted bool   `json:"encrypted,omitempty"`
+	Name       string `json:"name"`
+	Size       int    `json:"size,omitempty"` // GiB
+	Encrypted  bool   `json:"encrypted,omitempty"`
+	Type       string `json:"type,omitempty"` // such as gp3
+	IOPS       int    `json:"iops,omitempty"`
+	Throughput int    `json:"throughput,omitempty"` // MiB/s
 }
 
 func (Source) Kind() string    { return "aws.source" }
@@ -149,7 +152,13 @@ func (s Source) view(i types.Image) SourceImage {
 		if d.Ebs == nil {
 			continue
 		}
-		volume := SourceDevice{Name: text(d.DeviceName)}
+		volume := SourceDevice{Name: text(d.DeviceName), Type: string(d.Ebs.VolumeType)}
+		if d.Ebs.Iops != nil {
+			volume.IOPS = int(*d.Ebs.Iops)
+		}
+		if d.Ebs.Throughput != nil {
+			volume.Throughput = int(*d.Ebs.Throughput)
+		}
 		if d.Ebs.VolumeSize != nil {
 			volume.Size = int(*d.Ebs.VolumeSize)
 		}

@@ -93,7 +93,7 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 	// An encrypted source image, which the endpoint's catalogue does not have.
 	f := optionErrors{final: true}
 	v := CheckValues{Sharing: Sharing{Groups: []string{"all"}}, LaunchMappings: []BlockDevice{{DeviceName: "/dev/sdb", NoDevice: true}, {DeviceName: "/dev/sdc", VolumeSize: 1, Encrypted: &yes}}}
-	v.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{"/dev/sda1", 8, true}, {"/dev/sdb", 8, true}}})
+	v.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{Name: "/dev/sda1", Size: 8, Encrypted: true}, {Name: "/dev/sdb", Size: 8, Encrypted: true}}})
 	if len(f.OptionErrors) != 2 || !strings.Contains(f.OptionErrors[0].Text, "/dev/sda1") || !strings.Contains(f.OptionErrors[1].Text, "/dev/sdc") {
 		t.Error(f.OptionErrors)
 	}

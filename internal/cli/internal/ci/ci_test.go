@@ -121,8 +121,8 @@ func TestSummary(t *testing.T) {
 	sum := state.Summary{ID: "r1", Status: "partial", Template: "t.json", Builds: []state.BuildSummary{
 		{Name: "web", Status: "done", Artifacts: []state.Artifact{{Region: "us-east-1", ID: "ami-1"}}},
 		{Name: "<b>|db", Status: "failed", Err: "no\n| room | `x` </table>\x1b[2J"}}}
-	got := Summary(sum, v, "flowchart LR\n  a --> b\n", 4*time.Second)
-	for _, want := range []string{"| web | done | us-east-1: ami-1 |\n", "| &lt;b&gt;\\|db | failed: no \\| room \\| \\`x\\` &lt;/table&gt; |  |\n", "| shell\\|x | web | done | 3s |\n", "```mermaid\nflowchart LR\n  a --> b\n```\n"} {
+	got := Summary(sum, v, "flowchart LR\n  a --> b\n", "about $0.02 | <b>", 4*time.Second)
+	for _, want := range []string{"| web | done | us-east-1: ami-1 |\n", "| &lt;b&gt;\\|db | failed: no \\| room \\| \\`x\\` &lt;/table&gt; |  |\n", "| shell\\|x | web | done | 3s |\n", "\n\nCost: about $0.02 \\| &lt;b&gt;.\n\n", "```mermaid\nflowchart LR\n  a --> b\n```\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
@@ -130,7 +130,7 @@ func TestSummary(t *testing.T) {
 	for range 20000 {
 		sum.Builds = append(sum.Builds, state.BuildSummary{Name: strings.Repeat("x", 100), Err: strings.Repeat("y", 10000)})
 	}
-	if got := Summary(sum, v, strings.Repeat("z", 2*MaxSummary), 0); len(got) > MaxSummary || strings.Contains(got, "zzz") {
+	if got := Summary(sum, v, strings.Repeat("z", 2*MaxSummary), strings.Repeat("c", MaxSummary), 0); len(got) > MaxSummary || strings.Contains(got, "zzz") {
 		t.Errorf("a summary has %d bytes", len(got))
 	}
 }

@@ -18,9 +18,9 @@ const MaxSummary = 1 << 20
 // most is how many steps a summary lists: those that took longest.
 const most = 40
 
-// Summary is how a run has ended, in Markdown. Graph is that of the run for Mermaid, and may be empty; what does not fit is
+// Summary is how a run has ended, in Markdown. Costs says what it costs, and may be empty. Graph is that of the run for Mermaid, and may be empty; what does not fit is
 // left out.
-func Summary(sum state.Summary, v *runview.View, graph string, took time.Duration) string {
+func Summary(sum state.Summary, v *runview.View, graph, costs string, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### imgflow: run %s is %s\n\n", cell(sum.ID), cell(sum.Status))
 	fmt.Fprintf(&b, "%s, after %s\n\n| build | status | images |\n|---|---|---|\n", cell(sum.Template), took.Round(time.Second))
@@ -36,6 +36,9 @@ func Summary(sum state.Summary, v *runview.View, graph string, took time.Duratio
 		if b.Len() < MaxSummary/4 {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(build.Name), status, strings.Join(made, "<br>"))
 		}
+	}
+	if costs != "" {
+		fmt.Fprintf(&b, "\nCost: %s.\n", cell(cut(costs, 500)))
 	}
 	steps := slices.DeleteFunc(slices.Clone(v.Steps), func(s *runview.Step) bool { return s.Began.IsZero() })
 	slices.SortStableFunc(steps, func(x, y *runview.Step) int { return cmp.Compare(y.Took(v.Ended), x.Took(v.Ended)) })

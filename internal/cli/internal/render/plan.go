@@ -20,8 +20,8 @@ var (
 
 // Plan writes what solving a graph would do: a line for each step, with a sign for what
 // becomes of it, and a reason where something was done before. With color its lines are
-// coloured, so w must let that through.
-func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, color bool) {
+// coloured, so w must let that through. Costs is what it will cost, if it does.
+func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, costs string, color bool) {
 	for _, rb := range p.Rebuilds {
 		line(w, "%s will be made again: %s", named(rb.Record.Name, rb.Record.Label), rb.Why)
 	}
@@ -63,6 +63,9 @@ func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, color bo
 		fmt.Fprintln(w, hued(color && i > 0, hues[strings.TrimSpace(rows[i][0])], l))
 	}
 	fmt.Fprintf(w, "\nPlan: %s.\n", counted(steps, len(p.Releases)))
+	if costs != "" {
+		line(w, "Cost: %s.", costs)
+	}
 }
 
 // line writes a line without what could drive a terminal.
@@ -136,6 +139,8 @@ type PlanJSON struct {
 	Behind  map[string][]string `json:"behind,omitempty"`
 
 	Changes map[explain.Change]int `json:"changes"` // how many steps are of each
+
+	Cost *ForecastJSON `json:"cost,omitempty"` // of a plan that launches instances, roughly
 }
 
 // PlanStepJSON is one step of a plan.

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/termsafe"
 	"github.com/imgflow/imgflow/state"
 )
@@ -102,7 +103,7 @@ func BuildCount(bs []state.BuildSummary) string {
 }
 
 // Run tells all about one run.
-func Run(w io.Writer, s state.Summary, now time.Time) {
+func Run(w io.Writer, s state.Summary, costs cost.Bill, now time.Time) {
 	rows := [][]string{{"run", s.ID}, {"status", s.Status}, {"template", s.Template},
 		{"started", fmt.Sprintf("%s (%s)", s.Started.Local().Format(time.DateTime), Ago(now.Sub(s.Started)))},
 		{"took", Took(s, now)}}
@@ -111,6 +112,9 @@ func Run(w io.Writer, s state.Summary, now time.Time) {
 		rows = append(rows, []string{"cloud", "embedded EC2 on this machine"})
 	case s.Endpoint != "":
 		rows = append(rows, []string{"cloud", s.Endpoint})
+	}
+	if !costs.Empty() {
+		rows = append(rows, []string{"cost", oneLine(costs.Text(), 300)})
 	}
 	if s.Status == state.Running {
 		rows = append(rows, []string{"driven by", fmt.Sprintf("process %d on %s", s.PID, s.Host)})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/runview"
 	"github.com/imgflow/imgflow/state"
 )
@@ -130,6 +131,31 @@ func TestReportTellsTheRun(t *testing.T) {
 	}
 	if n := strings.Count(page, `class="graphsvg"`); n != 1 {
 		t.Errorf("%d graphs", n)
+	}
+}
+
+// The part about the cost has every amount, those that are not known, too, and is left out
+// where nothing was paid for.
+func TestReportTellsTheCost(t *testing.T) {
+	r := failedRun()
+	if page := report(t, r); strings.Contains(page, "Cost") {
+		t.Error("a run without machines of EC2 has a part about their cost")
+	}
+	r.Cost = cost.Bill{Prices: "2026-11-30",
+		Items: []cost.Item{{Builds: []string{"web"}, What: "instance i-1: m5.large\x1b[2J with <b>Linux", For: 30*time.Minute + 400*time.Millisecond, USD: .0535},
+			{Builds: []string{"web"}, What: "its volumes: 8 GiB gp9", For: time.Hour, Unknown: "no price of such gp9 volumes in eu-west-1"}},
+		Monthly: []cost.Item{{Builds: []string{"web", "db"}, What: "image ami-1 in eu-west-1, for 8 GiB", USD: .4}}}
+	const want = "Cost more than $0.05 (no price of such gp9 volumes in eu-west-1); what is kept at most $0.40 a month, by prices known on 2026-11-30 " +
+		"What it is for What Build For Cost " +
+		"instance i-1: m5.large with &lt;b&gt;Linux web 30m about $0.05 " +
+		"its volumes: 8 GiB gp9 web 1h unknown: no price of such gp9 volumes in eu-west-1 " +
+		"image ami-1 in eu-west-1, for 8 GiB web, db each month at most $0.40 How it was made"
+	if text := words(report(t, r)); !strings.Contains(text, want) {
+		t.Errorf("the report does not say %q:\n%s", want, text)
+	}
+	r.Cost = cost.Bill{Free: "it is made on this machine"}
+	if text := words(report(t, r)); !strings.Contains(text, "Cost nothing: it is made on this machine How it was made") {
+		t.Error(text)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/termsafe"
 )
 
@@ -38,9 +40,20 @@ var functions = template.FuncMap{
 	"short":   short,
 	"builds":  buildNames,
 	"ordinal": ordinal,
+	"about":   func(x cost.Item) string { return amount(x, cost.About) },
+	"atmost":  func(x cost.Item) string { return amount(x, cost.AtMost) },
+	"lasted":  func(d time.Duration) string { return render.Duration(d.Round(time.Second)) },
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+}
+
+// amount is what a thing costs, in words.
+func amount(x cost.Item, words func(usd float64) string) string {
+	if x.Unknown != "" {
+		return "unknown: " + clean(x.Unknown)
+	}
+	return words(x.USD)
 }
 
 var reportPage = template.Must(Templates(nil))

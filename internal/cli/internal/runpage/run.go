@@ -6,6 +6,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/runview"
 	"github.com/imgflow/imgflow/state"
 )
@@ -29,6 +30,7 @@ type Run struct {
 
 	Resources []Resource // what it has made outside, the newest first
 	Unknown   string     // why that is not known
+	Cost      cost.Bill  // what it costs
 	Made      *Made      // how its images came to be; nil where nothing is known
 	Version   string     // of imgflow
 	Base      string     // what the links to the parts of a live page begin with; "" in a report
@@ -236,6 +238,10 @@ func (r Run) Things() Listed[Resource] {
 	slices.SortStableFunc(rs, func(a, b Resource) int { return rank(a) - rank(b) })
 	return listed(rs, MostRows)
 }
+
+// Paid are the things that were paid for, and Monthly those that are paid for each month.
+func (r Run) Paid() Listed[cost.Item]    { return listed(r.Cost.Items, MostRows) }
+func (r Run) Monthly() Listed[cost.Item] { return listed(r.Cost.Monthly, MostRows) }
 
 // Standing is how many things stand that nobody wants to keep.
 func (r Run) Standing() (n int) {

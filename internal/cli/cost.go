@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/cost"
+	"github.com/imgflow/imgflow/internal/explain"
+	"github.com/imgflow/imgflow/state"
+)
+
+// atHome is why a local run costs nothing.
+const atHome = "it is made on this machine"
+
+// elsewhere is why prices say nothing of what another endpoint asks for.
+func elsewhere(endpoint string) string { return "the prices of AWS are not those of " + endpoint }
+
+// billOf is what a run costs, by its records, or the error for which nobody can read them.
+func billOf(s state.Summary, records []dag.Record, err error) cost.Bill {
+	b := costOf(records, time.Now())
+	busy := (*state.BusyError)(nil)
+	switch {
+	case s.Local:
+		return cost.Bill{Free: atHome, Prices: b.Prices}
+	case s.Endpoint != "":
+		return cost.Bill{Unknown: elsewhere(s.Endpoint), Prices: b.Prices}
+	case errors.As(err, &busy):
+		return cost.Bill{Unknown: "it is told when the run is not being driven", Prices: b.Prices}
+	case err != nil && !errors.Is(err, fs.ErrNotExist): // without a file nothing was made
+		return cost.Bill{Unknown: "the records of the run cannot be read", Prices: b.Prices}
+	}
+	return b
+}
+
+// billOfSession is what the run of a session costs, which holds its records.
+func billOfSession(s *app.Session) cost.Bill {
+	records, err := s.Records()
+	return billOf(s.Summary(), records, err)
+}
+
+// bill is what a run of a home costs.
+func bill(home *state.Home, s state.Summary) cost.Bill {
+	if s.Local || s.Endpoint != "" {
+		return billOf(s, nil, nil)
+	}
+	h, err := history(home, s.ID)
+	return billOf(s, h.Records, err)
+}
+
+// forecast is what a session's plan will cost, by how long machines stood in past runs.
+func forecast(s *app.Session, steps []explain.Step) cost.Forecast {
+	req := s.Request()
+	making := map[dag.Key]bool{}
+	for _, x := range steps {
+		making[x.Key] = x.Change != explain.Reuse
+	}
+	took := pastOf(req)
+	f := costAhead(s.Graph().Nodes, func(k dag.Key) bool { return making[k] }, func(kind, step string) (time.Duration, bool) {
+		u := took.Of(kind, step)
+		return (u.Lo + u.Hi) / 2, u.Known
+	})
+	switch {
+	case len(f.Machines) == 0:
+	case req.Local:
+		f.Free = atHome
+	case req.Endpoint != "":
+		f.Unknown = elsewhere(req.Endpoint)
+	}
+	return f
+}
+
+// pastOf is how long the steps of a template took in the runs of this user, if there are any.
+func pastOf(req app.Request) *app.Durations {
+	home, err := findHome()
+	if err != nil {
+		return nil
+	}
+	return app.DurationsOf(home, state.Summary{Template: req.Template, Local: req.Local})
+}
