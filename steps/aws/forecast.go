@@ -87,13 +87,13 @@ func (p *pathfinder) since(last *dag.Node) (launch *dag.Node, took time.Duration
 		}
 		seen[k] = -1
 		n := p.by[k]
-		if n == nil || n.Kind == launch.Kind && k != launch.Key {
-			return -1
-		}
 		way := time.Duration(-1)
-		if k == launch.Key {
+		switch {
+		case k == launch.Key:
 			way = 0
-		} else {
+		case n == nil || n.Kind == launch.Kind: // no way leads through another instance
+			return -1
+		default:
 			for _, before := range [][]dag.Key{n.Needs, n.After} {
 				for _, b := range before {
 					way = max(way, until(b))

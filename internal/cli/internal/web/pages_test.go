@@ -48,6 +48,11 @@ func TestRunMoves(t *testing.T) {
 	if m := until(t, live, "/resume"); !strings.Contains(m, "i-1 &lt;script&gt;") {
 		t.Error("what stands is not told")
 	}
+	for _, part := range []string{"", "?build=web"} { // where what its records tell is remembered
+		if _, page := x.get("/runs/" + run.ID() + part); !strings.Contains(words(page), "Cost about $1.00, by prices known on 2026-11-30") {
+			t.Errorf("what it costs is not told: %s", words(page))
+		}
+	}
 }
 
 // The end of a run is its summary, its last event and the lock on its records, in this order. Whenever a page

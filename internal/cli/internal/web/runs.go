@@ -126,7 +126,7 @@ func (s *Server) addFacts(r *runpage.Run) {
 	defer s.facts.mu.Unlock()
 	id := r.Summary.ID
 	if k, ok := s.facts.of[id]; ok && k.at.Equal(r.Summary.Updated) {
-		r.Resources, r.Unknown, r.Made = k.runs.Resources, k.runs.Unknown, k.runs.Made
+		r.Resources, r.Unknown, r.Cost, r.Made = k.runs.Resources, k.runs.Unknown, k.runs.Cost, k.runs.Made
 		return
 	}
 	if !s.o.Facts(r) {

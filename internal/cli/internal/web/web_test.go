@@ -22,6 +22,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/cli/internal/runpage"
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/runview"
 	"github.com/imgflow/imgflow/state"
 )
@@ -78,6 +79,7 @@ func newSite(t *testing.T) *site {
 		Usual: func(state.Summary) func(kind, step string) (time.Duration, time.Duration, bool) { return nil },
 		Facts: func(r *runpage.Run) bool {
 			r.Resources = []runpage.Resource{{Label: "instance i-1 <script>", Step: "launch", State: runpage.Stands}}
+			r.Cost = cost.Bill{Items: []cost.Item{{What: "instance i-1", USD: 1}}, Prices: "2026-11-30"}
 			if home.Driven(r.Summary.ID) {
 				return false
 			}
