@@ -81,10 +81,7 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	if g := s.Graph(); g != nil {
 		g.Mermaid(&graph, nil) // into memory
 	}
-	costs := ""
-	if b := billOfSession(s); !b.Empty() {
-		costs = b.Text()
-	}
+	costs := costOfSession(s)
 	v.mu.Lock()
 	text := ci.Summary(res.Summary, v.view, graph.String(), costs, took)
 	v.mu.Unlock()

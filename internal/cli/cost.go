@@ -35,10 +35,14 @@ func billOf(s state.Summary, records []dag.Record, err error) cost.Bill {
 	return b
 }
 
-// billOfSession is what the run of a session costs, which holds its records.
-func billOfSession(s *app.Session) cost.Bill {
+// costOfSession is what the run of a session costs, which holds its records; "" where that
+// is nothing, or another endpoint's.
+func costOfSession(s *app.Session) string {
 	records, err := s.Records()
-	return billOf(s.Summary(), records, err)
+	if b := billOf(s.Summary(), records, err); b.Free+b.Unknown == "" && !b.Empty() {
+		return b.Text()
+	}
+	return ""
 }
 
 // bill is what a run of a home costs.

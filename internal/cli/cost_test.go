@@ -53,7 +53,7 @@ func TestCostOfARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An hour of half an m5.large (.107), of 8 GiB of gp3 (.088 a month of 730 hours): .0545; and 8 GiB of snapshots (.05).
-	const known = "about $0.05; what is kept at most $0.40 a month, by prices known on "
+	const known = "about $0.05; at most $0.40 a month for what is kept, by prices known on "
 	for _, c := range []struct {
 		name    string
 		sum     state.Summary

@@ -133,8 +133,8 @@ func sumUp(c *cli.Context, v *viewer, s *app.Session, res *app.Result, took time
 	if !asPacker(c) { // whose scripts read the last lines
 		ls.Closing(v.view)
 	}
-	if costs := billOfSession(s); !asPacker(c) && !s.Request().Local && !costs.Empty() {
-		ls.Say("Cost: %s.", costs.Text())
+	if costs := costOfSession(s); costs != "" && !asPacker(c) {
+		ls.Say("Cost: %s.", costs)
 	}
 	if things, err := s.Things(false); err == nil {
 		ls.Standing(things)

@@ -50,7 +50,7 @@ func (b Bill) Text() string {
 		parts = append(parts, b.Spent().Text())
 	}
 	if len(b.Monthly) > 0 {
-		parts = append(parts, "what is kept "+b.Kept().Monthly())
+		parts = append(parts, b.Kept().Monthly())
 	}
 	return strings.Join(parts, "; ") + b.dated()
 }
@@ -95,15 +95,15 @@ func (s Sum) Text() string {
 	return About(s.USD)
 }
 
-// Monthly is what is to be paid each month.
+// Monthly is what is to be paid each month for what is kept.
 func (s Sum) Monthly() string {
 	switch {
 	case s.Known == 0 && len(s.Unknown) > 0:
-		return "unknown (" + s.reasons() + ")"
+		return "unknown each month for what is kept (" + s.reasons() + ")"
 	case len(s.Unknown) > 0:
-		return AtMost(s.USD) + " a month, and what is unknown (" + s.reasons() + ")"
+		return AtMost(s.USD) + " a month for what is kept, and what is unknown (" + s.reasons() + ")"
 	}
-	return AtMost(s.USD) + " a month"
+	return AtMost(s.USD) + " a month for what is kept"
 }
 
 // mostReasons bounds how many reasons a line has.

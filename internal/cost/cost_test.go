@@ -15,13 +15,13 @@ func TestBill(t *testing.T) {
 	}{
 		{Bill{Items: []Item{paid(.0134), paid(.0071)}}, "about $0.02, by prices known on 2026-11-30"},
 		{Bill{Items: []Item{paid(.002)}}, "less than $0.01, by prices known on 2026-11-30"},
-		{Bill{Items: []Item{paid(.0049)}, Monthly: []Item{paid(.401)}}, "less than $0.01; what is kept at most $0.41 a month, by prices known on 2026-11-30"},
-		{Bill{Monthly: []Item{paid(.4)}}, "what is kept at most $0.40 a month, by prices known on 2026-11-30"},
-		{Bill{Monthly: []Item{paid(.1), paid(.2)}}, "what is kept at most $0.30 a month, by prices known on 2026-11-30"}, // and no cent more
+		{Bill{Items: []Item{paid(.0049)}, Monthly: []Item{paid(.401)}}, "less than $0.01; at most $0.41 a month for what is kept, by prices known on 2026-11-30"},
+		{Bill{Monthly: []Item{paid(.4)}}, "at most $0.40 a month for what is kept, by prices known on 2026-11-30"},
+		{Bill{Monthly: []Item{paid(.1), paid(.2)}}, "at most $0.30 a month for what is kept, by prices known on 2026-11-30"}, // and no cent more
 		{Bill{Items: []Item{paid(.029), not("a"), not("a"), not("b")}}, "more than $0.02 (a; b), by prices known on 2026-11-30"},
 		{Bill{Items: []Item{not("a"), not("b"), not("c"), not("d"), not("e")}}, "unknown (a; b; c, and 2 more)"},
-		{Bill{Monthly: []Item{not("a")}}, "what is kept unknown (a)"},
-		{Bill{Items: []Item{not("b")}, Monthly: []Item{paid(1), not("a")}}, "unknown (b); what is kept at most $1.00 a month, and what is unknown (a), by prices known on 2026-11-30"},
+		{Bill{Monthly: []Item{not("a")}}, "unknown each month for what is kept (a)"},
+		{Bill{Items: []Item{not("b")}, Monthly: []Item{paid(1), not("a")}}, "unknown (b); at most $1.00 a month for what is kept, and what is unknown (a), by prices known on 2026-11-30"},
 		{Bill{Items: []Item{paid(1)}, Free: "it was local"}, "nothing: it was local"},
 		{Bill{Items: []Item{paid(1)}, Unknown: "it is driven"}, "unknown: it is driven"},
 		{Bill{}, "nothing that is known"},

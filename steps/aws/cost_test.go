@@ -106,7 +106,7 @@ func TestCost(t *testing.T) {
 	if what := b.Monthly[0].What; !strings.HasSuffix(what, " in us-east-1, for 108 GiB") {
 		t.Error(what)
 	}
-	if text := b.Text(); text != "about $0.07; what is kept at most $5.40 a month, by prices known on "+b.Prices {
+	if text := b.Text(); text != "about $0.07; at most $5.40 a month for what is kept, by prices known on "+b.Prices {
 		t.Error(text)
 	}
 }

@@ -145,7 +145,7 @@ func TestReportTellsTheCost(t *testing.T) {
 		Items: []cost.Item{{Builds: []string{"web"}, What: "instance i-1: m5.large\x1b[2J with <b>Linux", For: 30*time.Minute + 400*time.Millisecond, USD: .0535},
 			{Builds: []string{"web"}, What: "its volumes: 8 GiB gp9", For: time.Hour, Unknown: "no price of such gp9 volumes in eu-west-1"}},
 		Monthly: []cost.Item{{Builds: []string{"web", "db"}, What: "image ami-1 in eu-west-1, for 8 GiB", USD: .4}}}
-	const want = "Cost more than $0.05 (no price of such gp9 volumes in eu-west-1); what is kept at most $0.40 a month, by prices known on 2026-11-30 " +
+	const want = "Cost more than $0.05 (no price of such gp9 volumes in eu-west-1); at most $0.40 a month for what is kept, by prices known on 2026-11-30 " +
 		"What it is for What Build For Cost " +
 		"instance i-1: m5.large with &lt;b&gt;Linux web 30m about $0.05 " +
 		"its volumes: 8 GiB gp9 web 1h unknown: no price of such gp9 volumes in eu-west-1 " +
