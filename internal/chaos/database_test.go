@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/imgflow/imgflow/internal/pgtest"
 )
@@ -51,6 +52,23 @@ func (s *stage) linesOnce(builds, ticks int) {
 	}
 }
 
+// databaseStage is a stage whose runs are in a PostgreSQL of its own.
+func databaseStage(t *testing.T, endpoint ...string) *stage {
+	t.Helper()
+	database := pgtest.New(t)
+	exe, err := fleetProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandboxes(t, exe)
+	s := stageOf(t, exe, append([]string{"--guest", "sandbox"}, endpoint...)...)
+	s.database = database
+	if err := s.world.begin(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // TestCampaignOfADatabase plays seeds, and kills at some writes, with the runs in PostgreSQL.
 func TestCampaignOfADatabase(t *testing.T) {
 	t.Parallel()
@@ -69,17 +87,7 @@ func TestCampaignOfADatabase(t *testing.T) {
 // in the database, another one resumes its run, and then the first wakes.
 func TestPausedProcessIsFenced(t *testing.T) {
 	t.Parallel()
-	database := pgtest.New(t)
-	exe, err := fleetProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sandboxes(t, exe)
-	s := stageOf(t, exe, "--guest", "sandbox")
-	s.database = database
-	if err := s.world.begin(); err != nil {
-		t.Fatal(err)
-	}
+	s := databaseStage(t)
 	const ticks = 150
 	s.crowd(1, onceEach(ticks)...)
 	first := s.begin(nil, "run", "t.json")
@@ -97,4 +105,27 @@ func TestPausedProcessIsFenced(t *testing.T) {
 	if n := s.launched(); n != 1 {
 		t.Errorf("%d machines were launched", n)
 	}
+}
+
+// TestDatabaseIsRestarted: PostgreSQL is killed, and stopped, in the middle of a run that
+// writes to it. The run waits, and every line is there once.
+func TestDatabaseIsRestarted(t *testing.T) {
+	t.Parallel()
+	s := databaseStage(t)
+	builds, ticks := scaled(4, 30), 40
+	s.crowd(builds, onceEach(ticks)...)
+	p := s.begin(nil, "run", "t.json")
+	for i, end := range []func() error{s.database.Kill, s.database.Stop} {
+		s.hears(p, fmt.Sprintf("tick <b000.%d>", 5+15*i))
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := s.database.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.ends(p, 0)
+	s.leaves(builds)
+	s.linesOnce(builds, ticks)
 }
