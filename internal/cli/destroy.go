@@ -15,6 +15,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/runview"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -207,17 +208,31 @@ func doomedRuns(c *cli.Context, home *state.Home) (ids []string, err error) {
 	return []string{id}, err
 }
 
+// viewOf is a view of a run that has made some things, and nothing else.
+func viewOf(things []dag.Record) *runview.View {
+	v, now := runview.New(), time.Now()
+	v.Apply(dag.Event{Type: dag.RunBegun, Time: now})
+	for _, r := range things {
+		v.Apply(dag.Event{Type: dag.Planned, Time: now, Key: r.Key.String(), Step: r.Name, Kind: r.Kind, Builds: r.Builds})
+		v.Apply(dag.Event{Type: dag.Finished, Time: now, Key: r.Key.String(), Text: r.Label})
+	}
+	return v
+}
+
 // remove removes the run's things and says which are left.
 func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 	id := d.Summary().ID
+	ls, show, done := framed(c, ls, d.Builds(), viewOf(d.things), true)
+	defer done()
 	in := catchInterrupts(context.Background(), func(sig os.Signal) {
 		ls.Warn("Interrupted (%s): repeat the command to go on.", sig)
 	}, func() {
+		done()
 		ls.Close()
 		os.Exit(exitInterrupt)
 	})
 	defer in.stop()
-	left, err := d.Remove(in.context(), d.things, ls.Event)
+	left, err := d.Remove(in.context(), d.things, show)
 	if in.context().Err() != nil {
 		return &exitError{code: exitInterrupt, err: fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
 	}

@@ -196,3 +196,39 @@ func TestWhereThereIsNoLiveView(t *testing.T) {
 		}
 	}
 }
+
+// Who follows a run at a terminal has its lines, and below them what is under way; who removes it, how far that is.
+func TestLogsAndDestroyAtATerminal(t *testing.T) {
+	d := newDesk(t)
+	run := d.command("run", "--local", "-on-interrupt=suspend", "slow.json")
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for out := ""; !strings.Contains(out, "line 10"); time.Sleep(20 * time.Millisecond) {
+		out, _ = d.do("logs")
+	}
+	c := d.screening(100, 40, []string{"logs", "-f"})
+	c.shows("╰ line 10")
+	c.shows("web: line 9")
+	c.shows(" · 1 running · ")
+	c.tty.WriteString("\x03")
+	if got := status(t, <-c.ended); got != exitOK || !c.cooked() || strings.Contains(c.text(), "╰") {
+		t.Errorf("exit status %d, the terminal is as before: %v\n%s", got, c.cooked(), c.text())
+	}
+	run.Process.Signal(os.Interrupt)
+	d.goOn.Store(true)
+	run.Wait()
+
+	c = d.screening(100, 40, []string{"destroy", "--yes"})
+	if got := status(t, <-c.ended); got != exitOK || !c.cooked() {
+		t.Errorf("exit status %d, the terminal is as before: %v\n%s", got, c.cooked(), c.text())
+	}
+	for _, want := range []string{"==> web: Removing instance i-", "all of it is removed."} {
+		if strings.Count(c.text(), want) != 1 {
+			t.Errorf("%q is not there once:\n%s", want, c.text())
+		}
+	}
+	if strings.Contains(c.text(), "under way") {
+		t.Errorf("the frame is left:\n%s", c.text())
+	}
+}

@@ -11,12 +11,15 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/runview"
 )
 
 func logsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "logs", Usage: "print what a run printed", ArgsUsage: "[RUN]", Category: lookGroup,
-		Description: `   RUN is a run's id or the beginning of it; without it, it is the newest run.
+		Description: `   RUN is a run's id or the beginning of it; without it, it is the newest run. Who
+   follows it at a terminal sees below its lines what is under way (not with --build,
+   and where IMGFLOW_PROGRESS is plain).
 
    imgflow logs -f              follow the newest run until it ends
    imgflow logs --build web     only what belongs to the build web
@@ -66,6 +69,11 @@ func showLogs(c *cli.Context) error {
 			show(e)
 		}
 		return err
+	}
+	if len(only) == 0 && !c.Bool("json") {
+		var done func()
+		_, show, done = framed(c, ls, names, runview.New(), false)
+		defer done()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

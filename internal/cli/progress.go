@@ -52,10 +52,30 @@ func progress(c *cli.Context) (string, error) {
 		return "plain", nil
 	case way != "auto":
 		return way, nil
-	case obstacle != "" || inPipeline() || c.Bool("timestamp-ui") || asPacker(c) || runtime.GOOS == "windows":
+	case !lively(c):
 		return "plain", nil
 	}
 	return "tty", nil
+}
+
+// lively tells whether there is a live view where nobody has asked for any.
+func lively(c *cli.Context) bool {
+	return noLiveView(c) == "" && !inPipeline() && !c.Bool("timestamp-ui") && !asPacker(c) && runtime.GOOS != "windows"
+}
+
+// framed shows what is under way below the lines of a command, at a terminal where that is usual. Removal says that the
+// steps of the view are what is being removed. What shows lines otherwise, plain, is returned where there is no frame.
+func framed(c *cli.Context, plain *render.Lines, builds []string, view *runview.View, removal bool) (ls *render.Lines, show func(dag.Event), done func()) {
+	way := os.Getenv("IMGFLOW_PROGRESS")
+	if !lively(c) || c.Bool("json") || way != "" && way != "auto" && way != "tty" {
+		return plain, plain.Event, func() {}
+	}
+	o := lineOptions(c, c.App.Writer)
+	o.Live, o.Builds = false, builds
+	d := live.New(live.Options{Out: raw(c.App.Writer), View: view, Builds: builds, Color: o.Color, Size: terminalSize, FrameOnly: true, Removal: removal})
+	stop := obeyShell(d)
+	ls = render.NewLines(d, o)
+	return ls, func(e dag.Event) { d.Event(e); ls.Event(e) }, func() { stop(); ls.Close(); d.Close() }
 }
 
 // noLiveView says why there can be no live view, if there cannot.

@@ -21,6 +21,10 @@ type Options struct {
 	Color  bool
 	View   *runview.View // what is known of the run; the display's until it is closed
 	Builds []string      // in their order: they choose the colours
+	// FrameOnly leaves the lines above the frame to whoever writes them: events make none.
+	FrameOnly bool
+	// Removal is for a run whose steps are what is to be removed: the last line counts that.
+	Removal bool
 	// Usual tells how long a step usually takes; the zero span if nobody knows. May be nil.
 	Usual func(kind, step string) usual.Span
 
@@ -92,6 +96,7 @@ func (d *Display) Event(e dag.Event) {
 	}
 	d.mu.Unlock()
 	switch {
+	case d.o.FrameOnly:
 	case ended.Key != "" && e.Type == dag.Finished:
 		d.lines.Finished(ended)
 	case ended.Key != "":
@@ -168,7 +173,7 @@ func (d *Display) compose(w, h int) (above string, lines []string, ok bool) {
 		}
 	}()
 	d.drawn++
-	return above, frame(d.view, look{width: w, height: h, color: d.o.Color, now: time.Now(), turn: d.drawn, hints: d.keys.hints(), usual: d.o.Usual}), true
+	return above, frame(d.view, look{width: w, height: h, color: d.o.Color, now: time.Now(), turn: d.drawn, hints: d.keys.hints(), usual: d.o.Usual, removal: d.o.Removal}), true
 }
 
 // show puts a page in place of all that the terminal shows; nil takes it away.

@@ -394,3 +394,20 @@ func TestFit(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A removal is counted in the last line; what it says is written by somebody else.
+func TestRemoval(t *testing.T) {
+	p := perform(t, 80, 24, 1, 3, func(o *Options) { o.FrameOnly, o.Removal = true, true })
+	for n := range 3 {
+		p.tell(dag.Finished, n, "thing "+itoa(n))
+	}
+	p.tell(dag.Releasing, 0, "thing 0")
+	p.tell(dag.Released, 0, "thing 0")
+	p.tell(dag.Releasing, 1, "thing 1")
+	e := dag.Event{Type: dag.Left, Key: key(2).String(), Time: time.Now(), Text: "thing 2", Err: "in use"}
+	p.Event(e)
+	got := p.look(t)
+	if count(got, "Removing thing 1") != 1 || count(got, "1 of 3 removed · 1 under way · 1 could not be · ") != 1 || count(got, "thing 0")+count(got, "thing 2") != 0 {
+		t.Errorf("it shows\n%s", strings.Join(got, "\n"))
+	}
+}

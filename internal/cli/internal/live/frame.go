@@ -20,6 +20,7 @@ type look struct {
 	turn          int      // of the spinner
 	hints         []string // the longest that fits is shown
 	usual         func(kind, step string) usual.Span
+	removal       bool // what the steps have made is being removed
 }
 
 // widest bounds a line of the frame: what belongs together is seen together.
@@ -148,6 +149,40 @@ func (l look) fold(s *runview.Step) string {
 
 // status is how the run stands, in the last line.
 func (l look) status(v *runview.View, under int) string {
+	parts := counts(v, under)
+	if l.removal {
+		parts = removed(v, under)
+	}
+	parts = append(parts, render.Clock(max(0, l.now.Sub(v.Began))))
+	left := strings.Join(parts, " · ")
+	for _, hint := range l.hints {
+		if room := l.width - width(left) - width(hint); room >= 2 {
+			return paint(l.color, "1", left) + strings.Repeat(" ", room) + paint(l.color, dim, hint)
+		}
+	}
+	return paint(l.color, "1", fit(left, l.width))
+}
+
+// removed counts what is gone and what is not.
+func removed(v *runview.View, under int) []string {
+	gone, left := 0, 0
+	for _, s := range v.Steps {
+		if s.Removed {
+			gone++
+		}
+		if s.Left != "" {
+			left++
+		}
+	}
+	parts := []string{fmt.Sprintf("%d of %d removed", gone, len(v.Steps)), fmt.Sprintf("%d under way", under)}
+	if left > 0 {
+		parts = append(parts, fmt.Sprintf("%d could not be", left))
+	}
+	return parts
+}
+
+// counts counts builds and steps.
+func counts(v *runview.View, under int) []string {
 	by, reused := v.Counts()
 	parts := []string{fmt.Sprintf("%d of %d steps", by[runview.Done], len(v.Steps)), fmt.Sprintf("%d running", under)}
 	if len(v.Builds) > 1 {
@@ -165,12 +200,5 @@ func (l look) status(v *runview.View, under int) string {
 	if n := by[runview.Failed]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", n))
 	}
-	parts = append(parts, render.Clock(max(0, l.now.Sub(v.Began))))
-	left := strings.Join(parts, " · ")
-	for _, hint := range l.hints {
-		if room := l.width - width(left) - width(hint); room >= 2 {
-			return paint(l.color, "1", left) + strings.Repeat(" ", room) + paint(l.color, dim, hint)
-		}
-	}
-	return paint(l.color, "1", fit(left, l.width))
+	return parts
 }
