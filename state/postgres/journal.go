@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,8 +70,10 @@ func (b *backend) Create(s state.Summary) (state.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	taker := rand.Text()
 	return b.take(s.ID, true, func(ctx context.Context, tx pgx.Tx) (epoch int64, err error) {
-		err = tx.QueryRow(ctx, `INSERT INTO imgflow.runs (id, summary, lease_until) VALUES ($1, $2, clock_timestamp() + $3) ON CONFLICT DO NOTHING RETURNING epoch`, s.ID, text, leaseTime).Scan(&epoch)
+		err = tx.QueryRow(ctx, `INSERT INTO imgflow.runs (id, summary, lease_until, taker) VALUES ($1, $2, clock_timestamp() + $3, $4)
+			ON CONFLICT (id) DO UPDATE SET epoch = runs.epoch + 1 WHERE runs.taker = excluded.taker RETURNING epoch`, s.ID, text, leaseTime, taker).Scan(&epoch)
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = fs.ErrExist
 		}
@@ -84,9 +87,10 @@ func (b *backend) Open(id string, patient bool) (state.Journal, state.Summary, e
 			return nil, state.Summary{}, b.missing(id, err)
 		}
 	}
-	var text string
+	taker, text := rand.Text(), ""
 	j, err := b.take(id, true, func(ctx context.Context, tx pgx.Tx) (epoch int64, err error) {
-		err = tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, lease_until = clock_timestamp() + $2 WHERE id = $1 AND NOT `+driven+` RETURNING epoch, summary`, id, leaseTime).Scan(&epoch, &text)
+		err = tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, lease_until = clock_timestamp() + $2, taker = $3
+			WHERE id = $1 AND (NOT `+driven+` OR NOT assigned AND taker = $3) RETURNING epoch, summary`, id, leaseTime, taker).Scan(&epoch, &text)
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return epoch, errors.Join(err, forget(ctx, tx, id))
 		}
@@ -435,6 +439,7 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 	if err := j.Flush(); err != nil {
 		return err
 	}
+	tried := ""
 	return j.writing(j.b.again(func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
 			var text string
@@ -445,6 +450,9 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 			if err != nil {
 				return err
 			}
+			if text == tried { // it was committed, and the answer lost
+				return nil
+			}
 			s := j.b.opened(j.id, text)
 			if !change(&s) {
 				return nil
@@ -452,6 +460,7 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 			if text, err = stored(s); err != nil {
 				return err
 			}
+			tried = text
 			_, err = tx.Exec(ctx, `UPDATE imgflow.runs SET summary = $2 WHERE id = $1`, j.id, text)
 			return err
 		})
