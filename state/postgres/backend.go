@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ var passing = []string{"57P01", "57P02", "57P03", "53300", "25006", "40001", "40
 func passes(err error) bool {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		return refused.Code[:2] == "08" || slices.Contains(passing, refused.Code)
+		return strings.HasPrefix(refused.Code, "08") || slices.Contains(passing, refused.Code)
 	}
 	return pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)

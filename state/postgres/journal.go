@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -213,7 +212,7 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 	} else if err != nil {
 		return err
 	}
-	held, err := j.claimed(ctx, tx, items)
+	last, err := j.claims(ctx, tx, items)
 	if err != nil {
 		return err
 	}
@@ -226,7 +225,7 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 		switch {
 		case i.tried != 0 && i.tried == before: // it was committed, and the answer lost
 			continue
-		case i.by != nil && !held[i.by]:
+		case i.by != nil && last[i.by.step] != i.by.n:
 			i.by.end(&state.FencedError{Run: j.id, Step: i.by.step.Short()}) // whoever writes with this claim is told
 			continue
 		case i.line == nil:
@@ -265,14 +264,17 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 	return tx.SendBatch(ctx, rest).Close()
 }
 
-// claimed are the claims of a batch that are the last of their steps. The row of the run
-// is locked, so that none is made meanwhile.
-func (j *journal) claimed(ctx context.Context, tx pgx.Tx, items []*item) (map[*claim]bool, error) {
-	held := map[*claim]bool{}
+// claims are the numbers of the last claims of the steps that a batch writes to by a claim.
+// The row of the run is locked, so that none is made meanwhile.
+func (j *journal) claims(ctx context.Context, tx pgx.Tx, items []*item) (map[dag.Key]int64, error) {
+	last := map[dag.Key]int64{}
 	var steps [][]byte
 	for _, i := range items {
-		if _, known := held[i.by]; i.by != nil && !known {
-			held[i.by] = false
+		if i.by == nil {
+			continue
+		}
+		if _, known := last[i.by.step]; !known {
+			last[i.by.step] = 0
 			steps = append(steps, i.by.step[:])
 		}
 	}
@@ -286,14 +288,12 @@ func (j *journal) claimed(ctx context.Context, tx pgx.Tx, items []*item) (map[*c
 	var step []byte
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&step, &n}, func() error {
-		for c := range held {
-			if c.n == n && bytes.Equal(c.step[:], step) {
-				held[c] = true
-			}
-		}
+		var k dag.Key
+		copy(k[:], step) // of whatever length: a server is not trusted
+		last[k] = n
 		return nil
 	})
-	return held, err
+	return last, err
 }
 
 func (j *journal) Place() string { return j.b.place }
