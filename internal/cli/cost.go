@@ -76,6 +76,20 @@ func forecast(s *app.Session, steps []explain.Step) cost.Forecast {
 	return f
 }
 
+// callsOf is roughly how often a plan will call AWS, by action; nil for a local run.
+func callsOf(s *app.Session, p *dag.Plan, steps []explain.Step) map[string]int {
+	if s.Request().Local {
+		return nil
+	}
+	var done []dag.Node
+	for _, x := range steps {
+		if x.Change != explain.Reuse {
+			done = append(done, x.Node)
+		}
+	}
+	return callsAhead(done, p.Releases)
+}
+
 // pastOf is how long the steps of a template took in the runs of this user, if there are any.
 func pastOf(req app.Request) *app.Durations {
 	home, err := findHome()

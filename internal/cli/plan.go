@@ -85,14 +85,14 @@ func plan(c *cli.Context) error {
 		return draw(c, s.Graph(), steps)
 	case c.Bool("json"):
 		j := render.NewPlanJSON(s.Graph(), p, steps)
-		j.Cost = render.NewForecast(forecast(s, steps))
+		j.Cost, j.Calls = render.NewForecast(forecast(s, steps)), callsOf(s, p, steps)
 		return render.Indented(w, j)
 	default:
 		o := lineOptions(c, w)
 		if o.Color {
 			w = raw(w) // the table is clean
 		}
-		render.Plan(w, s.Graph(), p, steps, forecast(s, steps).Text(), o.Color)
+		render.Plan(w, s.Graph(), p, steps, forecast(s, steps).Text(), callsOf(s, p, steps), o.Color)
 		return nil
 	}
 }

@@ -248,6 +248,10 @@ func describe(r dag.Record) (found, made, byproducts []provenance.Descriptor) {
 // costOf is what a run costs, by its records and public prices.
 func costOf(records []dag.Record, now time.Time) cost.Bill { return aws.Cost(records, now) }
 
+// callsAhead is roughly how often a cloud is called for steps, by action: for those that are
+// done, and those whose things are removed on the way.
+func callsAhead(done, removed []dag.Node) map[string]int { return aws.Calls(done, removed) }
+
 // costAhead is what steps will cost that are yet to be done.
 func costAhead(nodes []dag.Node, makes func(dag.Key) bool, usual func(kind, step string) (time.Duration, bool)) cost.Forecast {
 	return aws.Foresee(nodes, makes, usual)

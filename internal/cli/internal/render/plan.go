@@ -20,8 +20,9 @@ var (
 
 // Plan writes what solving a graph would do: a line for each step, with a sign for what
 // becomes of it, and a reason where something was done before. With color its lines are
-// coloured, so w must let that through. Costs is what it will cost, if it does.
-func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, costs string, color bool) {
+// coloured, so w must let that through. Costs is what it will cost, and
+// calls how often AWS will be called, by action.
+func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, costs string, calls map[string]int, color bool) {
 	for _, rb := range p.Rebuilds {
 		line(w, "%s will be made again: %s", named(rb.Record.Name, rb.Record.Label), rb.Why)
 	}
@@ -66,6 +67,9 @@ func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, costs st
 	if costs != "" {
 		line(w, "Cost: %s.", costs)
 	}
+	if text := callsText(calls); text != "" {
+		line(w, "Calls: %s.", text)
+	}
 }
 
 // line writes a line without what could drive a terminal.
@@ -104,6 +108,20 @@ func counted(steps []explain.Step, releases int) string {
 	return text
 }
 
+// callsText is how often AWS will be called, by action.
+func callsText(calls map[string]int) string {
+	var parts []string
+	all := 0
+	for _, action := range slices.Sorted(maps.Keys(calls)) {
+		all += calls[action]
+		parts = append(parts, fmt.Sprintf("%d %s", calls[action], action))
+	}
+	if all == 0 {
+		return ""
+	}
+	return fmt.Sprintf("about %d of AWS (%s), and those that wait", all, strings.Join(parts, ", "))
+}
+
 // awaited says what a build waits for.
 func awaited(g *dag.Graph, build string) string {
 	names := slices.Clone(g.Awaited[build])
@@ -140,7 +158,8 @@ type PlanJSON struct {
 
 	Changes map[explain.Change]int `json:"changes"` // how many steps are of each
 
-	Cost *ForecastJSON `json:"cost,omitempty"` // of a plan that launches instances, roughly
+	Cost  *ForecastJSON  `json:"cost,omitempty"`  // of a plan that launches instances, roughly
+	Calls map[string]int `json:"calls,omitempty"` // how often AWS will be called, by action, roughly: waits call more often
 }
 
 // PlanStepJSON is one step of a plan.
