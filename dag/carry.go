@@ -137,8 +137,8 @@ func (e *Engine) node(g *Graph, k Key) Node {
 
 // tell tells people of an order that is no call.
 func (e *Engine) tell(g *Graph, x Order, t *Task) {
-	if x.Action == wait && x.Err == nil {
-		return // for its turn
+	if !x.Told() {
+		return
 	}
 	r, _ := e.rec(x.Key)
 	switch ev := t.event(""); x.Action {

@@ -53,7 +53,7 @@ func (x *elsewhere) engine(st Store) *Engine {
 // carry has an order carried out, by as many as it takes. What the records and the
 // world show to be over is not done once more.
 func (x *elsewhere) carry(g *Graph, order Order) (Outcome, []Record) {
-	run := !order.Removal && (order.Action == Run || order.Action == Resume || order.Action == Recreate)
+	run := order.Makes()
 	for order.Name != "image" && x.r.IntN(4) == 0 { // a failing image is made all the same, and so would be found
 		x.losses++
 		e := x.engine(&dying{MemStore: x.st, n: 1 + x.r.IntN(5), late: x.r.IntN(2) == 0})

@@ -53,10 +53,23 @@ type Order struct {
 // has ended. Of others people are only told.
 func (x Order) Call() bool {
 	switch x.Action {
-	case let, find, fail, undo, forget, Run, Resume, Recreate:
+	case let, find, fail, undo, forget:
 		return true
 	}
-	return false
+	return x.Makes()
+}
+
+// Makes reports whether the order is an attempt of a step.
+func (x Order) Makes() bool {
+	return x.Action == Run || x.Action == Resume || x.Action == Recreate
+}
+
+// Looks reports whether the order looks for a thing.
+func (x Order) Looks() bool { return x.Action == find }
+
+// Told reports whether people are told of the order, which is no call then.
+func (x Order) Told() bool {
+	return !x.Call() && x.Action != GiveUp && x.Action != Finish && (x.Action != wait || x.Err != nil) // a step waits for its turn in silence
 }
 
 // Rules are what decides beside the graph and the records.

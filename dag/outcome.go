@@ -13,6 +13,11 @@ type Outcome struct {
 	Verdict Decision `json:"verdict,omitempty"` // of a failure
 }
 
+// OutcomeOf is the outcome of a call of which no other word has come: Stopped, Lost or NotKept.
+func OutcomeOf(c Class, text string) Outcome {
+	return Outcome{Err: (&Result{Class: c, Err: text}).failure()}
+}
+
 // Redacted is the outcome with its error in other words, as they are given back for its own.
 func (o Outcome) Redacted(words func(string) string) Outcome {
 	if o.Err != nil {

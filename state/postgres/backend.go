@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,15 +20,17 @@ import (
 	"github.com/imgflow/imgflow/state"
 )
 
-// Tests shorten these.
+// How long a process has a run without a sign of life, and how often it gives one.
+// Tests shorten them.
 var (
-	leaseTime  = 15 * time.Second // how long a process has a run without a sign of life
-	renewEvery = 5 * time.Second  // how often it gives one
-	patience   = time.Minute      // how long what meets a lost connection is tried again
+	leaseTime  = 15 * time.Second
+	renewEvery = 5 * time.Second
 )
 
-// tryTime is how long one try may take.
-const tryTime = 20 * time.Second
+const (
+	patience = time.Minute      // how long what meets a lost connection is tried again
+	tryTime  = 20 * time.Second // how long one try may take
+)
 
 // backend keeps runs in a database.
 type backend struct {
@@ -111,9 +112,9 @@ var passing = []string{"57P01", "57P02", "57P03", "53300", "25006", "40001", "40
 func passes(err error) bool {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		return strings.HasPrefix(refused.Code, "08") || slices.Contains(passing, refused.Code)
+		return refused.Code[:2] == "08" || slices.Contains(passing, refused.Code)
 	}
-	return pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
+	return pgconn.SafeToRetry(err) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 

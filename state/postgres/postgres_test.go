@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -18,10 +17,6 @@ var database = statetest.Backend{
 
 func TestMain(m *testing.M) {
 	leaseTime, renewEvery = 2*time.Second, 300*time.Millisecond
-	if url := os.Getenv(pausedVar); url != "" {
-		paused(url)
-		return
-	}
 	statetest.Main(m, database)
 }
 

@@ -1,0 +1,113 @@
+package temporal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/imgflow/imgflow/dag"
+)
+
+// activities are what the workflows have done by workers.
+type activities struct{ Work Work }
+
+// Carried is what carrying out an order has come to.
+type Carried struct {
+	Outcome dag.Outcome  `json:"outcome"`
+	Changed []dag.Record `json:"changed,omitempty"`
+}
+
+// beat is how often an activity says that it is still at it. It is noticed as lost when nothing was
+// heard for heartbeatTimeout.
+const beat = 2 * time.Second
+
+// errStopping is why an activity ends whose worker ends: another one goes on with it.
+var errStopping = errors.New("this worker ends")
+
+// alive says that the activity is at work until end is called. The context ends with the
+// activity's, or with the worker, which is its cause then.
+func alive(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	over := make(chan struct{})
+	go func() {
+		ticker := time.NewTicker(beat)
+		defer ticker.Stop()
+		activity.RecordHeartbeat(ctx)
+		for {
+			select {
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx)
+			case <-activity.GetWorkerStopChannel(ctx):
+				cancel(errStopping)
+				return
+			case <-over:
+				return
+			}
+		}
+	}()
+	return ctx, func() { close(over); cancel(nil) }
+}
+
+// Prepare opens a run.
+func (a *activities) Prepare(ctx context.Context, ask Ask) (*Prepared, error) {
+	ctx, end := alive(ctx)
+	defer end()
+	p, err := a.Work.Prepare(ctx, ask)
+	return fitting(ask.Run, "its graph", p, err)
+}
+
+// Undo opens a run for a removal.
+func (a *activities) Undo(ctx context.Context, ref Ref, what json.RawMessage) (*Prepared, error) {
+	ctx, end := alive(ctx)
+	defer end()
+	p, err := a.Work.Undo(ctx, ref, what)
+	return fitting(ref.Run, "what is to be removed", p, err)
+}
+
+// Carry carries out an order. One that is carried out by a second worker may have been
+// carried out by the first.
+func (a *activities) Carry(ctx context.Context, ref Ref, x dag.Order) (Carried, error) {
+	x.Again = x.Again || activity.GetInfo(ctx).Attempt > 1
+	ctx, end := alive(ctx)
+	defer end()
+	o, changed, err := a.Work.Carry(ctx, ref, x)
+	if err == nil && o.Err != nil && errors.Is(context.Cause(ctx), errStopping) {
+		err = errStopping
+	}
+	return fitting(ref.Run, "what the step "+x.Name+" has changed", Carried{o, changed}, err)
+}
+
+// Tell tells people of orders.
+func (a *activities) Tell(ctx context.Context, ref Ref, xs []dag.Order) error {
+	return a.Work.Tell(ctx, ref, xs)
+}
+
+// Finish ends a run.
+func (a *activities) Finish(ctx context.Context, ref Ref, report dag.Report, failed string) error {
+	ctx, end := alive(ctx)
+	defer end()
+	return a.Work.Finish(ctx, ref, report, failed)
+}
+
+// Undone ends a removal.
+func (a *activities) Undone(ctx context.Context, ref Ref, left []dag.Failure, failed string) error {
+	ctx, end := alive(ctx)
+	defer end()
+	return a.Work.Undone(ctx, ref, left, failed)
+}
+
+// fitting is what an activity returns, unless that is too large, which no other attempt would change.
+func fitting[T any](run, what string, v T, err error) (T, error) {
+	if err != nil {
+		return v, err
+	}
+	if _, err := sized(run, what, v); err != nil {
+		var none T
+		return none, temporal.NewNonRetryableApplicationError(err.Error(), "too-large", nil)
+	}
+	return v, nil
+}
