@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,17 +21,15 @@ import (
 	"github.com/imgflow/imgflow/state"
 )
 
-// How long a process has a run without a sign of life, and how often it gives one.
-// Tests shorten them.
+// Tests shorten these.
 var (
-	leaseTime  = 15 * time.Second
-	renewEvery = 5 * time.Second
+	leaseTime  = 15 * time.Second // how long a process has a run without a sign of life
+	renewEvery = 5 * time.Second  // how often it gives one
+	patience   = time.Minute      // how long what meets a lost connection is tried again
 )
 
-const (
-	patience = time.Minute      // how long what meets a lost connection is tried again
-	tryTime  = 20 * time.Second // how long one try may take
-)
+// tryTime is how long one try may take.
+const tryTime = 20 * time.Second
 
 // backend keeps runs in a database.
 type backend struct {
@@ -112,9 +111,9 @@ var passing = []string{"57P01", "57P02", "57P03", "53300", "25006", "40001", "40
 func passes(err error) bool {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		return refused.Code[:2] == "08" || slices.Contains(passing, refused.Code)
+		return strings.HasPrefix(refused.Code, "08") || slices.Contains(passing, refused.Code)
 	}
-	return pgconn.SafeToRetry(err) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
+	return pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -1,8 +1,8 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,8 +69,10 @@ func (b *backend) Create(s state.Summary) (state.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	taker := rand.Text()
 	return b.take(s.ID, true, func(ctx context.Context, tx pgx.Tx) (epoch int64, err error) {
-		err = tx.QueryRow(ctx, `INSERT INTO imgflow.runs (id, summary, lease_until) VALUES ($1, $2, clock_timestamp() + $3) ON CONFLICT DO NOTHING RETURNING epoch`, s.ID, text, leaseTime).Scan(&epoch)
+		err = tx.QueryRow(ctx, `INSERT INTO imgflow.runs (id, summary, lease_until, taker) VALUES ($1, $2, clock_timestamp() + $3, $4)
+			ON CONFLICT (id) DO UPDATE SET epoch = runs.epoch + 1 WHERE runs.taker = excluded.taker RETURNING epoch`, s.ID, text, leaseTime, taker).Scan(&epoch)
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = fs.ErrExist
 		}
@@ -84,9 +86,10 @@ func (b *backend) Open(id string, patient bool) (state.Journal, state.Summary, e
 			return nil, state.Summary{}, b.missing(id, err)
 		}
 	}
-	var text string
+	taker, text := rand.Text(), ""
 	j, err := b.take(id, true, func(ctx context.Context, tx pgx.Tx) (epoch int64, err error) {
-		err = tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, lease_until = clock_timestamp() + $2 WHERE id = $1 AND NOT `+driven+` RETURNING epoch, summary`, id, leaseTime).Scan(&epoch, &text)
+		err = tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, lease_until = clock_timestamp() + $2, taker = $3
+			WHERE id = $1 AND (NOT `+driven+` OR NOT assigned AND taker = $3) RETURNING epoch, summary`, id, leaseTime, taker).Scan(&epoch, &text)
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return epoch, errors.Join(err, forget(ctx, tx, id))
 		}
@@ -209,7 +212,7 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 	} else if err != nil {
 		return err
 	}
-	held, err := j.claimed(ctx, tx, items)
+	last, err := j.claims(ctx, tx, items)
 	if err != nil {
 		return err
 	}
@@ -222,7 +225,7 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 		switch {
 		case i.tried != 0 && i.tried == before: // it was committed, and the answer lost
 			continue
-		case i.by != nil && !held[i.by]:
+		case i.by != nil && last[i.by.step] != i.by.n:
 			i.by.end(&state.FencedError{Run: j.id, Step: i.by.step.Short()}) // whoever writes with this claim is told
 			continue
 		case i.line == nil:
@@ -261,14 +264,17 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 	return tx.SendBatch(ctx, rest).Close()
 }
 
-// claimed are the claims of a batch that are the last of their steps. The row of the run
-// is locked, so that none is made meanwhile.
-func (j *journal) claimed(ctx context.Context, tx pgx.Tx, items []*item) (map[*claim]bool, error) {
-	held := map[*claim]bool{}
+// claims are the numbers of the last claims of the steps that a batch writes to by a claim.
+// The row of the run is locked, so that none is made meanwhile.
+func (j *journal) claims(ctx context.Context, tx pgx.Tx, items []*item) (map[dag.Key]int64, error) {
+	last := map[dag.Key]int64{}
 	var steps [][]byte
 	for _, i := range items {
-		if _, known := held[i.by]; i.by != nil && !known {
-			held[i.by] = false
+		if i.by == nil {
+			continue
+		}
+		if _, known := last[i.by.step]; !known {
+			last[i.by.step] = 0
 			steps = append(steps, i.by.step[:])
 		}
 	}
@@ -282,14 +288,12 @@ func (j *journal) claimed(ctx context.Context, tx pgx.Tx, items []*item) (map[*c
 	var step []byte
 	var n int64
 	_, err = pgx.ForEachRow(rows, []any{&step, &n}, func() error {
-		for c := range held {
-			if c.n == n && bytes.Equal(c.step[:], step) {
-				held[c] = true
-			}
-		}
+		var k dag.Key
+		copy(k[:], step) // of whatever length: a server is not trusted
+		last[k] = n
 		return nil
 	})
-	return held, err
+	return last, err
 }
 
 func (j *journal) Place() string { return j.b.place }
@@ -435,6 +439,7 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 	if err := j.Flush(); err != nil {
 		return err
 	}
+	tried := ""
 	return j.writing(j.b.again(func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
 			var text string
@@ -445,6 +450,9 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 			if err != nil {
 				return err
 			}
+			if text == tried { // it was committed, and the answer lost
+				return nil
+			}
 			s := j.b.opened(j.id, text)
 			if !change(&s) {
 				return nil
@@ -452,6 +460,7 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 			if text, err = stored(s); err != nil {
 				return err
 			}
+			tried = text
 			_, err = tx.Exec(ctx, `UPDATE imgflow.runs SET summary = $2 WHERE id = $1`, j.id, text)
 			return err
 		})

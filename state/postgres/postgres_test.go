@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -17,6 +18,10 @@ var database = statetest.Backend{
 
 func TestMain(m *testing.M) {
 	leaseTime, renewEvery = 2*time.Second, 300*time.Millisecond
+	if url := os.Getenv(pausedVar); url != "" {
+		paused(url)
+		return
+	}
 	statetest.Main(m, database)
 }
 

@@ -9,7 +9,8 @@ CREATE TABLE imgflow.runs (
 	epoch       bigint NOT NULL DEFAULT 1,      -- raised by each taking of the run
 	changes     bigint NOT NULL DEFAULT 0,      -- counts batches
 	assigned    boolean NOT NULL DEFAULT false, -- to an engine
-	lease_until timestamptz                     -- of the process that drives it
+	lease_until timestamptz,                    -- of the process that drives it
+	taker       text                            -- what that took it with, at random: an answer may be lost
 );
 
 CREATE TABLE imgflow.entries (
