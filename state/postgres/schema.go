@@ -60,7 +60,8 @@ type querier interface {
 // levelOf is the level of the schema; 0 is none.
 func levelOf(ctx context.Context, q querier) (have int, err error) {
 	var there bool
-	if err := q.QueryRow(ctx, `SELECT to_regclass('imgflow.schema') IS NOT NULL`).Scan(&there); err != nil || !there {
+	// to_regclass may go by what the session has seen before it waited for the lock.
+	if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'imgflow' AND tablename = 'schema')`).Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	err = q.QueryRow(ctx, `SELECT level FROM imgflow.schema`).Scan(&have)
