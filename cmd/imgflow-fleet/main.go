@@ -3,10 +3,22 @@
 package main
 
 import (
+	"context"
 	"os"
 
+	"github.com/imgflow/imgflow/internal/app/fleet"
 	"github.com/imgflow/imgflow/internal/cli"
 	"github.com/imgflow/imgflow/state/postgres"
 )
 
-func main() { os.Exit(cli.MainWith(os.Args, cli.Extras{OpenState: postgres.Open})) }
+func main() {
+	os.Exit(cli.MainWith(os.Args, cli.Extras{OpenState: postgres.Open, Attend: postgres.Attend, Fleet: dial}))
+}
+
+func dial(ctx context.Context, url string) (cli.Fleet, error) {
+	c, err := fleet.Dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -40,8 +40,12 @@ type pack struct {
 }
 
 // Pack stores with the run all that others need to do its steps where neither the
-// template nor its files are: see App.Join. The run was begun before.
+// template nor its files are: see App.Join. The run was begun before. One that goes on as
+// it was stored is packed as it was.
 func (s *Session) Pack(ctx context.Context) error {
+	if s.ev == nil && s.Packed() {
+		return nil
+	}
 	if s.req.Local {
 		return usagef("cannot hand run %s to workers: it is built in the embedded EC2 of this machine", s.run.ID())
 	}
@@ -200,8 +204,12 @@ func Unroll(ctx context.Context, dir, run string) error {
 	return err
 }
 
-// Driving is what driving the session's run takes.
-func (s *Session) Driving() drive.Options { return s.driven(nil, nil) }
+// Driving is what driving the session's run takes, where an engine elsewhere does it.
+func (s *Session) Driving() drive.Options {
+	o := s.driven(nil, nil)
+	o.OnFailure = s.Elsewhere().failures()
+	return o
+}
 
 // Rest evaluates the template again where more is known of what its builds are, and
 // returns what the run wants then.

@@ -190,6 +190,9 @@ func newCommands() *cli.App {
 		},
 		CustomAppHelpTemplate: appHelp,
 	}
+	if extras.Fleet != nil {
+		cmds.Commands = append(cmds.Commands, workerCommand())
+	}
 	for _, c := range cmds.Commands {
 		c.HideHelpCommand = true
 		c.CustomHelpTemplate = commandHelp

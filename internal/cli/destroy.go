@@ -88,7 +88,13 @@ func destroy(c *cli.Context) (err error) {
 	}()
 	var problems []error
 	for _, id := range ids {
-		s, err := application().Open(home, id)
+		s, err := openRun(c.Context, home, id, func() bool {
+			yes := c.Bool("yes") && !c.Bool("dry-run")
+			if !yes && canAsk() {
+				yes, _ = confirm(fmt.Sprintf("Workers are building run %s. Suspend it?", id))
+			}
+			return yes
+		})
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -232,7 +238,16 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 		os.Exit(exitInterrupt)
 	})
 	defer in.stop()
-	left, err := d.Remove(in.context(), d.things, show)
+	remove := d.Remove
+	if where := d.Elsewhere(); where.Engine != "" && len(d.things) > 0 {
+		sent, err := sendTo(c, d.Session, where)
+		if err != nil {
+			return err
+		}
+		defer sent.fleet.Close()
+		remove = sent.remove
+	}
+	left, err := remove(in.context(), d.things, show)
 	if in.context().Err() != nil {
 		return &exitError{code: exitInterrupt, err: fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
 	}

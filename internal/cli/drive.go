@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -20,12 +21,20 @@ import (
 // warn shows what was found in the session's template that is not wrong.
 func warn(ls *render.Lines, s *app.Session) { ls.Warnings(s.Warnings()) }
 
-// drive drives the session's run in sight of the user, and says how it ended.
-func drive(c *cli.Context, s *app.Session, pol policy) error {
+// drive drives the session's run, here or elsewhere, in sight of the user, and says how
+// it ended.
+func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) error {
 	if pol.progress != "quiet" {
 		begun(c, s)
 	}
-	if err := s.Verify(context.Background()); err != nil {
+	var sent *away
+	var err error
+	if where.Engine != "" {
+		sent, err = sendTo(c, s, where)
+	} else {
+		err = s.Verify(context.Background())
+	}
+	if err != nil {
 		return err
 	}
 	suspend := make(chan struct{}, 1)
@@ -79,7 +88,16 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 		}
 	}
 	began := time.Now()
-	res, err := s.Run(in.context(), o)
+	var res *app.Result
+	if sent != nil {
+		defer sent.fleet.Close()
+		res, err = sent.run(in, o.Show, tty)
+	} else {
+		res, err = s.Run(in.context(), o)
+	}
+	if errors.Is(err, errDetached) {
+		return err
+	}
 	interrupted := in.context().Err() != nil
 	if err != nil && (!interrupted || res == nil) {
 		sayNext(ls, s)
@@ -87,7 +105,11 @@ func drive(c *cli.Context, s *app.Session, pol policy) error {
 	}
 	if interrupted && pol.onInterrupt == "cleanup" {
 		in.noHurry()
-		return cleanUp(ls, s, v.show)
+		remove := s.Remove
+		if sent != nil {
+			remove = sent.remove
+		}
+		return cleanUp(ls, s, remove, v.show)
 	}
 	sumUp(c, v, s, res, time.Since(began))
 	if err := resultsInCI(job, s, v, res, time.Since(began)); err != nil {
@@ -178,8 +200,11 @@ func sayNext(ls *render.Lines, s *app.Session) {
 	ls.Next(s.Summary().ID, s.Withheld(), err != nil || len(things) > 0, len(machines) > 0)
 }
 
+// removal removes things of a run, here or elsewhere, and returns what is left.
+type removal func(ctx context.Context, things []dag.Record, show func(dag.Event)) (left []dag.Failure, err error)
+
 // cleanUp removes what an interrupted run has made.
-func cleanUp(ls *render.Lines, s *app.Session, show func(dag.Event)) error {
+func cleanUp(ls *render.Lines, s *app.Session, remove removal, show func(dag.Event)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
 	defer cancel()
 	id := s.Summary().ID
@@ -187,7 +212,7 @@ func cleanUp(ls *render.Lines, s *app.Session, show func(dag.Event)) error {
 	var left []dag.Failure
 	things, err := s.Things(false)
 	if err == nil {
-		left, err = s.Remove(ctx, things, show)
+		left, err = remove(ctx, things, show)
 	}
 	if err == nil && len(left) == 0 {
 		return &exitError{code: exitInterrupt}

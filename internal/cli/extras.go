@@ -1,6 +1,12 @@
 package cli
 
-import "github.com/imgflow/imgflow/state"
+import (
+	"context"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/state"
+)
 
 // Extras are what a program can do besides what imgflow does. They are handed in, so
 // that imgflow links none of it.
@@ -8,6 +14,34 @@ type Extras struct {
 	// OpenState opens the home whose runs are in the database that a URL names, with a
 	// directory of this machine for the rest.
 	OpenState func(dir, url string) (*state.Home, error)
+	// Attend tells the other workers of the database that a URL names, until ctx ends, that
+	// this process is one, and this one how many they are.
+	Attend func(ctx context.Context, url string, told func(workers int)) error
+	// Fleet reaches the engine that its URL names, such as temporal://HOST:PORT/NAMESPACE,
+	// whose workers do the steps of runs. Nil: there is none.
+	Fleet func(ctx context.Context, url string) (Fleet, error)
+}
+
+// Fleet is an engine whose workers do the steps of runs, which are in a home that all of
+// them reach.
+type Fleet interface {
+	// Submit has a run driven that was packed and left.
+	Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) error
+	// Suspend has no new step of a run begin, and calls in flight come to their
+	// checkpoint.
+	Suspend(ctx context.Context, run string) error
+	// Remove has things of a run removed that was packed and left.
+	Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) error
+	// Going tells whether anything of a run is under way.
+	Going(ctx context.Context, run string) (bool, error)
+	// Watch returns when nothing of a run is under way.
+	Watch(ctx context.Context, run string) error
+	// Work does steps of runs until ctx ends, and then ends what it has begun. No more
+	// than so many are done at once; 0 lets it choose. Files are laid out in dir. Warn hears
+	// of what could not even begin here.
+	Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, warn func(format string, a ...any)) error
+	// Close ends the connection.
+	Close()
 }
 
 // extras are those of this program.

@@ -64,7 +64,7 @@ func isPlan(file string) bool {
 var fixed = []string{"var", "var-file", "only", "except", "config-type", "enforce", "scan-image", "strict", "force"}
 
 // runPlan carries out a plan that was kept.
-func runPlan(c *cli.Context, pol policy, file string) error {
+func runPlan(c *cli.Context, pol policy, where app.Elsewhere, file string) error {
 	for _, name := range fixed {
 		if c.IsSet(name) {
 			return usagef("cannot use -%s with a plan: it is part of what was planned; plan again with it", name)
@@ -119,5 +119,5 @@ func runPlan(c *cli.Context, pol policy, file string) error {
 	if err != nil {
 		return err
 	}
-	return drive(c, s, pol)
+	return drive(c, s, pol, where)
 }

@@ -34,7 +34,7 @@ func resumeCommand() *cli.Command {
 				&cli.BoolFlag{Name: "fresh", Usage: "remove the machines and make them anew", Category: how},
 				&cli.StringFlag{Name: "from", Usage: "run this `STEP`, or BUILD/STEP, again, and all after it", Category: how},
 			},
-			variableFlags(), []cli.Flag{enforceFlag(), scanFlag()}, policyFlags(), driveFlags(),
+			variableFlags(), []cli.Flag{enforceFlag(), scanFlag()}, policyFlags(), fleetFlags(), driveFlags(),
 		),
 		Action: resume,
 	}
@@ -60,11 +60,19 @@ func resume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := application().Open(home, id)
+	s, err := openRun(c.Context, home, id, func() bool { return false })
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	where, err := onFleet(c, pol)
+	if err != nil {
+		return err
+	}
+	if where.Engine == "" {
+		where = s.Elsewhere()
+		where.OnError = pol.onError
+	}
 	switch s.Summary().Status {
 	case state.Done:
 		fmt.Fprintf(c.App.Writer, "Run %s is finished: there is nothing to resume.\n", id)
@@ -107,7 +115,7 @@ func resume(c *cli.Context) error {
 			return err
 		}
 	}
-	return drive(c, s, pol)
+	return drive(c, s, pol, where)
 }
 
 // unfinishedRun finds the run of an id, or the one that is unfinished. Those

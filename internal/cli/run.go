@@ -44,7 +44,7 @@ func runCommand() *cli.Command {
 			},
 			policyFlags(),
 			[]cli.Flag{&cli.DurationFlag{Name: "max-lifetime", Usage: "let instances end themselves at this `AGE`, whatever happens to imgflow (such as 3h)", Category: policyName}},
-			driveFlags(),
+			fleetFlags(), driveFlags(),
 		),
 		Action: runTemplate,
 	}
@@ -121,8 +121,12 @@ func runTemplate(c *cli.Context) error {
 	if n := c.Int("parallel-builds"); n < 0 {
 		return usagef("cannot use -parallel-builds=%d: it must not be negative", n)
 	}
+	where, err := onFleet(c, pol)
+	if err != nil {
+		return err
+	}
 	if c.Args().Len() == 1 && isPlan(c.Args().First()) {
-		return runPlan(c, pol, c.Args().First())
+		return runPlan(c, pol, where, c.Args().First())
 	}
 	req, err := newRequest(c)
 	if err != nil {
@@ -156,7 +160,7 @@ func runTemplate(c *cli.Context) error {
 	if err := s.Begin(context.Background(), wish); err != nil {
 		return err
 	}
-	return drive(c, s, pol)
+	return drive(c, s, pol, where)
 }
 
 // checkLocal says what is wrong with the settings of a local run.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -14,6 +15,7 @@ type interrupts struct {
 	cancel context.CancelFunc
 	ch     chan os.Signal
 	quiet  chan struct{}
+	calm   sync.Once // closes quiet
 	done   chan struct{}
 }
 
@@ -80,7 +82,7 @@ func (typed) Signal()          {}
 
 // noHurry tells that everything has reached its checkpoint: what follows an
 // interrupt, such as a cleanup, may take longer than the grace.
-func (in *interrupts) noHurry() { close(in.quiet) }
+func (in *interrupts) noHurry() { in.calm.Do(func() { close(in.quiet) }) }
 
 // stop gives signals their usual meaning back.
 func (in *interrupts) stop() {

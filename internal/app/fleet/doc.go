@@ -1,0 +1,16 @@
+// Package fleet has runs built by workers on many machines: an engine elsewhere decides
+// what is done, workers do it with the sessions of package app, and the runs are in a
+// home that all of them reach.
+//
+// A [Client] hands runs to the engine, and works for it:
+//
+//	c, err := fleet.Dial(ctx, "temporal://engine:7233/default")
+//	...
+//	err = c.Submit(ctx, home, run, where) // a run that was packed and left
+//	err = c.Work(ctx, app, home, dir, 0)  // on other machines
+//
+// A worker joins a run when it is given the first step of it, and keeps its session until
+// the run has ended, is assigned anew, or nothing of it was done for five minutes. Of each
+// step it makes a claim, so that a worker which was taken for dead writes nothing more of
+// it when it wakes.
+package fleet

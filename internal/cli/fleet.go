@@ -1,0 +1,298 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/state"
+)
+
+// fleetFlags are those of a run that the workers of a fleet build. A program that has
+// none knows --on alone, to say which does.
+func fleetFlags() []cli.Flag {
+	const category = "Fleets"
+	hidden := extras.Fleet == nil
+	return []cli.Flag{
+		&cli.StringFlag{Name: "on", Usage: "have the workers of the engine at this `URL` build it, such as temporal://HOST:7233/default, and follow them", Category: category, Hidden: hidden},
+		&cli.StringFlag{Name: "team", Usage: "whose run it is: the workers take turns between `TEAM`s", Category: category, Hidden: hidden},
+		&cli.IntFlag{Name: "priority", Usage: "`N` from 1, the first, to 5, the last", Category: category, Hidden: hidden},
+	}
+}
+
+// onFleet is where the flags say that a run is driven; the zero value: here.
+func onFleet(c *cli.Context, pol policy) (e app.Elsewhere, err error) {
+	e = app.Elsewhere{Engine: c.String("on"), Team: c.String("team"), Priority: c.Int("priority"), OnError: pol.onError}
+	if e.Engine == "" {
+		for _, name := range []string{"team", "priority"} {
+			if c.IsSet(name) {
+				return e, usagef("cannot use --%s without --on: it is for the workers of a fleet", name)
+			}
+		}
+		return app.Elsewhere{}, nil
+	}
+	switch {
+	case extras.Fleet == nil:
+		return e, usagef("cannot use --on: this program builds by itself alone: install the one that can, go install github.com/imgflow/imgflow/cmd/imgflow-fleet@latest, and type imgflow-fleet in place of imgflow")
+	case os.Getenv("IMGFLOW_STATE") == "":
+		return e, usagef("cannot use --on: runs that workers build are in PostgreSQL: set IMGFLOW_STATE to the database that they reach, too")
+	case e.Priority < 0 || e.Priority > 5:
+		return e, usagef("cannot use --priority=%d: it is from 1, the first, to 5, the last", e.Priority)
+	case pol.debug || pol.onError == "ask":
+		return e, usagef("cannot ask before each step, or when one fails, of a run that others build: leave -debug and -on-error=ask out")
+	case c.Bool("local"):
+		return e, usagef("cannot use --local with --on: the embedded EC2 is one of this machine")
+	}
+	return e, nil
+}
+
+// dialFleet reaches the engine of a fleet.
+func dialFleet(ctx context.Context, url string) (Fleet, error) {
+	if extras.Fleet == nil {
+		return nil, usagef("the workers of %s have this run: use imgflow-fleet in place of imgflow", url)
+	}
+	return extras.Fleet(ctx, url)
+}
+
+// away is a run that the workers of a fleet drive, in sight of the user.
+type away struct {
+	c     *cli.Context
+	s     *app.Session
+	fleet Fleet
+	where app.Elsewhere
+	told  int // events that were told before
+}
+
+// sendTo hands the session's run to the workers of a fleet.
+func sendTo(c *cli.Context, s *app.Session, e app.Elsewhere) (*away, error) {
+	f, err := dialFleet(c.Context, e.Engine)
+	if err != nil {
+		return nil, err
+	}
+	a := &away{c: c, s: s, fleet: f, where: e}
+	if _, err := s.Events(0, func(dag.Event) { a.told++ }); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// run is app.Session.Run by the workers. When it is interrupted, the run is suspended, or
+// left to them if the user says so.
+func (a *away) run(in *interrupts, show func(dag.Event), tty *terminal) (*app.Result, error) {
+	ctx := in.context()
+	home, err := openHome()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.s.Pack(context.WithoutCancel(ctx)); err != nil {
+		return nil, err
+	}
+	if err := a.s.SendTo(a.where); err != nil {
+		return nil, err
+	}
+	id := a.s.Summary().ID
+	if err := a.fleet.Submit(ctx, home, id, a.where); err != nil {
+		return nil, errors.Join(err, a.s.Return())
+	}
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go a.giveUp(following, stop, id)
+	var detached error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-following.Done():
+		case <-ctx.Done():
+			in.noHurry() // workers elsewhere take their time
+			if detached = a.interrupted(following, tty, id); detached != nil {
+				stop()
+			}
+		}
+	})
+	err = a.s.Follow(following, a.told, show)
+	stop()
+	wg.Wait()
+	if detached != nil {
+		return nil, detached
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return nil, err
+	}
+	if err := a.s.Return(); err != nil {
+		return nil, err
+	}
+	return a.s.Ended()
+}
+
+// remove is app.Session.Remove by the workers.
+func (a *away) remove(ctx context.Context, things []dag.Record, show func(dag.Event)) (left []dag.Failure, err error) {
+	home, err := openHome()
+	if err != nil {
+		return nil, err
+	}
+	told := 0
+	if _, err := a.s.Events(0, func(dag.Event) { told++ }); err != nil {
+		return nil, err
+	}
+	if err := a.s.SendTo(a.where); err != nil {
+		return nil, err
+	}
+	var keys []dag.Key
+	for _, r := range things {
+		keys = append(keys, r.Key)
+	}
+	id := a.s.Summary().ID
+	if err := a.fleet.Remove(ctx, home, id, a.where, keys); err != nil {
+		return nil, errors.Join(err, a.s.Return())
+	}
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	go a.giveUp(following, stop, id)
+	if err := a.s.Follow(following, told, show); err != nil && !errors.Is(err, context.Canceled) {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // the workers go on
+	}
+	if err := a.s.Return(); err != nil {
+		return nil, err
+	}
+	res, err := a.s.Ended()
+	if err != nil {
+		return nil, err
+	}
+	return res.Left, nil
+}
+
+// lateEnd is how long the last events of a run may take to come when its engine has
+// nothing of it any more.
+const lateEnd = 10 * time.Second
+
+// giveUp ends the following of a run of which the engine has nothing any more, though
+// none of its workers has said so.
+func (a *away) giveUp(ctx context.Context, stop func(), id string) {
+	if a.fleet.Watch(ctx, id) != nil {
+		return
+	}
+	select {
+	case <-time.After(lateEnd):
+		stop()
+	case <-ctx.Done():
+	}
+}
+
+// errDetached says that the run goes on without the user.
+var errDetached = &exitError{code: exitOK}
+
+// interrupted suspends the run, or is errDetached.
+func (a *away) interrupted(ctx context.Context, tty *terminal, id string) error {
+	if canAsk() && !a.c.Bool("json") && machine(a.c) == nil {
+		defer tty.aside()()
+		answer, err := tty.ask(ctx, fmt.Sprintf("Run %s is built by workers. [d]etach and let them go on, or [s]uspend it?", id), "ds")
+		if err == nil && answer == 'd' {
+			tty.ls.Say("The workers go on with run %s: imgflow logs -f %[1]s follows it.", id)
+			return errDetached
+		}
+	}
+	if err := a.fleet.Suspend(ctx, id); err != nil {
+		return fmt.Errorf("cannot suspend run %s: %w", id, err)
+	}
+	return nil
+}
+
+// openRun is app.App.Open for a run that workers may have. One that the engine has
+// nothing of any more is taken back; one that is under way is suspended if stop says so.
+func openRun(ctx context.Context, home *state.Home, id string, stop func() bool) (*app.Session, error) {
+	s, err := application().Open(home, id)
+	var busy *state.BusyError
+	if extras.Fleet == nil || !errors.As(err, &busy) || busy.PID != 0 || busy.Command == "" {
+		return s, err
+	}
+	f, ferr := extras.Fleet(ctx, busy.Command)
+	if ferr != nil {
+		return nil, errors.Join(err, ferr)
+	}
+	defer f.Close()
+	going, ferr := f.Going(ctx, id)
+	switch {
+	case ferr != nil:
+		return nil, ferr
+	case going && !stop():
+		return nil, err
+	case going:
+		if err := errors.Join(f.Suspend(ctx, id), f.Watch(ctx, id)); err != nil {
+			return nil, fmt.Errorf("cannot suspend run %s: %w", id, err)
+		}
+	}
+	if err := home.Release(id, 0); err != nil {
+		return nil, err
+	}
+	return application().Open(home, id)
+}
+
+func workerCommand() *cli.Command {
+	return &cli.Command{
+		Name: "worker", Usage: "do steps of runs that others submit", Category: toolGroup,
+		Description: `   A worker takes steps from the engine of a fleet, and needs what they need: the
+   network, programs such as Ansible, credentials where templates name none. IMGFLOW_STATE
+   names the database that the runs are in, and IMGFLOW_IDENTITY the file that opens
+   their secrets. SIGTERM has it take no new steps; those it has come to a checkpoint.
+
+   imgflow-fleet worker --on temporal://engine:7233/default
+   imgflow-fleet worker --on temporal://engine:7233/default --concurrency 50`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "on", Usage: "the `URL` of the engine", Required: true},
+			&cli.IntFlag{Name: "concurrency", Usage: "do at most `N` steps at once; 0: 1,000"},
+			&cli.StringFlag{Name: "dir", Usage: "lay the files of runs out in this `DIRECTORY`, which no other user can look into"},
+		},
+		Action: work,
+	}
+}
+
+func work(c *cli.Context) error {
+	if err := wantArgs(c, 0, 0, "no arguments"); err != nil {
+		return err
+	}
+	if n := c.Int("concurrency"); n < 0 {
+		return usagef("cannot use --concurrency=%d: it must not be negative", n)
+	}
+	home, err := openHome()
+	if err != nil {
+		return err
+	}
+	f, err := dialFleet(c.Context, c.String("on"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	a := application()
+	dir := c.String("dir")
+	if dir == "" {
+		dir = fmt.Sprintf("%s/imgflow-fleet-%d", strings.TrimSuffix(os.TempDir(), "/"), os.Getuid())
+	}
+	ls := lines(c, c.App.Writer)
+	in := catchInterrupts(context.Background(), func(sig os.Signal) {
+		ls.Warn("Interrupted (%s): no new step begins here; other workers go on with what is under way. A second interrupt exits at once.", sig)
+	}, func() { os.Exit(exitInterrupt) })
+	defer in.stop()
+	if url := os.Getenv("IMGFLOW_STATE"); url != "" && extras.Attend != nil {
+		var attending sync.WaitGroup
+		defer attending.Wait()
+		attending.Go(func() {
+			if err := extras.Attend(in.context(), url, paces.Share); err != nil {
+				ls.Warn("cannot learn how many workers there are, so this one calls AWS as if it were alone: %v", err)
+			}
+		})
+	}
+	ls.Say("Working for %s.", c.String("on"))
+	return f.Work(in.context(), a, home, a.Env.Abs(dir), c.Int("concurrency"), ls.Warn)
+}
