@@ -764,6 +764,17 @@ func TestDecide(t *testing.T) {
 			report: "left s",
 		},
 		{
+			name: "one that was given up ends as cut off, which is no interruption of the run", graph: `s!; a s :a`,
+			script: `
+				start => run s
+				s ok => run a
+				a ok => undo s first
+				+1m => say late s 9m0s
+				+9m => give up s
+				s interrupted => leave s (given up 10m0s after all else was done), finish`,
+			report: "left s",
+		},
+		{
 			name: "a removal that tells of trouble itself has a minute", graph: `s!; a s :a`,
 			script: `
 				start => run s

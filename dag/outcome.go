@@ -13,7 +13,7 @@ type Outcome struct {
 	Verdict Decision `json:"verdict,omitempty"` // of a failure
 }
 
-// OutcomeOf is the outcome of a call of which no other word has come: Stopped, Lost or NotKept.
+// OutcomeOf is the outcome of a call of which no other word has come: Stopped, Fail, Lost or NotKept.
 func OutcomeOf(c Class, text string) Outcome {
 	return Outcome{Err: (&Result{Class: c, Err: text}).failure()}
 }

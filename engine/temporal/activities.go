@@ -23,7 +23,7 @@ type Carried struct {
 
 // beat is how often an activity says that it is still at it. It is noticed as lost when nothing was
 // heard for heartbeatTimeout.
-const beat = 2 * time.Second
+const beat = 4 * time.Second
 
 // errStopping is why an activity ends whose worker ends: another one goes on with it.
 var errStopping = errors.New("this worker ends")
@@ -78,7 +78,7 @@ func (a *activities) Carry(ctx context.Context, ref Ref, x dag.Order) (Carried, 
 	if err == nil && o.Err != nil && errors.Is(context.Cause(ctx), errStopping) {
 		err = errStopping
 	}
-	return fitting(ref.Run, "what the step "+x.Name+" has changed", Carried{o, changed}, err)
+	return fitting(ref.Run, "what the step "+x.Name+" has changed", Carried{o.Redacted(cut(maxText)), changed}, err)
 }
 
 // Tell tells people of orders.

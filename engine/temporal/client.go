@@ -116,8 +116,8 @@ type Submission struct {
 	Priority int    // from 1, which comes first, to 5; 0 is 3
 }
 
-// mostNamed is how many builds of a run can be searched for, and mostText how long a value may be.
-const mostNamed, mostText = 50, 200
+// mostNamed is how many builds of a run can be searched for, and mostText how long a value may be, in characters.
+const mostNamed, mostWord = 50, 200
 
 // start is how a workflow of a run begins. Nobody else can begin it a second time while it is open.
 func (s Submission) start(id string) client.StartWorkflowOptions {
@@ -143,8 +143,8 @@ func (s Submission) start(id string) client.StartWorkflowOptions {
 
 func short(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if r := []rune(s); len(r) > mostText {
-		return string(r[:mostText])
+	if r := []rune(s); len(r) > mostWord {
+		return string(r[:mostWord])
 	}
 	return s
 }

@@ -52,7 +52,7 @@ func TestASubmissionCanBeFound(t *testing.T) {
 	builds, _ := o.TypedSearchAttributes.GetKeywordList(buildsKey)
 	status, _ := o.TypedSearchAttributes.GetKeyword(statusKey)
 	team, _ := o.TypedSearchAttributes.GetKeyword(teamKey)
-	if template != "web.pkr.hcl" || len(builds) != 2 || builds[0] != "a" || builds[1] != long[:2*mostText] || status != "running" || team != long[:2*mostText] {
+	if template != "web.pkr.hcl" || len(builds) != 2 || builds[0] != "a" || builds[1] != long[:2*mostWord] || status != "running" || team != long[:2*mostWord] {
 		t.Errorf("it is found by %q, %q, %q, %q", template, builds, status, team)
 	}
 	if o.Priority.PriorityKey != 2 || o.Priority.FairnessKey != long[:64] {

@@ -16,7 +16,7 @@
 //
 // # When a worker is lost
 //
-// An activity says every two seconds that it is still at work. When nothing was heard of it for ten, Temporal
+// An activity says every four seconds that it is still at work. When nothing was heard of it for ten, Temporal
 // gives it to another worker, with an attempt above the first: the order is then one that may
 // have been carried out before ([dag.Order].Again). What its records show to be over is not done again, a thing is looked
 // for by its token, and any other step goes on with what it had saved. A worker that was only paused
@@ -50,8 +50,8 @@
 //
 // # Suspended
 //
-// A signal, or somebody who cancels the workflow, has the calls end that are on their way, within
-// seconds, and nothing begins any more. All stays, and the run is given back. A removal that takes too
+// A signal, or somebody who cancels the workflow, has the calls end that are on their way, as soon as
+// they say next that they are at work, and nothing begins any more. All stays, and the run is given back. A removal that takes too
 // long is given up in the same way as elsewhere, but what it has met meanwhile is not known to the pass: it
 // counts as slow, and has ten minutes.
 //

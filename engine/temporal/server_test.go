@@ -218,7 +218,7 @@ func TestOnAServer(t *testing.T) {
 			t.Logf("%d builds: %s, %d events, %d bytes", x.builds, took.Round(time.Millisecond), len(h.Events), size(t, h))
 			keep(t, x.name, h)
 			if x.builds > many {
-				one := historyOf(t, c, x.name+"/b7")
+				one := historyOf(t, c, x.name+"/b7/1")
 				t.Logf("of one build: %d events, %d bytes", len(one.Events), size(t, one))
 				keep(t, "build", one)
 			}

@@ -30,6 +30,7 @@ type world struct {
 	Fail   map[string]error // by what a step does
 	Twice  map[string]bool  // of those, which may succeed when tried again
 	Suspnd bool             // what has failed stays
+	Label  string           // of things
 	Size   int              // of the names of builds, for graphs that are too large
 
 	mu sync.Mutex
@@ -85,7 +86,9 @@ func (w *world) left() string {
 }
 
 // thing is what exists. It is called as its token.
-type thing struct{ ID, Secret string }
+type thing struct{ ID, Secret, Name string }
+
+func (th thing) Label() string { return th.Name }
 
 func (w *world) make(what string, t *dag.Task) (thing, error) {
 	f, err := os.OpenFile(w.path("thing-"+t.Token), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -97,7 +100,7 @@ func (w *world) make(what string, t *dag.Task) (thing, error) {
 	}
 	f.WriteString(what)
 	f.Close()
-	return thing{t.Token, found}, w.did("make " + what + " " + t.Builds[0])
+	return thing{t.Token, found, w.Label}, w.did("make " + what + " " + t.Builds[0])
 }
 
 func (thing) Find(_ context.Context, w *world, t *dag.Task) (thing, error) {
@@ -105,7 +108,7 @@ func (thing) Find(_ context.Context, w *world, t *dag.Task) (thing, error) {
 	if _, err := os.Stat(w.path("thing-" + t.Token)); err != nil {
 		return thing{}, dag.ErrNotFound
 	}
-	return thing{t.Token, found}, nil
+	return thing{t.Token, found, w.Label}, nil
 }
 
 func (th thing) Undo(_ context.Context, w *world, t *dag.Task) error {
@@ -295,6 +298,9 @@ func (w *world) end(x ending) error {
 	p, err := json.Marshal(x)
 	if err != nil {
 		return err
+	}
+	if len(p) > maxPayload {
+		w.did("too much was told of the end")
 	}
 	w.did("end")
 	return os.WriteFile(w.path("end"), p, 0o600)

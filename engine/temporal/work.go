@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -78,7 +79,7 @@ func Prepare(e *dag.Engine, g *dag.Graph, ask Ask) (*Prepared, error) {
 	if ask.Build != "" {
 		part = part.Of(ask.Build)
 	} else {
-		p.Skipped = brief(stage.Skipped)
+		p.Skipped = firsts(stage.Skipped)
 		if builds := part.Builds(); len(builds) > ask.Many {
 			part, p.Builds = e.Shared(part), builds
 		}
@@ -142,8 +143,33 @@ func related(recs []dag.Record, g *dag.Graph) []dag.Record {
 	return slices.DeleteFunc(recs, func(r dag.Record) bool { return !in[r.Key] })
 }
 
-// brief are the first of the skipped steps of each build: that tells all of it.
-func brief(skipped []dag.Node) (some []dag.Node) {
+// brief is a report in so few bytes that it can be given on, however much has failed: of the skipped
+// steps the first of each build, which tells all of it, and of an error its beginning.
+func brief(r dag.Report) dag.Report {
+	r.Skipped = firsts(r.Skipped)
+	most := max(maxPayload/2/max(1, len(r.Failed)+len(r.Left)), 100)
+	for _, fs := range [][]dag.Failure{r.Failed, r.Left} {
+		for i := range fs {
+			fs[i].Err = dag.Outcome{Err: fs[i].Err}.Redacted(cut(min(most, maxText))).Err
+		}
+	}
+	return r
+}
+
+// maxText is how much of an error leaves a worker, in bytes.
+const maxText = 16 << 10
+
+// cut returns what cuts a text that is longer.
+func cut(most int) func(string) string {
+	return func(s string) string {
+		if len(s) <= most {
+			return s
+		}
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+}
+
+func firsts(skipped []dag.Node) (some []dag.Node) {
 	seen := map[string]bool{}
 	for _, n := range skipped {
 		fresh := false

@@ -72,7 +72,7 @@ func runFlow(ctx workflow.Context, ref Ref, many int) error {
 	f := begin(ctx, ref)
 	all := dag.Report{}
 	err := f.stages(&all, many)
-	all.Skipped = brief(all.Skipped)
+	all = brief(all)
 	return f.end(all, err, (*activities).Finish, all)
 }
 
@@ -84,8 +84,7 @@ func buildFlow(ctx workflow.Context, ask Ask) (dag.Report, error) {
 		return dag.Report{}, err
 	}
 	report, err := f.pass(dag.NewPass(p.Graph, p.Records, p.Rules))
-	report.Skipped = brief(report.Skipped)
-	return report, err
+	return brief(report), err
 }
 
 // undoFlow is the workflow of a removal.
@@ -97,6 +96,7 @@ func undoFlow(ctx workflow.Context, ref Ref, what json.RawMessage) error {
 	if err == nil {
 		all, err = f.remove(p)
 	}
+	all = brief(all)
 	return f.end(all, err, (*activities).Undone, all.Left)
 }
 
@@ -144,7 +144,7 @@ func (f *flow) stages(all *dag.Report, many int) error {
 		if err == nil && len(p.Builds) > 0 && len(report.Failed) == 0 && !report.Suspended {
 			err = f.builds(all, p, Ask{Ref: f.ref, Many: many, Known: known, Tried: *all})
 		}
-		all.Skipped = brief(all.Skipped)
+		*all = brief(*all)
 		if err != nil || p.Last || all.Suspended || p.Lookups && len(report.Failed) > 0 {
 			return err
 		}
@@ -173,7 +173,7 @@ func (f *flow) builds(all *dag.Report, p Prepared, ask Ask) error {
 				break
 			}
 			ask.Build = todo[0]
-			ctx := workflow.WithChildOptions(f.work, workflow.ChildWorkflowOptions{WorkflowID: f.ref.Run + "/" + ask.Build, WaitForCancellation: true, StaticSummary: ask.Build})
+			ctx := workflow.WithChildOptions(f.work, workflow.ChildWorkflowOptions{WorkflowID: fmt.Sprintf("%s/%s/%d", f.ref.Run, ask.Build, f.ref.Epoch), WaitForCancellation: true, StaticSummary: ask.Build})
 			busy++
 			sel.AddFuture(workflow.ExecuteChildWorkflow(ctx, buildWorkflow, ask), func(done workflow.Future) {
 				busy--
@@ -281,8 +281,11 @@ func (f *flow) carry(ctx workflow.Context, x dag.Order) workflow.Future {
 // ended is what carrying out an order has come to, also if nobody has said so.
 func ended(x dag.Order, ctx workflow.Context, done workflow.Future) (c Carried) {
 	err := done.Get(ctx, &c)
+	var app *temporal.ApplicationError
 	switch class := dag.NotKept; {
 	case err == nil:
+	case errors.As(err, &app) && app.NonRetryable():
+		c.Outcome = dag.OutcomeOf(dag.Fail, app.Message())
 	case temporal.IsCanceledError(err):
 		c.Outcome = dag.OutcomeOf(dag.Stopped, "")
 	default:

@@ -61,6 +61,15 @@ func TestWorkflows(t *testing.T) {
 		{name: "something cannot be removed", builds: 1, many: 20, left: "box image pair", fails: true,
 			set:   func(w *world) { w.Fail["remove box"] = boom },
 			count: map[string]int{"tell leave box": 1}},
+		{name: "what is told of a failure is long", builds: 1, many: 20, left: "", failed: "script", fails: true,
+			set: func(w *world) { w.Fail["script b0"] = errors.New(strings.Repeat("é", maxPayload)) }, count: map[string]int{"script b0": 1, "remove box": 1}},
+		{name: "what is told of many failures is long", builds: 70, many: 2, left: "", failed: strings.TrimSpace(strings.Repeat("script ", 70)), fails: true,
+			set: func(w *world) {
+				for b := range 70 {
+					w.Fail[fmt.Sprint("script b", b)] = errors.New(strings.Repeat("é", maxPayload/40))
+				}
+			}, count: map[string]int{"remove box": 70, "remove pair": 1}},
+		{name: "what a thing is called is long", builds: 1, many: 20, left: "image", set: func(w *world) { w.Label = strings.Repeat("x", maxPayload) }},
 		{name: "the graph is too large", builds: 3, many: 20, left: "", fails: true, whole: "are the most",
 			set: func(w *world) { w.Size = maxPayload / 6 }},
 	} {
@@ -86,6 +95,9 @@ func TestWorkflows(t *testing.T) {
 				t.Errorf("%q is left", got)
 			}
 			log := w.log()
+			if log["too much was told of the end"] > 0 || strings.Contains(c.name, "is long") && c.fails && !strings.Contains(end.Report.Failed[0].Err.Error(), "éé") {
+				t.Error("what is told of failures is of no use")
+			}
 			for what, n := range c.count {
 				if log[what] != n {
 					t.Errorf("%s: %d times, want %d; %v", what, log[what], n, log)
