@@ -90,6 +90,15 @@ func Prepare(e *dag.Engine, g *dag.Graph, ask Ask) (*Prepared, error) {
 	for _, r := range related(e.Records(), part) {
 		p.Records = append(p.Records, r.Slim())
 	}
+	if ask.Build != "" { // whom else a step is for does not matter there
+		p.Rules.Parallel = 0
+		for i := range p.Graph.Nodes {
+			p.Graph.Nodes[i].Builds = []string{ask.Build}
+		}
+		for i := range p.Records {
+			p.Records[i].Builds = []string{ask.Build}
+		}
+	}
 	return p, nil
 }
 
@@ -131,10 +140,11 @@ func related(recs []dag.Record, g *dag.Graph) []dag.Record {
 	for _, k := range g.Lent {
 		own[k] = false
 	}
+	isOwn := func(k dag.Key) bool { return own[k] }
 	for more := true; more; {
 		more = false
 		for _, r := range recs {
-			if in[r.Key] || !slices.ContainsFunc(slices.Concat(r.Needs, r.After), func(k dag.Key) bool { return own[k] }) {
+			if in[r.Key] || !slices.ContainsFunc(r.Needs, isOwn) && !slices.ContainsFunc(r.After, isOwn) {
 				continue
 			}
 			in[r.Key], own[r.Key], more = true, true, true

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -145,23 +146,34 @@ func TestARunGoesOn(t *testing.T) {
 	}
 }
 
-// A workflow of one build is given what it needs of the records, and no more.
+// A workflow of one build is given what it needs, and no more if there are many others.
 func TestABuildKnowsItsOwnRecords(t *testing.T) {
-	w := newWorld(t, 50)
-	k := &work{world: w}
-	env := environment(k)
-	env.ExecuteWorkflow(runWorkflow, Ref{"run", 1}, 2)
-	if err := env.GetWorkflowError(); err != nil {
-		t.Fatal(err)
-	}
-	e, err := k.engine(Ref{"run", 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for b := range 50 {
-		p, err := Prepare(e, w.graph(), Ask{Ref: Ref{"run", 1}, Build: fmt.Sprint("b", b), Many: 2})
-		if err != nil || len(p.Graph.Nodes) != 4 || len(p.Records) != 4 {
-			t.Fatalf("build %d gets %d steps and %d records, %v", b, len(p.Graph.Nodes), len(p.Records), err)
+	given := map[int]int{} // to a build, in bytes, by the number of builds
+	for _, builds := range []int{10, 50} {
+		w := newWorld(t, builds)
+		k := &work{world: w}
+		env := environment(k)
+		env.ExecuteWorkflow(runWorkflow, Ref{"run", 1}, 2)
+		if err := env.GetWorkflowError(); err != nil {
+			t.Fatal(err)
 		}
+		e, err := k.engine(Ref{"run", 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b := range builds {
+			p, err := Prepare(e, w.graph(), Ask{Ref: Ref{"run", 1}, Build: fmt.Sprint("b", b), Many: 2})
+			if err != nil || len(p.Graph.Nodes) != 4 || len(p.Records) != 4 {
+				t.Fatalf("build %d gets %d steps and %d records, %v", b, len(p.Graph.Nodes), len(p.Records), err)
+			}
+			text, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			given[builds] = max(given[builds], len(text))
+		}
+	}
+	if given[50] > given[10]+20 {
+		t.Errorf("one of 50 builds is given %d bytes, one of 10 %d", given[50], given[10])
 	}
 }
