@@ -12,13 +12,18 @@ import (
 	"github.com/imgflow/imgflow/internal/pgtest"
 )
 
-// crowd writes t.json: so many builds with the same provisioners.
+// crowd writes t.json: so many builds with the same provisioners, or of machines that nobody
+// connects to.
 func (s *stage) crowd(builds int, provisioners ...map[string]any) {
 	s.t.Helper()
 	var builders []any
 	for i := range builds {
-		builders = append(builders, map[string]any{"type": "amazon-ebs", "name": fmt.Sprintf("b%03d", i), "region": region, "instance_type": "t3.micro", "ssh_username": "ubuntu",
-			"ami_name": fmt.Sprintf("crowd-%03d-{{timestamp}}", i), "source_ami_filter": sourceFilter()})
+		b := map[string]any{"type": "amazon-ebs", "name": fmt.Sprintf("b%03d", i), "region": region, "instance_type": "t3.micro", "ssh_username": "ubuntu",
+			"ami_name": fmt.Sprintf("crowd-%03d-{{timestamp}}", i), "source_ami_filter": sourceFilter()}
+		if len(provisioners) == 0 {
+			b["communicator"] = "none"
+		}
+		builders = append(builders, b)
 	}
 	text, err := json.Marshal(map[string]any{"builders": builders, "provisioners": provisioners})
 	if err != nil {

@@ -1,0 +1,426 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/jackc/pgx/v5"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/imgflow/imgflow/internal/pgtest"
+	"github.com/imgflow/imgflow/internal/temporaltest"
+)
+
+// fleet is a stage whose runs go to workers, by a real Temporal server and PostgreSQL.
+// Workers have nothing else in common with who submits a run: neither a directory nor an
+// environment.
+type fleet struct {
+	*stage
+	server   *temporaltest.Server
+	database *pgtest.Server
+	key      string // a file with the age identity of the workers
+	state    string // the URL of the database
+	machines []*machine
+}
+
+// machine is where a worker is, one after another.
+type machine struct {
+	dir string
+	*proc
+}
+
+// newFleet makes a fleet of so many workers, of which each takes more flags; endpoint are
+// flags of the embedded EC2.
+func newFleet(t *testing.T, workers int, endpoint ...string) *fleet {
+	t.Helper()
+	server := temporaltest.New(t)
+	database := pgtest.New(t)
+	exe, err := fleetProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandboxes(t, imgflow(t))
+	f := &fleet{stage: stageOf(t, exe, append([]string{"--guest", "sandbox"}, endpoint...)...), server: server, database: database}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.key = filepath.Join(f.dir, "identity")
+	if err := os.WriteFile(f.key, []byte(identity.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f.state, err = database.Create(); err != nil {
+		t.Fatal(err)
+	}
+	f.env = []string{"IMGFLOW_STATE=" + f.state, "IMGFLOW_RECIPIENTS=" + identity.Recipient().String()}
+	for range workers {
+		f.hire()
+	}
+	return f
+}
+
+// hire starts a worker on a machine of its own.
+func (f *fleet) hire() *machine {
+	f.t.Helper()
+	m := &machine{dir: filepath.Join(f.dir, fmt.Sprintf("machine%d", len(f.machines)))}
+	if err := os.MkdirAll(filepath.Join(m.dir, "home"), 0o700); err != nil {
+		f.t.Fatal(err)
+	}
+	f.machines = append(f.machines, m)
+	f.replace(m)
+	f.t.Cleanup(func() {
+		if m.alive() {
+			m.signal(syscall.SIGKILL)
+			<-m.ended
+		}
+		if f.t.Failed() {
+			f.t.Logf("%s printed last:\n%s", filepath.Base(m.dir), indent(m.output()))
+		}
+	})
+	return m
+}
+
+// replace starts another worker on a machine.
+func (f *fleet) replace(m *machine) {
+	f.t.Helper()
+	cmd := exec.Command(f.imgflow, "worker", "--on", f.server.URL())
+	cmd.Dir = m.dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + m.dir, "IMGFLOW_HOME=" + filepath.Join(m.dir, "home"), "IMGFLOW_STATE=" + f.state, "IMGFLOW_IDENTITY=" + f.key, "AWS_ENDPOINT_URL=" + f.url,
+		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
+	}
+	p, err := launch(cmd)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m.proc = p
+}
+
+// submit starts a run on the fleet, and follows it.
+func (f *fleet) submit(args ...string) *proc {
+	f.t.Helper()
+	return f.begin(nil, slices.Concat([]string{"run", "--on", f.server.URL()}, args)...)
+}
+
+var callLine = regexp.MustCompile(`(?m)^\S+ \S+ ([A-Z]\w+) (.*)$`)
+
+// calls are how often each call was made.
+func (e *endpoint) calls() (map[string]int, error) {
+	log, err := os.ReadFile(filepath.Join(e.dir, logName))
+	n := map[string]int{}
+	for _, m := range callLine.FindAllStringSubmatch(string(log), -1) {
+		n[m[1]]++
+	}
+	return n, err
+}
+
+func total(calls map[string]int) (n int) {
+	for _, c := range calls {
+		n += c
+	}
+	return n
+}
+
+// alone runs the same template by one process that keeps its run in files, in a world of its
+// own, and returns the calls that it made and how long it took.
+func (f *fleet) alone(endpoint ...string) (calls map[string]int, took time.Duration) {
+	f.t.Helper()
+	s := stageOf(f.t, imgflow(f.t), append([]string{"--guest", "sandbox"}, endpoint...)...)
+	text, err := os.ReadFile(f.path("t.json"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	s.file("t.json", string(text))
+	begun := time.Now()
+	s.ends(s.begin(nil, "run", "t.json"), 0)
+	took = time.Since(begun)
+	if calls, err = s.calls(); err != nil {
+		f.t.Fatal(err)
+	}
+	return calls, took
+}
+
+// TestFleetLosesWorkers: workers are killed at random while they build, and the Temporal
+// server once. There is each image once and nothing else, each script ran once, each line
+// stands once, and hardly more was asked of EC2 than by one process.
+func TestFleetLosesWorkers(t *testing.T) {
+	t.Parallel()
+	builds, ticks := scaled(6, 50), scaled(20, 40)
+	slow := []string{"--latency", "running=2s,image=5s"}
+	f := newFleet(t, 3, slow...)
+	f.crowd(builds, onceEach(ticks)...)
+	one, alone := f.alone(slow...)
+
+	begun := time.Now()
+	p := f.submit("t.json")
+	kills := 0
+	for strike := time.NewTicker(2 * time.Second); p.alive(); {
+		select {
+		case <-strike.C:
+		case <-p.ended:
+			continue
+		}
+		if kills == 2 {
+			f.server.Kill()
+			if err := f.server.Start(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kills < scaled(4, 1000) {
+			m := f.machines[rand.IntN(len(f.machines))]
+			m.signal(syscall.SIGKILL)
+			<-m.ended
+			f.replace(m)
+			kills++
+		}
+	}
+	took := time.Since(begun)
+	f.ends(p, 0)
+	f.leaves(builds)
+	f.linesOnce(builds, ticks)
+	calls, err := f.calls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d builds, %d workers killed: %s; one process %s", builds, kills, took.Round(100*time.Millisecond), alone.Round(100*time.Millisecond))
+	t.Logf("%d calls, one process %d: %v, %v", total(calls), total(one), calls, one)
+	if total(calls) > total(one)*12/10 {
+		t.Errorf("%d calls, more than 1.2 times the %d of one process", total(calls), total(one))
+	}
+}
+
+// TestFleetIsPaused: a worker that is stopped until others have taken its steps over, and
+// then goes on, changes nothing.
+func TestFleetIsPaused(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	ticks := scaled(100, 400)
+	f.crowd(1, onceEach(ticks)...)
+	p := f.submit("t.json")
+	f.hears(p, "tick <b000.5>")
+	first := f.machines[0]
+	first.signal(syscall.SIGSTOP)
+	f.hire()
+	f.hears(p, fmt.Sprintf("tick <b000.%d>", ticks/2+5)) // by the second
+	first.signal(syscall.SIGCONT)
+	f.ends(p, 0)
+	f.leaves(1)
+	f.linesOnce(1, ticks)
+	if n := f.launched(); n != 1 {
+		t.Errorf("%d machines were launched", n)
+	}
+}
+
+// TestFleetLosesItsDatabase: PostgreSQL is stopped, and killed, under load.
+func TestFleetLosesItsDatabase(t *testing.T) {
+	t.Parallel()
+	builds, ticks := scaled(3, 20), 40
+	f := newFleet(t, 2)
+	f.crowd(builds, onceEach(ticks)...)
+	p := f.submit("t.json")
+	for i, end := range []func() error{f.database.Kill, f.database.Stop} {
+		f.hears(p, fmt.Sprintf("tick <b000.%d>", 5+15*i))
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := f.database.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.ends(p, 0)
+	f.leaves(builds)
+	f.linesOnce(builds, ticks)
+}
+
+// history is what the Temporal server keeps of all workflows.
+type history struct {
+	workflows, events int
+	bytes             []byte
+}
+
+// history reads all histories.
+func (f *fleet) history() (h history) {
+	f.t.Helper()
+	c, err := client.Dial(client.Options{HostPort: f.server.Address, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer c.Close()
+	for page := []byte(nil); ; {
+		list, err := c.ListWorkflow(f.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: temporaltest.Namespace, NextPageToken: page})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, w := range list.GetExecutions() {
+			h.workflows++
+			events := c.GetWorkflowHistory(f.t.Context(), w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+			for events.HasNext() {
+				e, err := events.Next()
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				p, err := proto.Marshal(e)
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				h.events++
+				h.bytes = append(h.bytes, p...)
+			}
+		}
+		if page = list.GetNextPageToken(); len(page) == 0 {
+			return h
+		}
+	}
+}
+
+// stored is all that is in the database.
+func (f *fleet) stored() string {
+	f.t.Helper()
+	ctx := f.t.Context()
+	db, err := pgx.Connect(ctx, f.state)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer db.Close(ctx)
+	rows, err := db.Query(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = 'imgflow'`)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, table := range tables {
+		rows, err := db.Query(ctx, "SELECT * FROM imgflow."+pgx.Identifier{table}.Sanitize())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for rows.Next() {
+			values, err := rows.Values()
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			for _, v := range values {
+				if b, ok := v.([]byte); ok {
+					v = string(b)
+				}
+				fmt.Fprintln(&all, v)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return all.String()
+}
+
+// rows are how many the database has.
+func (f *fleet) rows() (n int) {
+	f.t.Helper()
+	ctx := f.t.Context()
+	db, err := pgx.Connect(ctx, f.state)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer db.Close(ctx)
+	const all = `SELECT (SELECT count(*) FROM imgflow.entries) + (SELECT count(*) FROM imgflow.events) + (SELECT count(*) FROM imgflow.offsets) + (SELECT count(*) FROM imgflow.claims)`
+	if err := db.QueryRow(ctx, all).Scan(&n); err != nil {
+		f.t.Fatal(err)
+	}
+	return n
+}
+
+// TestFleetKeepsSecrets: what a run is given in secret, and what its machines print of it, is
+// neither in the histories of the Temporal server nor in the database in clear text.
+func TestFleetKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	const secret = "hunTer2-of-the-fleet"
+	f.file("t.pkr.hcl", `
+variable "password" {
+  type      = string
+  sensitive = true
+}
+source "amazon-ebs" "b" {
+  region        = "us-east-1"
+  instance_type = "t3.micro"
+  ssh_username  = "ubuntu"
+  ami_name      = "secret-{{timestamp}}"
+  source_ami_filter {
+    filters     = { name = "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*" }
+    owners      = ["099720109477"]
+    most_recent = true
+  }
+}
+build {
+  sources = ["source.amazon-ebs.b"]
+  provisioner "shell" {
+    environment_vars = ["PASSWORD=${var.password}-and-more"]
+    inline           = ["echo it is $PASSWORD", "test $${#PASSWORD} = 29"]
+  }
+}
+`)
+	p := f.begin([]string{"PKR_VAR_password=" + secret}, "run", "--on", f.server.URL(), "t.pkr.hcl")
+	f.ends(p, 0)
+	f.leaves(1)
+	stored, h := f.stored(), f.history()
+	if h.workflows == 0 || !strings.Contains(string(h.bytes), "shell") || !strings.Contains(stored, "shell") {
+		t.Fatalf("%d workflows with %d events: the test looks for the wrong thing", h.workflows, h.events)
+	}
+	identity, err := os.ReadFile(f.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{secret, key.SecretAccessKey, strings.TrimSpace(string(identity))} {
+		for where, text := range map[string]string{"a history": string(h.bytes), "the database": stored, "what is printed": p.output()} {
+			if strings.Contains(text, s) {
+				t.Errorf("%s holds %q", where, s)
+			}
+		}
+	}
+}
+
+// TestFleetOfMany makes many images of one run by one, two and three workers, and prints what
+// each of them costs.
+func TestFleetOfMany(t *testing.T) {
+	builds := scaled(30, 1000)
+	for _, workers := range scaled([]int{2}, []int{1, 2, 3}) {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			f := newFleet(t, workers, "--guest", "none")
+			f.crowd(builds)
+			begun := time.Now()
+			p := f.submit("t.json")
+			if err := p.wait(20 * time.Minute); err != nil || p.code() != 0 {
+				t.Fatalf("exit status %d, %v:\n%s", p.code(), err, indent(p.output()))
+			}
+			took := time.Since(begun)
+			f.leaves(builds)
+			calls, err := f.calls()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := f.history()
+			per := func(n int) float64 { return float64(n) / float64(builds) }
+			t.Logf("%d builds, %d workers: %s; a build: %.2f calls, %.1f events and %.0f bytes of histories, %.1f rows", builds, workers, took.Round(100*time.Millisecond),
+				per(total(calls)), per(h.events), per(len(h.bytes)), per(f.rows()))
+			t.Logf("%d workflows, %v", h.workflows, calls)
+		})
+	}
+}
