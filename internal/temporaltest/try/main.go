@@ -50,12 +50,14 @@ func try(ctx context.Context, build bool, to io.Writer) error {
 		return err
 	}
 	defer database.Close()
-	fmt.Fprintf(to, `A Temporal server and PostgreSQL are up until Ctrl-C. In other terminals:
+	fmt.Fprintf(to, `A Temporal server and PostgreSQL are up until Ctrl-C. In other terminals, each with these:
 
   export IMGFLOW_STATE='%s'
   export TEMPORAL='%s'
+
+  imgflow-fleet ec2local                # an EC2 of this machine: export what it prints, too
   imgflow-fleet worker --on "$TEMPORAL"
-  imgflow-fleet run --local --on "$TEMPORAL" examples/linux/firstrun.json
+  imgflow-fleet run --on "$TEMPORAL" examples/first/image.json
 `, database.URL("postgres"), server.URL())
 	<-ctx.Done()
 	return nil
