@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +18,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
 	"github.com/imgflow/imgflow/internal/pgtest"
@@ -42,9 +48,9 @@ func newBench(t *testing.T) *bench {
 		t.Skipf("instances cannot run here: %v", err)
 	}
 	b := &bench{t: t, engine: temporaltest.New(t).URL(), database: pgtest.Database(t), dir: t.TempDir()}
-	b.program = filepath.Join(b.dir, "imgflow-fleet")
-	if out, err := exec.Command("go", "build", "-o", b.program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	var err error
+	if b.program, err = built(); err != nil {
+		t.Fatal(err)
 	}
 	b.serve()
 	b.identity = filepath.Join(b.dir, "identity")
@@ -57,6 +63,22 @@ func newBench(t *testing.T) *bench {
 	}
 	return b
 }
+
+// built is the program, which all tests have.
+var built = sync.OnceValues(func() (string, error) {
+	var err error
+	if shared, err = os.MkdirTemp("", "imgflow-fleet-"); err != nil {
+		return "", err
+	}
+	program := filepath.Join(shared, "imgflow-fleet")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// shared is a directory that all tests of a fleet have; "" before there is one.
+var shared string
 
 // serve starts the endpoint.
 func (b *bench) serve() {
@@ -220,6 +242,7 @@ func (b *bench) newest() string {
 // A run that workers build is told as one that is built here: the same lines, the same
 // steps by the same keys.
 func TestARunElsewhereIsLikeOneHere(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	template := b.template()
 	b.worker("one")
@@ -244,5 +267,153 @@ func TestARunElsewhereIsLikeOneHere(t *testing.T) {
 		if want[name] == "" || got[name] != want[name] {
 			t.Errorf("%s has the key %s, and here %s", name, got[name], want[name])
 		}
+	}
+}
+
+// What is interrupted where nobody is at a terminal is suspended, keeps its machine, and goes on from any machine without
+// its template; and what it has made is removed by the workers, too.
+func TestSuspendResumeDestroyElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	template := b.template()
+	slow := strings.ReplaceAll(b.read(template), "cat /home/ubuntu/welcome.txt", "cat /home/ubuntu/welcome.txt; echo step began; sleep 5; echo step ended")
+	if err := os.WriteFile(template, []byte(slow), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.worker("one")
+	for _, how := range []string{"resume", "destroy"} {
+		cmd := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template)
+		var out lockedBuffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		b.await(&out, "step began")
+		run := b.newest()
+		busy := b.output(1, b.machine("other", "resume", run))
+		if !strings.Contains(busy, b.engine+" since") || !strings.Contains(busy, "is driving it") {
+			t.Errorf("a second resume says %s", busy)
+		}
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("interrupted it ends with %d:\n%s", code, out.String())
+		}
+		if list := b.output(0, b.machine("other", "list")); !strings.Contains(list, "suspended") {
+			t.Errorf("list shows %s", list)
+		}
+		switch how {
+		case "resume":
+			away := b.output(0, b.machine("other", "resume", "--frozen", run))
+			for _, want := range []string{"step ended", "<sensitive> hello, says a script", "These images were made"} {
+				if strings.Count(away, want) != 1 {
+					t.Errorf("resumed, %q was not told once:\n%s", want, away)
+				}
+			}
+			logs := b.output(0, b.machine("other", "logs", run))
+			if strings.Count(logs, "step began") != 1 || strings.Count(logs, "step ended") != 1 {
+				t.Errorf("the logs are\n%s", logs)
+			}
+		case "destroy":
+			gone := b.output(0, b.machine("other", "destroy", "--yes", run))
+			if !strings.Contains(gone, "all of it is removed") || !strings.Contains(gone, "Removing instance") {
+				t.Errorf("destroy says\n%s", gone)
+			}
+		}
+		if left := b.output(0, b.machine("other", "destroy", "--dry-run", run)); strings.Contains(left, "instance") {
+			t.Errorf("there is %s", left)
+		}
+	}
+}
+
+func (b *bench) read(file string) string {
+	b.t.Helper()
+	p, err := os.ReadFile(file)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(p)
+}
+
+// await waits until a command has printed a text.
+func (b *bench) await(out *lockedBuffer, text string) {
+	b.t.Helper()
+	for deadline := time.Now().Add(commandTime); !strings.Contains(out.String(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%q did not come:\n%s", text, out.String())
+		}
+	}
+}
+
+// A worker that is killed in the middle of a script is replaced by another: the script runs once, and no line is lost or
+// told twice.
+func TestAKilledWorkerIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	template := b.template()
+	slow := strings.ReplaceAll(b.read(template), "cat /home/ubuntu/welcome.txt", "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 1; done")
+	if err := os.WriteFile(template, []byte(slow), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	first := b.worker("one")
+	cmd := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template)
+	var out lockedBuffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.await(&out, "line 2")
+	b.worker("two")
+	first.Process.Kill()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for i := range 8 {
+		if line := fmt.Sprintf("line %d\n", i+1); strings.Count(out.String(), line) != 1 {
+			t.Errorf("%q was told %d times", line, strings.Count(out.String(), line))
+		}
+	}
+	if t.Failed() {
+		t.Log(out.String())
+	}
+}
+
+// A run whose workflow was terminated is as one whose process was killed: whoever follows it is told, and what it has made is
+// removed.
+func TestATerminatedRunIsNotLost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	template := b.template()
+	slow := strings.ReplaceAll(b.read(template), "cat /home/ubuntu/welcome.txt", "echo step began; sleep 30")
+	if err := os.WriteFile(template, []byte(slow), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.worker("one")
+	cmd := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template)
+	var out lockedBuffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.await(&out, "step began")
+	run := b.newest()
+	u, err := url.Parse(b.engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.Dial(client.Options{HostPort: u.Host, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.TerminateWorkflow(t.Context(), run, "", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.String(), "its engine has given it up") {
+		t.Errorf("who follows it is told (%d)\n%s", code, out.String())
+	}
+	if gone := b.output(0, b.machine("other", "destroy", "--yes", run)); !strings.Contains(gone, "Removing instance") || !strings.Contains(gone, "all of it is removed") {
+		t.Errorf("destroy says\n%s", gone)
 	}
 }

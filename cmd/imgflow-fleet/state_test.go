@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(programVar) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(shared)
+	os.Exit(code)
 }
 
 // program runs a command of the program with some variables, and returns what it has

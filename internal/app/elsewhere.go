@@ -8,6 +8,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app/drive"
+	"github.com/imgflow/imgflow/internal/sleep"
 )
 
 // A run that an engine elsewhere drives: its submitter leaves it, follows its events, and
@@ -73,13 +74,17 @@ func (s *Session) Follow(ctx context.Context, from int, show func(dag.Event)) er
 	took := s.Durations()
 	defer took.save()
 	n := 0
-	return s.home.Follow(ctx, s.run.ID(), func(e dag.Event) error {
+	err := s.home.Follow(ctx, s.run.ID(), func(e dag.Event) error {
 		if n++; n > from {
 			took.note(e)
 			show(e)
 		}
 		return nil
 	})
+	for err == nil && s.home.Driven(s.run.ID()) { // its last event comes before it is given back
+		err = sleep.For(ctx, 50*time.Millisecond)
+	}
+	return err
 }
 
 // Ended is how the last drive of the run has ended elsewhere.

@@ -93,7 +93,7 @@ func (s *Session) Preview(ctx context.Context, frozen bool) (news News, err erro
 		news.Stored = FromInput
 	case errors.Is(err, fs.ErrNotExist):
 		news.Stored = TemplateGone
-	case len(missing) > 0 && !s.req.Local:
+	case len(missing) > 0 && !s.req.Local && !s.Packed():
 		return news, s.freeze(ctx) // which refuses
 	case len(missing) > 0:
 		news.Stored, news.Missing = NoSecrets, missing
@@ -140,7 +140,7 @@ func (s *Session) freeze(ctx context.Context) error {
 			s.tmpl, s.ev = nil, nil
 		}
 		s.warnings = nil // they are of a template that does not count
-	} else if len(missing) > 0 && !s.req.Local {
+	} else if len(missing) > 0 && !s.req.Local && !s.Packed() {
 		return errcode.With(errcode.SecretWithheld, usagef("cannot resume run %s: secret values are not stored; give them again: %s", s.run.ID(), flags(missing)))
 	}
 	s.graph, s.frozen = stored, true

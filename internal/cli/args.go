@@ -105,6 +105,9 @@ func wants(f cli.Flag, value string) string {
 }
 
 func unknownCommand(app *cli.App, name string) error {
+	if name == "worker" {
+		return usagef("cannot do %q: %s", name, installFleet)
+	}
 	return usagef("cannot do %q: imgflow has no such command%s; `imgflow help` lists them", name, suggest(name, append(commandNames(app), "help")))
 }
 

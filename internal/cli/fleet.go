@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -28,6 +29,9 @@ func fleetFlags() []cli.Flag {
 	}
 }
 
+// installFleet says which program can do what this one cannot.
+const installFleet = "this program builds by itself alone: install the one that has workers, go install github.com/imgflow/imgflow/cmd/imgflow-fleet@latest, and type imgflow-fleet in place of imgflow"
+
 // onFleet is where the flags say that a run is driven; the zero value: here.
 func onFleet(c *cli.Context, pol policy) (e app.Elsewhere, err error) {
 	e = app.Elsewhere{Engine: c.String("on"), Team: c.String("team"), Priority: c.Int("priority"), OnError: pol.onError}
@@ -41,7 +45,7 @@ func onFleet(c *cli.Context, pol policy) (e app.Elsewhere, err error) {
 	}
 	switch {
 	case extras.Fleet == nil:
-		return e, usagef("cannot use --on: this program builds by itself alone: install the one that can, go install github.com/imgflow/imgflow/cmd/imgflow-fleet@latest, and type imgflow-fleet in place of imgflow")
+		return e, usagef("cannot use --on: %s", installFleet)
 	case os.Getenv("IMGFLOW_STATE") == "":
 		return e, usagef("cannot use --on: runs that workers build are in PostgreSQL: set IMGFLOW_STATE to the database that they reach, too")
 	case e.Priority < 0 || e.Priority > 5:
@@ -68,7 +72,8 @@ type away struct {
 	s     *app.Session
 	fleet Fleet
 	where app.Elsewhere
-	told  int // events that were told before
+	told  int         // events that were told before
+	given atomic.Bool // the engine has given the run up
 }
 
 // sendTo hands the session's run to the workers of a fleet.
@@ -127,10 +132,20 @@ func (a *away) run(in *interrupts, show func(dag.Event), tty *terminal) (*app.Re
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return nil, err
 	}
-	if err := a.s.Return(); err != nil {
+	if err := a.back(home, id); err != nil {
 		return nil, err
 	}
 	return a.s.Ended()
+}
+
+// back returns to a run of which nothing is under way any more.
+func (a *away) back(home *state.Home, id string) error {
+	if a.given.Load() && home.Driven(id) { // none of its workers has given it back
+		if err := home.Release(id, 0); err != nil {
+			return err
+		}
+	}
+	return a.s.Return()
 }
 
 // remove is app.Session.Remove by the workers.
@@ -163,7 +178,7 @@ func (a *away) remove(ctx context.Context, things []dag.Record, show func(dag.Ev
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // the workers go on
 	}
-	if err := a.s.Return(); err != nil {
+	if err := a.back(home, id); err != nil {
 		return nil, err
 	}
 	res, err := a.s.Ended()
@@ -185,6 +200,7 @@ func (a *away) giveUp(ctx context.Context, stop func(), id string) {
 	}
 	select {
 	case <-time.After(lateEnd):
+		a.given.Store(true)
 		stop()
 	case <-ctx.Done():
 	}

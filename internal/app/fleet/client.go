@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/engine/temporal"
@@ -68,7 +69,7 @@ func submission(home *state.Home, run string, e app.Elsewhere) (s temporal.Submi
 
 // assigned hands a run over, and takes it back if that fails.
 func (c *Client) assigned(home *state.Home, run string, e app.Elsewhere, hand func(temporal.Ref) error) error {
-	epoch, err := home.Assign(run, state.Owner{Command: e.Engine})
+	epoch, err := home.Assign(run, state.Owner{Command: e.Engine, Since: time.Now()})
 	if err != nil {
 		return err
 	}
