@@ -31,12 +31,16 @@ func NewWorker(c *Client, w Work, concurrency int) *Worker {
 		// The workflows of a worker that is gone go to another one soon.
 		StickyScheduleToStartTimeout: time.Second,
 		WorkerStopTimeout:            20 * time.Second,
+		DeadlockDetectionTimeout:     patience,
 		OnFatalError:                 func(err error) { failed <- err },
 	})
 	register(t)
 	t.RegisterActivity(&activities{w})
 	return &Worker{t, failed}
 }
+
+// patience is for how long a workflow may decide without a pause. A busy machine is no deadlock.
+const patience = 30 * time.Second
 
 // register makes known what workflows there are.
 func register(r interface {

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +16,12 @@ import (
 )
 
 // environment is a Temporal without a server, whose clock does not wait.
-func environment(w *work) *testsuite.TestWorkflowEnvironment {
+func environment(w Work) *testsuite.TestWorkflowEnvironment {
 	var s testsuite.WorkflowTestSuite
 	s.SetLogger(quiet)
 	env := s.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
-	env.SetWorkerOptions(worker.Options{})
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience})
 	register(env)
 	env.RegisterActivity(&activities{w})
 	return env
@@ -64,12 +65,6 @@ func TestWorkflows(t *testing.T) {
 			count: map[string]int{"tell leave box": 1}},
 		{name: "what is told of a failure is long", builds: 1, many: 20, left: "", failed: "script", fails: true,
 			set: func(w *world) { w.Fail["script b0"] = errors.New(strings.Repeat("é", maxPayload)) }, count: map[string]int{"script b0": 1, "remove box": 1}},
-		{name: "what is told of many failures is long", builds: 70, many: 2, left: "", failed: strings.TrimSpace(strings.Repeat("script ", 70)), fails: true,
-			set: func(w *world) {
-				for b := range 70 {
-					w.Fail[fmt.Sprint("script b", b)] = errors.New(strings.Repeat("é", maxPayload/40))
-				}
-			}, count: map[string]int{"remove box": 70, "remove pair": 1}},
 		{name: "what a thing is called is long", builds: 1, many: 20, left: "image", set: func(w *world) { w.Label = strings.Repeat("x", maxPayload) }},
 		{name: "the graph is too large", builds: 3, many: 20, left: "", fails: true, whole: "are the most",
 			set: func(w *world) { w.Size = maxPayload / 6 }},
@@ -175,5 +170,58 @@ func TestABuildKnowsItsOwnRecords(t *testing.T) {
 	}
 	if given[50] > given[10]+20 {
 		t.Errorf("one of 50 builds is given %d bytes, one of 10 %d", given[50], given[10])
+	}
+}
+
+// A step that ends whoever does it fails in the end, and what is there is removed.
+func TestACallThatKills(t *testing.T) {
+	w := newWorld(t, 1)
+	k := &killing{work: work{world: w}}
+	env := environment(k)
+	env.ExecuteWorkflow(runWorkflow, Ref{"run", 1}, 20)
+	end := w.ended(t)
+	if env.GetWorkflowError() == nil || len(end.Report.Failed) != 1 || !strings.Contains(end.Report.Failed[0].Err.Error(), "6 times") || w.left() != "" {
+		t.Errorf("%+v, %q is left", end, w.left())
+	}
+	if k.killed != 6*callAttempts {
+		t.Errorf("%d workers were lost", k.killed)
+	}
+}
+
+// killing is a work that ends its workers when a script is to run.
+type killing struct {
+	work
+	killed int
+}
+
+func (k *killing) Carry(ctx context.Context, ref Ref, x dag.Order) (dag.Outcome, []dag.Record, error) {
+	if x.Makes() && x.Name == "script" {
+		k.killed++
+		return dag.Outcome{}, nil, errors.New("gone")
+	}
+	return k.work.Carry(ctx, ref, x)
+}
+
+// However much has failed, that can be given on, and says how each failure begins.
+func TestBrief(t *testing.T) {
+	for _, builds := range []int{1, 100, 1000} {
+		var r dag.Report
+		for b := range builds {
+			name := []string{fmt.Sprint("build-", b)}
+			r.Failed = append(r.Failed, dag.Failure{Node: dag.Node{Name: "script", Builds: name}, Name: "script", Err: errors.New("because é" + strings.Repeat("é", maxText))})
+			for s := range 10 {
+				r.Skipped = append(r.Skipped, dag.Node{Name: fmt.Sprint("skipped-", s), Builds: name})
+			}
+		}
+		r = brief(r)
+		p, err := json.Marshal(r)
+		if err != nil || len(p) > maxPayload || len(r.Skipped) != builds || r.Skipped[0].Name != "skipped-0" {
+			t.Errorf("%d failures are %d bytes and %d skipped steps, %v", builds, len(p), len(r.Skipped), err)
+		}
+		for _, f := range r.Failed {
+			if text := f.Err.Error(); !strings.HasPrefix(text, "because é") || !strings.HasSuffix(text, "é…") {
+				t.Fatalf("a failure is cut to %q", text[:min(len(text), 100)])
+			}
+		}
 	}
 }
