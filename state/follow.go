@@ -14,9 +14,12 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// pollEvents is how often a follower looks for new events. A look at the end of
-// a file costs microseconds.
-const pollEvents = 50 * time.Millisecond
+// pollEvents is how soon a follower looks for new events again, and mostPoll how soon if
+// there were none for a while: many may follow what one database has.
+const (
+	pollEvents = 50 * time.Millisecond
+	mostPoll   = 4 * pollEvents
+)
 
 // Events returns the events of a run that stand behind a position in its event
 // file, and the position behind the last of them; 0 is the beginning. An event
@@ -77,8 +80,7 @@ func (h *Home) Follow(ctx context.Context, id string, fn func(dag.Event) error) 
 	}
 	defer events.Close()
 	var at int64
-	tick := time.NewTicker(pollEvents)
-	defer tick.Stop()
+	wait := pollEvents
 	for past := true; ; past = false {
 		driven := h.Driven(id) // asked before reading: what it wrote last is not missed
 		var last dag.EventType
@@ -95,7 +97,10 @@ func (h *Home) Follow(ctx context.Context, id string, fn func(dag.Event) error) 
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
+		case <-time.After(wait):
+		}
+		if wait = min(2*wait, mostPoll); last != "" {
+			wait = pollEvents
 		}
 	}
 }

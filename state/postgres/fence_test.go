@@ -151,23 +151,6 @@ func connectAnew(url string) (*backend, error) {
 	return connect(url)
 }
 
-// Many that open an empty database at once make its tables once.
-func TestSchemaIsMadeOnce(t *testing.T) {
-	url := pgtest.Database(t)
-	failed := make(chan error)
-	for i := range 8 {
-		go func() {
-			_, err := connect(fmt.Sprint(url, "&application_name=imgflow", i))
-			failed <- err
-		}()
-	}
-	for range 8 {
-		if err := <-failed; err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // Whoever may only read looks at runs.
 func TestReadOnly(t *testing.T) {
 	url := pgtest.Database(t)
