@@ -12,9 +12,11 @@ import (
 // enforce adds to every build what the templates say that are enforced. These know nothing of the template
 // and its variables, and it can do nothing about them.
 func (r *Request) enforce(ev *template.Config, in template.Inputs, env Env) (errs template.Errors, err error) {
-	r.enforcing(env, filepath.SplitList(env.Get("IMGFLOW_ENFORCE")))
-	if v := env.Get("IMGFLOW_SCAN_IMAGE"); v != "" && v != "0" {
-		r.ScanImage = true
+	if r.handed == nil { // else what is enforced was handed on, too
+		r.enforcing(env, filepath.SplitList(env.Get("IMGFLOW_ENFORCE")))
+		if v := env.Get("IMGFLOW_SCAN_IMAGE"); v != "" && v != "0" {
+			r.ScanImage = true
+		}
 	}
 	for _, path := range r.Enforce {
 		src, err := r.input(path)

@@ -152,7 +152,7 @@ func TestPackedRunsGoOnElsewhere(t *testing.T) {
 		return nil
 	})
 
-	b, _, written := appOfParcels(nil, t.TempDir())
+	b, _, written := appOfParcels([]string{"WORD=other", "IMGFLOW_ENFORCE=/of/another"}, t.TempDir())
 	run, err := home.Open(id)
 	if err != nil {
 		t.Fatal(err)

@@ -66,6 +66,16 @@ func dialFleet(ctx context.Context, url string) (Fleet, error) {
 	return extras.Fleet(ctx, url)
 }
 
+// fitsFleet is an error if steps of the session's graph would leave files on whichever worker does them.
+func fitsFleet(s *app.Session, e app.Elsewhere) error {
+	for _, n := range s.Graph().Nodes {
+		if e.Engine != "" && writesHere(n) {
+			return usagef("cannot have workers build it: %s of %s has files on the computer that does it, which is any worker: leave it out of the template for a fleet, or run it without --on", n.Name, strings.Join(n.Builds, ", "))
+		}
+	}
+	return nil
+}
+
 // away is a run that the workers of a fleet drive, in sight of the user.
 type away struct {
 	c     *cli.Context

@@ -102,6 +102,9 @@ func resume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := fitsFleet(s, where); err != nil {
+		return err
+	}
 	if err := s.Reach(context.Background(), local.Settings{}); err != nil {
 		return err
 	}

@@ -225,6 +225,21 @@ func signLocal(req *http.Request, k local.Key) error {
 	return v4.NewSigner().SignHTTP(req.Context(), c, req, hex.EncodeToString(empty[:]), "ec2", "us-east-1", time.Now())
 }
 
+// writesHere tells whether a step reads or writes files that other steps, or the user, look for on the computer that does it.
+func writesHere(n dag.Node) bool {
+	switch n.Kind {
+	case (post.Artifice{}).Kind(), (post.Checksum{}).Kind(), (post.Compress{}).Kind(), (post.Manifest{}).Kind(), (builtin.WriteFile{}).Kind():
+		return true
+	case (provision.FileCopy{}).Kind():
+		var s provision.FileCopy
+		return json.Unmarshal(n.Spec, &s) == nil && s.Direction == "download"
+	case (provision.SBOM{}).Kind():
+		var s provision.SBOM
+		return json.Unmarshal(n.Spec, &s) == nil && s.Destination != ""
+	}
+	return false
+}
+
 // describe says of what a run has recorded which images it began with, and what it has made that lasts.
 func describe(r dag.Record) (found, made, byproducts []provenance.Descriptor) {
 	if r.Kind == (aws.Source{}).Kind() {
