@@ -61,18 +61,51 @@ func (rs *records) shows(k Key) (keys []Key) {
 	return keys
 }
 
+// madeOf returns the records of a part of a graph, of what was ever made of what is
+// not lent to it, and of what stands on those of its goals that are, the oldest first.
+func (rs *records) madeOf(g *Graph) (list []Record) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	lent := map[Key]bool{} // or not, of those that were met
+	var todo []Key
+	for _, n := range g.Nodes {
+		lent[n.Key] = slices.Contains(g.Lent, n.Key)
+		todo = append(todo, n.Key)
+	}
+	for len(todo) > 0 {
+		k := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if r, known := rs.of[k]; known {
+			list = append(list, r)
+		}
+		for _, r := range rs.readers[k] {
+			on := rs.of[r].Alive() && slices.Contains(rs.of[r].Attaches, k) && slices.Contains(g.Goals, k)
+			if _, met := lent[r]; !met && (!lent[k] || on) {
+				lent[r] = lent[k]
+				todo = append(todo, r)
+			}
+		}
+	}
+	sortRecords(list)
+	return list
+}
+
 // all returns every record, the oldest first.
 func (rs *records) all() []Record {
 	rs.mu.Lock()
 	list := slices.Collect(maps.Values(rs.of))
 	rs.mu.Unlock()
+	sortRecords(list)
+	return list
+}
+
+func sortRecords(list []Record) {
 	slices.SortFunc(list, func(a, b Record) int {
 		if c := a.Begun.Compare(b.Begun); c != 0 {
 			return c
 		}
 		return slices.Compare(a.Key[:], b.Key[:])
 	})
-	return list
 }
 
 // derivedFrom returns the record of a thing and the records of what merely shows

@@ -3,7 +3,6 @@ package dag
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Stage is the part of a graph that is to be solved now. A graph of which some is known
@@ -56,17 +55,29 @@ func (g *Graph) Builds() (names []string) {
 // Of is the part of a graph that makes one build. What others have of it is there
 // before, and stays: see Lent.
 func (g *Graph) Of(build string) *Graph {
+	own := func(n Node) bool { return len(n.Builds) == 1 && n.Builds[0] == build }
 	wanted := map[Key]bool{}
 	for _, n := range g.Nodes {
-		wanted[n.Key] = slices.Equal(n.Builds, []string{build})
+		if own(n) {
+			wanted[n.Key] = true
+		}
 	}
 	p := g.part(wanted)
 	for _, n := range p.Nodes {
-		if !slices.Equal(n.Builds, []string{build}) {
+		if !own(n) {
 			p.Lent = append(p.Lent, n.Key)
 		}
 	}
 	return p
+}
+
+// RecordsOf are the records that a pass over the graph has to know: all, but of a part that
+// others share only those of it, of what was made of what is its own, and of what stands on its goals.
+func (e *Engine) RecordsOf(g *Graph) []Record {
+	if g.Part && (len(g.Lent) > 0 || len(g.Nodes) == 0) {
+		return e.recs.madeOf(g)
+	}
+	return e.Records()
 }
 
 // Shared is the part of a graph that makes what several of its builds need, as far as

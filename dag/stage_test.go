@@ -105,3 +105,28 @@ func TestWhatIsLentIsLookedForOnce(t *testing.T) {
 		t.Errorf("%d looks, want %d: %s", looks, want, l.calls)
 	}
 }
+
+// What a step that all need has left is not removed under what still stands on it.
+func TestWhatIsSharedStaysUnderBuilds(t *testing.T) {
+	w, st := newWorld(), &MemStore{}
+	g := NewGraph(nil)
+	for b := range 3 {
+		toyBuild(g, fmt.Sprint("b", b), "one")
+	}
+	w.fail["connect b0"], w.fail["launch b1"] = errBoom, errBoom
+	divided(t, w, st, Options{OnFailure: func(context.Context, Node, error) Decision { return Suspend }}, g)
+	e := toyEngine(t, w, st, Options{})
+	shared := e.Shared(g)
+	if recs := e.RecordsOf(shared); len(recs) != 4 || !slices.ContainsFunc(recs, func(r Record) bool { return r.Name == "launch" }) {
+		t.Errorf("of what is shared %d records are known", len(recs))
+	}
+	if recs := e.RecordsOf(g.Of("b2")); len(recs) < 10 || slices.ContainsFunc(recs, func(r Record) bool { return len(r.Builds) == 1 && r.Builds[0] != "b2" }) {
+		t.Errorf("of a build %d records are known", len(recs))
+	}
+	w.fail = map[string]error{}
+	divided(t, w, st, Options{}, g)
+	e = toyEngine(t, w, st, Options{})
+	if recs := e.RecordsOf(e.Shared(g)); len(recs) != 0 {
+		t.Errorf("nothing is to be shared any more, and %d records are known", len(recs))
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/proto"
 
@@ -121,7 +122,7 @@ func working(t *testing.T, c *Client, w *world) {
 // submitted is how a run has ended that is submitted now.
 func submitted(t *testing.T, c *Client, w *world, ref Ref) ending {
 	t.Helper()
-	if err := c.Submit(t.Context(), ref, Submission{Template: "toy.json", Team: "toys"}); err != nil {
+	if err := c.Submit(t.Context(), ref, Submission{Template: "toy.json", Builds: []string{"b0", "b1"}, Team: "toys", Priority: 2}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Watch(t.Context(), ref.Run); err != nil {
@@ -231,6 +232,15 @@ func TestOnAServer(t *testing.T) {
 			if end := w.ended(t); !end.well() || w.left() != "" {
 				t.Errorf("%q is left, %+v", w.left(), end)
 			}
+			query := fmt.Sprintf("WorkflowType='%s' AND ImgflowTemplate='toy.json' AND ImgflowTeam='toys' AND ImgflowBuilds='b1' AND ImgflowStatus='%s' AND WorkflowId='%s'",
+				runWorkflow, map[bool]string{true: "failed", false: "done"}[x.fail], x.name)
+			eventually(t, "the run can be found by "+query, func() bool {
+				n, err := c.c.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Namespace: c.namespace, Query: query})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n.GetCount() == 1
+			})
 			if x.builds == 3 {
 				keep(t, "undo", historyOf(t, c, undoID(x.name)))
 			}

@@ -87,7 +87,7 @@ func Prepare(e *dag.Engine, g *dag.Graph, ask Ask) (*Prepared, error) {
 	if p.Graph, err = e.Skeleton(part); err != nil {
 		return nil, err
 	}
-	for _, r := range related(e.Records(), part) {
+	for _, r := range e.RecordsOf(part) {
 		p.Records = append(p.Records, r.Slim())
 	}
 	if ask.Build != "" { // whom else a step is for does not matter there
@@ -125,32 +125,6 @@ func cleanup(e *dag.Engine, g *dag.Graph) *Prepared {
 	}
 	held := slices.ContainsFunc(e.Records(), func(r dag.Record) bool { return r.Alive() && !r.Kept && own(r) })
 	return Removal(e, func(r dag.Record) bool { return !held && !r.Kept })
-}
-
-// related are the records that a pass over the graph has to know: all, but of a part that
-// others share only those of it and of what was made of it.
-func related(recs []dag.Record, g *dag.Graph) []dag.Record {
-	if len(g.Lent) == 0 {
-		return recs
-	}
-	in, own := map[dag.Key]bool{}, map[dag.Key]bool{}
-	for _, n := range g.Nodes {
-		in[n.Key], own[n.Key] = true, true
-	}
-	for _, k := range g.Lent {
-		own[k] = false
-	}
-	isOwn := func(k dag.Key) bool { return own[k] }
-	for more := true; more; {
-		more = false
-		for _, r := range recs {
-			if in[r.Key] || !slices.ContainsFunc(r.Needs, isOwn) && !slices.ContainsFunc(r.After, isOwn) {
-				continue
-			}
-			in[r.Key], own[r.Key], more = true, true, true
-		}
-	}
-	return slices.DeleteFunc(recs, func(r dag.Record) bool { return !in[r.Key] })
 }
 
 // brief is a report in so few bytes that it can be given on, however much has failed: of the skipped
