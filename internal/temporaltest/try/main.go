@@ -50,14 +50,16 @@ func try(ctx context.Context, build bool, to io.Writer) error {
 		return err
 	}
 	defer database.Close()
-	fmt.Fprintf(to, `A Temporal server and PostgreSQL are up until Ctrl-C. In other terminals, each with these:
+	fmt.Fprintf(to, `A Temporal server and PostgreSQL are up until Ctrl-C. In each of three other terminals:
 
   export IMGFLOW_STATE='%s'
-  export TEMPORAL='%s'
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
 
-  imgflow-fleet ec2local                # an EC2 of this machine: export what it prints, too
-  imgflow-fleet worker --on "$TEMPORAL"
-  imgflow-fleet run --on "$TEMPORAL" examples/first/image.json
+and then one of these, in this order:
+
+  imgflow-fleet ec2local --listen 127.0.0.1:4599 --access-key any --secret-key any
+  imgflow-fleet worker --on %[2]s
+  imgflow-fleet run --on %[2]s examples/first/image.json
 `, database.URL("postgres"), server.URL())
 	<-ctx.Done()
 	return nil
