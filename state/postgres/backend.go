@@ -28,8 +28,11 @@ var (
 	patience   = time.Minute      // how long what meets a lost connection is tried again
 )
 
-// tryTime is how long one try may take.
-const tryTime = 20 * time.Second
+// How long one try may take; with a blob in it, which a slow line carries in minutes.
+const (
+	tryTime  = 20 * time.Second
+	blobTime = 10 * time.Minute
+)
 
 // backend keeps runs in a database.
 type backend struct {
@@ -90,10 +93,13 @@ func connect(url string) (*backend, error) {
 }
 
 // again does fn until it meets no lost connection, within bounds.
-func (b *backend) again(fn func(ctx context.Context) error) error {
+func (b *backend) again(fn func(ctx context.Context) error) error { return b.within(tryTime, fn) }
+
+// within is again with so long for each try.
+func (b *backend) within(try time.Duration, fn func(ctx context.Context) error) error {
 	end := time.Now().Add(patience)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		ctx, cancel := context.WithTimeout(context.Background(), tryTime)
+		ctx, cancel := context.WithTimeout(context.Background(), try)
 		err := fn(ctx)
 		cancel()
 		if err == nil || !passes(err) || time.Now().After(end) {

@@ -472,7 +472,7 @@ func (j *journal) SetDrawn(graph []byte) error {
 }
 
 func (j *journal) PutBlob(sum string, content []byte) error {
-	return j.writing(j.b.again(func(ctx context.Context) error {
+	return j.writing(j.b.within(blobTime, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
 			var there bool
 			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM imgflow.blobs WHERE sum = $1)`, sum).Scan(&there); err != nil {
@@ -490,7 +490,9 @@ func (j *journal) PutBlob(sum string, content []byte) error {
 }
 
 func (j *journal) Blob(sum string) (content []byte, err error) {
-	err = j.b.row(`SELECT content FROM imgflow.blobs JOIN imgflow.run_blobs USING (sum) WHERE run = $1 AND sum = $2`, []any{j.id, sum}, &content)
+	err = j.b.within(blobTime, func(ctx context.Context) error {
+		return j.b.pool.QueryRow(ctx, `SELECT content FROM imgflow.blobs JOIN imgflow.run_blobs USING (sum) WHERE run = $1 AND sum = $2`, j.id, sum).Scan(&content)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
