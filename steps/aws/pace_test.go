@@ -205,3 +205,65 @@ func TestAPartOfThePace(t *testing.T) {
 		t.Errorf("alone again it has %v a second and %d at once", got.Limit(), got.Burst())
 	}
 }
+
+// Three processes that call one account are throttled when each takes all that AWS grants,
+// and are not when each takes its part.
+func TestProcessesShareWhatIsGranted(t *testing.T) {
+	const processes, calls = 3, 40
+	throttled := func(callers int) int64 {
+		w := newWorld(t, ec2local.Faults{Buckets: true})
+		var refused atomic.Int64
+		var wg sync.WaitGroup
+		for range processes {
+			o := w.cloud.o
+			o.Paces = NewPaces()
+			o.Paces.grant(Access{AccessKey: o.AccessKey}, home, o.Endpoint).free = false // as AWS's own endpoint
+			o.Paces.Share(callers)
+			client, err := NewCloud(o).client(t.Context(), Access{}, home)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client = ec2.New(client.Options(), func(o *ec2.Options) {
+				o.Retryer = throttleCount{o.Retryer.(*limiter), &refused}
+			})
+			for range calls {
+				wg.Go(func() {
+					if _, err := client.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{"i-0123456789abcdef0"}}); apiCode(err) != "InvalidInstanceID.NotFound" {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		return refused.Load()
+	}
+	alone := throttled(1)
+	t.Logf("%d of %d calls were throttled when each takes all", alone, processes*calls)
+	if alone == 0 {
+		t.Error("nobody is throttled when each takes all: the test shows nothing")
+	}
+	if n := throttled(processes); n != 0 {
+		t.Errorf("%d calls were throttled when each takes its part", n)
+	}
+}
+
+// throttleCount counts what a limiter is told of throttling.
+type throttleCount struct {
+	*limiter
+	refused *atomic.Int64
+}
+
+func (w throttleCount) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	done, err := w.limiter.GetAttemptToken(ctx)
+	return func(err error) error {
+		if isThrottled(err) {
+			w.refused.Add(1)
+		}
+		return done(err)
+	}, err
+}
+
+func apiCode(err error) string {
+	code, _ := apiError(err)
+	return code
+}
