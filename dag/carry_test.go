@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,6 +187,52 @@ func TestCarriedOutElsewhereItEndsAsHere(t *testing.T) {
 			t.Errorf("%d orders were lost, %d passes began, %d steps failed: that shows little", losses, passes, failed)
 		}
 	})
+}
+
+// Many orders are carried out side by side by one engine, while others' records come in.
+func TestCarriedOutSideBySide(t *testing.T) {
+	w, st := newWorld(), &MemStore{}
+	g := NewGraph(nil)
+	for b := range 8 {
+		toyBuild(g, fmt.Sprint("b", b), "one")
+	}
+	e := toyEngine(t, w, st, Options{})
+	s, err := e.Skeleton(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewPass(s, nil, e.Rules())
+	type end struct {
+		x       Order
+		o       Outcome
+		changed []Record
+	}
+	ends := make(chan end)
+	var told sync.WaitGroup
+	defer told.Wait()
+	for {
+		for _, x := range p.Decide(time.Now()) {
+			switch {
+			case x.Action == Finish:
+				if r, err := p.Result(); err != nil || len(r.Failed) > 0 || w.count("launch") != 8 || w.count("terminate") != 8 || w.count("make keypair") != 1 {
+					t.Errorf("%+v, %v after %s", r, err, w.log)
+				}
+				return
+			case x.Call():
+				go func() {
+					if err := e.Update(st.All); err != nil {
+						t.Error(err)
+					}
+					o, changed := e.With(st, nil).Carry(context.Background(), g, x)
+					ends <- end{x, o, changed}
+				}()
+			default:
+				told.Go(func() { e.Tell(g, x) })
+			}
+		}
+		x := <-ends
+		p.Ended(x.x, x.o, x.changed, time.Now())
+	}
 }
 
 // Whatever an error means to a pass, it means as data, too.

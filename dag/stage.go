@@ -84,6 +84,7 @@ func (e *Engine) RecordsOf(g *Graph) []Record {
 // it has to be made, or is there and relied on. All of it stays, unless some of it
 // fails: each build is made after it, by Of.
 func (e *Engine) Shared(g *Graph) *Graph {
+	e.recs.derive(g)
 	p := newPlanner(g, e.Records())
 	p.rebuilds()
 	relied := p.reliedOn()
