@@ -119,6 +119,10 @@ func (s *Session) Ends(report *dag.Report, failed string) error {
 	if err := s.run.Doc(driveDoc, &d); err != nil {
 		return err
 	}
+	g, err := s.Renewed()
+	if err != nil {
+		return err
+	}
 	recs, err := s.run.All()
 	if err != nil {
 		return err
@@ -127,7 +131,7 @@ func (s *Session) Ends(report *dag.Report, failed string) error {
 	if failed != "" {
 		why = errors.New(failed)
 	}
-	if _, err := drive.End(s.Driving(), s.graph, recs, report, why, d.Began); err != nil && failed == "" {
+	if _, err := drive.End(s.Driving(), g, recs, report, why, d.Began); err != nil && failed == "" {
 		return err
 	}
 	d.Report, d.Err = report, failed

@@ -94,6 +94,7 @@ func (c *Client) Watch(ctx context.Context, run string) error { return c.c.Watch
 func (c *Client) Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, warn func(format string, a ...any)) error {
 	w := newSessions(a, home, dir)
 	w.warn = warn
+	w.tidyAll()
 	worker := temporal.NewWorker(c.c, w, most)
 	swept := make(chan struct{})
 	sweeping, stop := context.WithCancel(context.Background())

@@ -340,9 +340,11 @@ func TestWorkersBuildWhatWasSubmitted(t *testing.T) {
 	b := newBench(t)
 	s, home, ref := b.submitted(app.Elsewhere{Engine: "temporal://here"})
 	var said []string
+	var begins []dag.EventType
 	followed := make(chan error, 1)
 	go func() {
 		followed <- s.Follow(t.Context(), 0, func(e dag.Event) {
+			begins = append(begins, e.Type)
 			if e.Type == dag.Said || e.Type == dag.RunBegun || e.Type == dag.RunEnded {
 				said = append(said, strings.Join(e.Builds, ",")+" "+e.Text)
 			}
@@ -370,9 +372,15 @@ func TestWorkersBuildWhatWasSubmitted(t *testing.T) {
 			t.Errorf("%s was made %d times", text, n)
 		}
 	}
+	if want := []dag.EventType{dag.RunBegun, dag.Planned}; !slices.Equal(begins[:2], want) {
+		t.Errorf("it begins with %v", begins[:2])
+	}
 	slices.Sort(said)
 	if want := []string{" " + template, " done", "box.a read " + b.dir + "/x.sh", "box.b read " + b.dir + "/x.sh"}; !slices.Equal(said, want) {
 		t.Errorf("it said %q", said)
+	}
+	if err := b.worker().Finish(t.Context(), ref, dag.Report{}, "too late"); err != nil { // whoever did it was lost before it could say so
+		t.Error(err)
 	}
 	if err := s.Return(); err != nil {
 		t.Fatal(err)
@@ -386,3 +394,59 @@ func TestWorkersBuildWhatWasSubmitted(t *testing.T) {
 }
 
 func passOf(p *temporal.Prepared) *dag.Pass { return dag.NewPass(p.Graph, p.Records, p.Rules) }
+
+// A step that fails is told, without secrets, to the engine and the submitter; what it was for is removed, or stays if
+// the run was submitted so.
+func TestAFailedStep(t *testing.T) {
+	for _, on := range []string{"cleanup", "suspend"} {
+		b := newBench(t)
+		b.failing = "box.b"
+		s, home, ref := b.submitted(app.Elsewhere{Engine: "temporal://here", OnError: on})
+		(&engine{t, ref, []*sessions{b.worker(), b.worker()}}).drive()
+		want := map[string][]string{"cleanup": {"box.a: re-one " + b.dir + " hunTer2 SCRIPT"}, "suspend": {"box.a: re-one " + b.dir + " hunTer2 SCRIPT", "box.b: plain SCRIPT"}}[on]
+		if got := b.all(); !slices.Equal(got, want) {
+			t.Errorf("with %s there is %q", on, got)
+		}
+		if err := s.Return(); err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.Ended()
+		if err != nil || len(res.Failed) != 1 || res.Failed[0].Err.Error() != "it does not fit: <sensitive>" || res.Failed[0].Name != "lid" {
+			t.Errorf("with %s: %+v, %v", on, res.Report, err)
+		}
+		home.EachEvent(ref.Run, 0, func(e dag.Event) error {
+			if strings.Contains(fmt.Sprint(e), "hunTer2") {
+				t.Errorf("it tells %+v", e)
+			}
+			return nil
+		})
+	}
+}
+
+// The files of a run are there for as long as it is driven, whoever has died with them.
+func TestFilesOfEndedRunsAreRemoved(t *testing.T) {
+	b := newBench(t)
+	s, home, ref := b.submitted(app.Elsewhere{Engine: "temporal://here"})
+	w := b.worker()
+	_, done, err := w.take(t.Context(), ref.Run, ref.Epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+	files := func() int {
+		found, err := os.ReadDir(b.work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if w.tidyAll(); files() != 1 {
+		t.Errorf("of a run that is driven there are %d folders", files())
+	}
+	if err := home.Release(ref.Run, ref.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if w.tidyAll(); files() != 0 {
+		t.Errorf("of run %s, which has ended, there are %d folders", s.Summary().ID, files())
+	}
+}

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +73,7 @@ func (w *sessions) take(ctx context.Context, run string, epoch int64) (j *joined
 		defer w.mu.Unlock()
 		j.since = time.Now()
 		if j.users--; j.users == 0 && j.left {
-			go w.close(j)
+			go w.close(run, j)
 		}
 	}
 	select {
@@ -117,18 +119,42 @@ func (w *sessions) leave(run string, j *joined) {
 		delete(w.runs, run)
 	}
 	if !j.left && j.users == 0 {
-		go w.close(j)
+		go w.close(run, j)
 	}
 	j.left = true
 }
 
 // close closes a session that nobody has.
-func (w *sessions) close(j *joined) {
+func (w *sessions) close(run string, j *joined) {
 	defer w.open.Done()
 	<-j.ready
 	j.stop()
 	if j.err == nil {
 		j.s.Close()
+		w.tidy(run)
+	}
+}
+
+// tidy removes the files of a run that nobody drives. What cannot be removed now is when a
+// worker begins.
+func (w *sessions) tidy(run string) {
+	if !w.home.Driven(run) {
+		if err := app.Unroll(context.Background(), w.dir, run); err != nil && w.warn != nil {
+			w.warn("the files of run %s stay in %s: %v", run, w.dir, err)
+		}
+	}
+}
+
+// tidyAll is tidy for all runs whose files are there, such as a worker has left that was
+// killed.
+func (w *sessions) tidyAll() {
+	folders, err := os.ReadDir(w.dir)
+	if err != nil {
+		return // there are none
+	}
+	for _, f := range folders {
+		run, _, _ := strings.Cut(f.Name(), "-")
+		w.tidy(run)
 	}
 }
 

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/imgflow/imgflow/engine/temporal"
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/app/drive"
+	"github.com/imgflow/imgflow/state"
 )
 
 // Prepare says what is to be done of a run. What has been found out since it was asked
@@ -26,26 +28,32 @@ func (w *sessions) Prepare(ctx context.Context, ask temporal.Ask) (_ *temporal.P
 	}
 	j.graph.Lock()
 	defer j.graph.Unlock()
-	g, err := j.renewed()
-	if err != nil {
-		return nil, err
+	whole := ask.Build == "" && !ask.Cleanup
+	g := j.g
+	if whole || g.Open() { // another worker may have made it anew
+		if g, err = j.renewed(); err != nil {
+			return nil, err
+		}
 	}
 	if ask.First() {
 		if err := j.s.Begins(); err != nil {
 			return nil, err
 		}
 	}
-	if g.Open() && ask.Known != "" {
+	if whole && g.Open() && ask.Known != "" {
 		if g, err = j.s.Rest(ctx); err != nil {
 			return nil, err
 		}
 		j.g = g
 	}
 	p, err := temporal.Prepare(j.e, g, ask)
-	if err != nil || p.Graph == nil {
-		return p, err
+	if err == nil && p.Graph != nil {
+		err = j.e.With(j.o.Run, drive.Sink(j.o, j.o.Run)).Announce(announced(g, p.Graph))
 	}
-	return p, j.e.With(j.o.Run, drive.Sink(j.o, j.o.Run)).Announce(announced(g, p.Graph))
+	if err == nil {
+		err = j.o.Run.Sync() // it comes before what other workers tell
+	}
+	return p, err
 }
 
 // announced are the steps of a graph that are in a part of it and nobody has announced.
@@ -112,7 +120,7 @@ func (w *sessions) Tell(ctx context.Context, ref temporal.Ref, xs []dag.Order) (
 		}
 		e.Tell(g, x)
 	}
-	return nil
+	return j.o.Run.Sync()
 }
 
 // Finish says how the run has ended.
@@ -155,10 +163,14 @@ func (w *sessions) tell(ctx context.Context, run string, err *error) {
 	}
 }
 
-// end notes the end of a drive, and gives the run back.
+// end notes the end of a drive, and gives the run back. Where that was done before, there is
+// nothing left to do.
 func (w *sessions) end(ctx context.Context, ref temporal.Ref, note func(*app.Session) error) (err error) {
 	defer w.tell(ctx, ref.Run, &err)
 	j, done, err := w.take(ctx, ref.Run, ref.Epoch)
+	if errors.As(err, new(*state.FencedError)) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -173,5 +185,6 @@ func (w *sessions) end(ctx context.Context, ref temporal.Ref, note func(*app.Ses
 	if err := w.home.Release(ref.Run, ref.Epoch); err != nil {
 		return err
 	}
-	return app.Unroll(ctx, w.dir, ref.Run)
+	w.tidy(ref.Run)
+	return nil
 }
