@@ -32,11 +32,11 @@ var errStopping = errors.New("this worker ends")
 // activity's, or with the worker, which is its cause then.
 func alive(ctx context.Context) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	over := make(chan struct{})
+	over, silent := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(silent)
 		ticker := time.NewTicker(beat)
 		defer ticker.Stop()
-		activity.RecordHeartbeat(ctx)
 		for {
 			select {
 			case <-ticker.C:
@@ -49,7 +49,7 @@ func alive(ctx context.Context) (_ context.Context, end func()) {
 			}
 		}
 	}()
-	return ctx, func() { close(over); cancel(nil) }
+	return ctx, func() { close(over); <-silent; cancel(nil) }
 }
 
 // Prepare opens a run.
