@@ -59,7 +59,7 @@ type Journal interface {
 	// Each calls fn for every value of a bucket; value is valid only in fn.
 	Each(b Bucket, fn func(key string, value []byte) error) error
 	// Changed is Each for the records that were kept since it was called last, by
-	// whomever.
+	// whomever, without those that are put off.
 	Changed(fn func(key string, value []byte) error) error
 
 	// Emit, Sync and Offset are those of a Run.

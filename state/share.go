@@ -34,7 +34,7 @@ func (h *Home) Join(id string, epoch int64) (*Run, error) {
 }
 
 // Refresh returns the records that were changed since the run was joined, or since
-// Refresh was called last, each as it is now. Of a run that nobody else writes to there
+// Refresh was called last, each as it is now, without what this process has put off. Of a run that nobody else writes to there
 // are none.
 func (r *Run) Refresh() ([]dag.Record, error) {
 	if r.known == nil {
@@ -55,6 +55,9 @@ func (r *Run) Refresh() ([]dag.Record, error) {
 
 // allShared is All of a run that others write to, too.
 func (r *Run) allShared() ([]dag.Record, error) {
+	if err := r.journal.Flush(); err != nil {
+		return nil, r.failed(err)
+	}
 	r.looking.Lock()
 	defer r.looking.Unlock()
 	if err := r.look(); err != nil {

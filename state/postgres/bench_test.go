@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -56,6 +58,41 @@ func BenchmarkPut32(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			if err := r.Put(statetest.Record(i % 500)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkClaim is what it takes to do a step of a run that is shared: to claim it, read what
+// others have changed, keep the intent and the checkpoint with a line of output between; by 32
+// at once in one process.
+func BenchmarkClaim(b *testing.B) {
+	h, _ := benched(b)
+	r := begin(b, h)
+	if err := r.Close(); err != nil {
+		b.Fatal(err)
+	}
+	epoch, err := h.Assign(r.ID(), state.Owner{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if r, err = h.Join(r.ID(), epoch); err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	var n atomic.Int64
+	b.SetParallelism(16) // of two processors
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			rec := statetest.Record(int(n.Add(1)))
+			c, err := r.Claim(rec.Key)
+			if err == nil {
+				_, err = r.Refresh()
+			}
+			if err := errors.Join(err, c.Put(rec), c.Emit(line(1)), c.Put(rec)); err != nil {
 				b.Error(err)
 				return
 			}

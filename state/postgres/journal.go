@@ -43,9 +43,10 @@ type journal struct {
 	seen int64 // of runs.changes, by Changed
 }
 
-// item is something that is written: a value, or an event.
+// item is something that is written: a value, an event, or a claim.
 type item struct {
 	by    *claim // nil: whoever drives the run
+	claim *claim // that is made
 	put   state.Put
 	line  []byte // of an event
 	from  origin // of output
@@ -216,6 +217,7 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 	if err != nil {
 		return err
 	}
+	claimed := map[dag.Key]*claim{}
 	var tokens, streams []string
 	var lines [][]byte
 	var upTo []int64
@@ -228,6 +230,11 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 		case i.by != nil && last[i.by.step] != i.by.n:
 			i.by.end(&state.FencedError{Run: j.id, Step: i.by.step.Short()}) // whoever writes with this claim is told
 			continue
+		case i.claim != nil:
+			if earlier := claimed[i.claim.step]; earlier != nil { // it has lost before it began
+				earlier.end(&state.FencedError{Run: j.id, Step: earlier.step.Short()})
+			}
+			claimed[i.claim.step] = i.claim
 		case i.line == nil:
 			if values[i.put.Bucket] == nil {
 				values[i.put.Bucket] = map[string][]byte{}
@@ -245,6 +252,19 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 		tokens, streams, upTo = append(tokens, from.token), append(streams, from.stream), append(upTo, n)
 	}
 	rest := &pgx.Batch{}
+	if len(claimed) > 0 {
+		var steps [][]byte
+		for k := range claimed {
+			steps = append(steps, k[:])
+		}
+		rest.Queue(`INSERT INTO imgflow.claims SELECT $1, u.step, 1 FROM unnest($2::bytea[]) AS u (step) ON CONFLICT (run, step) DO UPDATE SET n = claims.n + 1 RETURNING step, n`, j.id, steps).Query(func(rows pgx.Rows) error {
+			last, err := claimsOf(rows)
+			for k, c := range claimed {
+				c.n = last[k]
+			}
+			return err
+		})
+	}
 	for bucket, of := range values {
 		var keys, framed [][]byte
 		for k, v := range of {
@@ -267,14 +287,11 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 // claims are the numbers of the last claims of the steps that a batch writes to by a claim.
 // The row of the run is locked, so that none is made meanwhile.
 func (j *journal) claims(ctx context.Context, tx pgx.Tx, items []*item) (map[dag.Key]int64, error) {
-	last := map[dag.Key]int64{}
+	known := map[dag.Key]bool{}
 	var steps [][]byte
 	for _, i := range items {
-		if i.by == nil {
-			continue
-		}
-		if _, known := last[i.by.step]; !known {
-			last[i.by.step] = 0
+		if i.by != nil && !known[i.by.step] {
+			known[i.by.step] = true
 			steps = append(steps, i.by.step[:])
 		}
 	}
@@ -285,11 +302,17 @@ func (j *journal) claims(ctx context.Context, tx pgx.Tx, items []*item) (map[dag
 	if err != nil {
 		return nil, err
 	}
+	return claimsOf(rows)
+}
+
+// claimsOf reads rows of claims. A step may be of whatever length: a server is not trusted.
+func claimsOf(rows pgx.Rows) (map[dag.Key]int64, error) {
+	last := map[dag.Key]int64{}
 	var step []byte
 	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&step, &n}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&step, &n}, func() error {
 		var k dag.Key
-		copy(k[:], step) // of whatever length: a server is not trusted
+		copy(k[:], step)
 		last[k] = n
 		return nil
 	})
@@ -391,6 +414,9 @@ func (j *journal) Get(b state.Bucket, key string) ([]byte, error) {
 }
 
 func (j *journal) Each(b state.Bucket, fn func(key string, value []byte) error) error {
+	if err := j.Flush(); err != nil {
+		return err
+	}
 	_, err := j.each(`run = $1 AND bucket = $2 AND changed > $3`, []any{j.id, string(b), int64(0)}, fn)
 	return err
 }
@@ -405,9 +431,6 @@ func (j *journal) Changed(fn func(key string, value []byte) error) error {
 
 // each calls fn with entries, once all have arrived, and returns the last change among them.
 func (j *journal) each(which string, args []any, fn func(key string, value []byte) error) (last int64, err error) {
-	if err := j.Flush(); err != nil {
-		return 0, err
-	}
 	type entry struct {
 		Key, Value []byte
 		Changed    int64
@@ -499,27 +522,14 @@ func (j *journal) Blob(sum string) (content []byte, err error) {
 	return content, j.b.reading("a file of run "+j.id, err)
 }
 
+// Claim goes through the queue, so that what the last one who did the step here has put off
+// comes before it, and many claims share a transaction.
 func (j *journal) Claim(step dag.Key) (state.Journal, error) {
-	if err := j.Flush(); err != nil { // what the last one who did the step has put off, if that was here
+	c := &claim{step: step}
+	c.mine, c.end = context.WithCancelCause(j.mine)
+	if err := j.add(j.queue.Write, c, &item{claim: c}); err != nil {
 		return nil, err
 	}
-	c := &claim{step: step}
-	err := j.b.again(func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
-			held, err := tx.Exec(ctx, `SELECT FROM imgflow.runs WHERE `+j.held()+` FOR UPDATE`, j.id, j.epoch)
-			if err != nil {
-				return err
-			}
-			if held.RowsAffected() == 0 {
-				return j.lost()
-			}
-			return tx.QueryRow(ctx, `INSERT INTO imgflow.claims VALUES ($1, $2, 1) ON CONFLICT (run, step) DO UPDATE SET n = claims.n + 1 RETURNING n`, j.id, step[:]).Scan(&c.n)
-		})
-	})
-	if err != nil {
-		return nil, j.writing(err)
-	}
-	c.mine, c.end = context.WithCancelCause(j.mine)
 	return &claimed{j, c}, nil
 }
 
