@@ -13,7 +13,16 @@ import (
 )
 
 // activities are what the workflows have done by workers.
-type activities struct{ Work Work }
+type activities struct {
+	Work Work
+	// current is an error if the server has given what an activity does to another worker.
+	current func(ctx context.Context) error
+}
+
+// beating asks the server itself, which takes it for a heartbeat.
+func beating(ctx context.Context) error {
+	return activity.GetClient(ctx).RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken)
+}
 
 // Carried is what carrying out an order has come to.
 type Carried struct {
@@ -71,6 +80,11 @@ func (a *activities) Undo(ctx context.Context, ref Ref, what json.RawMessage) (*
 // Carry carries out an order. One that is carried out by a second worker may have been
 // carried out by the first.
 func (a *activities) Carry(ctx context.Context, ref Ref, x dag.Order) (Carried, error) {
+	// A worker that was paused wakes with orders that others carry out by now: it must not claim
+	// their steps.
+	if err := a.current(ctx); err != nil {
+		return Carried{}, err
+	}
 	x.Again = x.Again || activity.GetInfo(ctx).Attempt > 1
 	ctx, end := alive(ctx)
 	defer end()

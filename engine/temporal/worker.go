@@ -35,7 +35,7 @@ func NewWorker(c *Client, w Work, concurrency int) *Worker {
 		OnFatalError:                 func(err error) { failed <- err },
 	})
 	register(t)
-	t.RegisterActivity(&activities{w})
+	t.RegisterActivity(&activities{w, beating})
 	return &Worker{t, failed}
 }
 

@@ -98,6 +98,11 @@ func (w *sessions) Carry(ctx context.Context, ref temporal.Ref, x dag.Order) (o 
 		}
 	}()
 	o, changed = j.e.With(claim, drive.Sink(j.o, claim)).Carry(ctx, g, x)
+	select {
+	case <-claim.Lost(): // what it has come to is nobody's business any more: who has the claim tells
+		return dag.Outcome{}, nil, fmt.Errorf("another worker does step %s of run %s now", x.Name, ref.Run)
+	default:
+	}
 	return o.Redacted(j.s.Redact), changed, nil
 }
 
