@@ -199,14 +199,14 @@ func (t *Client) Suspend(ctx context.Context, run string) error {
 // Open reports whether a workflow is at work on a run, or on the removal of what it has made.
 func (t *Client) Open(ctx context.Context, run string) (bool, error) {
 	for _, id := range []string{run, undoID(run)} {
-		d, err := t.c.DescribeWorkflowExecution(ctx, id, "")
+		d, err := t.c.DescribeWorkflow(ctx, id, "")
 		if none := (*serviceerror.NotFound)(nil); errors.As(err, &none) {
 			continue
 		}
 		if err != nil {
 			return false, fmt.Errorf("cannot learn from Temporal how run %s is: %w", run, err)
 		}
-		if d.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		if d.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 			return true, nil
 		}
 	}

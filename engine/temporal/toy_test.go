@@ -240,11 +240,6 @@ func (s store) Put(rs ...dag.Record) error {
 
 func (s store) Later(rs ...dag.Record) error { return s.Put(rs...) }
 
-func (w *world) records() []dag.Record {
-	rs, _ := store{w.path("records")}.All()
-	return rs
-}
-
 // work does the steps of toy runs.
 type work struct {
 	*world
