@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -130,71 +129,26 @@ func TestSpoiltLine(t *testing.T) {
 	}
 }
 
-func TestFollow(t *testing.T) {
+// A follower waits for the rest of a line that comes in two pieces.
+func TestFollowALineInPieces(t *testing.T) {
 	h := home(t)
 	r := create(t, h)
-	emit(t, r, said("past"), dag.Event{Type: dag.RunEnded, Text: "suspended"})
-	got := make(chan string, 100)
-	done := make(chan error, 1)
-	follow := func() {
-		done <- h.Follow(t.Context(), r.ID()[:11], func(e dag.Event) error { got <- e.Text; return nil })
+	got, done := make(chan string, 10), make(chan error, 1)
+	go func() { done <- h.Follow(t.Context(), r.ID(), func(e dag.Event) error { got <- e.Text; return nil }) }()
+	emit(t, r, said("begun"))
+	if first := <-got; first != "begun" {
+		t.Errorf("followed %q", first)
 	}
-	next := func(want string) {
-		t.Helper()
-		select {
-		case s := <-got:
-			if s != want {
-				t.Fatalf("followed %q, want %q", s, want)
-			}
-		case err := <-done:
-			t.Fatalf("Follow ended before %q: %v", want, err)
-		case <-time.After(30 * time.Second):
-			t.Fatalf("%q never came", want)
-		}
-	}
-	end := func() {
-		t.Helper()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Fatal(err)
-			}
-		case <-time.After(30 * time.Second):
-			t.Fatal("Follow does not end")
-		}
-	}
-	go follow()
-	next("past")
-	next("suspended") // of the past: the run is driven on
-	emit(t, r, said("one"))
-	next("one")
-
-	// A line that comes in two pieces.
-	line, _ := json.Marshal(said("two"))
+	line, _ := json.Marshal(said("two pieces"))
 	r.journal.(*files).events.f.Write(line[:20])
 	time.Sleep(3 * pollEvents)
 	r.journal.(*files).events.f.Write(append(line[20:], '\n'))
-	next("two")
 	emit(t, r, dag.Event{Type: dag.RunEnded, Text: "done"})
-	next("done")
-	end()
-
-	go follow()
-	for _, s := range []string{"past", "suspended", "one", "two", "done"} {
-		next(s)
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
-	r.Close() // as when its process dies: no event tells
-	end()
-
-	ctx, cancel := context.WithCancel(t.Context())
-	r = open(t, h, r.ID())
-	go func() { done <- h.Follow(ctx, r.ID(), func(dag.Event) error { cancel(); return nil }) }()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("after cancel: %v", err)
-	}
-	stop := errors.New("enough")
-	if err := h.Follow(t.Context(), r.ID(), func(dag.Event) error { return stop }); err != stop {
-		t.Errorf("the error of fn: %v", err)
+	if first, last := <-got, <-got; first != "two pieces" || last != "done" {
+		t.Errorf("followed %q and %q", first, last)
 	}
 }
 

@@ -275,20 +275,11 @@ func TestARunElsewhereIsLikeOneHere(t *testing.T) {
 func TestSuspendResumeDestroyElsewhere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.template()
-	slow := strings.ReplaceAll(b.read(template), "cat /home/ubuntu/welcome.txt", "cat /home/ubuntu/welcome.txt; echo step began; sleep 5; echo step ended")
-	if err := os.WriteFile(template, []byte(slow), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	template := b.slow("cat /home/ubuntu/welcome.txt; echo step began; sleep 5; echo step ended")
 	b.worker("one")
 	for _, how := range []string{"resume", "destroy"} {
-		cmd := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template)
-		var out lockedBuffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		b.await(&out, "step began")
+		cmd, out := b.begin(template)
+		b.await(out, "step began")
 		run := b.newest()
 		busy := b.output(1, b.machine("other", "resume", run))
 		if !strings.Contains(busy, b.engine+" since") || !strings.Contains(busy, "is driving it") {
@@ -326,13 +317,29 @@ func TestSuspendResumeDestroyElsewhere(t *testing.T) {
 	}
 }
 
-func (b *bench) read(file string) string {
+// slow is a template whose script does something else in place of its first command.
+func (b *bench) slow(commands string) (file string) {
 	b.t.Helper()
+	file = b.template()
 	p, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, bytes.ReplaceAll(p, []byte("cat /home/ubuntu/welcome.txt"), []byte(commands)), 0o644)
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return string(p)
+	return file
+}
+
+// begin begins a run by the workers.
+func (b *bench) begin(template string) (*exec.Cmd, *lockedBuffer) {
+	b.t.Helper()
+	cmd, out := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template), new(lockedBuffer)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	return cmd, out
 }
 
 // await waits until a command has printed a text.
@@ -350,19 +357,10 @@ func (b *bench) await(out *lockedBuffer, text string) {
 func TestAKilledWorkerIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.template()
-	slow := strings.ReplaceAll(b.read(template), "cat /home/ubuntu/welcome.txt", "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 1; done")
-	if err := os.WriteFile(template, []byte(slow), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	template := b.slow("for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 1; done")
 	first := b.worker("one")
-	cmd := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template)
-	var out lockedBuffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b.await(&out, "line 2")
+	cmd, out := b.begin(template)
+	b.await(out, "line 2")
 	b.worker("two")
 	first.Process.Kill()
 	if err := cmd.Wait(); err != nil {
@@ -383,19 +381,10 @@ func TestAKilledWorkerIsReplaced(t *testing.T) {
 func TestATerminatedRunIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.template()
-	slow := strings.ReplaceAll(b.read(template), "cat /home/ubuntu/welcome.txt", "echo step began; sleep 30")
-	if err := os.WriteFile(template, []byte(slow), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	template := b.slow("echo step began; sleep 30")
 	b.worker("one")
-	cmd := b.machine("me", "run", "--on", b.engine, "-var", "word=hunTer2", template)
-	var out lockedBuffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b.await(&out, "step began")
+	cmd, out := b.begin(template)
+	b.await(out, "step began")
 	run := b.newest()
 	u, err := url.Parse(b.engine)
 	if err != nil {
