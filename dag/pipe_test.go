@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,11 +210,14 @@ func TestPipeBelievesNothing(t *testing.T) {
 // losing loses a number of calls.
 type losing struct {
 	Runner
+	mu    sync.Mutex // of what is below, while calls are made
 	lose  int
 	calls []string
 }
 
 func (l *losing) lost(what string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.calls = append(l.calls, what)
 	l.lose--
 	return l.lose >= 0
