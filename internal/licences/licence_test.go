@@ -23,6 +23,11 @@ func TestLicences(t *testing.T) {
 			t.Errorf("the notices lack %q", want)
 		}
 	}
+	for path := range unlicensed {
+		if !strings.Contains(string(text), "\n"+path+" ") || strings.Count(string(text), "(no licence)") != len(unlicensed) {
+			t.Errorf("%s need not be listed as a module without a licence", path)
+		}
+	}
 }
 
 func TestClassify(t *testing.T) {

@@ -5,7 +5,8 @@
 //	go run ./internal/licences -notices NOTICES   # their texts, for a release
 //
 // A licence is told by its text, not by what anybody says that it is. One that does not
-// let everybody use and sell what is made of it, or that is not known here, is an error.
+// let everybody use and sell what is made of it, or that is not known here, is an error,
+// and so is a module without one, but for those in imgflow-fleet that are listed.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -30,10 +32,17 @@ func run(notices string) error {
 	if err != nil {
 		return err
 	}
+	alone, err := modules("./cmd/imgflow")
+	if err != nil {
+		return err
+	}
 	var wrong []error
 	var all strings.Builder
 	for _, m := range ms {
 		name, texts, err := licenceOf(m.Dir)
+		if why := unlicensed[m.Path]; why != "" && errors.Is(err, errNone) && !slices.Contains(alone, m) {
+			name, texts, err = "no licence", []string{why}, nil
+		}
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s %s: %w", m.Path, m.Version, err))
 			continue

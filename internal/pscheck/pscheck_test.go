@@ -19,7 +19,7 @@ func scripts(t *testing.T) (files []string) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || path == filepath.Join(root, "internal", "pscheck") || path == filepath.Join(root, "cmd", "imgflow", "completion")) {
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || path == filepath.Join(root, "internal", "pscheck") || path == filepath.Join(root, "internal", "cli", "completion")) {
 			return filepath.SkipDir
 		}
 		if strings.EqualFold(filepath.Ext(path), ".ps1") {
