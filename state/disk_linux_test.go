@@ -17,7 +17,7 @@ func tiny(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("SKIPPED: cannot mount a small file system (root is needed): %v", err)
+		t.Skipf("NOT TESTED: a full disk: cannot mount a small file system (root is needed): %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	return dir

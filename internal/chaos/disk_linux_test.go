@@ -61,7 +61,7 @@ func smallHome(t *testing.T, s *stage) func(flags uintptr, size string) error {
 		if os.Getenv("CI") != "" && os.Getuid() == 0 {
 			t.Fatal(err)
 		}
-		t.Skipf("SKIPPED: cannot mount a small file system (root is needed): %v", err)
+		t.Skipf("NOT TESTED: cannot mount a small file system (root is needed): %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(s.home(), syscall.MNT_DETACH) })
 	return small

@@ -32,7 +32,7 @@ func New(t testing.TB) *Server {
 	t.Helper()
 	program, err := find(t.Context())
 	if errors.Is(err, ErrMissing) {
-		t.Skip(err)
+		t.Skip("NOT TESTED: ", err)
 	}
 	var s *Server
 	if err == nil {

@@ -43,7 +43,7 @@ var cleanups = map[string]string{
 // and so does whoever follows it, whenever he comes; nothing stays behind.
 func TestCleanup(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: needs root to mount a file system and to give files away")
+		t.Skip("NOT TESTED: needs root to mount a file system and to give files away")
 	}
 	t.Parallel()
 	for _, shell := range shells {

@@ -204,11 +204,11 @@ func TestDaemon(t *testing.T) {
 // A full disk costs output, and neither the command nor its exit status.
 func TestDiskFull(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: needs root to mount a small file system")
+		t.Skip("NOT TESTED: needs root to mount a small file system")
 	}
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "none", dir).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: cannot mount a small file system: %s", out)
+		t.Skipf("NOT TESTED: cannot mount a small file system: %s", out)
 	}
 	defer exec.Command("umount", "-l", dir).Run()
 	defer func(old string) { place.base = old }(place.base)
@@ -235,11 +235,11 @@ func TestDiskFull(t *testing.T) {
 
 func TestNoexec(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: needs root to mount a file system")
+		t.Skip("NOT TESTED: needs root to mount a file system")
 	}
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "noexec,size=1m,mode=1777", "none", dir).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: cannot mount a file system: %s", out)
+		t.Skipf("NOT TESTED: cannot mount a file system: %s", out)
 	}
 	defer exec.Command("umount", "-l", dir).Run()
 	defer func(old string) { place.base = old }(place.base)

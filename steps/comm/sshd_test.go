@@ -74,7 +74,7 @@ func missing(t testing.TB, what string) {
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is missing", what)
 	}
-	t.Skipf("SKIPPED: %s is missing", what)
+	t.Skipf("NOT TESTED: %s is missing", what)
 }
 
 // sshd returns a server whose sh is the named shell; the name may be followed

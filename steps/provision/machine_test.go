@@ -195,7 +195,7 @@ func (s *sshd) machine(t testing.TB) (*comm.Env, comm.Machine) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("an OpenSSH server is missing")
 		}
-		t.Skip("SKIPPED: an OpenSSH server is missing")
+		t.Skip("NOT TESTED: an OpenSSH server is missing")
 	}
 	s.once.Do(func() { s.err = s.start(bin) })
 	if s.err != nil {
@@ -402,7 +402,7 @@ func wantError(t testing.TB, err error, parts ...string) {
 func running(t testing.TB, text string) bool {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
-		t.Skip("SKIPPED: no /proc to look for processes in")
+		t.Skip("NOT TESTED: no /proc to look for processes in")
 	}
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range all {

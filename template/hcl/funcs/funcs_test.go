@@ -231,7 +231,7 @@ func TestAsPacker(t *testing.T) {
 		if os.Getenv("CI") != "" {
 			t.Fatal("packer is not there: .ci/run installs it")
 		}
-		t.Skip("SKIPPED: packer is not there, so that no function was held against it")
+		t.Skip("NOT TESTED: packer is not there, so that no function was held against it")
 	}
 	var asked, want []string
 	for _, r := range rows {
