@@ -27,8 +27,8 @@ type Extras struct {
 type Fleet interface {
 	// Submit has a run driven that was packed and left.
 	Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) error
-	// Suspend has no new step of a run begin, and calls in flight come to their
-	// checkpoint.
+	// Suspend has no new step of a run begin, and cuts off what is under way: all that
+	// exists stays.
 	Suspend(ctx context.Context, run string) error
 	// Remove has things of a run removed that was packed and left.
 	Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) error

@@ -225,7 +225,7 @@ func (a *away) interrupted(ctx context.Context, tty *terminal, id string) error 
 		defer tty.aside()()
 		answer, err := tty.ask(ctx, fmt.Sprintf("Run %s is built by workers. [d]etach and let them go on, or [s]uspend it?", id), "ds")
 		if err == nil && answer == 'd' {
-			tty.ls.Say("The workers go on with run %s: imgflow logs -f %[1]s follows it.", id)
+			tty.ls.Say("The workers go on with run %s: imgflow-fleet logs -f %[1]s follows it.", id)
 			return errDetached
 		}
 	}
@@ -271,7 +271,7 @@ func workerCommand() *cli.Command {
 		Description: `   A worker takes steps from the engine of a fleet, and needs what they need: the
    network, programs such as Ansible, credentials where templates name none. IMGFLOW_STATE
    names the database that the runs are in, and IMGFLOW_IDENTITY the file that opens
-   their secrets. SIGTERM has it take no new steps; those it has come to a checkpoint.
+   their secrets. SIGTERM ends it: others go on within seconds with what it was at.
 
    imgflow-fleet worker --on temporal://engine:7233/default
    imgflow-fleet worker --on temporal://engine:7233/default --concurrency 50`,

@@ -79,7 +79,7 @@ func (c *Client) assigned(home *state.Home, run string, e app.Elsewhere, hand fu
 	return nil
 }
 
-// Suspend has no new step of a run begin.
+// Suspend has no new step of a run begin, and cuts off what is under way.
 func (c *Client) Suspend(ctx context.Context, run string) error { return c.c.Suspend(ctx, run) }
 
 // Going tells whether anything of a run is under way.
