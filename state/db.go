@@ -16,6 +16,7 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state/internal/queue"
 )
 
@@ -113,7 +114,7 @@ func openDB(path, run string, as opening, s schema) (*database, error) {
 		d.abandon()
 		return nil, err
 	case d.file == nil && !errors.Is(err, bolterr.ErrInvalid), errors.As(err, new(*fs.PathError)):
-		return nil, fmt.Errorf("cannot open the state of run %s: %w; `imgflow destroy --orphans` finds by tags what it made, without this file", run, err)
+		return nil, fmt.Errorf("cannot open the state of run %s: %w; `%s` finds by tags what it made, without this file", run, err, self.Command("destroy", "--orphans"))
 	default:
 		return nil, d.corrupt(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // BusyError says which process drives the run that was to be opened. The zero
@@ -49,7 +50,7 @@ func (e *FencedError) Error() string {
 	if e.Step != "" {
 		return fmt.Sprintf("cannot go on with step %s of run %s: another process does it now", e.Step, e.Run)
 	}
-	return fmt.Sprintf("cannot go on with run %s: another process has taken it over; `imgflow show %s` says which", e.Run, e.Run)
+	return fmt.Sprintf("cannot go on with run %s: another process has taken it over; `%s` says which", e.Run, self.Command("show", e.Run))
 }
 
 // ErrCode is the code of the failure.
@@ -63,7 +64,7 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("cannot use %s: it is damaged: %s; what run %s made carries its tags and is found by `imgflow destroy --orphans`", e.Path, e.Why, e.Run)
+	return fmt.Sprintf("cannot use %s: it is damaged: %s; what run %s made carries its tags and is found by `%s`", e.Path, e.Why, e.Run, self.Command("destroy", "--orphans"))
 }
 
 // ErrCode is the code of the failure.
@@ -84,7 +85,8 @@ func (e *WriteError) Error() string {
 	if len(e.Exist) > 0 {
 		exist = "still exist: " + strings.Join(e.Exist, ", ")
 	}
-	return fmt.Sprintf("cannot write %s: %v; %s; %s and `imgflow resume %s` or `imgflow destroy %s`; `imgflow destroy --orphans` finds by tags what exists, without these records", e.Path, e.Err, exist, cmp.Or(e.First, "make room"), e.Run, e.Run)
+	return fmt.Sprintf("cannot write %s: %v; %s; %s and `%s` or `%s`; `%s` finds by tags what exists, without these records", e.Path, e.Err, exist, cmp.Or(e.First, "make room"),
+		self.Command("resume", e.Run), self.Command("destroy", e.Run), self.Command("destroy", "--orphans"))
 }
 
 // ErrCode is the code of the failure.

@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // Home holds every run of a user, or of a team. It has a directory of this machine in
@@ -121,7 +122,7 @@ func NoRun(id, place string) error { return &noRunError{id, place} }
 type noRunError struct{ id, place string }
 
 func (e *noRunError) Error() string {
-	return fmt.Sprintf("cannot find run %q in %s: `imgflow list` shows the runs that there are", e.id, e.place)
+	return fmt.Sprintf("cannot find run %q in %s: `%s` shows the runs that there are", e.id, e.place, self.Command("list"))
 }
 func (e *noRunError) Unwrap() error         { return fs.ErrNotExist }
 func (e *noRunError) ErrCode() errcode.Code { return errcode.RunNotFound }

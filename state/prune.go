@@ -7,6 +7,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // pruned begins the names of runs that are being removed: no run has such an id.
@@ -19,7 +20,7 @@ type ThingsExistError struct {
 }
 
 func (e *ThingsExistError) Error() string {
-	return fmt.Sprintf("cannot forget run %s: it still has %s: `imgflow destroy %s` removes that", e.Run, strings.Join(e.Things, ", "), e.Run)
+	return fmt.Sprintf("cannot forget run %s: it still has %s: `%s` removes that", e.Run, strings.Join(e.Things, ", "), self.Command("destroy", e.Run))
 }
 
 // ErrCode is the code of the failure.

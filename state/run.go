@@ -44,7 +44,7 @@ var (
 // times of the summary, and Running where the status is empty.
 func (h *Home) Create(s Summary) (*Run, error) {
 	now := time.Now()
-	s.Started, s.Updated, s.Owner, s.Problem = now, now, self(now), ""
+	s.Started, s.Updated, s.Owner, s.Problem = now, now, thisProcess(now), ""
 	s.Status = cmp.Or(s.Status, Running)
 	var j Journal
 	for j == nil {
@@ -75,7 +75,7 @@ func (h *Home) Open(id string) (*Run, error) {
 	}
 	// On a full disk nobody can sign. Whoever writes more will be told; whoever
 	// only removes what the run has made needs to write nothing.
-	if err := r.SetSummary(func(s *Summary) { s.Owner = self(time.Now()) }); err != nil && !errors.As(err, new(*WriteError)) {
+	if err := r.SetSummary(func(s *Summary) { s.Owner = thisProcess(time.Now()) }); err != nil && !errors.As(err, new(*WriteError)) {
 		r.Close()
 		return nil, err
 	}
@@ -112,8 +112,8 @@ func (h *Home) run(j Journal, s Summary, known map[dag.Key]dag.Record) (*Run, er
 	return r, nil
 }
 
-// self is this process as the owner of a run.
-func self(now time.Time) Owner {
+// thisProcess is this process as the owner of a run.
+func thisProcess(now time.Time) Owner {
 	host, _ := os.Hostname()
 	args := slices.Clone(os.Args)
 	args[0] = filepath.Base(args[0])

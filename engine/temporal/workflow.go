@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // Names of what histories hold: another one is another workflow.
@@ -118,7 +119,7 @@ func (f *flow) end(all dag.Report, err error, activity, report any) error {
 		return uerr
 	}
 	if status == "failed" {
-		return temporal.NewNonRetryableApplicationError("run "+f.ref.Run+" has failed: imgflow-fleet show "+f.ref.Run+" tells why", "failed", nil)
+		return temporal.NewNonRetryableApplicationError("run "+f.ref.Run+" has failed: "+self.Command("show", f.ref.Run)+" tells why", "failed", nil)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app/drive"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
@@ -94,7 +95,7 @@ func (s *Session) Ended() (*Result, error) {
 		return nil, err
 	}
 	if d.Report == nil {
-		return nil, fmt.Errorf("cannot tell how run %s has ended: its engine has given it up: imgflow resume %[1]s goes on with it", s.run.ID())
+		return nil, fmt.Errorf("cannot tell how run %s has ended: its engine has given it up: %s goes on with it", s.run.ID(), self.Command("resume", s.run.ID()))
 	}
 	res := &Result{Report: d.Report, Summary: s.run.Summary()}
 	if d.Err != "" {

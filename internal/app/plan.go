@@ -16,6 +16,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/explain"
 	"github.com/imgflow/imgflow/internal/localfile"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -113,7 +114,7 @@ func ReadPlan(home *state.Home, path string) (*Plan, error) {
 // parsePlan reads the outside of a plan, which may be anything.
 func parsePlan(src []byte) (f planFile, err error) {
 	if !IsPlan(src) {
-		return f, errors.New("it is no plan: make one with imgflow plan -out FILE")
+		return f, errors.New("it is no plan: make one with " + self.Command("plan", "-out FILE"))
 	}
 	format, rest, _ := bytes.Cut(src[len(planMagic):], []byte("\n"))
 	if string(format) != planFormat {
@@ -169,7 +170,7 @@ func (a *App) Carry(home *state.Home, p *Plan) (*Session, error) {
 	s.plan = p
 	now, err := s.fingerprint()
 	if err == nil && now != p.Records {
-		err = usagef("cannot run the plan: run %s has moved on since: imgflow plan --run %[1]s shows what is left to do", p.Run)
+		err = usagef("cannot run the plan: run %s has moved on since: %s shows what is left to do", p.Run, self.Command("plan --run", p.Run))
 	}
 	if err != nil {
 		s.Close()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // Why a run goes on as it was stored.
@@ -102,7 +103,7 @@ func (s *Session) Preview(ctx context.Context, frozen bool) (news News, err erro
 		return news, s.freeze(ctx)
 	}
 	if err := s.Load(ctx, true); err != nil {
-		return news, fmt.Errorf("%w\n\nCorrect it, or go on as the run was stored: imgflow resume %s --frozen", err, s.run.ID())
+		return news, fmt.Errorf("%w\n\nCorrect it, or go on as the run was stored: %s", err, self.Command("resume", s.run.ID(), "--frozen"))
 	}
 	s.hide()
 	if len(old.Awaited) == 0 { // else nothing but lookups can have run
@@ -129,7 +130,7 @@ func (s *Session) freeze(ctx context.Context) error {
 	stored, missing := s.graph, s.missing()
 	if len(stored.Awaited) == 0 && stored.Open() {
 		return usagef("cannot go on with run %s as it was stored: it was interrupted before what its builds make was known, which decides what the others are: %s",
-			s.run.ID(), "resume it without --frozen where its template and all its variables are, or remove what it has made: imgflow destroy "+s.run.ID())
+			s.run.ID(), "resume it without --frozen where its template and all its variables are, or remove what it has made: "+self.Command("destroy", s.run.ID()))
 	}
 	if len(stored.Awaited) > 0 {
 		return usagef("cannot go on with run %s as it was stored: it was interrupted before its data sources were looked up, so its builds are not known, and nothing was made for them: %s",
@@ -185,7 +186,7 @@ func (s *Session) Fresh(ctx context.Context, show func(dag.Event)) error {
 	things = slices.DeleteFunc(things, func(r dag.Record) bool { return r.Guard && given[r.Builds[0]] })
 	for _, b := range slices.Sorted(maps.Keys(given)) {
 		if len(things) == 0 {
-			return usagef("cannot make the machines anew: run %s has none of its own, and that of %s was there before and stays as it is; `imgflow resume` without --fresh goes on with it", s.run.ID(), b)
+			return usagef("cannot make the machines anew: run %s has none of its own, and that of %s was there before and stays as it is; `%s` without --fresh goes on with it", s.run.ID(), b, self.Command("resume"))
 		}
 		show(dag.Event{V: dag.EventVersion, Time: time.Now(), Type: dag.Warned, Builds: []string{b}, Text: "its machine was there before: it stays as it is, and what was done on it is not done again"})
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/imgflow/imgflow/internal/cli/internal/ci"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // The exit statuses of imgflow.
@@ -66,7 +67,7 @@ func Main(args []string) int {
 func run(args []string) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
-			fmt.Fprintf(stderr, "imgflow: cannot go on: a fault in imgflow itself: %v\n\n%s\n%s\n", p, debug.Stack(), whereState())
+			fmt.Fprintf(stderr, "%s: cannot go on: a fault in imgflow itself: %v\n\n%s\n%s\n", self.Name, p, debug.Stack(), whereState())
 			if asksJSON(args) {
 				render.Failure(stdout.Raw, errcode.With(errcode.Defect, fmt.Errorf("a fault in imgflow itself: %v", p)), errcode.Defect)
 			}
@@ -107,7 +108,7 @@ func run(args []string) (code int) {
 		code = exitUsage
 	}
 	if exit == nil || exit.err != nil && !exit.said {
-		fmt.Fprintf(cmds.ErrWriter, "imgflow: %s\n", strings.TrimRight(err.Error(), "\n"))
+		fmt.Fprintf(cmds.ErrWriter, "%s: %s\n", self.Name, strings.TrimRight(err.Error(), "\n"))
 		if more := render.More(err); more != "" && !machines {
 			fmt.Fprintf(cmds.ErrWriter, "%s\n", more)
 		}
@@ -153,7 +154,7 @@ func whereState() string {
 	if err != nil {
 		return err.Error()
 	}
-	return "What the run has made is recorded in " + home.Place() + ": `imgflow list` shows it, `imgflow resume` goes on, `imgflow destroy` removes it."
+	return fmt.Sprintf("What the run has made is recorded in %s: `%s` shows it, `%s` goes on, `%s` removes it.", home.Place(), self.Command("list"), self.Command("resume"), self.Command("destroy"))
 }
 
 // The groups of commands in the help.
@@ -166,16 +167,16 @@ const (
 
 func newCommands() *cli.App {
 	cmds := &cli.App{
-		Name:  "imgflow",
+		Name:  self.Name,
 		Usage: "builds machine images from templates, and loses nothing on the way",
-		UsageText: `imgflow COMMAND [flags] [arguments]
+		UsageText: self.Text(`imgflow COMMAND [flags] [arguments]
 
    imgflow run --local template.json      build on this machine, without a cloud account
    imgflow run template.json              build on AWS
    imgflow resume                         go on with what was interrupted or failed
    imgflow destroy                        remove what an unfinished run has made
 
-   ` + "`imgflow help COMMAND`" + ` tells all about one command.`,
+   ` + "`imgflow help COMMAND`" + ` tells all about one command.`),
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {},
@@ -195,9 +196,10 @@ func newCommands() *cli.App {
 	}
 	for _, c := range cmds.Commands {
 		c.HideHelpCommand = true
-		c.CustomHelpTemplate = commandHelp
+		c.CustomHelpTemplate = self.Text(commandHelp)
+		c.Description = self.Text(c.Description)
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
-			return usagef("cannot run `imgflow %s`: %w", c.Name, err)
+			return usagef("cannot run `%s`: %w", self.Command(c.Name), err)
 		}
 	}
 	return cmds
@@ -244,11 +246,11 @@ func wantArgs(c *cli.Context, least, most int, what string) error {
 	n := c.Args().Len()
 	switch {
 	case n < least:
-		return usagef("cannot run `imgflow %s` without %s; `imgflow help %s` shows how", c.Command.Name, what, c.Command.Name)
+		return usagef("cannot run `%s` without %s; `%s` shows how", self.Command(c.Command.Name), what, self.Command("help", c.Command.Name))
 	case most == 0 && n > 0:
-		return usagef("cannot run `imgflow %s` with %q: it takes no arguments", c.Command.Name, c.Args().First())
+		return usagef("cannot run `%s` with %q: it takes no arguments", self.Command(c.Command.Name), c.Args().First())
 	case n > most:
-		return usagef("cannot run `imgflow %s` with %q: it takes no more than %s", c.Command.Name, c.Args().Get(most), what)
+		return usagef("cannot run `%s` with %q: it takes no more than %s", self.Command(c.Command.Name), c.Args().Get(most), what)
 	}
 	return nil
 }

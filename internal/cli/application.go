@@ -8,6 +8,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -36,7 +37,7 @@ func joinLocal(ctx context.Context, env app.Env, dir string, wish local.Settings
 			program = exe // without room for a copy it is as good for most
 		}
 		cmd := exec.Command(program, append([]string{"ec2local", "--dir", dir, "--listen", "127.0.0.1:0", "--while-leased"}, wish.Args()...)...)
-		cmd.Args[0] = "imgflow"
+		cmd.Args[0] = self.Name
 		cmd.Env = env.Vars()
 		return cmd
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // arrange puts the flags of a command line before its other arguments, where
@@ -27,7 +28,7 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		case "help", "h":
 			return []string{args[0], "help"}, nil
 		}
-		return nil, usagef("cannot use %s before the command: flags stand behind it, as in `imgflow run %s ...`", name, name)
+		return nil, usagef("cannot use %s before the command: flags stand behind it, as in `%s ...`", name, self.Command("run", name))
 	}
 	if name == "help" {
 		if len(args) < 3 || slices.Contains([]string{"help", "-help", "--help", "-h", "--h"}, args[2]) {
@@ -59,7 +60,7 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		}
 		f := flagNamed(cmd, key)
 		if f == nil {
-			return nil, usagef("cannot use %s: `imgflow %s` has no such flag%s; `imgflow help %s` lists them", dashed(a, key), name, suggestFlag(cmd, key), name)
+			return nil, usagef("cannot use %s: `%s` has no such flag%s; `%s` lists them", dashed(a, key), self.Command(name), suggestFlag(cmd, key), self.Command("help", name))
 		}
 		flags = append(flags, a)
 		if _, isBool := f.(*cli.BoolFlag); isBool && !hasValue {
@@ -108,7 +109,7 @@ func unknownCommand(app *cli.App, name string) error {
 	if name == "worker" {
 		return usagef("cannot do %q: %s", name, installFleet)
 	}
-	return usagef("cannot do %q: imgflow has no such command%s; `imgflow help` lists them", name, suggest(name, append(commandNames(app), "help")))
+	return usagef("cannot do %q: %s has no such command%s; `%s` lists them", name, self.Name, suggest(name, append(commandNames(app), "help")), self.Command("help"))
 }
 
 // dashed is the flag as it was typed, without its value.

@@ -9,9 +9,11 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/imgflow/imgflow/internal/self"
 )
 
-// The scripts ask `imgflow __complete WORD...` for what the last word may become, and
+// The scripts, which are written for imgflow, ask `imgflow __complete WORD...` for what the last word may become, and
 // hand it over as words: a shell evaluates nothing of it.
 var (
 	//go:embed completion/bash.sh
@@ -36,7 +38,7 @@ func completionCommand() *cli.Command {
 
    source <(imgflow completion bash)                                       in ~/.bashrc
    source <(imgflow completion zsh)                                        in ~/.zshrc
-   imgflow completion fish > ~/.config/fish/completions/imgflow.fish
+   imgflow completion fish > ~/.config/fish/completions/` + self.Name + `.fish
    imgflow completion powershell | Out-String | Invoke-Expression          in $PROFILE`,
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 1, 1, "the name of a shell"); err != nil {
@@ -48,7 +50,7 @@ func completionCommand() *cli.Command {
 				names := []string{"bash", "zsh", "fish", "powershell"}
 				return usagef("cannot complete in %s: choose %s%s", shell, strings.Join(names, ", "), suggest(shell, names))
 			}
-			fmt.Fprint(verbatim(c.App.Writer), script)
+			fmt.Fprint(verbatim(c.App.Writer), strings.ReplaceAll(script, "imgflow", self.Name))
 			return nil
 		},
 	}

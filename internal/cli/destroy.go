@@ -16,6 +16,7 @@ import (
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/runview"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -249,7 +250,7 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 	}
 	left, err := remove(in.context(), d.things, show)
 	if in.context().Err() != nil {
-		return &exitError{code: exitInterrupt, err: fmt.Errorf("run %s is not wholly destroyed: repeat `imgflow destroy %s`", id, id)}
+		return &exitError{code: exitInterrupt, err: fmt.Errorf("run %s is not wholly destroyed: repeat `%s`", id, self.Command("destroy", id))}
 	}
 	if len(left) == 0 && errors.As(err, new(*state.WriteError)) {
 		return fmt.Errorf("run %s: all of it is removed, but this cannot be written down: %w", id, err)
@@ -267,5 +268,5 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 	for _, f := range left {
 		fmt.Fprintf(&b, "\n  %s: %s", f.Name, d.Redact(f.Err.Error()))
 	}
-	return errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove all of run %s; repeat `imgflow destroy %s` when the cause is mended:%s", id, id, b.String()))
+	return errcode.With(errcode.NotRemoved, fmt.Errorf("cannot remove all of run %s; repeat `%s` when the cause is mended:%s", id, self.Command("destroy", id), b.String()))
 }

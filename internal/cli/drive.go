@@ -15,6 +15,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -149,7 +150,7 @@ func sumUp(c *cli.Context, v *viewer, s *app.Session, res *app.Result, took time
 	ls := v.ls
 	ls.Failures(res, s.Redact)
 	if machines, err := s.Machines(""); err == nil && len(machines) == 0 && len(res.Stayed) > 0 {
-		ls.Warn("To look at a machine of it: imgflow resume -on-error=suspend %s, and when the test has failed, imgflow shell %[1]s", res.Summary.ID)
+		ls.Warn("To look at a machine of it: %s, and when the test has failed, %s", self.Command("resume -on-error=suspend", res.Summary.ID), self.Command("shell", res.Summary.ID))
 	}
 	ls.Images(res.Summary, took)
 	if !asPacker(c) { // whose scripts read the last lines

@@ -18,6 +18,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 func ec2localCommand() *cli.Command {
@@ -181,7 +182,7 @@ func welcome(out io.Writer, addr, dir string, key, given local.Key) {
 		fmt.Fprintf(out, "Only who has its key may call it; the key is kept in %s.\n", local.KeyPath(dir))
 		export += fmt.Sprintf(" AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s", key.ID, key.Secret)
 	}
-	fmt.Fprintf(out, "\n  %s\n  imgflow run template.json\n  aws --endpoint-url http://%s ec2 describe-instances\n\n", export, addr)
+	fmt.Fprintf(out, "\n  %s\n  %s\n  aws --endpoint-url http://%s ec2 describe-instances\n\n", export, self.Command("run template.json"), addr)
 }
 
 // onLoopback refuses an address that others can reach: the endpoint runs

@@ -14,6 +14,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -225,7 +226,7 @@ func (a *away) interrupted(ctx context.Context, tty *terminal, id string) error 
 		defer tty.aside()()
 		answer, err := tty.ask(ctx, fmt.Sprintf("Run %s is built by workers. [d]etach and let them go on, or [s]uspend it?", id), "ds")
 		if err == nil && answer == 'd' {
-			tty.ls.Say("The workers go on with run %s: imgflow-fleet logs -f %[1]s follows it.", id)
+			tty.ls.Say("The workers go on with run %s: %s follows it.", id, self.Command("logs -f", id))
 			return errDetached
 		}
 	}
@@ -273,8 +274,8 @@ func workerCommand() *cli.Command {
    names the database that the runs are in, and IMGFLOW_IDENTITY the file that opens
    their secrets. SIGTERM ends it: others go on within seconds with what it was at.
 
-   imgflow-fleet worker --on temporal://engine:7233/default
-   imgflow-fleet worker --on temporal://engine:7233/default --concurrency 50`,
+   imgflow worker --on temporal://engine:7233/default
+   imgflow worker --on temporal://engine:7233/default --concurrency 50`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "on", Usage: "the `URL` of the engine", Required: true},
 			&cli.IntFlag{Name: "concurrency", Usage: "do at most `N` steps at once; 0: 1,000"},

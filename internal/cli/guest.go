@@ -16,6 +16,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 func guestCommand() *cli.Command {
@@ -31,7 +32,7 @@ func guestCommand() *cli.Command {
    imgflow guest remove amzn:2`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "as", Usage: "import for images of `ID[:VERSION]`, as /etc/os-release says them (default: what it says in the tar)"},
-			&cli.StringFlag{Name: "dir", Usage: "for the `imgflow ec2local` that keeps everything in `DIR` (default: for local runs)"},
+			&cli.StringFlag{Name: "dir", Usage: self.Text("for the imgflow ec2local that keeps everything in `DIR` (default: for local runs)")},
 			jsonFlag("list as an array"),
 		},
 		Action: guestAction,
@@ -47,13 +48,13 @@ func guestAction(c *cli.Context) error {
 	verb, name := c.Args().First(), c.Args().Get(1)
 	switch {
 	case (verb == "import" || verb == "remove") && name == "":
-		return usagef("cannot run `imgflow guest %s` without a name behind it; `imgflow help guest` shows how", verb)
+		return usagef("cannot run `%s` without a name behind it; `%s` shows how", self.Command("guest", verb), self.Command("help guest"))
 	case verb == "list" && name != "":
-		return usagef("cannot run `imgflow guest list` with %q: it takes no arguments", name)
+		return usagef("cannot run `%s` with %q: it takes no arguments", self.Command("guest list"), name)
 	case c.IsSet("as") && verb != "import":
-		return usagef("cannot use --as with `imgflow guest %s`: it is for import", verb)
+		return usagef("cannot use --as with `%s`: it is for import", self.Command("guest", verb))
 	case c.Bool("json") && verb != "list":
-		return usagef("cannot use --json with `imgflow guest %s`: it is for list", verb)
+		return usagef("cannot use --json with `%s`: it is for list", self.Command("guest", verb))
 	}
 	dir := c.String("dir")
 	if dir == "" {
@@ -79,7 +80,7 @@ func guestAction(c *cli.Context) error {
 		fmt.Fprintf(c.App.Writer, "Removed %s.\n", name)
 		return nil
 	}
-	return usagef("cannot do `imgflow guest %s`%s; `imgflow help guest` shows what it does", verb, suggest(verb, guestVerbs))
+	return usagef("cannot do `%s`%s; `%s` shows what it does", self.Command("guest", verb), suggest(verb, guestVerbs), self.Command("help guest"))
 }
 
 func guestImport(c *cli.Context, dir, name string) error {

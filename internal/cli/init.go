@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/hcl"
 )
@@ -132,13 +133,13 @@ func writeStarter(c *cli.Context, distro string) error {
 	} else if err != nil {
 		return fmt.Errorf("cannot write the template: %w", err)
 	}
-	_, err = f.Write(text)
+	_, err = f.WriteString(self.Text(string(text)))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("cannot write the template: %w", err)
 	}
 	if c.Bool("json") {
 		return render.Indented(c.App.Writer, render.PluginsJSON{Plugins: []render.Plugin{}, Wrote: name})
 	}
-	fmt.Fprintf(c.App.Writer, "Wrote %s. Try it:  imgflow run --local %s\n", name, filepath.ToSlash(name))
+	fmt.Fprintf(c.App.Writer, "Wrote %s. Try it:  %s\n", name, self.Command("run --local", filepath.ToSlash(name)))
 	return nil
 }

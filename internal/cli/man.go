@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/internal/localfile"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 func manCommand() *cli.Command {
@@ -20,7 +21,7 @@ func manCommand() *cli.Command {
 		Description: `   Without a COMMAND it is the page of imgflow itself.
 
    imgflow man run | man -l -             read one
-   imgflow man --dir ~/.local/share/man/man1   write all, for ` + "`man imgflow-run`",
+   imgflow man --dir ~/.local/share/man/man1   write all, for ` + "`man " + self.Name + "-run`",
 		Flags: []cli.Flag{&cli.StringFlag{Name: "dir", Usage: "write the pages of all commands to `DIR`"}},
 		Action: func(c *cli.Context) error {
 			if err := wantArgs(c, 0, 1, "one command"); err != nil {
@@ -47,14 +48,14 @@ func manCommand() *cli.Command {
 	}
 }
 
-// writeManuals writes imgflow.1 and a page for each command that help shows.
+// writeManuals writes the program's page and a page for each command that help shows.
 func writeManuals(app *cli.App, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot write manual pages: %w", err)
 	}
-	pages := map[string]string{"imgflow": manual(app)}
+	pages := map[string]string{self.Name: manual(app)}
 	for _, c := range documented(app) {
-		pages["imgflow-"+c.Name] = commandManual(c)
+		pages[self.Name+"-"+c.Name] = commandManual(c)
 	}
 	for name, text := range pages {
 		if err := localfile.Replace(filepath.Join(dir, name+".1"), []byte(text), 0o644, false); err != nil {
@@ -72,13 +73,13 @@ func documented(app *cli.App) []*cli.Command {
 // manual is the page of the program, in the macros of man(7).
 func manual(app *cli.App) string {
 	var m roff
-	m.head("IMGFLOW")
-	m.section("NAME", "imgflow - "+app.Usage)
+	m.head(self.Name)
+	m.section("NAME", self.Name+" - "+app.Usage)
 	m.macro("SH", "SYNOPSIS")
 	m.verbatim(app.UsageText)
 	m.macro("SH", "COMMANDS")
 	for _, c := range documented(app) {
-		m.item("imgflow-"+c.Name+"(1)", c.Usage)
+		m.item(self.Name+"-"+c.Name+"(1)", c.Usage)
 	}
 	m.section("EXIT STATUS", "0 done, 1 a build failed, 2 a wrong command line or template, 3 some of several builds failed, 130 suspended by an interrupt.")
 	return m.String()
@@ -87,9 +88,9 @@ func manual(app *cli.App) string {
 // commandManual is the page of one command: what its help says.
 func commandManual(c *cli.Command) string {
 	var m roff
-	m.head("IMGFLOW-" + strings.ToUpper(c.Name))
-	m.section("NAME", "imgflow-"+c.Name+" - "+c.Usage)
-	m.section("SYNOPSIS", strings.TrimSpace("imgflow "+c.Name+" [flags] "+c.ArgsUsage))
+	m.head(self.Name + "-" + c.Name)
+	m.section("NAME", self.Name+"-"+c.Name+" - "+c.Usage)
+	m.section("SYNOPSIS", strings.TrimSpace(self.Command(c.Name, "[flags]", c.ArgsUsage)))
 	if c.Description != "" {
 		m.macro("SH", "DESCRIPTION")
 		m.verbatim(c.Description)
@@ -106,14 +107,16 @@ func commandManual(c *cli.Command) string {
 			m.item(name, text)
 		}
 	}
-	m.section("SEE ALSO", "imgflow(1)")
+	m.section("SEE ALSO", self.Name+"(1)")
 	return m.String()
 }
 
 // roff is a manual page that is being written.
 type roff struct{ strings.Builder }
 
-func (m *roff) head(title string) { fmt.Fprintf(m, ".TH %s 1 \"\" imgflow\n", title) }
+func (m *roff) head(title string) {
+	fmt.Fprintf(m, ".TH %s 1 \"\" %s\n", strings.ToUpper(title), self.Name)
+}
 
 func (m *roff) macro(name, argument string) { fmt.Fprintf(m, ".%s %s\n", name, roffText(argument)) }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/explain"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -37,7 +38,7 @@ func planCommand() *cli.Command {
 			&cli.BoolFlag{Name: "mermaid", Usage: "print the graph for Mermaid", Category: outputFlags},
 			jsonFlag("print the plan as JSON"),
 			colorFlag(),
-			&cli.StringFlag{Name: "out", Usage: "keep the plan in a `FILE`, which imgflow run carries out"},
+			&cli.StringFlag{Name: "out", Usage: self.Text("keep the plan in a `FILE`, which imgflow run carries out")},
 			&cli.BoolFlag{Name: "force", Usage: "plan for a run with -force", Category: inputFlags},
 			&cli.BoolFlag{Name: "local", Usage: "plan for a run in the embedded EC2 of this machine", Category: inputFlags},
 		}, templateFlags()),

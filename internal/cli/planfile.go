@@ -14,6 +14,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/app/local"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -42,7 +43,7 @@ func keepPlan(c *cli.Context, s *app.Session, file string) error {
 	if err != nil {
 		return fmt.Errorf("cannot keep the plan: %w", err)
 	}
-	fmt.Fprintf(c.App.ErrWriter, "The plan is in %s: imgflow run %[1]s does exactly this.\n", file)
+	fmt.Fprintf(c.App.ErrWriter, "The plan is in %s: %s does exactly this.\n", file, self.Command("run", file))
 	return nil
 }
 

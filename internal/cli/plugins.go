@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -59,7 +60,7 @@ func plugins(c *cli.Context) error {
 	case "remove":
 		return usagef("cannot remove a plug-in: those that there are are built in")
 	default:
-		return usagef("cannot do `imgflow plugins %s`: choose %s%s", verb, strings.Join(verbs, ", "), suggest(verb, verbs))
+		return usagef("cannot do `%s`: choose %s%s", self.Command("plugins", verb), strings.Join(verbs, ", "), suggest(verb, verbs))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -78,7 +79,7 @@ func resume(c *cli.Context) error {
 		fmt.Fprintf(c.App.Writer, "Run %s is finished: there is nothing to resume.\n", id)
 		return nil
 	case state.Destroyed:
-		return usagef("cannot resume run %s: it was destroyed; `imgflow run %s` begins anew", id, s.Request().Template)
+		return usagef("cannot resume run %s: it was destroyed; `%s` begins anew", id, self.Command("run", s.Request().Template))
 	}
 	if err := giveVariables(c, s); err != nil {
 		return err
@@ -155,7 +156,7 @@ func unfinishedRun(home *state.Home, id, verb string) (string, error) {
 				return r.ID, nil // whoever opens it is told who drives it, if that process still lives
 			}
 		}
-		return "", usagef("cannot %s: no run is unfinished; `imgflow list` shows all", verb)
+		return "", usagef("cannot %s: no run is unfinished; `%s` shows all", verb, self.Command("list"))
 	case 1:
 		return held[0].ID, nil
 	}

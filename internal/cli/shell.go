@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 func shellCommand() *cli.Command {
@@ -38,7 +39,7 @@ func openShell(c *cli.Context) error {
 		args, command = slices.Clip(args[:i]), args[i+1:]
 	}
 	if len(args) > 2 {
-		return usagef("cannot run `imgflow shell` with %q: it takes a run and a build; a command stands behind --", args[2])
+		return usagef("cannot run `%s` with %q: it takes a run and a build; a command stands behind --", self.Command("shell"), args[2])
 	}
 	args = append(args, "", "")
 	server, err := serverOf(c)
@@ -90,7 +91,7 @@ func shell(ctx context.Context, s *app.Session, build string, command []string, 
 	m := machines[0]
 	if m.Protocol == "winrm" {
 		if len(command) == 0 {
-			return usagef("cannot open a shell on a Windows machine: WinRM has no terminals; run one command at a time, such as `imgflow shell %s -- powershell -Command Get-ChildItem C:\\`", id)
+			return usagef("cannot open a shell on a Windows machine: WinRM has no terminals; run one command at a time, such as `%s -- powershell -Command Get-ChildItem C:\\`", self.Command("shell", id))
 		}
 		return execute(ctx, s, m, strings.Join(command, " "), server)
 	}

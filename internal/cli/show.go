@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -86,5 +87,5 @@ func nextSteps(s state.Summary) string {
 	if !unfinished(s) {
 		return ""
 	}
-	return fmt.Sprintf("Go on with it:    imgflow resume %s\nRemove it all:    imgflow destroy %s\n", s.ID, s.ID)
+	return fmt.Sprintf("Go on with it:    %s\nRemove it all:    %s\n", self.Command("resume", s.ID), self.Command("destroy", s.ID))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/cli/internal/runpage"
 	"github.com/imgflow/imgflow/internal/cli/internal/web"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -66,7 +67,7 @@ func serveUI(c *cli.Context) error {
 		Report: func(sum state.Summary) (runpage.Run, error) { return runPage(home, sum) },
 		Command: func(args ...string) *exec.Cmd {
 			cmd := exec.Command(exe, args...)
-			cmd.Args[0] = "imgflow"
+			cmd.Args[0] = self.Name
 			local.Detach(cmd)
 			return cmd
 		},

@@ -1,6 +1,10 @@
 package errcode
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/imgflow/imgflow/internal/self"
+)
 
 // Code is the code of a failure; "" is none.
 type Code string
@@ -52,6 +56,7 @@ type Info struct {
 func Lookup(c Code) (Info, bool) {
 	for _, i := range Table {
 		if i.Code == c {
+			i.Means, i.Do = self.Text(i.Means), self.Text(i.Do)
 			return i, true
 		}
 	}

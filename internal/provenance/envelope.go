@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // payloadType says that a statement of in-toto is inside.
@@ -67,7 +68,13 @@ func preAuth(kind string, payload []byte) []byte {
 }
 
 // errUnsigned is the error of an envelope that nobody has signed.
-var errUnsigned = errors.New("nobody has signed it; `imgflow show --provenance --sign-key FILE` signs")
+var errUnsigned = unsignedError{}
+
+type unsignedError struct{}
+
+func (unsignedError) Error() string {
+	return "nobody has signed it; `" + self.Command("show --provenance --sign-key FILE") + "` signs"
+}
 
 // Open checks an envelope, and returns its statement and the fingerprint of the key, of those that are
 // given, that has signed it. Whatever is not exactly as it was signed is refused.

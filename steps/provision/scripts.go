@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/steps"
 )
 
@@ -178,7 +179,7 @@ func unchanged(dir string, files ...steps.File) error {
 			return err
 		}
 		if f.Digest != "" && now.Digest != f.Digest {
-			return fmt.Errorf("cannot use %s: it has changed since the run was planned; `imgflow resume` plans it anew", shown(dir, f.Path))
+			return fmt.Errorf("cannot use %s: it has changed since the run was planned; `%s` plans it anew", shown(dir, f.Path), self.Command("resume"))
 		}
 	}
 	return nil

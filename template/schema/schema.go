@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/internal/optiondoc"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/template/compile"
 )
 
@@ -115,7 +116,7 @@ func sections() object {
 	texts := object{"type": "string"}
 	return object{
 		"min_packer_version":        object{"type": []string{"string", "null"}, "description": "The oldest version of Packer's language that the template needs, such as 1.6.0."},
-		"description":               object{"type": []string{"string", "null"}, "description": "What the template is for; `imgflow inspect` shows it."},
+		"description":               object{"type": []string{"string", "null"}, "description": self.Text("What the template is for; `imgflow inspect` shows it.")},
 		"variables":                 object{"type": []string{"object", "null"}, "additionalProperties": object{"type": []string{"string", "number", "boolean", "null"}, "description": "The variable's value unless another is given; null: one must be given."}, "description": "User variables, read as {{user `name`}}, each with its default."},
 		"sensitive-variables":       object{"type": []string{"string", "array", "null"}, "items": texts, "description": "Names of variables whose values are secret: they are sealed, and never shown."},
 		"builders":                  object{"type": "array", "minItems": 1, "items": object{"$ref": "#/$defs/builder"}, "description": "What is built; the builds run side by side."},

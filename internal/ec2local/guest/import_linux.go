@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // Import unpacks a root file system, a tar that may be gzipped, for the guests of
@@ -106,7 +108,7 @@ func importRoot(ctx context.Context, dir string, tar io.Reader, as string) (m Im
 func notYet(all []Imported, m Imported) error {
 	for _, o := range all {
 		if o.Name() == m.Name() {
-			return fmt.Errorf("there is one for %s already: remove it first (`imgflow guest remove %s`), or import this one with --as ID:VERSION", m.Name(), m.Name())
+			return fmt.Errorf("there is one for %s already: remove it first (`%s`), or import this one with --as ID:VERSION", m.Name(), self.Command("guest remove", m.Name()))
 		}
 	}
 	return nil
@@ -170,7 +172,7 @@ func (s *store) forgetImport(name string) (m Imported, err error) {
 	}
 	i := slices.IndexFunc(all, func(o Imported) bool { return o.Name() == name })
 	if i < 0 {
-		return m, fmt.Errorf("no root file system of that name was imported into %s; `imgflow guest list` shows those that were", s.dir)
+		return m, fmt.Errorf("no root file system of that name was imported into %s; `%s` shows those that were", s.dir, self.Command("guest list"))
 	}
 	m = all[i]
 	if err := s.users(&m); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/internal/quote"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // codenames of releases, as /etc/os-release and lsb_release have them.
@@ -55,7 +56,7 @@ func (s *setup) release() error {
 	for _, p := range packagers[r.ID] {
 		if _, err := exec.LookPath(p); err != nil {
 			errs = append(errs, program(p, fmt.Sprintf("#!/bin/sh\necho %s >&2\nexit 1\n", quote.Sh(p+": this guest is called "+r.Name+
-				" and has the programs of "+host+", which has no "+p+": import a root file system that has it (`imgflow guest import`), choose a source image of the host's kind, or build on a machine that has "+p))))
+				" and has the programs of "+host+", which has no "+p+": import a root file system that has it (`"+self.Command("guest import")+"`), choose a source image of the host's kind, or build on a machine that has "+p))))
 		}
 	}
 	return errors.Join(errs...)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 type (
@@ -38,7 +40,7 @@ type (
 // WriteJUnit writes findings as JUnit's XML: a test that fails for each fault of the template, one that
 // passes if there is none. What is no fault stands in the output of the suite.
 func WriteJUnit(w io.Writer, list []Finding, name string) error {
-	s := junitSuite{Name: "imgflow validate"}
+	s := junitSuite{Name: self.Command("validate")}
 	var out []string
 	for _, f := range list {
 		if f.Level != Error {

@@ -3,6 +3,8 @@ package live
 import (
 	"fmt"
 	"strings"
+
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // page is shown in place of all else. Its methods are called one at a time.
@@ -99,7 +101,7 @@ machine calls an error, red is a failure.`
 
 func (help) lines(width, height int) []string {
 	var out []string
-	for line := range strings.SplitSeq(helpText, "\n") {
+	for line := range strings.SplitSeq(self.Text(helpText), "\n") {
 		out = append(out, fit(line, width))
 	}
 	return foot(out, fit("any key leaves", width), height)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/template"
 )
 
@@ -97,5 +98,5 @@ func explained(codes []errcode.Code) string {
 	if len(words) == 0 {
 		return ""
 	}
-	return "More: imgflow explain " + strings.Join(words[:min(len(words), mostExplained)], " ")
+	return "More: " + self.Command("explain", strings.Join(words[:min(len(words), mostExplained)], " "))
 }

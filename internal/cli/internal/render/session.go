@@ -8,6 +8,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/template"
 )
@@ -128,13 +129,13 @@ func (l *Lines) Next(run string, withheld []string, things, machines bool) {
 	more := again(withheld)
 	l.Plain("")
 	if machines {
-		l.Plain("Look at it:       imgflow shell %s%s", run, more)
+		l.Plain("Look at it:       %s%s", self.Command("shell", run), more)
 	}
 	if things {
-		l.Plain("Go on with it:    imgflow resume %s%s", run, more)
-		l.Plain("Remove it all:    imgflow destroy %s%s", run, more)
+		l.Plain("Go on with it:    %s%s", self.Command("resume", run), more)
+		l.Plain("Remove it all:    %s%s", self.Command("destroy", run), more)
 	} else {
-		l.Plain("Try again:        imgflow resume %s%s", run, more)
+		l.Plain("Try again:        %s%s", self.Command("resume", run), more)
 	}
 	l.Plain("")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/cost"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/internal/termsafe"
 )
 
@@ -35,6 +36,7 @@ func Templates(files fs.FS, patterns ...string) (*template.Template, error) {
 
 var functions = template.FuncMap{
 	"style":   func() template.CSS { return template.CSS(Style()) },
+	"command": self.Command,
 	"sign":    sign,
 	"text":    clean,
 	"short":   short,

@@ -8,6 +8,7 @@ import (
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/runview"
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -278,17 +279,17 @@ func (r Run) Unfinished() bool {
 func (r Run) Next() (cs []Command) {
 	id := r.Summary.ID
 	if r.Unfinished() {
-		cs = append(cs, Command{"Go on with it", "imgflow resume " + id}, Command{"Go on, and keep the machine if a step fails", "imgflow resume -on-error=suspend " + id},
-			Command{"Look around on a machine that stands", "imgflow shell " + id}, Command{"Remove what it has made", "imgflow destroy " + id})
+		cs = append(cs, Command{"Go on with it", self.Command("resume", id)}, Command{"Go on, and keep the machine if a step fails", self.Command("resume -on-error=suspend", id)},
+			Command{"Look around on a machine that stands", self.Command("shell", id)}, Command{"Remove what it has made", self.Command("destroy", id)})
 	}
 	if r.Summary.Status == state.Running {
-		cs = append(cs, Command{"Follow it", "imgflow logs -f " + id})
+		cs = append(cs, Command{"Follow it", self.Command("logs -f", id)})
 	} else {
-		cs = append(cs, Command{"All that it printed", "imgflow logs " + id})
+		cs = append(cs, Command{"All that it printed", self.Command("logs", id)})
 	}
 	if r.Summary.Status == state.Done {
-		cs = append(cs, Command{"How its images were made, for others to check", "imgflow show --provenance " + id},
-			Command{"Remove its images, too", "imgflow destroy --artifacts " + id})
+		cs = append(cs, Command{"How its images were made, for others to check", self.Command("show --provenance", id)},
+			Command{"Remove its images, too", self.Command("destroy --artifacts", id)})
 	}
 	return cs
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/internal/termsafe"
 )
 
@@ -77,7 +78,7 @@ func (as *actions) start(run string, ended func(), args ...string) error {
 func (as *actions) begin(args []string) (*action, *exec.Cmd, error) {
 	out, err := os.CreateTemp(as.dir, ".ui-*.log") // 0600
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot keep what `imgflow %s` prints: %w", strings.Join(args, " "), err)
+		return nil, nil, fmt.Errorf("cannot keep what `%s` prints: %w", self.Command(args...), err)
 	}
 	cmd := as.command(args...)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -85,7 +86,7 @@ func (as *actions) begin(args []string) (*action, *exec.Cmd, error) {
 	os.Remove(out.Name()) // it lives as long as somebody has it open
 	if err != nil {
 		out.Close()
-		return nil, nil, fmt.Errorf("cannot start `imgflow %s`: %w", strings.Join(args, " "), err)
+		return nil, nil, fmt.Errorf("cannot start `%s`: %w", self.Command(args...), err)
 	}
 	return &action{Args: args, Begun: time.Now(), out: out}, cmd, nil
 }
@@ -128,7 +129,7 @@ func (as *actions) look(ctx context.Context, args ...string) (output string, err
 	defer stop()
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("cannot wait any longer for `imgflow %s`", strings.Join(args, " "))
+		err = fmt.Errorf("cannot wait any longer for `%s`", self.Command(args...))
 	}
 	return a.Output(), err
 }

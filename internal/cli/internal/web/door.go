@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // door says who may come in.
@@ -41,14 +43,14 @@ func (d *door) refuse(r *http.Request) string {
 	}
 	session, _, _ := strings.Cut(d.browser(r), ".")
 	if !same(session, d.session) {
-		return "open the address that `imgflow ui` has printed: it holds the key"
+		return self.Text("open the address that `imgflow ui` has printed: it holds the key")
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		if r.Header.Get("Origin") != "http://"+r.Host {
 			return "it does not come from this page"
 		}
 		if !same(r.PostFormValue("csrf"), d.csrf) {
-			return "the page is of an earlier `imgflow ui`: load it again"
+			return self.Text("the page is of an earlier `imgflow ui`: load it again")
 		}
 	}
 	return ""
@@ -68,7 +70,7 @@ const enterPath = "/enter"
 // enter gives the cookie to whoever has the token, and leaves the address that holds it.
 func (d *door) enter(w http.ResponseWriter, r *http.Request) {
 	if !same(r.URL.Query().Get("token"), d.token) {
-		refused(w, "the token in the address is not the one that `imgflow ui` has printed")
+		refused(w, self.Text("the token in the address is not the one that `imgflow ui` has printed"))
 		return
 	}
 	http.SetCookie(w, &http.Cookie{Name: d.cookie, Value: d.session + "." + rand.Text(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
