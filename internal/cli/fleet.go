@@ -315,7 +315,7 @@ func work(c *cli.Context) error {
 		var attending sync.WaitGroup
 		defer attending.Wait()
 		attending.Go(func() {
-			if err := extras.Attend(in.context(), url, paces.Share); err != nil {
+			if err := extras.Attend(in.context(), url, shared.Share); err != nil {
 				ls.Warn("cannot learn how many workers there are, so this one calls AWS as if it were alone: %v", err)
 			}
 		})

@@ -44,15 +44,15 @@ type world struct {
 	times    *usual.Times
 }
 
-// paces are how fast this process calls AWS, however many sessions it has.
-var paces = aws.NewPaces()
+// shared is what calls of AWS have in common, however many sessions this process has.
+var shared = aws.NewShared()
 
 func newWorld(o app.WorldOptions) app.World {
 	times := usual.Open(o.Times)
 	w := &world{
 		times:    times,
 		machines: comm.NewEnv(o.Vault),
-		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times, Dir: o.Dir, Paces: paces}),
+		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times, Dir: o.Dir, Shared: shared}),
 	}
 	if o.Endpoint.URL != "" {
 		w.Direct(o.Endpoint)

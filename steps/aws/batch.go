@@ -15,25 +15,43 @@ import (
 // that it does not like costs a few more calls for the others.
 const maxBatch = 100
 
-// batchCalls lets calls go together that are made at one time, say the same and can
-// name many things. All must be safe to repeat.
-func (a *API) batchCalls() {
-	a.StopInstances = batched(a.StopInstances,
-		func(in *ec2.StopInstancesInput) *[]string { return &in.InstanceIds },
-		func(out ec2.StopInstancesOutput, ids []string) *ec2.StopInstancesOutput {
-			out.StoppingInstances = changesOf(out.StoppingInstances, ids)
-			return &out
-		})
-	a.TerminateInstances = batched(a.TerminateInstances,
-		func(in *ec2.TerminateInstancesInput) *[]string { return &in.InstanceIds },
-		func(out ec2.TerminateInstancesOutput, ids []string) *ec2.TerminateInstancesOutput {
-			out.TerminatingInstances = changesOf(out.TerminatingInstances, ids)
-			return &out
-		})
-	a.CreateTags = batched(a.CreateTags, func(in *ec2.CreateTagsInput) *[]string { return &in.Resources },
-		func(out ec2.CreateTagsOutput, _ []string) *ec2.CreateTagsOutput { return &out })
-	a.DeleteTags = batched(a.DeleteTags, func(in *ec2.DeleteTagsInput) *[]string { return &in.Resources },
-		func(out ec2.DeleteTagsOutput, _ []string) *ec2.DeleteTagsOutput { return &out })
+// batches let calls go together that are made at one time, say the same and can name many
+// things, whichever site makes them. All must be safe to repeat.
+type batches struct {
+	stops        *batcher[ec2.StopInstancesInput, ec2.StopInstancesOutput]
+	terminations *batcher[ec2.TerminateInstancesInput, ec2.TerminateInstancesOutput]
+	tags         *batcher[ec2.CreateTagsInput, ec2.CreateTagsOutput]
+	untags       *batcher[ec2.DeleteTagsInput, ec2.DeleteTagsOutput]
+	names        *batcher[imageNames, imagesNamed]
+}
+
+func newBatches() batches {
+	return batches{
+		stops: newBatcher(func(in *ec2.StopInstancesInput) *[]string { return &in.InstanceIds },
+			func(out ec2.StopInstancesOutput, ids []string) *ec2.StopInstancesOutput {
+				out.StoppingInstances = changesOf(out.StoppingInstances, ids)
+				return &out
+			}),
+		terminations: newBatcher(func(in *ec2.TerminateInstancesInput) *[]string { return &in.InstanceIds },
+			func(out ec2.TerminateInstancesOutput, ids []string) *ec2.TerminateInstancesOutput {
+				out.TerminatingInstances = changesOf(out.TerminatingInstances, ids)
+				return &out
+			}),
+		tags:   newBatcher(func(in *ec2.CreateTagsInput) *[]string { return &in.Resources }, entire[ec2.CreateTagsOutput]),
+		untags: newBatcher(func(in *ec2.DeleteTagsInput) *[]string { return &in.Resources }, entire[ec2.DeleteTagsOutput]),
+		names:  newBatcher(func(in *imageNames) *[]string { return &in.Names }, entire[imagesNamed]),
+	}
+}
+
+// entire is an answer that is everybody's.
+func entire[Out any](out Out, _ []string) *Out { return &out }
+
+// put has the calls of a client go together with others.
+func (b batches) put(a *API) {
+	a.StopInstances = b.stops.of(a.StopInstances)
+	a.TerminateInstances = b.terminations.of(a.TerminateInstances)
+	a.CreateTags = b.tags.of(a.CreateTags)
+	a.DeleteTags = b.untags.of(a.DeleteTags)
 }
 
 // changesOf are the changes of some instances among others.
@@ -42,10 +60,9 @@ func changesOf(all []types.InstanceStateChange, ids []string) []types.InstanceSt
 }
 
 // batcher makes one call for many callers. The first goes at once; whoever comes
-// while it is on its way waits for its end, and all of them go then, in one call. So nobody
-// waits for others that may not come.
+// while it is on its way waits for its end, and all of them go then, in one call of one of
+// them. So nobody waits for others that may not come.
 type batcher[In, Out any] struct {
-	call call[In, Out]
 	ids  func(*In) *[]string              // the things that a call is about
 	part func(out Out, ids []string) *Out // of an answer, what is about some of them
 
@@ -55,9 +72,10 @@ type batcher[In, Out any] struct {
 
 // caller is one that waits.
 type caller[In, Out any] struct {
-	ctx context.Context
-	in  *In
-	end chan batchResult[Out]
+	ctx  context.Context
+	call call[In, Out]
+	in   *In
+	end  chan batchResult[Out]
 }
 
 type batchResult[Out any] struct {
@@ -65,18 +83,22 @@ type batchResult[Out any] struct {
 	err error
 }
 
-func batched[In, Out any](c call[In, Out], ids func(*In) *[]string, part func(Out, []string) *Out) call[In, Out] {
-	j := &batcher[In, Out]{call: c, ids: ids, part: part, waiting: map[string][]*caller[In, Out]{}}
+func newBatcher[In, Out any](ids func(*In) *[]string, part func(Out, []string) *Out) *batcher[In, Out] {
+	return &batcher[In, Out]{ids: ids, part: part, waiting: map[string][]*caller[In, Out]{}}
+}
+
+// of is a call that goes together with others.
+func (j *batcher[In, Out]) of(c call[In, Out]) call[In, Out] {
 	return func(ctx context.Context, in *In, opts ...func(*ec2.Options)) (*Out, error) {
 		if len(opts) > 0 {
 			return c(ctx, in, opts...)
 		}
-		return j.do(ctx, in)
+		return j.do(&caller[In, Out]{ctx, c, in, make(chan batchResult[Out], 1)})
 	}
 }
 
-func (j *batcher[In, Out]) do(ctx context.Context, in *In) (*Out, error) {
-	same := *in
+func (j *batcher[In, Out]) do(p *caller[In, Out]) (*Out, error) {
+	same := *p.in
 	*j.ids(&same) = nil
 	said, _ := json.Marshal(same) // plain data always marshals
 	kind := string(said)
@@ -85,16 +107,15 @@ func (j *batcher[In, Out]) do(ctx context.Context, in *In) (*Out, error) {
 		j.waiting[kind] = nil
 		j.mu.Unlock()
 		defer func() { go j.sendWaiting(kind) }()
-		return j.call(j.about(ctx, in), in)
+		return p.call(j.about(p.ctx, p.in), p.in)
 	}
-	p := &caller[In, Out]{ctx, in, make(chan batchResult[Out], 1)}
 	j.waiting[kind] = append(j.waiting[kind], p)
 	j.mu.Unlock()
 	select {
 	case a := <-p.end:
 		return a.out, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-p.ctx.Done():
+		return nil, p.ctx.Err()
 	}
 }
 
@@ -135,7 +156,7 @@ func (j *batcher[In, Out]) send(ps []*caller[In, Out]) {
 	}
 	slices.Sort(all)
 	*j.ids(&in) = slices.Compact(all)
-	out, err := j.call(j.about(ctx, &in), &in)
+	out, err := ps[0].call(j.about(ctx, &in), &in)
 	cancel()
 	if err != nil && len(ps) > 1 && !isTransient(err) && !noCredentials(err) {
 		j.send(ps[:len(ps)/2])

@@ -71,7 +71,7 @@ func TestEveryClientHasSafeBodies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local, err := NewCloud(CloudOptions{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}).client(t.Context(), Access{}, "us-east-1")
+	local, _, err := NewCloud(CloudOptions{Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "b"}).client(t.Context(), Access{}, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -48,9 +47,9 @@ type CloudOptions struct {
 	// ConsistencyWindow is how long EC2 may take to show what was made; 0 is 8 s. What was
 	// not seen for that long does not exist.
 	ConsistencyWindow time.Duration
-	// Paces are how fast calls may go, with all other clouds of this process that have
-	// the same; nil are the cloud's own.
-	Paces *Paces
+	// Shared is what this cloud shares with all others of this process that have the same;
+	// nil shares nothing.
+	Shared *Shared
 	// Times are how long waits took before; nil knows none, and learns none.
 	Times *usual.Times
 	// Now is this computer's clock; nil is time.Now.
@@ -73,7 +72,7 @@ func placeOf(text string) Place {
 }
 
 // Cloud is the environment of every kind of step here: it knows the accounts
-// and has one client, one pace and one poller for each of them and each region.
+// and has one client for each of them and each region.
 type Cloud struct {
 	o CloudOptions
 
@@ -95,8 +94,8 @@ func NewCloud(o CloudOptions) *Cloud {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Paces == nil {
-		o.Paces = NewPaces()
+	if o.Shared == nil {
+		o.Shared = NewShared()
 	}
 	if o.Getenv == nil {
 		o.Getenv = func(string) string { return "" }
@@ -155,21 +154,21 @@ func (c *Cloud) places(ctx context.Context) ([]Place, error) {
 	return []Place{{Region: region}}, nil
 }
 
-// site is one account in one region.
+// site is one account in one region, as one cloud calls it.
 type site struct {
 	Place
+	*pool
 	api       API
 	options   ec2.Options                   // of the client
 	named     call[imageNames, imagesNamed] // looks for images by name
 	loopback  bool                          // the endpoint is on this machine
 	window    time.Duration
-	clock     *clock
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
 	imports   *poller[types.ImportImageTask]
-	bulk      awssdk.HTTPClient // for long bodies: without a time for all of an attempt
-	progress  *progress
-	first     atomic.Pointer[defaultGroups] // what firstLook has seen
+	launches  *poller[types.Instance] // by the tokens of their making
+	creations *poller[types.Image]    // by the tokens of their making
+	bulk      awssdk.HTTPClient       // for long bodies: without a time for all of an attempt
 }
 
 // at returns the site of a place where things may be.
@@ -191,25 +190,25 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	if s := c.sites[p]; s != nil {
 		return s, nil
 	}
-	client, err := c.client(ctx, c.accounts[p.Account], p.Region)
+	client, pool, err := c.client(ctx, c.accounts[p.Account], p.Region)
 	if err != nil {
 		return nil, dag.NotMade(err)
 	}
-	clock := &clock{own: c.o.Now}
-	client = ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, clock.learn, atMost(maxInFlight)) })
-	s := &site{Place: p, api: newAPI(client), options: client.Options(), window: c.o.ConsistencyWindow, clock: clock}
+	client = ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, pool.clock.learn, pool.slots) })
+	s := &site{Place: p, pool: pool, api: newAPI(client), options: client.Options(), window: c.o.ConsistencyWindow}
 	where := p.Region
 	if e := client.Options().BaseEndpoint; e != nil {
 		s.loopback = isLoopback(*e)
 		where += " at " + endpointName(*e)
 	}
-	s.api.batchCalls()
-	s.batchNames()
-	s.instances = newPoller(s.window, c.o.Times, where, sizeOfInstance, s.listInstances)
-	s.images = newPoller(s.window, c.o.Times, where, sizeOfImage, s.listImages)
-	s.imports = newPoller(s.window, c.o.Times, where, sizeOfImport, s.listImports)
+	pool.put(&s.api)
+	s.named = pool.names.of(s.lookForNames)
+	s.instances = &poller[types.Instance]{s.window, s.listInstances, c.o.Times, where, sizeOfInstance, pool.instances}
+	s.images = &poller[types.Image]{s.window, s.listImages, c.o.Times, where, sizeOfImage, pool.images}
+	s.imports = &poller[types.ImportImageTask]{s.window, s.listImports, c.o.Times, where, sizeOfImport, pool.imports}
+	s.launches = &poller[types.Instance]{s.window, s.listLaunches, nil, where, sizeOfInstance, pool.launches}
+	s.creations = &poller[types.Image]{s.window, s.listCreations, nil, where, sizeOfImage, pool.creations}
 	s.bulk = untimed(s.options.HTTPClient)
-	s.progress = newProgress(s.listProgress)
 	c.sites[p] = s
 	return s, nil
 }
@@ -229,27 +228,34 @@ func (c *Cloud) locate(ctx context.Context, a *Access, p *Place) error {
 	return nil
 }
 
-// client makes the EC2 client of an account in a region.
-func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Client, error) {
-	pace := newLimiter(a.MaxRetries)
+// client makes the EC2 client of an account in a region, and says with whom it shares.
+func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Client, *pool, error) {
+	pace, asked := newLimiter(a.MaxRetries), map[string]string{}
+	env := environ(func(name string) string {
+		asked[name] = c.o.Getenv(name)
+		return asked[name]
+	})
+	var client *ec2.Client
 	if c.o.Endpoint != "" {
-		pace.grant = c.o.Paces.grant(Access{AccessKey: c.o.AccessKey}, region, c.o.Endpoint)
-		return ec2.New(ec2.Options{
-			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: Access{}.httpClient(c.o.Getenv, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
+		a = Access{AccessKey: c.o.AccessKey, SecretKey: dag.Secret(c.o.SecretKey)}
+		client = ec2.New(ec2.Options{
+			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: a.httpClient(env, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
-		}), nil
+		})
+	} else {
+		cfg, err := a.configure(ctx, region, env, c.o.Secret)
+		if err != nil {
+			return nil, nil, err
+		}
+		client = a.client(cfg, region, env, pace)
+		a = c.meant(a)
 	}
-	cfg, err := a.configure(ctx, region, c.o.Getenv, c.o.Secret)
-	if err != nil {
-		return nil, err
-	}
-	client := a.client(cfg, region, c.o.Getenv, pace)
 	endpoint := ""
 	if e := client.Options().BaseEndpoint; e != nil {
 		endpoint = *e
 	}
-	pace.grant = c.o.Paces.grant(c.meant(a), region, endpoint)
-	return client, nil
+	pace.grant = c.o.Shared.grant(a, region, endpoint)
+	return client, c.o.Shared.pool(a, region, endpoint, asked, c.o.Now), nil
 }
 
 // findAnywhere looks for what a task's token names, in the given place or, when that is
@@ -276,7 +282,7 @@ func findAnywhere[T any](ctx context.Context, c *Cloud, p Place, look func(*site
 				answers <- answer{zero, err}
 				return
 			}
-			v, err := untilVisible(ctx, c.o.ConsistencyWindow, func() (T, error) { return look(s) })
+			v, err := look(s)
 			answers <- answer{v, err}
 		}()
 	}

@@ -52,7 +52,7 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 		return Image{Place: s.Place, ID: text(out.ImageId), Name: of.Name, Token: t.Token, Made: now()}, nil
 	}
 	if classify("CopyImage", 0, err).class == alreadyExists {
-		image, lookErr := untilVisible(ctx, at.window, func() (Image, error) { return at.image(ctx, t) })
+		image, lookErr := at.image(ctx, t)
 		if lookErr == nil {
 			return image, nil
 		}

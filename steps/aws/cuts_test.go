@@ -218,7 +218,7 @@ var scenes = []scene{
 	}},
 	{"a search for orphans", func(w *world) {
 		w.stray("lost")
-		client, err := w.cloud.client(w.t.Context(), Access{}, home)
+		client, _, err := w.cloud.client(w.t.Context(), Access{}, home)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -82,11 +82,13 @@ func (s *site) group(ctx context.Context, f types.Filter) (SecurityGroup, error)
 // Find looks for the group by its id, or by the token of its making.
 func (g SecurityGroup) Find(ctx context.Context, c *Cloud, t *dag.Task) (SecurityGroup, error) {
 	return findAnywhere(ctx, c, g.Place, func(s *site) (SecurityGroup, error) {
-		if g.ID == "" {
-			return s.group(ctx, byToken(t))
-		}
-		_, err := s.group(ctx, filter("group-id", g.ID))
-		return g, err
+		return untilVisible(ctx, s.window, func() (SecurityGroup, error) {
+			if g.ID == "" {
+				return s.group(ctx, byToken(t))
+			}
+			_, err := s.group(ctx, filter("group-id", g.ID))
+			return g, err
+		})
 	})
 }
 

@@ -80,7 +80,7 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	}
 	doing := fmt.Sprintf("create the image %q", s.Name)
 	if classify("CreateImage", 0, err).class == alreadyExists {
-		image, lookErr := untilVisible(ctx, at.window, func() (Image, error) { return at.image(ctx, t) })
+		image, lookErr := at.image(ctx, t)
 		if lookErr == nil {
 			return image, nil
 		}
@@ -106,20 +106,31 @@ func (c *Cloud) words(t *dag.Task, description dag.Text, tags, snapshotTags map[
 	return told, append(tagged(c.tags(t, image), types.ResourceTypeImage), tagged(c.tags(t, mergeTags(image, snapshots)), types.ResourceTypeSnapshot)...), nil
 }
 
-// image is the one that a task has made.
+// image is the one that a task has made, when EC2 had time to show it. All who look for
+// theirs look together.
 func (s *site) image(ctx context.Context, t *dag.Task) (Image, error) {
-	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{byToken(t)}, IncludeDeprecated: ptr(true)})
+	i, err := s.creations.wait(ctx, t, t.Token, untilShown(s.window), there)
 	if err != nil {
-		return Image{}, wrapAPI("look for the image", "DescribeImages", old, err)
+		return Image{}, lookFault("look for the image", "DescribeImages", err)
 	}
+	image := Image{Place: s.Place, ID: text(i.ImageId), Name: text(i.Name), Token: t.Token, Made: now()}
+	_, err = t.Load(machineOf, &image.Machine)
+	return image, err
+}
+
+// listCreations shows the images that were made by tokens.
+func (s *site) listCreations(ctx context.Context, tokens []string) (map[string]types.Image, error) {
+	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("tag:"+TagToken, tokens...)}, IncludeDeprecated: ptr(true)})
+	if err != nil {
+		return nil, err
+	}
+	m := map[string]types.Image{}
 	for _, i := range out.Images {
 		if i.State != types.ImageStateDeregistered {
-			image := Image{Place: s.Place, ID: text(i.ImageId), Name: text(i.Name), Token: t.Token, Made: now()}
-			_, err := t.Load(machineOf, &image.Machine)
-			return image, err
+			m[tag(i.Tags, TagToken)] = i
 		}
 	}
-	return Image{}, dag.ErrNotFound
+	return m, nil
 }
 
 // Find looks for the image by its id, or by the token of its making.
@@ -128,14 +139,11 @@ func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
 		if i.ID == "" {
 			return s.image(ctx, t)
 		}
-		found, err := s.listImages(ctx, []string{i.ID})
-		if err != nil {
-			return i, wrapAPI("look for "+i.ID, "DescribeImages", old, err)
+		v, err := s.images.wait(ctx, t, i.ID, untilShown(s.window), there)
+		if err == nil && v.State == types.ImageStateDeregistered {
+			err = dag.ErrNotFound
 		}
-		if v, ok := found[i.ID]; !ok || v.State == types.ImageStateDeregistered {
-			return i, dag.ErrNotFound
-		}
-		return i, nil
+		return i, lookFault("look for "+i.ID, "DescribeImages", err)
 	})
 }
 

@@ -137,11 +137,13 @@ func percent(i types.ImportImageTask) int64 {
 // not told of any more.
 func (i ImportTask) Find(ctx context.Context, c *Cloud, t *dag.Task) (ImportTask, error) {
 	return findAnywhere(ctx, c, i.Place, func(s *site) (ImportTask, error) {
-		if i.ID == "" {
-			return s.importOf(ctx, t)
-		}
-		_, _, err := s.imported(ctx, i)
-		return i, err
+		return untilVisible(ctx, s.window, func() (ImportTask, error) {
+			if i.ID == "" {
+				return s.importOf(ctx, t)
+			}
+			_, _, err := s.imported(ctx, i)
+			return i, err
+		})
 	})
 }
 

@@ -89,11 +89,13 @@ func (s *site) keyPair(ctx context.Context, fs ...types.Filter) (KeyPair, error)
 // Find looks for the key pair by its id, or by the token of its making.
 func (k KeyPair) Find(ctx context.Context, c *Cloud, t *dag.Task) (KeyPair, error) {
 	return findAnywhere(ctx, c, k.Place, func(s *site) (KeyPair, error) {
-		if k.ID == "" {
-			return s.keyPair(ctx, byToken(t))
-		}
-		_, err := s.keyPair(ctx, filter("key-pair-id", k.ID))
-		return k, err
+		return untilVisible(ctx, s.window, func() (KeyPair, error) {
+			if k.ID == "" {
+				return s.keyPair(ctx, byToken(t))
+			}
+			_, err := s.keyPair(ctx, filter("key-pair-id", k.ID))
+			return k, err
+		})
 	})
 }
 

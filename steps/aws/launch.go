@@ -80,7 +80,7 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 		switch classify("RunInstances", s.age(err), err).class {
 		case alreadyExists:
 			// The token was used, with other words: what it made is ours all the same.
-			found, lookErr := untilVisible(ctx, at.window, func() (types.Instance, error) { return at.alive(ctx, byToken(t)) })
+			found, lookErr := at.launchOf(ctx, t)
 			if lookErr == nil {
 				return at.launched(t, found), nil
 			}
@@ -313,16 +313,33 @@ func (s *site) view(i types.Instance) Instance {
 	return Instance{Place: s.Place, ID: text(i.InstanceId), VPC: text(i.VpcId), Made: made}
 }
 
-// alive is the one instance that the filter hits and that is not ending.
-func (s *site) alive(ctx context.Context, f types.Filter) (types.Instance, error) {
-	found, err := s.describeInstances(ctx, f, filter("instance-state-name", "pending", "running", "stopping", "stopped"))
-	if err != nil {
-		return types.Instance{}, wrapAPI("look for the instance", "DescribeInstances", old, err)
+// living are the states of an instance that is not ending.
+var living = filter("instance-state-name", "pending", "running", "stopping", "stopped")
+
+// launchOf is the instance that a task has made and that is not ending, when EC2 had time to
+// show it. All who look for theirs look together.
+func (s *site) launchOf(ctx context.Context, t *dag.Task) (types.Instance, error) {
+	i, err := s.launches.wait(ctx, t, t.Token, untilShown(s.window), there)
+	return i, lookFault("look for the instance", "DescribeInstances", err)
+}
+
+// alive is an instance that is not ending.
+func (s *site) alive(ctx context.Context, t *dag.Task, id string) (types.Instance, error) {
+	i, err := s.instances.wait(ctx, t, id, untilShown(s.window), there)
+	if err == nil && i.State != nil && ended(*i.State) {
+		err = dag.ErrNotFound
 	}
-	if len(found) == 0 {
-		return types.Instance{}, dag.ErrNotFound
+	return i, lookFault("look for the instance", "DescribeInstances", err)
+}
+
+// listLaunches shows the instances that were made by tokens.
+func (s *site) listLaunches(ctx context.Context, tokens []string) (map[string]types.Instance, error) {
+	is, err := s.describeInstances(ctx, filter("tag:"+TagToken, tokens...), living)
+	m := map[string]types.Instance{}
+	for _, i := range is {
+		m[tag(i.Tags, TagToken)] = i
 	}
-	return found[0], nil
+	return m, err
 }
 
 // Find looks for the instance by its id, or by the token of its launch. One that
@@ -330,10 +347,10 @@ func (s *site) alive(ctx context.Context, f types.Filter) (types.Instance, error
 func (i Instance) Find(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error) {
 	return findAnywhere(ctx, c, i.Place, func(s *site) (Instance, error) {
 		if i.ID == "" {
-			found, err := s.alive(ctx, byToken(t))
+			found, err := s.launchOf(ctx, t)
 			return s.view(found), err
 		}
-		_, err := s.alive(ctx, filter("instance-id", i.ID))
+		_, err := s.alive(ctx, t, i.ID)
 		return i, err
 	})
 }

@@ -56,7 +56,7 @@ func TestAYoungRunHasNothingToRenew(t *testing.T) {
 			begun := time.Now()
 			var renewed []time.Duration
 			c, here := NewCloud(CloudOptions{Lease: time.Hour}), Place{Region: "here"}
-			c.sites[here] = &site{Place: here, clock: &clock{own: time.Now}, api: API{DescribeTags: func(context.Context, *ec2.DescribeTagsInput, ...func(*ec2.Options)) (*ec2.DescribeTagsOutput, error) {
+			c.sites[here] = &site{Place: here, pool: &pool{clock: &clock{own: time.Now}}, api: API{DescribeTags: func(context.Context, *ec2.DescribeTagsInput, ...func(*ec2.Options)) (*ec2.DescribeTagsOutput, error) {
 				renewed = append(renewed, time.Since(begun))
 				return &ec2.DescribeTagsOutput{}, nil
 			}}}

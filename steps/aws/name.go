@@ -64,13 +64,8 @@ type imageNames struct{ Names []string }
 // imagesNamed are the ids of images, by name.
 type imagesNamed map[string][]string
 
-// batchNames lets builds that look for names at the same time do it together. A name
-// has none of the characters that a filter takes for more than themselves.
-func (s *site) batchNames() {
-	s.named = batched(s.lookForNames, func(in *imageNames) *[]string { return &in.Names },
-		func(out imagesNamed, _ []string) *imagesNamed { return &out })
-}
-
+// lookForNames looks for images of several names, of which none has the characters that a
+// filter takes for more than themselves.
 func (s *site) lookForNames(ctx context.Context, in *imageNames, _ ...func(*ec2.Options)) (*imagesNamed, error) {
 	out, err := s.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", in.Names...)}, IncludeDeprecated: ptr(true)})
 	if err != nil {

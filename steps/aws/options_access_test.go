@@ -113,7 +113,7 @@ func TestEndpoints(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "a")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "b")
 	at := func(c *Cloud, region string, a Access) string {
-		client, err := c.client(t.Context(), a, region)
+		client, _, err := c.client(t.Context(), a, region)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"crypto/rand"
 	mathrand "math/rand/v2"
 	"strings"
 	"sync"
@@ -17,25 +16,9 @@ import (
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// Paces are how fast the calls of a process may go. Clouds that are given the same ones
-// share what AWS grants to an account in a region.
-type Paces struct {
-	key     [32]byte // of the digests of accounts, random
-	mu      sync.Mutex
-	grants  map[string]*grant
-	callers int // processes that call the same accounts, with this one
-}
-
-// NewPaces returns those of a process that calls its accounts alone.
-func NewPaces() *Paces {
-	p := &Paces{grants: map[string]*grant{}, callers: 1}
-	rand.Read(p.key[:])
-	return p
-}
-
 // Share says that so many processes call the same accounts, this one and others: each
 // takes its part of what AWS grants, so that all together are granted it once.
-func (p *Paces) Share(callers int) {
+func (p *Shared) Share(callers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.callers = max(callers, 1)
@@ -44,11 +27,9 @@ func (p *Paces) Share(callers int) {
 	}
 }
 
-// grant is what is granted to an account, which is what its access settings mean, in a
-// region at an endpoint, which is empty where AWS's own is called.
-func (p *Paces) grant(a Access, region, endpoint string) *grant {
-	a.MaxRetries = 0
-	digest := region + " " + endpoint + " " + a.digest(p.key)
+// grant is what is granted to an account.
+func (p *Shared) grant(a Access, region, endpoint string) *grant {
+	digest := p.digest(a, region, endpoint)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.grants[digest]

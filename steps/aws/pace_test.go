@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/time/rate"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
@@ -48,7 +49,7 @@ func TestFreePace(t *testing.T) {
 		t.Error("throttling changes nothing")
 	}
 	for endpoint, free := range map[string]bool{"http://127.0.0.1:1": true, "https://ec2.example.com": false} {
-		client, err := NewCloud(CloudOptions{Endpoint: endpoint, AccessKey: "a", SecretKey: "b"}).client(t.Context(), Access{}, home)
+		client, _, err := NewCloud(CloudOptions{Endpoint: endpoint, AccessKey: "a", SecretKey: "b"}).client(t.Context(), Access{}, home)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,11 +135,11 @@ func TestPaceOfResources(t *testing.T) {
 // Clouds that have their paces in common share what one account is granted in a region,
 // and no more.
 func TestPacesAreShared(t *testing.T) {
-	paces := NewPaces()
+	shared := NewShared()
 	grantOf := func(o CloudOptions, a Access, region string) *grant {
 		t.Helper()
-		o.Paces = paces
-		client, err := NewCloud(o).client(t.Context(), a, region)
+		o.Shared = shared
+		client, _, err := NewCloud(o).client(t.Context(), a, region)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,14 +173,14 @@ func TestPacesAreShared(t *testing.T) {
 // Processes that call one account take a part of what it is granted, from the moment on at
 // which that is known, and what throttling has taught stays.
 func TestAPartOfThePace(t *testing.T) {
-	paces := NewPaces()
-	g := paces.grant(Access{AccessKey: "a"}, home, "")
-	free := paces.grant(Access{AccessKey: "a"}, home, "http://127.0.0.1:1")
+	shared := NewShared()
+	g := shared.grant(Access{AccessKey: "a"}, home, "")
+	free := shared.grant(Access{AccessKey: "a"}, home, "http://127.0.0.1:1")
 	free.calls("DescribeImages")
 	old, slow := g.calls("DescribeImages"), g.calls("RunInstances")
 	slow.learn(ec2Error("RequestLimitExceeded"))
 	taught := slow.tokens.Limit()
-	paces.Share(4)
+	shared.Share(4)
 	fresh := g.calls("CreateTags")
 	for _, x := range []struct {
 		b      *bucket
@@ -200,7 +201,7 @@ func TestAPartOfThePace(t *testing.T) {
 	if err := askTurn(many, &limiter{1, g}, "TerminateInstances"); err != nil {
 		t.Error(err)
 	}
-	paces.Share(1)
+	shared.Share(1)
 	if got := old.tokens; got.Limit() != 20 || got.Burst() != 100 {
 		t.Errorf("alone again it has %v a second and %d at once", got.Limit(), got.Burst())
 	}
@@ -216,10 +217,10 @@ func TestProcessesShareWhatIsGranted(t *testing.T) {
 		var wg sync.WaitGroup
 		for range processes {
 			o := w.cloud.o
-			o.Paces = NewPaces()
-			o.Paces.grant(Access{AccessKey: o.AccessKey}, home, o.Endpoint).free = false // as AWS's own endpoint
-			o.Paces.Share(callers)
-			client, err := NewCloud(o).client(t.Context(), Access{}, home)
+			o.Shared = NewShared()
+			o.Shared.grant(Access{AccessKey: o.AccessKey, SecretKey: dag.Secret(o.SecretKey)}, home, o.Endpoint).free = false // as AWS's own endpoint
+			o.Shared.Share(callers)
+			client, _, err := NewCloud(o).client(t.Context(), Access{}, home)
 			if err != nil {
 				t.Fatal(err)
 			}

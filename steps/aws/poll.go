@@ -2,7 +2,9 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -15,16 +17,20 @@ import (
 	"github.com/imgflow/imgflow/internal/usual"
 )
 
-// poller serves all waits for one type of thing in one site: what is due at the same
-// time is asked for in one call. A wait has no deadline: what makes progress on AWS
-// is never given up.
+// poller waits for one type of thing in one site. A wait has no deadline: what makes
+// progress on AWS is never given up.
 type poller[T any] struct {
 	window time.Duration
 	list   func(ctx context.Context, ids []string) (map[string]T, error)
 	times  *usual.Times
 	where  string         // whose times they are
 	size   func(T) string // what else they depend on; "" is not known yet
+	*waits[T]
+}
 
+// waits are those of all pollers that look for the same: what is due at the same time is
+// asked for in one call, by one of those who wait for it.
+type waits[T any] struct {
 	mu      sync.Mutex
 	watches map[*watch[T]]bool
 	wake    chan struct{}      // a watch was added; nil when nobody polls
@@ -52,6 +58,23 @@ var (
 	untilTerminated = expected{what: "terminated", span: usual.Span{Lo: 20 * time.Second, Hi: 60 * time.Second}}
 )
 
+// untilShown is the wait for what is there already, if it exists: EC2 shows it at once, or
+// some time within the window.
+func untilShown(window time.Duration) expected {
+	return expected{span: usual.Span{Lo: window, Hi: window}}
+}
+
+// there says that a thing which EC2 shows is all that was waited for.
+func there[T any](T) (bool, error) { return true, nil }
+
+// lookFault words the end of a look that is none of dag.ErrNotFound.
+func lookFault(doing, call string, err error) error {
+	if err == nil || errors.Is(err, dag.ErrNotFound) {
+		return err
+	}
+	return wrapAPI(doing, call, old, err)
+}
+
 // since is the same wait for what was asked for at that time.
 func (e expected) since(t time.Time) expected {
 	e.begun = t
@@ -59,6 +82,7 @@ func (e expected) since(t time.Time) expected {
 }
 
 type watch[T any] struct {
+	by    *poller[T]
 	ctx   context.Context // of who waits
 	id    string
 	task  *dag.Task // hears of trouble; may be nil
@@ -79,9 +103,7 @@ type result[T any] struct {
 	err error
 }
 
-func newPoller[T any](window time.Duration, times *usual.Times, where string, size func(T) string, list func(context.Context, []string) (map[string]T, error)) *poller[T] {
-	return &poller[T]{window: window, list: list, times: times, where: where, size: size, watches: map[*watch[T]]bool{}}
-}
+func newWaits[T any]() *waits[T] { return &waits[T]{watches: map[*watch[T]]bool{}} }
 
 // fresh is how long ago something may have been asked for so that the wait for it
 // tells how long that takes: times in records have whole seconds, and those of EC2
@@ -94,10 +116,10 @@ const fresh = 5 * time.Second
 // of EC2's that does not pass. Trouble that passes is told to the task, if any.
 func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, e expected, done func(T) (bool, error)) (T, error) {
 	now := time.Now()
-	w := &watch[T]{ctx: ctx, id: id, task: t, what: e, span: e.span, begun: now, since: now, due: now, done: done, end: make(chan result[T], 1)}
+	w := &watch[T]{by: p, ctx: ctx, id: id, task: t, what: e, span: e.span, begun: now, since: now, due: now, done: done, end: make(chan result[T], 1)}
 	if e.what != "" {
 		w.learn = true
-		w.expect(p.times, e.what+" "+p.where)
+		w.expect(e.what + " " + p.where)
 	}
 	if !e.begun.IsZero() && now.Sub(e.begun) > fresh {
 		w.learn, w.begun = false, e.begun
@@ -127,12 +149,12 @@ func (p *poller[T]) wait(ctx context.Context, t *dag.Task, id string, e expected
 }
 
 // expect has a watch go by the times of what has these names.
-func (w *watch[T]) expect(times *usual.Times, names ...string) {
-	w.names, w.span = names, times.Of(names, w.what.span)
+func (w *watch[T]) expect(names ...string) {
+	w.names, w.span = names, w.by.times.Of(names, w.what.span)
 }
 
 // drop forgets a watch, and stops the polling after the last.
-func (p *poller[T]) drop(w *watch[T]) {
+func (p *waits[T]) drop(w *watch[T]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.watches, w)
@@ -149,7 +171,7 @@ const (
 	breath  = 50 * time.Millisecond
 )
 
-func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
+func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
 	for ctx.Err() == nil {
 		ws, next := p.due(time.Now())
 		if len(ws) == 0 {
@@ -172,9 +194,11 @@ func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
 		var err error
 		for batch := range slices.Chunk(slices.Compact(ids), mostIDs) {
 			calls++
-			if err = p.collect(asOneOf(ctx, ws[0].ctx, len(ws)), batch, seen); err != nil {
+			var found map[string]T
+			if found, err = ws[0].by.list(asOneOf(ctx, ws[0].ctx, len(ws)), batch); err != nil {
 				break
 			}
+			maps.Copy(seen, found)
 		}
 		if ctx.Err() != nil {
 			return // a new poller may be at work already
@@ -190,7 +214,7 @@ func (p *poller[T]) poll(ctx context.Context, wake <-chan struct{}) {
 
 // due are the watches whose turn it is, with those whose turn is near; where there
 // are none, next is how long that will be so.
-func (p *poller[T]) due(now time.Time) (ws []*watch[T], next time.Duration) {
+func (p *waits[T]) due(now time.Time) (ws []*watch[T], next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next = time.Minute
@@ -209,17 +233,17 @@ func (p *poller[T]) due(now time.Time) (ws []*watch[T], next time.Duration) {
 }
 
 // tell gives a watch what was seen, and ends it or makes its next turn.
-func (p *poller[T]) tell(w *watch[T], seen map[string]T, err error) {
-	r, ended := p.look(w, seen, err)
+func (p *waits[T]) tell(w *watch[T], seen map[string]T, err error) {
+	r, ended := w.look(seen, err)
 	now := time.Now()
 	if v, ok := seen[w.id]; ok && len(w.names) == 1 {
-		if size := p.size(v); size != "" {
-			w.expect(p.times, w.names[0]+" "+size, w.names[0])
+		if size := w.by.size(v); size != "" {
+			w.expect(w.names[0]+" "+size, w.names[0])
 		}
 	}
 	if ended {
 		if r.err == nil && w.learn {
-			p.times.Note(w.names, now.Sub(w.begun))
+			w.by.times.Note(w.names, now.Sub(w.begun))
 		}
 		select {
 		case w.end <- r:
@@ -237,16 +261,8 @@ func (p *poller[T]) tell(w *watch[T], seen map[string]T, err error) {
 	p.mu.Unlock()
 }
 
-func (p *poller[T]) collect(ctx context.Context, ids []string, into map[string]T) error {
-	m, err := p.list(ctx, ids)
-	for id, v := range m {
-		into[id] = v
-	}
-	return err
-}
-
 // look tells whether a watch has ended.
-func (p *poller[T]) look(w *watch[T], seen map[string]T, err error) (r result[T], ended bool) {
+func (w *watch[T]) look(seen map[string]T, err error) (r result[T], ended bool) {
 	if err != nil {
 		r.err = err
 		return r, classify("", old, err).class != transient
@@ -254,7 +270,7 @@ func (p *poller[T]) look(w *watch[T], seen map[string]T, err error) (r result[T]
 	v, ok := seen[w.id]
 	if !ok {
 		r.err = dag.ErrNotFound
-		return r, time.Since(w.since) > p.window
+		return r, time.Since(w.since) > w.by.window
 	}
 	done, err := w.done(v)
 	return result[T]{v, err}, done || err != nil

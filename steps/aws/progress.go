@@ -18,25 +18,27 @@ import (
 // progressEvery is how often those who wait for an image hear how far it is.
 const progressEvery = 30 * time.Second
 
-// progress tells all who wait for images of one site how much of the snapshots is
-// there, with one call.
+// progress tells all who wait for images of one account and region how much of the
+// snapshots is there, with one call of one of them.
 type progress struct {
-	list func(ctx context.Context, tokens []string) (map[string]int64, error) // in percent
-
 	mu   sync.Mutex
-	of   map[string]*dag.Task // by the token that the snapshots carry
-	stop context.CancelFunc   // when nobody waits
+	of   map[string]asker   // by the token that the snapshots carry
+	stop context.CancelFunc // when nobody waits
 }
 
-func newProgress(list func(context.Context, []string) (map[string]int64, error)) *progress {
-	return &progress{list: list, of: map[string]*dag.Task{}}
+// asker is one who waits for an image.
+type asker struct {
+	task *dag.Task
+	list func(ctx context.Context, tokens []string) (map[string]int64, error) // in percent
 }
+
+func newProgress() *progress { return &progress{of: map[string]asker{}} }
 
 // watch has a task told until the function that it returns is called.
-func (p *progress) watch(ctx context.Context, t *dag.Task, token string) (enough func()) {
+func (p *progress) watch(ctx context.Context, a asker, token string) (enough func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.of[token] = t; p.stop == nil {
+	if p.of[token] = a; p.stop == nil {
 		ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 		go p.look(ctx)
 	}
@@ -56,20 +58,21 @@ func (p *progress) look(ctx context.Context) {
 	for sleep.For(ctx, progressEvery) == nil {
 		p.mu.Lock()
 		tokens := make([]string, 0, len(p.of))
-		for token := range p.of {
-			tokens = append(tokens, token)
+		var first asker
+		for token, a := range p.of {
+			tokens, first = append(tokens, token), a
 		}
 		p.mu.Unlock()
 		slices.Sort(tokens)
 		for some := range slices.Chunk(tokens, mostIDs) {
-			percent, err := p.list(ctx, some)
+			percent, err := first.list(ctx, some)
 			if err != nil {
 				break
 			}
 			for _, token := range some {
 				n, known := percent[token]
 				p.mu.Lock()
-				t := p.of[token]
+				t := p.of[token].task
 				p.mu.Unlock()
 				if known && t != nil && ctx.Err() == nil {
 					t.Progress(n, 100, "%")

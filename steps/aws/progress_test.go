@@ -50,7 +50,7 @@ func TestProgressIsShared(t *testing.T) {
 		var calls [][]string
 		var fault error
 		mu.Lock()
-		p := newProgress(func(_ context.Context, tokens []string) (map[string]int64, error) {
+		p, list := newProgress(), func(_ context.Context, tokens []string) (map[string]int64, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			calls = append(calls, tokens)
@@ -61,10 +61,10 @@ func TestProgressIsShared(t *testing.T) {
 				}
 			}
 			return m, fault
-		})
+		}
 		join := func(token string) (*heard, func()) {
 			h := &heard{}
-			return h, p.watch(t.Context(), dag.NewTask("run", "ready", token, h, nil), token)
+			return h, p.watch(t.Context(), asker{dag.NewTask("run", "ready", token, h, nil), list}, token)
 		}
 		pass := func(d time.Duration) {
 			mu.Unlock()

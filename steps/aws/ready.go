@@ -59,7 +59,7 @@ func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image) (*site, ty
 		return nil, types.Image{}, err
 	}
 	t.Say("waiting until %s is ready", in.ID)
-	defer at.progress.watch(ctx, t, in.Token)()
+	defer at.progress.watch(ctx, asker{t, at.listProgress}, in.Token)()
 	i, err := at.images.wait(ctx, t, in.ID, untilAvailable.since(in.Made), func(i types.Image) (bool, error) {
 		switch i.State {
 		case types.ImageStateAvailable:

@@ -37,7 +37,7 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 	if err != nil {
 		return Volumes{}, err
 	}
-	i, err := at.alive(ctx, filter("instance-id", in.ID))
+	i, err := at.alive(ctx, t, in.ID)
 	if err != nil {
 		return Volumes{}, err
 	}

@@ -471,7 +471,8 @@ func (w *world) ready(name string) ReadyImage {
 // client is for the calls that no step makes.
 func (w *world) client() *ec2.Client {
 	w.t.Helper()
-	return must(w.cloud.client(w.t.Context(), Access{}, home))
+	client, _, err := w.cloud.client(w.t.Context(), Access{}, home)
+	return must(client, err)
 }
 
 // refused insists that a step fails with those words while EC2 refuses the action.
