@@ -15,8 +15,8 @@ func main() {
 	os.Exit(cli.MainWith(os.Args, cli.Extras{OpenState: postgres.Open, Attend: postgres.Attend, Fleet: dial}))
 }
 
-func dial(ctx context.Context, url string) (cli.Fleet, error) {
-	c, err := fleet.Dial(ctx, url)
+func dial(ctx context.Context, url string, getenv func(string) string) (cli.Fleet, error) {
+	c, err := fleet.Dial(ctx, url, getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func toyWorkerMain(text string) error {
 		io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	c, err := Dial(ctx, tw.Server)
+	c, err := Dial(ctx, tw.Server, os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (p *process) stop() { p.stdin.Close(); p.cmd.Wait() }
 
 func dial(t *testing.T, s *temporaltest.Server) *Client {
 	t.Helper()
-	c, err := Dial(t.Context(), s.URL())
+	c, err := Dial(t.Context(), s.URL(), os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,15 +2,12 @@ package temporal
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 )
-
-func tlsConfig() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }
 
 // Worker does what the workflows of a namespace decide, and decides for them.
 type Worker struct {

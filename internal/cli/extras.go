@@ -18,8 +18,8 @@ type Extras struct {
 	// this process is one, and this one how many they are.
 	Attend func(ctx context.Context, url string, told func(workers int)) error
 	// Fleet reaches the engine that its URL names, such as temporal://HOST:PORT/NAMESPACE,
-	// whose workers do the steps of runs. Nil: there is none.
-	Fleet func(ctx context.Context, url string) (Fleet, error)
+	// whose workers do the steps of runs. Who is calling it is said by variables, which getenv looks up. Nil: there is none.
+	Fleet func(ctx context.Context, url string, getenv func(string) string) (Fleet, error)
 }
 
 // Fleet is an engine whose workers do the steps of runs, which are in a home that all of

@@ -64,7 +64,7 @@ func dialFleet(ctx context.Context, url string) (Fleet, error) {
 	if extras.Fleet == nil {
 		return nil, usagef("the workers of %s have this run: use imgflow-fleet in place of imgflow", url)
 	}
-	return extras.Fleet(ctx, url)
+	return extras.Fleet(ctx, url, os.Getenv)
 }
 
 // fitsFleet is an error if steps of the session's graph would leave files on whichever worker does them.
@@ -244,7 +244,7 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 	if extras.Fleet == nil || !errors.As(err, &busy) || busy.PID != 0 || busy.Command == "" {
 		return s, err
 	}
-	f, ferr := extras.Fleet(ctx, busy.Command)
+	f, ferr := extras.Fleet(ctx, busy.Command, os.Getenv)
 	if ferr != nil {
 		return nil, errors.Join(err, ferr)
 	}

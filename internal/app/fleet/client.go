@@ -16,9 +16,9 @@ import (
 // Client is a connection to the engine of a fleet.
 type Client struct{ c *temporal.Client }
 
-// Dial reaches the engine at a URL.
-func Dial(ctx context.Context, url string) (*Client, error) {
-	c, err := temporal.Dial(ctx, url)
+// Dial reaches the engine at a URL. Who is calling is said by variables, which getenv looks up.
+func Dial(ctx context.Context, url string, getenv func(string) string) (*Client, error) {
+	c, err := temporal.Dial(ctx, url, getenv)
 	if err != nil {
 		return nil, err
 	}

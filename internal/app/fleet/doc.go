@@ -4,7 +4,7 @@
 //
 // A [Client] hands runs to the engine, and works for it:
 //
-//	c, err := fleet.Dial(ctx, "temporal://engine:7233/default")
+//	c, err := fleet.Dial(ctx, "temporal://engine:7233/default", os.Getenv)
 //	...
 //	err = c.Submit(ctx, home, run, where) // a run that was packed and left
 //	err = c.Work(ctx, app, home, dir, 0)  // on other machines
