@@ -13,7 +13,8 @@ import (
 )
 
 // cut is one place of a kill: before or after the nth write to the run's state,
-// and what follows.
+// and what follows: resume, destroy, or worker, where it is a worker that is killed, and
+// another one goes on.
 type cut struct {
 	n          int
 	side, then string
@@ -24,13 +25,18 @@ func (k cut) String() string { return fmt.Sprintf("%d:%s:%s", k.n, k.side, k.the
 // boundary are the kills at each nth write of a build, until it has no more.
 func (c *campaign) boundary(every int) iter.Seq[job] {
 	return func(yield func(job) bool) {
-		var last atomic.Int64 // a write that the build did not come to
-		last.Store(1 << 30)
-		for n := 1; int64(n) < last.Load(); n += max(every, 1) {
-			for _, side := range []string{"before", "after"} {
-				for _, then := range []string{"resume", "destroy"} {
-					if !yield(c.cut(cut{n, side, then}, &last)) {
-						return
+		for _, thens := range [][]string{{"resume", "destroy"}, {"worker"}} {
+			if thens[0] == "worker" && c.temporal == "" {
+				continue
+			}
+			var last atomic.Int64 // a write that nobody came to
+			last.Store(1 << 30)
+			for n := 1; int64(n) < last.Load(); n += max(every, 1) {
+				for _, side := range []string{"before", "after"} {
+					for _, then := range thens {
+						if !yield(c.cut(cut{n, side, then}, &last)) {
+							return
+						}
 					}
 				}
 			}
@@ -42,7 +48,7 @@ func (c *campaign) boundary(every int) iter.Seq[job] {
 func (c *campaign) boundaryAt(text string) (iter.Seq[job], error) {
 	var k cut
 	_, err := fmt.Sscanf(strings.ReplaceAll(text, ":", " "), "%d %s %s", &k.n, &k.side, &k.then)
-	if err != nil || !slices.Contains([]string{"before", "after"}, k.side) || !slices.Contains([]string{"resume", "destroy"}, k.then) {
+	if err != nil || !slices.Contains([]string{"before", "after"}, k.side) || !slices.Contains([]string{"resume", "destroy", "worker"}, k.then) || k.then == "worker" && c.temporal == "" {
 		return nil, fmt.Errorf("cannot read %q: it must be such as 12:before:resume", text)
 	}
 	return func(yield func(job) bool) { yield(c.cut(k, &atomic.Int64{})) }, nil
@@ -76,8 +82,13 @@ func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.
 	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
 		return err
 	}
+	crash := fmt.Sprintf("IMGFLOW_CRASH_AT=%d:%s", k.n, k.side)
+	if k.then == "worker" {
+		o.Then = "resume"
+		return w.watched(func() error { return o.cutWorker(ctx, w, k, crash, last) })
+	}
 	return w.watched(func() error {
-		p, err := w.start([]string{fmt.Sprintf("IMGFLOW_CRASH_AT=%d:%s", k.n, k.side)}, "run", "t.json")
+		p, err := w.start([]string{crash}, "run", "t.json")
 		if err != nil {
 			return err
 		}
@@ -97,4 +108,37 @@ func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.
 		}
 		return o.aftermath(ctx, w, p.killed())
 	})
+}
+
+// cutWorker is a build by one worker, which is killed, and by another.
+func (o *outcome) cutWorker(ctx context.Context, w *world, k cut, crash string, last *atomic.Int64) error {
+	for _, m := range w.crew.machines {
+		m.kill()
+	}
+	struck := w.crew.machines[0]
+	if err := w.crew.replace(struck, crash); err != nil {
+		return err
+	}
+	p, err := w.start(nil, "run", "t.json")
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+		o.tell("finished before write %d of a worker", k.n)
+		last.Store(min(last.Load(), int64(k.n)))
+	case <-struck.ended:
+		o.tell("a worker killed %s write %d (%.48s)", k.side, k.n, p.last())
+		if !struck.killed() {
+			return fmt.Errorf("a worker ended by itself; it printed:\n%s", indent(struck.output()))
+		}
+		if err := w.crew.replace(struck); err != nil {
+			return err
+		}
+	case <-time.After(patience):
+	}
+	if err := p.wait(patience); err != nil || p.code() != 0 {
+		return fmt.Errorf("`imgflow run` ended with exit status %d, %v; it printed:\n%s", p.code(), err, indent(p.output()))
+	}
+	return o.aftermath(ctx, w, false)
 }

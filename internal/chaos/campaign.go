@@ -22,6 +22,7 @@ type campaign struct {
 	dir     string // where the worlds lie
 
 	database *pgtest.Server // in which each world has its runs; nil: in files
+	temporal string         // the program of the Temporal server of each world; "": imgflow builds by itself
 }
 
 // outcome is how one run went.
@@ -113,10 +114,9 @@ func (c *campaign) world(dir string, endpoint ...string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.workers, w.database = c.runner == "process", c.database
-	if err := w.begin(); err != nil {
-		w.close()
-		return nil, err
+	w.workers, w.database, w.temporal = c.runner == "process", c.database, c.temporal
+	if err := errors.Join(w.begin(), w.employ()); err != nil {
+		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
@@ -131,6 +131,11 @@ func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
 		return err
 	}
 	then := o.Then
+	if then == "resume" {
+		if err := o.settle(w); err != nil {
+			return err
+		}
+	}
 	if len(runs) == 0 {
 		if !killed {
 			return errors.New("the build ended, and there is no run of it")
@@ -236,6 +241,11 @@ func (o *outcome) again(w *world, args ...string) error {
 		if err != nil {
 			return err
 		}
+		if args[0] != "destroy" { // which does not wait for them
+			if err := o.settle(w); err != nil {
+				return err
+			}
+		}
 		if killed && args[0] == "run" {
 			rs, err := w.runs()
 			if err != nil {
@@ -260,6 +270,30 @@ func (o *outcome) again(w *world, args ...string) error {
 			o.tell("%s failed with %d", args[0], code)
 		default:
 			return fmt.Errorf("`imgflow %s` ended with exit status %d; it printed:\n%s", strings.Join(args, " "), code, indent(output))
+		}
+	}
+}
+
+// settle waits until the workers have ended what nobody follows any more.
+func (o *outcome) settle(w *world) error {
+	if w.crew == nil {
+		return nil
+	}
+	for begun := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		rs, err := w.runs()
+		if err != nil {
+			return err
+		}
+		if len(rs) == 0 {
+			return nil
+		}
+		if rs[0].Status != "running" {
+			log, err := w.ok("logs", rs[0].ID)
+			o.half = o.half || o.ended(log)
+			return err
+		}
+		if time.Since(begun) > patience {
+			return fmt.Errorf("the workers did not end run %s within %s", rs[0].ID, patience)
 		}
 	}
 }

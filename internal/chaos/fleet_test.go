@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -27,25 +25,13 @@ import (
 )
 
 // fleet is a stage whose runs go to workers, by a real Temporal server and PostgreSQL.
-// Workers have nothing else in common with who submits a run: neither a directory nor an
-// environment.
 type fleet struct {
 	*stage
-	server   *temporaltest.Server
+	*crew
 	database *pgtest.Server
-	key      string // a file with the age identity of the workers
-	state    string // the URL of the database
-	machines []*machine
 }
 
-// machine is where a worker is, one after another.
-type machine struct {
-	dir string
-	*proc
-}
-
-// newFleet makes a fleet of so many workers, of which each takes more flags; endpoint are
-// flags of the embedded EC2.
+// newFleet makes a fleet of so many workers; endpoint are flags of the embedded EC2.
 func newFleet(t *testing.T, workers int, endpoint ...string) *fleet {
 	t.Helper()
 	server := temporaltest.New(t)
@@ -55,19 +41,27 @@ func newFleet(t *testing.T, workers int, endpoint ...string) *fleet {
 		t.Fatal(err)
 	}
 	sandboxes(t, imgflow(t))
-	f := &fleet{stage: stageOf(t, exe, append([]string{"--guest", "sandbox"}, endpoint...)...), server: server, database: database}
-	identity, err := age.GenerateX25519Identity()
+	s := stageOf(t, exe, append([]string{"--guest", "sandbox"}, endpoint...)...)
+	state, err := database.Create()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.key = filepath.Join(f.dir, "identity")
-	if err := os.WriteFile(f.key, []byte(identity.String()+"\n"), 0o600); err != nil {
+	c, err := s.newCrew(server, "crew", state)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if f.state, err = database.Create(); err != nil {
-		t.Fatal(err)
-	}
-	f.env = []string{"IMGFLOW_STATE=" + f.state, "IMGFLOW_RECIPIENTS=" + identity.Recipient().String()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, m := range c.machines {
+				t.Logf("%s printed last:\n%s", filepath.Base(m.dir), indent(m.output()))
+			}
+		}
+		if err := c.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.env = []string{"IMGFLOW_STATE=" + state, "IMGFLOW_RECIPIENTS=" + c.to}
+	f := &fleet{stage: s, crew: c, database: database}
 	for range workers {
 		f.hire()
 	}
@@ -75,40 +69,19 @@ func newFleet(t *testing.T, workers int, endpoint ...string) *fleet {
 }
 
 // hire starts a worker on a machine of its own.
-func (f *fleet) hire() *machine {
+func (f *fleet) hire() {
 	f.t.Helper()
-	m := &machine{dir: filepath.Join(f.dir, fmt.Sprintf("machine%d", len(f.machines)))}
-	if err := os.MkdirAll(filepath.Join(m.dir, "home"), 0o700); err != nil {
+	if _, err := f.crew.hire(); err != nil {
 		f.t.Fatal(err)
 	}
-	f.machines = append(f.machines, m)
-	f.replace(m)
-	f.t.Cleanup(func() {
-		if m.alive() {
-			m.signal(syscall.SIGKILL)
-			<-m.ended
-		}
-		if f.t.Failed() {
-			f.t.Logf("%s printed last:\n%s", filepath.Base(m.dir), indent(m.output()))
-		}
-	})
-	return m
 }
 
 // replace starts another worker on a machine.
 func (f *fleet) replace(m *machine) {
 	f.t.Helper()
-	cmd := exec.Command(f.imgflow, "worker", "--on", f.server.URL())
-	cmd.Dir = m.dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + m.dir, "IMGFLOW_HOME=" + filepath.Join(m.dir, "home"), "IMGFLOW_STATE=" + f.state, "IMGFLOW_IDENTITY=" + f.key, "AWS_ENDPOINT_URL=" + f.url,
-		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-	}
-	p, err := launch(cmd)
-	if err != nil {
+	if err := f.crew.replace(m); err != nil {
 		f.t.Fatal(err)
 	}
-	m.proc = p
 }
 
 // submit starts a run on the fleet, and follows it.

@@ -70,7 +70,7 @@ func stageOf(t *testing.T, exe string, args ...string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.close)
+	t.Cleanup(func() { w.close() })
 	return &stage{w, t}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/internal/pgtest"
+	"github.com/imgflow/imgflow/internal/temporaltest"
 )
 
 func main() {
@@ -29,6 +30,7 @@ func main() {
 		template = flag.String("template", "linux", "what is built: an image of linux or of windows")
 		runner   = flag.String("runner", "engine", "who does the steps: the engine's own process, or another process")
 		state    = flag.String("state", "files", "what keeps the runs: files, or postgres, a server that is started for it")
+		on       = flag.String("on", "", "who builds: imgflow itself, or temporal, workers of a Temporal server, with the runs in PostgreSQL")
 		boundary = flag.Bool("boundary", false, "kill at every checkpoint write instead of at random moments")
 		at       = flag.String("at", "", "with -boundary: repeat this one alone, such as 12:before:resume")
 		every    = flag.Int("every", 1, "with -boundary: only each nth write")
@@ -41,7 +43,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := newCampaign(ctx, *imgflow, *guest, *template, *runner, *state)
+	c, err := newCampaign(ctx, *imgflow, *guest, *template, *runner, *state, *on)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(2)
@@ -73,7 +75,7 @@ func main() {
 }
 
 // newCampaign prepares a campaign: the program and a place for its worlds.
-func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state string) (*campaign, error) {
+func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state, on string) (*campaign, error) {
 	switch guest {
 	case "none", "sandbox", "process":
 	default:
@@ -86,6 +88,10 @@ func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state string
 		return nil, fmt.Errorf("cannot use the runner %q: choose engine or process", runner)
 	case state != "files" && state != "postgres":
 		return nil, fmt.Errorf("cannot keep runs in %q: choose files or postgres", state)
+	case on != "" && on != "temporal":
+		return nil, fmt.Errorf("cannot build on %q: choose temporal, or leave it out", on)
+	case on != "" && runner != "engine":
+		return nil, fmt.Errorf("cannot have the runner %q with -on: workers do the steps", runner)
 	case kind == "windows" && guest == "none":
 		return nil, fmt.Errorf("cannot use the guest none for a template of windows: nothing would run its scripts")
 	}
@@ -95,7 +101,12 @@ func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state string
 	}
 	c := &campaign{imgflow: imgflow, guest: guest, kind: kind, runner: runner, dir: dir}
 	name := "imgflow"
-	if state == "postgres" {
+	if on != "" {
+		if c.temporal, err = temporaltest.Build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if state == "postgres" || on != "" {
 		name = "imgflow-fleet"
 		if c.database, err = pgtest.Run(); err != nil {
 			return nil, err
@@ -128,11 +139,14 @@ type job struct {
 
 // flags are those that repeat a run of the campaign.
 func (c *campaign) flags() string {
-	state := "files"
-	if c.database != nil {
-		state = "postgres"
+	flags := fmt.Sprintf("-guest %s -template %s -runner %s", c.guest, c.kind, cmp.Or(c.runner, "engine"))
+	switch {
+	case c.temporal != "":
+		flags += " -on temporal"
+	case c.database != nil:
+		flags += " -state postgres"
 	}
-	return fmt.Sprintf("-guest %s -template %s -runner %s -state %s", c.guest, c.kind, cmp.Or(c.runner, "engine"), state)
+	return flags
 }
 
 // seeds are the runs of n seeds.

@@ -40,6 +40,9 @@ func (w *world) worker(p *proc) int {
 
 // killWorker kills the process that does the steps of an imgflow, if there is one.
 func (w *world) killWorker(p *proc) bool {
+	if w.crew != nil {
+		return w.crew.lose() == nil
+	}
 	id := w.worker(p)
 	worker, err := os.FindProcess(id)
 	return id != 0 && err == nil && worker.Kill() == nil
@@ -48,7 +51,7 @@ func (w *world) killWorker(p *proc) bool {
 // loseWorkers kills the workers of an imgflow at the moments of the plan. What it
 // returns waits until it will kill no more, which is when imgflow has ended.
 func (o *outcome) loseWorkers(w *world, p *proc) (wait func()) {
-	if !w.workers || o.started >= len(o.Losses) {
+	if !w.workers && w.crew == nil || o.started >= len(o.Losses) {
 		return func() {}
 	}
 	blows := o.Losses[o.started]

@@ -23,6 +23,10 @@ type world struct {
 	*endpoint
 
 	database *pgtest.Server // in which imgflow keeps its runs; nil: in its home
+	state    string         // the URL of its database there
+	temporal string         // the program of a Temporal server whose workers build; "": imgflow does by itself
+	crew     *crew          // those workers; nil if there are none
+	ends     []func()       // of what ends with the world
 }
 
 // newWorld makes a world in dir; args are flags of the embedded EC2.
@@ -46,17 +50,37 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, "work", n
 func (w *world) home() string { return filepath.Join(w.dir, "home") }
 
 // begin gives imgflow a database of this world, if it keeps its runs in one.
-func (w *world) begin() error {
+func (w *world) begin() (err error) {
 	if w.database == nil {
 		return nil
 	}
-	url, err := w.database.Create()
-	w.env = []string{"IMGFLOW_STATE=" + url}
+	w.state, err = w.database.Create()
+	w.env = []string{"IMGFLOW_STATE=" + w.state}
 	return err
 }
 
-// forget takes away all that imgflow knows.
-func (w *world) forget() error { return errors.Join(os.RemoveAll(w.home()), w.begin()) }
+// forget takes away all that imgflow knows, and who builds for it.
+func (w *world) forget() error { return errors.Join(w.dismiss(), os.RemoveAll(w.home()), w.begin()) }
+
+// dismiss takes away who builds for imgflow.
+func (w *world) dismiss() error {
+	if w.crew == nil {
+		return nil
+	}
+	c := w.crew
+	w.crew = nil
+	return c.close()
+}
+
+// close ends all that is in the world.
+func (w *world) close() error {
+	err := w.dismiss()
+	for _, end := range w.ends {
+		end()
+	}
+	w.endpoint.close()
+	return err
+}
 
 // write writes a file beside the template.
 func (w *world) write(name, text string) error {
@@ -65,7 +89,7 @@ func (w *world) write(name, text string) error {
 
 // start starts an imgflow in this world; env is added to its environment.
 func (w *world) start(env []string, args ...string) (*proc, error) {
-	cmd := exec.Command(w.imgflow, args...)
+	cmd := exec.Command(w.imgflow, w.on(args)...)
 	cmd.Dir = filepath.Join(w.dir, "work")
 	if w.workers {
 		if err := os.WriteFile(w.workersFile(), nil, 0o600); err != nil {
