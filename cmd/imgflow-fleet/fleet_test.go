@@ -24,6 +24,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
 	"github.com/imgflow/imgflow/internal/pgtest"
+	"github.com/imgflow/imgflow/internal/secrettest"
 	"github.com/imgflow/imgflow/internal/temporaltest"
 	"github.com/imgflow/imgflow/state"
 )
@@ -61,6 +62,11 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	identity, err := os.ReadFile(b.identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrettest.Hide(t, "hunTer2", "not-a-secret", strings.TrimSpace(string(identity)))
 	return b
 }
 
@@ -139,6 +145,7 @@ func (b *bench) output(status int, cmd *exec.Cmd) string {
 	if code := cmd.ProcessState.ExitCode(); code != status {
 		b.t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args[1:], " "), err, out.String())
 	}
+	secrettest.Check(b.t, "what is printed", out.Bytes())
 	return out.String()
 }
 
@@ -154,6 +161,7 @@ func (b *bench) worker(name string) *exec.Cmd {
 	b.t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		cmd.Wait()
+		secrettest.Check(b.t, "what a worker prints", []byte(said.String()))
 		if b.t.Failed() {
 			b.t.Logf("%s: %s", name, said.String())
 		}
@@ -339,6 +347,7 @@ func (b *bench) begin(template string) (*exec.Cmd, *lockedBuffer) {
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
+	b.t.Cleanup(func() { secrettest.Check(b.t, "what is printed", []byte(out.String())) })
 	return cmd, out
 }
 

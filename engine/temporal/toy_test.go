@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/secrettest"
 )
 
 // What is known of a toy run that no history may hold.
@@ -37,6 +38,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB, builds int) *world {
+	secrettest.Hide(t, hidden, found)
 	return &world{Dir: t.TempDir(), Builds: builds, Fail: map[string]error{}, Twice: map[string]bool{}}
 }
 

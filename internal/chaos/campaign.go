@@ -187,7 +187,7 @@ func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
 			return err
 		}
 	}
-	return o.verdict(w, then)
+	return o.verdict(ctx, w, then)
 }
 
 // strike starts an imgflow and strikes it; killed says that it did not come to
@@ -348,7 +348,7 @@ func (o *outcome) mischief(ctx context.Context, w *world) error {
 }
 
 // verdict compares what there is with what is wanted.
-func (o *outcome) verdict(w *world, then string) error {
+func (o *outcome) verdict(ctx context.Context, w *world, then string) error {
 	if o.Mischief == "" { // what others end may still be ending when the build notices
 		if err := w.succession(); err != nil {
 			return err
@@ -356,6 +356,9 @@ func (o *outcome) verdict(w *world, then string) error {
 	}
 	inv, err := w.atRest()
 	if err != nil {
+		return err
+	}
+	if err := w.keepsSecrets(ctx); err != nil {
 		return err
 	}
 	images := len(inv.of("image"))

@@ -21,7 +21,7 @@ type crew struct {
 	url      string // of the embedded EC2
 	state    string // the URL of the database
 	key      string // a file with the age identity of the workers
-	to       string // the age recipient that it is
+	identity *age.X25519Identity
 	server   *temporaltest.Server
 	machines []*machine
 	lost     int // workers and servers that were killed
@@ -39,13 +39,16 @@ func (w *world) newCrew(server *temporaltest.Server, dir, state string) (*crew, 
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
-	identity, err := age.GenerateX25519Identity()
-	if err != nil {
+	var err error
+	if c.identity, err = age.GenerateX25519Identity(); err != nil {
 		return nil, err
 	}
-	c.key, c.to = filepath.Join(c.dir, "identity"), identity.Recipient().String()
-	return c, os.WriteFile(c.key, []byte(identity.String()+"\n"), 0o600)
+	c.key = filepath.Join(c.dir, "identity")
+	return c, os.WriteFile(c.key, []byte(c.identity.String()+"\n"), 0o600)
 }
+
+// secrets are what is told to workers alone.
+func (c *crew) secrets() []string { return []string{key.SecretAccessKey, c.identity.String()} }
 
 // hire starts a worker on a machine of its own.
 func (c *crew) hire() (*machine, error) {

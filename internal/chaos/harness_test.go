@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/secrettest"
 )
 
 var (
@@ -71,6 +73,7 @@ func stageOf(t *testing.T, exe string, args ...string) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.close() })
+	secrettest.Hide(t, key.SecretAccessKey)
 	return &stage{w, t}
 }
 
@@ -162,6 +165,7 @@ func (s *stage) begin(env []string, args ...string) *proc {
 			p.signal(syscall.SIGKILL)
 			<-p.ended
 		}
+		secrettest.Check(s.t, "what is printed", []byte(p.output()))
 	})
 	return p
 }

@@ -138,7 +138,7 @@ func (p plan) template() string {
 	if p.Copies != nil {
 		builder["ami_regions"] = p.Copies
 	}
-	t := map[string]any{"builders": []any{builder}}
+	t := map[string]any{"builders": []any{builder}, "variables": map[string]string{"word": hidden}, "sensitive-variables": []string{"word"}}
 	switch {
 	case p.Windows != nil:
 		t["provisioners"] = p.windows(builder)
@@ -152,12 +152,16 @@ func (p plan) template() string {
 	return string(text)
 }
 
+// hidden is what each template has in a sensitive variable.
+const hidden = "hunTer2-of-the-campaign"
+
 func (p plan) linux() []any {
 	provisioners := []any{map[string]any{"type": "file", "source": "./cargo.txt", "destination": "/home/ubuntu/cargo.txt"}}
 	ran := ""
 	for i := range p.Scripts {
-		provisioners = append(provisioners, map[string]any{"type": "shell", "inline": []string{
+		provisioners = append(provisioners, map[string]any{"type": "shell", "environment_vars": []string{"WORD={{user `word`}}"}, "inline": []string{
 			"test -s ~/cargo.txt",
+			`echo "the word is $WORD"`,
 			fmt.Sprintf(`test "$(cat ~/ran 2>/dev/null)" = "%s"`, strings.TrimSuffix(ran, "\n")),
 			fmt.Sprintf("echo script %d >> ~/ran", i),
 			fmt.Sprintf("sleep %.3f", p.Naps[i].Seconds()),

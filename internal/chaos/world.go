@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/internal/pgtest"
+	"github.com/imgflow/imgflow/internal/secrettest"
 )
 
 // world is where one build takes place: a directory with a template, a home for
@@ -127,6 +130,37 @@ func (w *world) ok(args ...string) (output string, err error) {
 		err = fmt.Errorf("%w; it printed:\n%s", err, indent(output))
 	}
 	return output, err
+}
+
+// keepsSecrets tells where a secret is kept in clear text.
+func (w *world) keepsSecrets(ctx context.Context) error {
+	secrets := []string{hidden, key.SecretAccessKey}
+	if w.crew != nil {
+		secrets = append(secrets, w.crew.secrets()...)
+		if _, err := w.crew.server.Scan(ctx, secrets); err != nil {
+			return err
+		}
+		for _, m := range w.crew.machines {
+			if err := secrettest.In("what a worker prints", []byte(m.output()), secrets); err != nil {
+				return err
+			}
+		}
+	}
+	if w.database != nil {
+		if err := w.database.Scan(w.state, secrets); err != nil {
+			return err
+		}
+	}
+	return filepath.WalkDir(w.home(), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // it was forgotten
+			return nil
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		return errors.Join(err, secrettest.In(path, text, secrets))
+	})
 }
 
 // run is what `imgflow list --json` says of a run.

@@ -92,13 +92,16 @@ func (s *Server) URL(database string) string {
 
 // Create makes an empty database and returns its URL.
 func (s *Server) Create() (string, error) {
-	name := fmt.Sprintf("test%d", s.created.Add(1))
+	name := databaseName(s.created.Add(1))
 	cmd := exec.Command(filepath.Join(s.bin, "createdb"), "--maintenance-db", s.URL("postgres"), name)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot create a database: %w: %s", err, out)
 	}
 	return s.URL(name), nil
 }
+
+// databaseName is that of the nth database that was made.
+func databaseName(n int64) string { return fmt.Sprint("test", n) }
 
 // Start starts a server again that was stopped or killed.
 func (s *Server) Start() error { return s.do("start") }
@@ -178,7 +181,7 @@ func freePort() (int, error) {
 var shared = sync.OnceValues(func() (*Server, error) { return Run() })
 
 // Database returns the URL of an empty database, in a server that the tests of this process
-// share. Where PostgreSQL is missing, the test is skipped, but not in CI.
+// share. When the test ends, it may hold none of its secrets (package internal/secrettest). Where PostgreSQL is missing, the test is skipped, but not in CI.
 func Database(t testing.TB) string {
 	t.Helper()
 	s, err := shared()
@@ -187,16 +190,22 @@ func Database(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.clean(t, url) })
 	return url
 }
 
-// New starts a server for one test, which ends with it. Where PostgreSQL is missing, the
-// test is skipped, but not in CI.
+// New starts a server for one test, which ends with it, and then may hold none of its secrets
+// (package internal/secrettest). Where PostgreSQL is missing, the test is skipped, but not in CI.
 func New(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	s, err := Run(settings...)
 	need(t, err)
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		for n := range s.created.Load() {
+			s.clean(t, s.URL(databaseName(n+1)))
+		}
+		s.Close()
+	})
 	return s
 }
 

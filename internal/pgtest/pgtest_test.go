@@ -11,19 +11,13 @@ import (
 	"time"
 )
 
-// query asks a database by psql, which is installed with the server.
-func query(s *Server, url, sql string) (string, error) {
-	out, err := exec.Command(filepath.Join(s.bin, "psql"), "-XAt", "-v", "ON_ERROR_STOP=1", "-c", sql, url).CombinedOutput()
-	return strings.TrimSpace(string(out)), err
-}
-
 func mustQuery(t *testing.T, s *Server, url, sql string) string {
 	t.Helper()
-	out, err := query(s, url, sql)
+	out, err := s.query(url, sql)
 	if err != nil {
-		t.Fatalf("%s: %v: %s", sql, err, out)
+		t.Fatalf("%s: %v", sql, err)
 	}
-	return out
+	return strings.TrimSpace(string(out))
 }
 
 func TestWhatWasCommittedOutlivesTheServer(t *testing.T) {
@@ -37,7 +31,7 @@ func TestWhatWasCommittedOutlivesTheServer(t *testing.T) {
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := query(s, db, "select 1"); err == nil {
+		if out, err := s.query(db, "select 1"); err == nil {
 			t.Errorf("it answers after its end: %s", out)
 		}
 		if err := s.Start(); err != nil {
@@ -59,7 +53,7 @@ func TestItIsReachedFromHereAndWithThePasswordAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword(user, "wrong")
-	if out, err := query(s, u.String(), "select 1"); err == nil || !strings.Contains(out, "password authentication failed") {
+	if out, err := s.query(u.String(), "select 1"); err == nil || !strings.Contains(err.Error(), "password authentication failed") {
 		t.Errorf("with a wrong password: %v, %s", err, out)
 	}
 }

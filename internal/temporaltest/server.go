@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/imgflow/imgflow/internal/secrettest"
 )
 
 // Namespace is there from the beginning.
@@ -26,8 +28,8 @@ type Server struct {
 	in      io.Closer
 }
 
-// New starts a server for one test, which ends with it. Where it was not built, the test is
-// skipped, but not in CI.
+// New starts a server for one test, which ends with it, and then may hold none of the test's secrets
+// (package internal/secrettest). Where it was not built, the test is skipped, but not in CI.
 func New(t testing.TB) *Server {
 	t.Helper()
 	program, err := find(t.Context())
@@ -41,8 +43,23 @@ func New(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Kill)
+	t.Cleanup(func() { s.end(t) })
 	return s
+}
+
+// end ends the server of a test, once it was looked at for what it may not hold.
+func (s *Server) end(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	secrets := secrettest.Of(t)
+	workflows, err := s.Scan(ctx, secrets)
+	if err == nil && workflows > 0 && len(secrets) == 0 {
+		err = errors.New("there are workflows, and the test does not say what they may not hold: secrettest.Hide does")
+	}
+	s.Kill()
+	if err := errors.Join(err, s.ScanFiles(secrets)); err != nil {
+		t.Errorf("the Temporal server: %v", err)
+	}
 }
 
 // Run starts the server that a program is, with what it has stored in dir.

@@ -19,6 +19,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/pgtest"
+	"github.com/imgflow/imgflow/internal/secrettest"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/state/postgres"
 	"github.com/imgflow/imgflow/steps"
@@ -196,6 +197,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	secrettest.Hide(t, "hunTer2")
 	b := &bench{t: t, url: pgtest.Database(t), dir: t.TempDir(), work: filepath.Join(t.TempDir(), "work"), things: &things{made: map[string]string{}, times: map[string]int{}, secret: "hunTer2"}}
 	for name, text := range map[string]string{"t.pkr.hcl": boxes, "x.sh": "SCRIPT"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
