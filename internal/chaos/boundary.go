@@ -51,7 +51,18 @@ func (c *campaign) boundaryAt(text string) (iter.Seq[job], error) {
 	if err != nil || !slices.Contains([]string{"before", "after"}, k.side) || !slices.Contains([]string{"resume", "destroy", "worker"}, k.then) || k.then == "worker" && c.temporal == "" {
 		return nil, fmt.Errorf("cannot read %q: it must be such as 12:before:resume", text)
 	}
-	return func(yield func(job) bool) { yield(c.cut(k, &atomic.Int64{})) }, nil
+	return c.cuts(k), nil
+}
+
+// cuts are some kills alone.
+func (c *campaign) cuts(ks ...cut) iter.Seq[job] {
+	return func(yield func(job) bool) {
+		for _, k := range ks {
+			if !yield(c.cut(k, &atomic.Int64{})) {
+				return
+			}
+		}
+	}
 }
 
 // cut makes a job of a kill; last is lowered to a write that was not reached.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,10 +27,16 @@ func TestCampaignOfTwoProcesses(t *testing.T) {
 	exe := imgflow(t)
 	sandboxes(t, exe)
 	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", runner: "process", dir: worlds(t)}
+	losing(t, c.seeds(3, scaled(2, *runs)))
+}
+
+// losing plays runs of which some lose workers.
+func losing(t *testing.T, all iter.Seq[job]) {
+	t.Helper()
 	var mu sync.Mutex
 	lost := 0
 	jobs := func(yield func(job) bool) {
-		for j := range c.seeds(3, scaled(2, *runs)) {
+		for j := range all {
 			run := j.run
 			j.run = func(ctx context.Context) *outcome {
 				o := run(ctx)

@@ -5,6 +5,7 @@
 //	go run ./internal/chaos -n 40 -template windows
 //	go run ./internal/chaos -n 60 -runner process
 //	go run ./internal/chaos -n 60 -state postgres
+//	go run ./internal/chaos -n 60 -on temporal
 //	go run ./internal/chaos -boundary -guest sandbox
 //	go run ./internal/chaos -seed 1234
 //
@@ -51,12 +52,26 @@
 // With -state postgres the program is imgflow-fleet, and the runs are in a PostgreSQL that
 // is started for it, each world's in a database of its own.
 //
+// # Builds by workers
+//
+// With -on temporal imgflow-fleet only submits: two workers build, by a Temporal server that
+// each world has for itself, with the runs in PostgreSQL. They are killed with -9, and each
+// fifth time the server is, at the moments that the seed has for a process of steps; others take
+// their places. A run whose submitter was killed goes on, or is taken from the workers by
+// `imgflow destroy`.
+//
+// # Secrets
+//
+// Each template has a secret, which its scripts print. It is neither in imgflow's home, nor in
+// the database, in a history of the server, or in what a worker prints.
+//
 // # Kills at every checkpoint
 //
 // With -boundary the program is one that can kill itself at its nth write to the
 // run's state, immediately before or after the write lands (built with the tag
 // chaos, and told by IMGFLOW_CRASH_AT). A build with a file and two scripts is
-// killed at every n, on both sides, and then resumed, and then destroyed.
+// killed at every n, on both sides, and then resumed, and then destroyed. With -on temporal
+// a worker is killed so, too, and another one goes on.
 //
 // # Running it
 //

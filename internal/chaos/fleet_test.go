@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -132,6 +133,30 @@ func (f *fleet) alone(endpoint ...string) (calls map[string]int, took time.Durat
 	s.ends(s.begin(nil, "run", "t.json"), 0)
 	took = time.Since(begun)
 	return s.calls(), took
+}
+
+// TestCampaignOfAFleet plays seeds, and kills at some writes, with workers that build.
+func TestCampaignOfAFleet(t *testing.T) {
+	t.Parallel()
+	exe, err := fleetProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: worlds(t), database: pgtest.New(t), temporal: temporaltest.Program(t)}
+	sandboxes(t, exe)
+	losing(t, func(yield func(job) bool) {
+		kills := c.boundary(1)
+		if !*long {
+			kills = c.cuts(cut{25, "after", "resume"}, cut{90, "before", "worker"})
+		}
+		for _, jobs := range []iter.Seq[job]{c.seeds(303, scaled(1, *runs)), kills} {
+			for j := range jobs {
+				if !yield(j) {
+					return
+				}
+			}
+		}
+	})
 }
 
 // TestFleetLosesWorkers: workers are killed at random while they build, and the Temporal

@@ -32,14 +32,7 @@ type Server struct {
 // (package internal/secrettest). Where it was not built, the test is skipped, but not in CI.
 func New(t testing.TB) *Server {
 	t.Helper()
-	program, err := find(t.Context())
-	if errors.Is(err, ErrMissing) {
-		t.Skip("NOT TESTED: ", err)
-	}
-	var s *Server
-	if err == nil {
-		s, err = Run(program, t.TempDir())
-	}
+	s, err := Run(Program(t), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +53,19 @@ func (s *Server) end(t testing.TB) {
 	if err := errors.Join(err, s.ScanFiles(secrets)); err != nil {
 		t.Errorf("the Temporal server: %v", err)
 	}
+}
+
+// Program is the server's. Where it was not built, the test is skipped, but not in CI.
+func Program(t testing.TB) string {
+	t.Helper()
+	program, err := find(t.Context())
+	if errors.Is(err, ErrMissing) {
+		t.Skip("NOT TESTED: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 // Run starts the server that a program is, with what it has stored in dir.

@@ -2,7 +2,6 @@ package temporaltest
 
 import (
 	"bufio"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -51,9 +50,7 @@ func TestItEndsWithItsStarter(t *testing.T) {
 		os.Stdout.WriteString("address=" + s.Address + "\n")
 		select {}
 	}
-	if _, err := find(t.Context()); errors.Is(err, ErrMissing) {
-		t.Skip("NOT TESTED: ", err)
-	}
+	Program(t)
 	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
 	child.Env = append(os.Environ(), "TEMPORALTEST_CHILD="+t.TempDir())
 	out, err := child.StdoutPipe()
@@ -78,11 +75,7 @@ func TestItEndsWithItsStarter(t *testing.T) {
 }
 
 func TestAServerThatCannotStartSaysWhy(t *testing.T) {
-	program, err := find(t.Context())
-	if errors.Is(err, ErrMissing) {
-		t.Skip("NOT TESTED: ", err)
-	}
-	if _, err := Run(program, "/dev/null/nowhere"); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if _, err := Run(Program(t), "/dev/null/nowhere"); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("it says %v", err)
 	}
 }
