@@ -147,7 +147,7 @@ func TestCampaignOfAFleet(t *testing.T) {
 	losing(t, func(yield func(job) bool) {
 		kills := c.boundary(1)
 		if !*long {
-			kills = c.cuts(cut{25, "after", "resume"}, cut{90, "before", "worker"})
+			kills = c.cuts(cut{4, "after", "resume"}, cut{90, "before", "worker"})
 		}
 		for _, jobs := range []iter.Seq[job]{c.seeds(303, scaled(1, *runs)), kills} {
 			for j := range jobs {
