@@ -1,5 +1,5 @@
 // Package ec2local is an EC2 that runs in this program: an [http.Handler] that
-// speaks EC2's Query protocol (version 2016-11-15), and of STS, IAM, Systems
+// speaks EC2's Query protocol (version 2016-11-15), and of STS, IAM, KMS, Systems
 // Manager, Secrets Manager and S3 the calls that image builds need. The AWS CLI, the AWS SDKs and builders that
 // know nothing of it work against it.
 //
@@ -43,7 +43,8 @@
 //
 // Systems Manager has a Parameter Store, in which public parameters name the images
 // of the catalogue. It and Secrets Manager hold what calls put there, and what the file
-// [Options].Seed says. Their values are in the store as they are, and nowhere else.
+// [Options].Seed says. Their values are in the store as they are, and nowhere else. KMS
+// has keys that encrypt nothing: EC2 looks at them as AWS does, after it has answered.
 //
 // # Objects and imports
 //

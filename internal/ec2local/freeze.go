@@ -143,7 +143,9 @@ func (t *txn) overdue() (now bool, next time.Time) {
 func (t *txn) advance() {
 	ss, _ := due[snapshot](t)
 	for _, s := range ss {
-		s.State, s.Done = "completed", t.now.UTC()
+		if s.State, s.Done = "completed", t.now.UTC(); s.Trouble != "" {
+			s.State, s.Done, s.Message = "error", time.Time{}, s.Trouble
+		}
 		put(t, s)
 	}
 	ms, _ := due[image](t)
@@ -170,7 +172,9 @@ func (t *txn) advance() {
 	}
 	vs, _ := due[volume](t)
 	for _, v := range vs {
-		v.State = "available"
+		if v.State = "available"; v.Trouble != "" {
+			v.State = "error"
+		}
 		put(t, v)
 	}
 	is, _ := due[importTask](t)

@@ -1,9 +1,6 @@
 package ec2local
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 type ebsRequest struct {
 	DeleteOnTermination *bool
@@ -96,7 +93,7 @@ func (c *call) ebs(m *mapping, e *ebsRequest, root bool) error {
 			return fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", e.SnapshotId)
 		}
 		m.Snapshot, least = s.ID, s.Size
-		m.Encrypted = s.Encrypted
+		m.Encrypted, m.KMS = s.Encrypted, s.KMS
 		if m.Size < s.Size {
 			m.Size = s.Size
 		}
@@ -315,9 +312,6 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 	if err := c.newImageName(q.Name, q.Description); err != nil {
 		return nil, err
 	}
-	if q.KmsKeyId != "" && (q.Encrypted == nil || !*q.Encrypted) {
-		return nil, fail("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
-	}
 	if d := q.SnapshotCopyCompletionDurationMinutes; d != nil && (*d < 15 || *d > 2880 || *d%15 != 0) {
 		return nil, invalid("Invalid value '%d' for SnapshotCopyCompletionDurationMinutes. It must be a multiple of 15 between 15 and 2880.", *d)
 	}
@@ -336,7 +330,7 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 	m.State, m.Due = "pending", c.now.Add(c.s.takes.copy)
 	m.Public, m.Users, m.Orgs, m.Units, m.ProductCodes = false, nil, nil, nil, nil
 	m.SourceInstance, m.SourceImage, m.SourceRegion = "", from.ID, from.Region
-	m.Protection, m.Cooldown = "", false
+	m.Protection, m.Cooldown, m.Fast = "", false, nil
 	m.Mappings = slices.Clone(from.Mappings)
 	for n := range m.Mappings {
 		d := &m.Mappings[n]
@@ -346,19 +340,19 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 		s := &snapshot{
 			base: c.newBase(newID("snap")), Volume: noVolume, Size: d.Size, State: "pending", Frozen: true, Due: m.Due, User: from.User, Release: from.Release, Disk: from.Disk,
 			Description: "Copied for DestinationAmi " + m.ID + " from SourceAmi " + from.ID + " for SourceSnapshot " + d.Snapshot + ".",
-			Encrypted:   d.Encrypted, KMS: d.KMS,
+			Encrypted:   d.Encrypted,
 		}
 		if old := get[snapshot](c.txn, from.Region, d.Snapshot); old != nil {
 			s.Layers = old.Layers
 		}
-		if q.Encrypted != nil && *q.Encrypted {
-			s.Encrypted, s.KMS = true, c.kmsKey(q.KmsKeyId)
+		if err := c.encryptCopy(s, q.Encrypted, q.KmsKeyId); err != nil {
+			return nil, err
 		}
 		put(c.txn, s)
 		if err := c.setTags(c.region, s.ID, snapTags); err != nil {
 			return nil, err
 		}
-		d.Snapshot, d.Encrypted, d.KMS = s.ID, s.Encrypted, ""
+		d.Snapshot, d.Encrypted, d.KMS = s.ID, s.Encrypted, s.KMS
 	}
 	put(c.txn, m)
 	if q.CopyImageTags {
@@ -374,18 +368,4 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 	c.remember(q.ClientToken, []string{m.ID})
 	c.after = append(c.after, c.s.tick.ring)
 	return &imageIDResponse{m.ID}, nil
-}
-
-// kmsKey is the key's ARN, the account's default one if none is named.
-func (c *call) kmsKey(id string) string {
-	if strings.HasPrefix(id, "arn:") {
-		return id
-	}
-	if id == "" {
-		id = "alias/aws/ebs"
-	}
-	if !strings.HasPrefix(id, "alias/") {
-		id = "key/" + id
-	}
-	return arn("kms", c.region, id)
 }

@@ -39,6 +39,7 @@ type image struct {
 	Deprecation     time.Time     `json:"deprecation,omitzero"`
 	Protection      string        `json:"protection,omitempty"`
 	Cooldown        bool          `json:"cooldown,omitempty"`
+	Fast            *fastLaunch   `json:"fast,omitempty"`
 	SourceInstance  string        `json:"source_instance,omitempty"`
 	SourceImage     string        `json:"source_image,omitempty"`
 	SourceRegion    string        `json:"source_region,omitempty"`

@@ -25,6 +25,7 @@ type importTask struct {
 	License     string    `json:"license,omitempty"`
 	Encrypted   bool      `json:"encrypted,omitempty"`
 	KMS         string    `json:"kms,omitempty"`
+	Trouble     string    `json:"trouble,omitempty"` // with the key
 	Image       string    `json:"image,omitempty"`
 	Snapshot    string    `json:"snapshot,omitempty"`
 }
@@ -216,7 +217,7 @@ func (c *call) newImport(q *importImageRequest) (*importTask, error) {
 		return nil, fail("InvalidParameter", "The given S3 object does not exist: s3://%s/%s", i.Bucket, i.Key)
 	}
 	if i.Encrypted {
-		i.KMS = c.kmsKey(q.KmsKeyId)
+		i.KMS, i.Trouble = c.volumeKey(q.KmsKeyId)
 	}
 	return i, nil
 }
@@ -232,6 +233,8 @@ func (t *txn) finishImport(i *importTask) {
 		i.Message = "ClientError: Disk validation failed [The disk is empty]"
 	case !t.s.looksLike(i.Format, o):
 		i.Message = fmt.Sprintf("ClientError: Disk validation failed [Unsupported %s File Format]", strings.ToUpper(i.Format))
+	case i.Trouble != "":
+		i.Message = "ClientError: " + i.Trouble
 	default:
 		i.Size, i.State, i.Message = o.Size, importCompleted, ""
 		t.imported(i)
@@ -254,7 +257,7 @@ func (t *txn) imported(i *importTask) {
 	if i.Platform == "windows" {
 		m.Platform, m.PlatformDetails, m.UsageOperation = "windows", "Windows", "RunInstances:0002"
 	}
-	m.Mappings = []mapping{{Device: m.RootDevice, Snapshot: s.ID, Size: s.Size, Type: "gp2", Encrypted: s.Encrypted, DeleteOnTermination: true}}
+	m.Mappings = []mapping{{Device: m.RootDevice, Snapshot: s.ID, Size: s.Size, Type: "gp2", Encrypted: s.Encrypted, KMS: s.KMS, DeleteOnTermination: true}}
 	put(t, s)
 	put(t, m)
 	i.Image, i.Snapshot = m.ID, s.ID

@@ -70,6 +70,7 @@ type instance struct {
 	Code     string    `json:"code,omitempty"`   // why the state is what it is
 	Message  string    `json:"message,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
+	Trouble  string    `json:"trouble,omitempty"` // why it will not run
 	Reboot   bool      `json:"reboot,omitempty"`
 	Impaired bool      `json:"impaired,omitempty"` // the guest died and was not booted again
 

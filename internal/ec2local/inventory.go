@@ -106,6 +106,9 @@ func (s *Server) Inventory() Inventory {
 		for _, x := range all[secret](t, "") {
 			add(&x.base, "secret", x.ID, "", false)
 		}
+		for _, x := range all[kmsKey](t, "") {
+			add(&x.base, "kms-key", strings.Join(x.Aliases, ","), x.metadata().KeyState, false)
+		}
 		for _, x := range all[s3Bucket](t, "") {
 			add(&x.base, "bucket", x.ID, "", false)
 		}

@@ -26,6 +26,9 @@ var jsonServices = map[string]jsonService{
 	"ssm": {"AmazonSSM", ssmOperations, map[string]string{
 		"InternalError": "InternalServerError", "InvalidPaginationToken": "InvalidNextToken",
 	}},
+	"kms": {"TrentService", kmsOperations, map[string]string{
+		"InternalError": "KMSInternalException", "Unavailable": "DependencyTimeoutException",
+	}},
 	"secretsmanager": {"secretsmanager", secretsOperations, map[string]string{
 		"InternalError": "InternalServiceError", "InvalidPaginationToken": "InvalidNextTokenException",
 	}},

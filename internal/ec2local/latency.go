@@ -14,6 +14,7 @@ type durations struct {
 	launch, stop, start, terminate time.Duration
 	image, copy, snapshot, volume  time.Duration
 	imports                        time.Duration // of a disk, to an image
+	fast                           time.Duration // until fast launch is enabled
 	ssh                            time.Duration // from a boot of Linux until SSH answers
 	windows                        time.Duration // a boot of Windows, after that of the instance
 	password                       time.Duration // from the launch until Windows has made one
@@ -30,8 +31,8 @@ type durations struct {
 //
 // The last sets times one by one, each from the call that asks for it: until an
 // instance runs, answers by SSH (at each boot of a Linux guest), is stopped, is
-// terminated, until an image is available, and with import until a disk is one. What is not named takes no time, as
-// with none.
+// terminated, until an image is available, and with import until a disk is one, with copy until a copy is
+// available, with fastlaunch until fast launch is enabled. What is not named takes no time, as with none.
 func CheckLatency(text string) error {
 	_, err := parseLatency(text)
 	return err
@@ -59,7 +60,7 @@ func parseLatency(text string) (durations, error) {
 	d := func(seconds float64) time.Duration { return time.Duration(seconds / factor * float64(time.Second)) }
 	return durations{
 		launch: d(16), stop: d(30), start: d(16), terminate: d(30),
-		image: d(45), copy: d(300), snapshot: d(40), volume: d(3), imports: d(900),
+		image: d(45), copy: d(300), snapshot: d(40), volume: d(3), imports: d(900), fast: d(480),
 		windows: d(60), password: d(240), // "a few minutes", says the documentation of GetPasswordData
 		forget: d(3600),
 	}, nil
@@ -69,7 +70,7 @@ func parseLatency(text string) (durations, error) {
 func parseTimes(text string) (durations, error) {
 	ds := durations{forget: time.Minute}
 	times := map[string]*time.Duration{
-		"running": &ds.launch, "ssh": &ds.ssh, "stopped": &ds.stop, "image": &ds.image, "terminated": &ds.terminate, "import": &ds.imports,
+		"running": &ds.launch, "ssh": &ds.ssh, "stopped": &ds.stop, "image": &ds.image, "terminated": &ds.terminate, "import": &ds.imports, "copy": &ds.copy, "fastlaunch": &ds.fast,
 	}
 	set := map[string]bool{}
 	for part := range strings.SplitSeq(text, ",") {

@@ -16,8 +16,9 @@ func TestLatencyIsRead(t *testing.T) {
 		"none": {forget: time.Minute},
 		"running=7.3s,ssh=18.7s, stopped=16.4s,image=1m1.9s,terminated=31.3s": {launch: 7300 * time.Millisecond, start: 7300 * time.Millisecond,
 			ssh: 18700 * time.Millisecond, stop: 16400 * time.Millisecond, image: 61900 * time.Millisecond, terminate: 31300 * time.Millisecond, forget: time.Minute},
-		"image=5s": {image: 5 * time.Second, forget: time.Minute},
-		"ssh=0s":   {forget: time.Minute},
+		"image=5s":              {image: 5 * time.Second, forget: time.Minute},
+		"ssh=0s":                {forget: time.Minute},
+		"copy=5m,fastlaunch=8m": {copy: 5 * time.Minute, fast: 8 * time.Minute, forget: time.Minute},
 	} {
 		if got, err := parseLatency(text); err != nil || got != want {
 			t.Errorf("%q: %+v, %v", text, got, err)
@@ -28,7 +29,7 @@ func TestLatencyIsRead(t *testing.T) {
 		"aws/x":               "after the slash stands a number",
 		"aws/0":               "after the slash stands a number",
 		"aws/-1":              "after the slash stands a number",
-		"runing=7s":           `no time is called "runing"; there are image, import, running, ssh, stopped, terminated`,
+		"runing=7s":           `no time is called "runing"; there are copy, fastlaunch, image, import, running, ssh, stopped, terminated`,
 		"image=5s,":           `no time is called ""`,
 		"image=5s,aws":        `no time is called "aws"`,
 		"image=5":             "image=5: the value must be a time such as 7.3s",

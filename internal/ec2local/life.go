@@ -189,6 +189,9 @@ func (x *life) step(ctx context.Context) (wait time.Duration, done bool, err err
 	left := i.Due.Sub(x.s.now())
 	switch i.State {
 	case pending:
+		if i.Trouble != "" {
+			return now, false, x.refuse(i)
+		}
 		if err := x.boot(ctx, i); err != nil {
 			return now, false, x.failed(i, err)
 		}
@@ -439,6 +442,17 @@ func (x *life) failed(saw *instance, cause error) error {
 		i.State, i.Due = shuttingDown, t.now
 		i.Code, i.Message = "Server.InternalError", fmt.Sprintf("Server.InternalError: Internal error on launch: %v", cause)
 		i.Reason = "Server.InternalError"
+	})
+}
+
+// refuse ends an instance of which a volume cannot be read or written.
+func (x *life) refuse(saw *instance) error {
+	return x.change(func(t *txn, i *instance) {
+		if i.State == saw.State {
+			i.State, i.Due = shuttingDown, t.now
+			i.Code, i.Message = "Client.InvalidKMSKey.InvalidState", "Client.InvalidKMSKey.InvalidState: "+i.Trouble
+			i.Reason = "Client.InvalidKMSKey.InvalidState"
+		}
 	})
 }
 

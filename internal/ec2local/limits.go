@@ -45,13 +45,10 @@ func permitted(p permissionChange) error {
 	return nil
 }
 
-// ownKey tells AWS's own key for volumes, which no other account can use.
-func ownKey(arn string) bool { return strings.HasSuffix(arn, ":alias/aws/ebs") }
-
 // sharable refuses to share with anybody what is encrypted with AWS's own key.
 func (c *call) sharable(m *image) error {
 	for _, d := range m.Mappings {
-		if s := get[snapshot](c.txn, c.region, d.Snapshot); s != nil && s.Encrypted && ownKey(s.KMS) {
+		if s := get[snapshot](c.txn, c.region, d.Snapshot); s != nil && s.Encrypted && ownKeyARN(s.KMS, s.Region) {
 			return fail("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.")
 		}
 	}

@@ -18,13 +18,19 @@ type object = map[string]any
 // and the message of a refusal.
 func (b *bench) json(service, action, body string) (out object, code, message string) {
 	b.t.Helper()
+	return b.jsonIn("us-east-1", service, action, body)
+}
+
+// jsonIn is json in a region.
+func (b *bench) jsonIn(region, service, action, body string) (out object, code, message string) {
+	b.t.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.http.URL+"/", strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", jsonType)
 	req.Header.Set("X-Amz-Target", jsonServices[service].target+"."+action)
-	sign(b.t, req, []byte(body), keyOfTests, service, time.Now())
+	signIn(b.t, region, req, []byte(body), keyOfTests, service, time.Now())
 	status, text := b.send(req)
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
 		b.t.Fatalf("%s: %d %q: %v", action, status, text, err)

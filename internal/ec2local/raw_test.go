@@ -32,8 +32,14 @@ func (b *bench) raw(service, version string, pairs ...string) (int, string) {
 // sign signs a request as the SDK does.
 func sign(t testing.TB, req *http.Request, body []byte, k Key, service string, at time.Time) {
 	t.Helper()
+	signIn(t, "us-east-1", req, body, k, service, at)
+}
+
+// signIn signs a request for a region.
+func signIn(t testing.TB, region string, req *http.Request, body []byte, k Key, service string, at time.Time) {
+	t.Helper()
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}, req, hex.EncodeToString(sum[:]), service, "us-east-1", at); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}, req, hex.EncodeToString(sum[:]), service, region, at); err != nil {
 		t.Fatal(err)
 	}
 }

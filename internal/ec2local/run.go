@@ -184,6 +184,9 @@ func (c *call) createInstanceResources(i *instance, maps []mapping, tags map[str
 		}
 		v := c.newVolume(d, i.Zone)
 		v.State = "in-use"
+		if v.Trouble != "" {
+			i.Trouble = v.Trouble
+		}
 		root := d.Device == i.RootDevice
 		v.Attach = &attachment{Instance: i.ID, Device: d.Device, State: "attached", At: c.now.UTC(), DeleteOnTermination: d.DeleteOnTermination, Root: root}
 		if s := get[snapshot](c.txn, c.region, d.Snapshot); s != nil {

@@ -20,6 +20,7 @@ type seed struct {
 	Secrets    map[string]json.RawMessage `json:"secrets"` // a text, or an object that is one of JSON
 	Binary     map[string][]byte          `json:"binary_secrets"`
 	Buckets    map[string]string          `json:"buckets"` // their regions, by name
+	Keys       []string                   `json:"kms_keys"`
 }
 
 // seedParameter is a text or a list of some.
@@ -65,7 +66,7 @@ func readSeed(path string, info os.FileInfo) (seed, error) {
 		case errors.As(err, &kind):
 			return s, fmt.Errorf("%s has a value of the wrong type", kind.Field)
 		case unknown:
-			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets and buckets", name)
+			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets and kms_keys", name)
 		}
 		return s, fmt.Errorf("it is not as it has to be: %w", err)
 	}
@@ -96,6 +97,11 @@ func (t *txn) sow(s seed) error {
 	}
 	for _, region := range s.Regions {
 		c := &call{txn: t, caller: caller{region: region}}
+		for _, name := range s.Keys {
+			if err := c.sowKey(name); err != nil {
+				return fmt.Errorf("kms_keys: %s", asAPI(err).Message)
+			}
+		}
 		for name, p := range s.Parameters {
 			if err := c.sowParameter(name, p.kind, p.value); err != nil {
 				return err

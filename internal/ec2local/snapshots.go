@@ -15,6 +15,7 @@ type snapshot struct {
 	Description string    `json:"description,omitempty"`
 	State       string    `json:"state"` // pending, completed, error
 	Message     string    `json:"message,omitempty"`
+	Trouble     string    `json:"trouble,omitempty"` // why it will not be completed
 	Due         time.Time `json:"due,omitzero"`
 	Done        time.Time `json:"done,omitzero"`
 	Encrypted   bool      `json:"encrypted,omitempty"`
@@ -88,10 +89,7 @@ type snapshotItem struct {
 func (c *call) snapshotItem(s *snapshot) snapshotItem {
 	i := snapshotItem{
 		ID: s.ID, Volume: s.Volume, State: s.State, Message: s.Message, Started: stamp(s.Created), Progress: c.progress(s), Owner: account, Size: s.Size,
-		Description: s.Description, Encrypted: s.Encrypted, Tier: "standard", Tags: c.tagSet(s.ID),
-	}
-	if s.Encrypted {
-		i.KMS = c.kmsKey(s.KMS)
+		Description: s.Description, Encrypted: s.Encrypted, KMS: s.KMS, Tier: "standard", Tags: c.tagSet(s.ID),
 	}
 	if !s.Done.IsZero() {
 		i.Completed = stamp(s.Done)
@@ -258,15 +256,13 @@ func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error
 	}
 	s := &snapshot{
 		base: c.newBase(newID("snap")), Volume: noVolume, Size: from.Size, Description: q.Description, State: "pending", Frozen: true,
-		Due: c.now.Add(c.s.takes.copy), Encrypted: from.Encrypted, KMS: from.KMS, Layers: from.Layers, User: from.User, Release: from.Release, Disk: from.Disk,
+		Due: c.now.Add(c.s.takes.copy), Encrypted: from.Encrypted, Layers: from.Layers, User: from.User, Release: from.Release, Disk: from.Disk,
 	}
 	if s.Description == "" {
 		s.Description = "[Copied " + from.ID + " from " + from.Region + "]"
 	}
-	if q.Encrypted != nil && *q.Encrypted {
-		s.Encrypted, s.KMS = true, c.kmsKey(q.KmsKeyId)
-	} else if q.KmsKeyId != "" {
-		return nil, fail("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
+	if err := c.encryptCopy(s, q.Encrypted, q.KmsKeyId); err != nil {
+		return nil, err
 	}
 	put(c.txn, s)
 	if err := c.setTags(c.region, s.ID, tags); err != nil {
@@ -274,6 +270,23 @@ func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error
 	}
 	c.after = append(c.after, c.s.tick.ring)
 	return &copySnapshotResponse{s.ID, c.tagSet(s.ID)}, nil
+}
+
+// encryptCopy has a copy encrypted as its request says; what was encrypted stays so, with
+// the account's own key where none is named. Whether the key serves shows later.
+func (c *call) encryptCopy(s *snapshot, asked *bool, key string) error {
+	switch {
+	case asked != nil && *asked:
+		s.Encrypted = true
+	case key != "":
+		return fail("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
+	case asked != nil && s.Encrypted:
+		return invalid("Invalid value 'false' for encrypted. The snapshot is encrypted.")
+	}
+	if s.Encrypted {
+		s.KMS, s.Trouble = c.volumeKey(key)
+	}
+	return nil
 }
 
 type snapshotIDRequest struct{ SnapshotId string }
@@ -363,7 +376,7 @@ func modifySnapshotAttribute(c *call, q *modifySnapshotAttributeRequest) (*empty
 	if len(add)+len(remove) == 0 {
 		return nil, missing("CreateVolumePermission")
 	}
-	if len(add) > 0 && s.Encrypted && ownKey(s.KMS) {
+	if len(add) > 0 && s.Encrypted && ownKeyARN(s.KMS, s.Region) {
 		return nil, fail("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.")
 	}
 	apply := func(p volumePermissionChange, on bool) error {

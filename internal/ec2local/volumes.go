@@ -17,6 +17,7 @@ type volume struct {
 	Throughput int           `json:"throughput,omitempty"`
 	Encrypted  bool          `json:"encrypted,omitempty"`
 	KMS        string        `json:"kms,omitempty"`
+	Trouble    string        `json:"trouble,omitempty"` // why it cannot be made
 	Zone       string        `json:"zone"`
 	Snapshot   string        `json:"snapshot,omitempty"`
 	State      string        `json:"state"` // creating, available, in-use, deleting
@@ -206,7 +207,7 @@ func (c *call) newVolume(m mapping, zone string) *volume {
 		KMS: m.KMS, Zone: zone, Snapshot: m.Snapshot, State: "available",
 	}
 	if v.Encrypted {
-		v.KMS = c.kmsKey(m.KMS)
+		v.KMS, v.Trouble = c.volumeKey(m.KMS)
 	}
 	return v
 }
@@ -221,7 +222,7 @@ func deleteVolume(c *call, q *volumeIDRequest) (*empty, error) {
 	if v.Attach != nil {
 		return nil, fail("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Attach.Instance)
 	}
-	if v.State != "available" {
+	if v.State != "available" && v.State != "error" {
 		return nil, fail("IncorrectState", "The volume '%s' is '%s'.", v.ID, v.State)
 	}
 	drop(c.txn, v)
