@@ -39,7 +39,7 @@
 // zones, and the same catalogue of public images: Ubuntu, Debian, Amazon Linux,
 // Windows, several dates of each.
 //
-// # Parameters and secrets
+// # Parameters, secrets and keys
 //
 // Systems Manager has a Parameter Store, in which public parameters name the images
 // of the catalogue. It and Secrets Manager hold what calls put there, and what the file
