@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
@@ -128,6 +126,9 @@ func (b *bench) machine(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// quiet is a log that nobody reads.
+var quiet = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
+
 // commandTime is how long a command may take, lest one that hangs says nothing.
 const commandTime = 20 * time.Second
 
@@ -150,11 +151,17 @@ func (b *bench) output(status int, cmd *exec.Cmd) string {
 }
 
 // worker starts one, which ends with the test.
-func (b *bench) worker(name string) *exec.Cmd {
+func (b *bench) worker(name string, flags ...string) *exec.Cmd {
 	b.t.Helper()
-	cmd := b.machine(name, "worker", "--on", b.engine, "--dir", filepath.Join(b.dir, name, "files"))
-	var said lockedBuffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd, _ := b.saying(name, flags...)
+	return cmd
+}
+
+// saying is worker, with what it says.
+func (b *bench) saying(name string, flags ...string) (*exec.Cmd, *lockedBuffer) {
+	b.t.Helper()
+	cmd, said := b.machine(name, append([]string{"worker", "--on", b.engine, "--dir", filepath.Join(b.dir, name, "files")}, flags...)...), new(lockedBuffer)
+	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -166,7 +173,7 @@ func (b *bench) worker(name string) *exec.Cmd {
 			b.t.Logf("%s: %s", name, said.String())
 		}
 	})
-	return cmd
+	return cmd, said
 }
 
 type lockedBuffer struct {
@@ -395,16 +402,7 @@ func TestATerminatedRunIsNotLost(t *testing.T) {
 	cmd, out := b.begin(template)
 	b.await(out, "step began")
 	run := b.newest()
-	u, err := url.Parse(b.engine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.Dial(client.Options{HostPort: u.Host, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.TerminateWorkflow(t.Context(), run, "", "a test"); err != nil {
+	if err := b.dial().TerminateWorkflow(t.Context(), run, "", "a test"); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()

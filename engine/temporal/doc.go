@@ -55,6 +55,11 @@
 // long is given up in the same way as elsewhere, but what it has met meanwhile is not known to the pass: it
 // counts as slow, and has ten minutes.
 //
+// # Versions
+//
+// Workers may be versions of a deployment ([Version]): the workflows of a run stay with the version that has begun them. Its activities on the task
+// queue of the workflows do, too; those on any other queue, which has no versions, are done by whoever serves it.
+//
 // # Limits
 //
 // What a workflow gets or gives has at most 1 MiB; beyond that the run is refused, since a server

@@ -59,7 +59,7 @@ func toyWorkerMain(text string) error {
 		return err
 	}
 	defer c.Close()
-	return NewWorker(c, &work{world: tw.World}, 100).Run(ctx)
+	return NewWorker(c, &work{world: tw.World}, 100, Version{}).Run(ctx)
 }
 
 // process is a worker in a process of its own.
@@ -107,9 +107,15 @@ func dial(t *testing.T, s *temporaltest.Server) *Client {
 // working has a worker in this process until the test ends.
 func working(t *testing.T, c *Client, w *world) {
 	t.Helper()
+	workingAs(t, c, w, Version{})
+}
+
+// workingAs is working by a worker of a version.
+func workingAs(t *testing.T, c *Client, w *world, v Version) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error)
-	go func() { over <- NewWorker(c, &work{world: w}, 0).Run(ctx) }()
+	go func() { over <- NewWorker(c, &work{world: w}, 0, v).Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-over; err != nil {

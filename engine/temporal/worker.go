@@ -16,7 +16,7 @@ type Worker struct {
 }
 
 // NewWorker returns a worker that does so many calls at once; 0 is 1,000: most of them wait.
-func NewWorker(c *Client, w Work, concurrency int) *Worker {
+func NewWorker(c *Client, w Work, concurrency int, v Version) *Worker {
 	if concurrency <= 0 {
 		concurrency = 1000
 	}
@@ -29,6 +29,7 @@ func NewWorker(c *Client, w Work, concurrency int) *Worker {
 		StickyScheduleToStartTimeout: time.Second,
 		WorkerStopTimeout:            20 * time.Second,
 		DeadlockDetectionTimeout:     patience,
+		DeploymentOptions:            v.options(),
 		OnFatalError:                 func(err error) { failed <- err },
 	})
 	register(t)

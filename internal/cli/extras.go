@@ -37,9 +37,9 @@ type Fleet interface {
 	// Watch returns when nothing of a run is under way.
 	Watch(ctx context.Context, run string) error
 	// Work does steps of runs until ctx ends, and then ends what it has begun. No more
-	// than so many are done at once; 0 lets it choose. Files are laid out in dir. Warn hears
-	// of what could not even begin here.
-	Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, warn func(format string, a ...any)) error
+	// than so many are done at once; 0 lets it choose. Files are laid out in dir. Runs
+	// stay with the version of a deployment, if that has a name. Warn hears of what could not even begin here.
+	Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, deployment, version string, warn func(format string, a ...any)) error
 	// Close ends the connection.
 	Close()
 }

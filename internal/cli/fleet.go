@@ -280,9 +280,18 @@ func workerCommand() *cli.Command {
 			&cli.StringFlag{Name: "on", Usage: "the `URL` of the engine", Required: true},
 			&cli.IntFlag{Name: "concurrency", Usage: "do at most `N` steps at once; 0: 1,000"},
 			&cli.StringFlag{Name: "dir", Usage: "lay the files of runs out in this `DIRECTORY`, which no other user can look into"},
+			&cli.StringFlag{Name: "deployment", Usage: "runs stay with the version of imgflow that began them, of the workers of the deployment of this `NAME`"},
 		},
 		Action: work,
 	}
+}
+
+// asVersion says which version of a deployment a worker is.
+func asVersion(deployment string) string {
+	if deployment == "" {
+		return ""
+	}
+	return fmt.Sprintf(", as version %s of the deployment %s", versionText(), deployment)
 }
 
 func work(c *cli.Context) error {
@@ -320,6 +329,6 @@ func work(c *cli.Context) error {
 			}
 		})
 	}
-	ls.Say("Working for %s.", c.String("on"))
-	return f.Work(in.context(), a, home, a.Env.Abs(dir), c.Int("concurrency"), ls.Warn)
+	ls.Say("Working for %s%s.", c.String("on"), asVersion(c.String("deployment")))
+	return f.Work(in.context(), a, home, a.Env.Abs(dir), c.Int("concurrency"), c.String("deployment"), versionText(), ls.Warn)
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/engine/temporal"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/quote"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -89,18 +91,38 @@ func (c *Client) Going(ctx context.Context, run string) (bool, error) { return c
 func (c *Client) Watch(ctx context.Context, run string) error { return c.c.Watch(ctx, run) }
 
 // Work does steps of runs until ctx ends, at most so many at once; 0 lets the engine's
-// worker choose. The files of runs are laid out in dir. Warn hears of what could not even
-// begin.
-func (c *Client) Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, warn func(format string, a ...any)) error {
+// worker choose. The files of runs are laid out in dir. Runs stay with the version of a deployment, if that has a
+// name. Warn hears of what could not even begin, and of a version that new runs do not go to.
+func (c *Client) Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, deployment, version string, warn func(format string, a ...any)) error {
+	v := temporal.Version{Deployment: deployment, Build: version}
+	if err := v.Check(); err != nil {
+		return err
+	}
 	w := newSessions(a, home, dir)
 	w.warn = warn
 	w.tidyAll()
-	worker := temporal.NewWorker(c.c, w, most)
-	swept := make(chan struct{})
+	worker := temporal.NewWorker(c.c, w, most, v)
+	var beside sync.WaitGroup
 	sweeping, stop := context.WithCancel(context.Background())
-	go func() { w.sweep(sweeping); close(swept) }()
+	beside.Go(func() { w.sweep(sweeping) })
+	working, end := context.WithCancel(ctx)
+	if deployment != "" {
+		beside.Go(func() { c.tellCurrent(working, v, warn) })
+	}
 	err := worker.Run(ctx)
+	end()
 	stop()
-	<-swept
+	beside.Wait()
 	return err
+}
+
+// tellCurrent says so if new runs go to another version.
+func (c *Client) tellCurrent(ctx context.Context, v temporal.Version, warn func(format string, a ...any)) {
+	switch current, err := c.c.Current(ctx, v); {
+	case ctx.Err() != nil:
+	case err != nil:
+		warn("%v", err)
+	case current != v.Build:
+		warn("New runs go to version %s of the deployment %s. To have them go to this one: temporal worker deployment set-current-version --deployment-name %[2]s --build-id %s", current, v.Deployment, quote.Sh(v.Build))
+	}
 }
