@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgflow/imgflow/internal/secrettest"
 	"github.com/imgflow/imgflow/internal/temporaltest"
 )
 
@@ -147,9 +148,11 @@ func TestACertificateIsRenewed(t *testing.T) {
 func TestOnlyAdministratorsMayLook(t *testing.T) {
 	s := temporaltest.New(t)
 	ours := temporaltest.NewAuthority(t)
+	secrettest.Hide(t, "hunTer2")
 	gate := &temporaltest.Gate{Deny: "OperatorService"}
 	gate.Cert, gate.Key = ours.Issue("", time.Now().Add(time.Hour))
-	with := looked(map[string]string{"TEMPORAL_TLS_SERVER_CA_CERT_PATH": ours.Path})
+	gate.APIKey = "hunTer2"
+	with := looked(map[string]string{"TEMPORAL_TLS_SERVER_CA_CERT_PATH": ours.Path, "TEMPORAL_API_KEY": gate.APIKey})
 	url := gate.URL(t, s)
 	c, err := Dial(t.Context(), url, with)
 	if err != nil {
