@@ -19,12 +19,14 @@ import (
 
 	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/state/internal/queue"
 )
 
 // Tests shorten these.
 var (
 	leaseTime  = 15 * time.Second // how long a process has a run without a sign of life
 	renewEvery = 5 * time.Second  // how often it gives one
+	idleTime   = 5 * time.Second  // how long a transaction waits for the process that has begun it
 	patience   = time.Minute      // how long what meets a lost connection is tried again
 )
 
@@ -76,6 +78,11 @@ func connect(url string) (*backend, error) {
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "imgflow"
 	}
+	// A process that is paused, or cut off, in a transaction must not hold a run's row for longer.
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, fmt.Sprintf(`SET idle_in_transaction_session_timeout = %d`, idleTime.Milliseconds()))
+		return err
+	}
 	b := &backend{place: fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)), c.Database)}
 	ctx, cancel := context.WithTimeout(context.Background(), tryTime)
 	defer cancel()
@@ -110,9 +117,9 @@ func (b *backend) within(try time.Duration, fn func(ctx context.Context) error) 
 }
 
 // passing are the codes of refusals that pass: a server that starts, stops, fails over
-// or has no connection left, transactions that were in each other's way, and contents that
-// were forgotten while they were kept again.
-var passing = []string{"57P01", "57P02", "57P03", "53300", "25006", "40001", "40P01", "23503"}
+// or has no connection left, transactions that were in each other's way or that this process was too
+// slow for, and contents that were forgotten while they were kept again.
+var passing = []string{"57P01", "57P02", "57P03", "53300", "25006", "25P03", "40001", "40P01", "23503"}
 
 func passes(err error) bool {
 	var refused *pgconn.PgError
@@ -121,6 +128,14 @@ func passes(err error) bool {
 	}
 	return pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, new(net.Error)) || errors.As(err, new(*pgconn.ConnectError)) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// change does fn in one transaction, again and again as within does.
+func (b *backend) change(try time.Duration, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	defer queue.CrashPoint()()
+	return b.within(try, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return fn(ctx, tx) })
+	})
 }
 
 // reading says what could not be read.
@@ -250,28 +265,26 @@ func (b *backend) Assign(id string, o state.Owner) (epoch int64, err error) {
 	if err := b.await(id); err != nil {
 		return 0, b.missing(id, err)
 	}
-	err = b.again(func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-			text, held := "", false
-			if err := tx.QueryRow(ctx, `SELECT summary, NOT assigned AND `+driven+` FROM imgflow.runs WHERE id = $1 FOR UPDATE`, id).Scan(&text, &held); err != nil {
-				return b.missing(id, err)
-			}
-			s, err := summary(text, true)
-			if held {
-				return &state.BusyError{Run: id, Owner: s.Owner}
-			}
-			if err != nil {
-				return err
-			}
-			s.Owner = o
-			if text, err = stored(s); err != nil {
-				return err
-			}
-			if err := forget(ctx, tx, id); err != nil {
-				return err
-			}
-			return tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, assigned = true, lease_until = NULL, summary = $2 WHERE id = $1 RETURNING epoch`, id, text).Scan(&epoch)
-		})
+	err = b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		text, held := "", false
+		if err := tx.QueryRow(ctx, `SELECT summary, NOT assigned AND `+driven+` FROM imgflow.runs WHERE id = $1 FOR UPDATE`, id).Scan(&text, &held); err != nil {
+			return b.missing(id, err)
+		}
+		s, err := summary(text, true)
+		if held {
+			return &state.BusyError{Run: id, Owner: s.Owner}
+		}
+		if err != nil {
+			return err
+		}
+		s.Owner = o
+		if text, err = stored(s); err != nil {
+			return err
+		}
+		if err := forget(ctx, tx, id); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, assigned = true, lease_until = NULL, summary = $2 WHERE id = $1 RETURNING epoch`, id, text).Scan(&epoch)
 	})
 	return epoch, err
 }
@@ -285,8 +298,8 @@ func forget(ctx context.Context, tx pgx.Tx, id string) error {
 }
 
 func (b *backend) Release(id string, epoch int64) error {
-	return b.again(func(ctx context.Context) error {
-		done, err := b.pool.Exec(ctx, `UPDATE imgflow.runs SET assigned = false WHERE id = $1 AND ($2::bigint = 0 OR epoch = $2)`, id, epoch)
+	return b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `UPDATE imgflow.runs SET assigned = false WHERE id = $1 AND ($2::bigint = 0 OR epoch = $2)`, id, epoch)
 		if err == nil && done.RowsAffected() == 0 {
 			err = &state.FencedError{Run: id}
 		}

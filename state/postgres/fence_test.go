@@ -116,6 +116,37 @@ func TestPaused(t *testing.T) {
 	}
 }
 
+// TestPausedInATransaction: who is paused in the middle of a write holds up nobody for long,
+// and writes again when it wakes.
+func TestPausedInATransaction(t *testing.T) {
+	url := pgtest.Database(t)
+	h, err := Open(t.TempDir(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := h.Create(state.Summary{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := b.pool.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), `UPDATE imgflow.runs SET changes = changes + 1 WHERE id = $1`, r.ID())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Put(statetest.Record(1)), r.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := tx.Commit(t.Context()); err == nil || !passes(err) {
+		t.Errorf("who was paused is told %v", err)
+	}
+}
+
 // execute runs a statement in a database as somebody else would.
 func execute(t *testing.T, url, sql string, args ...any) {
 	t.Helper()

@@ -142,13 +142,11 @@ func (b *backend) opened(id, text string) state.Summary {
 // take makes the journal of a run that how takes, which returns the epoch.
 func (b *backend) take(id string, leased bool, how func(context.Context, pgx.Tx) (epoch int64, err error)) (state.Journal, error) {
 	j := &journal{b: b, id: id, leased: leased}
-	err := b.again(func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) (err error) {
-			if j.epoch, err = how(ctx, tx); err != nil {
-				return err
-			}
-			return tx.QueryRow(ctx, `INSERT INTO imgflow.writers (run) VALUES ($1) RETURNING writer`, id).Scan(&j.writer)
-		})
+	err := b.change(tryTime, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if j.epoch, err = how(ctx, tx); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `INSERT INTO imgflow.writers (run) VALUES ($1) RETURNING writer`, id).Scan(&j.writer)
 	})
 	if errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -463,30 +461,28 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 		return err
 	}
 	tried := ""
-	return j.writing(j.b.again(func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
-			var text string
-			err := tx.QueryRow(ctx, `SELECT summary FROM imgflow.runs WHERE `+j.held()+` FOR UPDATE`, j.id, j.epoch).Scan(&text)
-			if errors.Is(err, pgx.ErrNoRows) {
-				return j.lost()
-			}
-			if err != nil {
-				return err
-			}
-			if text == tried { // it was committed, and the answer lost
-				return nil
-			}
-			s := j.b.opened(j.id, text)
-			if !change(&s) {
-				return nil
-			}
-			if text, err = stored(s); err != nil {
-				return err
-			}
-			tried = text
-			_, err = tx.Exec(ctx, `UPDATE imgflow.runs SET summary = $2 WHERE id = $1`, j.id, text)
+	return j.writing(j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		var text string
+		err := tx.QueryRow(ctx, `SELECT summary FROM imgflow.runs WHERE `+j.held()+` FOR UPDATE`, j.id, j.epoch).Scan(&text)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return j.lost()
+		}
+		if err != nil {
 			return err
-		})
+		}
+		if text == tried { // it was committed, and the answer lost
+			return nil
+		}
+		s := j.b.opened(j.id, text)
+		if !change(&s) {
+			return nil
+		}
+		if text, err = stored(s); err != nil {
+			return err
+		}
+		tried = text
+		_, err = tx.Exec(ctx, `UPDATE imgflow.runs SET summary = $2 WHERE id = $1`, j.id, text)
+		return err
 	}))
 }
 
@@ -495,20 +491,18 @@ func (j *journal) SetDrawn(graph []byte) error {
 }
 
 func (j *journal) PutBlob(sum string, content []byte) error {
-	return j.writing(j.b.within(blobTime, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
-			var there bool
-			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM imgflow.blobs WHERE sum = $1)`, sum).Scan(&there); err != nil {
+	return j.writing(j.b.change(blobTime, func(ctx context.Context, tx pgx.Tx) error {
+		var there bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM imgflow.blobs WHERE sum = $1)`, sum).Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			if _, err := tx.Exec(ctx, `INSERT INTO imgflow.blobs VALUES ($1, $2) ON CONFLICT DO NOTHING`, sum, content); err != nil {
 				return err
 			}
-			if !there {
-				if _, err := tx.Exec(ctx, `INSERT INTO imgflow.blobs VALUES ($1, $2) ON CONFLICT DO NOTHING`, sum, content); err != nil {
-					return err
-				}
-			}
-			_, err := tx.Exec(ctx, `INSERT INTO imgflow.run_blobs VALUES ($1, $2) ON CONFLICT DO NOTHING`, j.id, sum)
-			return err
-		})
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO imgflow.run_blobs VALUES ($1, $2) ON CONFLICT DO NOTHING`, j.id, sum)
+		return err
 	}))
 }
 
@@ -536,22 +530,20 @@ func (j *journal) Claim(step dag.Key) (state.Journal, error) {
 func (j *journal) Lost() <-chan struct{} { return j.mine.Done() }
 
 func (j *journal) Prune() error {
-	err := j.b.again(func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error {
-			var sums []string
-			rows, err := tx.Query(ctx, `SELECT sum FROM imgflow.run_blobs WHERE run = $1`, j.id)
-			if err == nil {
-				sums, err = pgx.CollectRows(rows, pgx.RowTo[string])
-			}
-			if err != nil {
-				return err
-			}
-			if _, err := tx.Exec(ctx, `DELETE FROM imgflow.runs WHERE `+j.held(), j.id, j.epoch); err != nil {
-				return err
-			}
-			_, err = tx.Exec(ctx, `DELETE FROM imgflow.blobs b WHERE sum = ANY ($1) AND NOT EXISTS (SELECT FROM imgflow.run_blobs r WHERE r.sum = b.sum)`, sums)
+	err := j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		var sums []string
+		rows, err := tx.Query(ctx, `SELECT sum FROM imgflow.run_blobs WHERE run = $1`, j.id)
+		if err == nil {
+			sums, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		if err != nil {
 			return err
-		})
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM imgflow.runs WHERE `+j.held(), j.id, j.epoch); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM imgflow.blobs b WHERE sum = ANY ($1) AND NOT EXISTS (SELECT FROM imgflow.run_blobs r WHERE r.sum = b.sum)`, sums)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("cannot forget run %s: %w", j.id, err)
@@ -571,13 +563,13 @@ func (j *journal) Close() (err error) {
 			err = nil // it was lost, and whoever wrote has been told
 			return
 		}
-		err = errors.Join(err, j.writing(j.b.again(func(ctx context.Context) error {
+		err = errors.Join(err, j.writing(j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
 			b := &pgx.Batch{}
 			b.Queue(`DELETE FROM imgflow.writers WHERE run = $1 AND writer = $2`, j.id, j.writer)
 			if j.leased {
 				b.Queue(`UPDATE imgflow.runs SET lease_until = NULL WHERE `+j.held(), j.id, j.epoch)
 			}
-			return j.b.pool.SendBatch(ctx, b).Close()
+			return tx.SendBatch(ctx, b).Close()
 		})))
 	})
 	return err

@@ -17,7 +17,7 @@ var database = statetest.Backend{
 }
 
 func TestMain(m *testing.M) {
-	leaseTime, renewEvery = 2*time.Second, 300*time.Millisecond
+	leaseTime, renewEvery, idleTime = 2*time.Second, 300*time.Millisecond, time.Second
 	if url := os.Getenv(pausedVar); url != "" {
 		paused(url)
 		return

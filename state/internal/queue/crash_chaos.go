@@ -28,8 +28,8 @@ func init() {
 	}
 }
 
-// crashPoint is called before a write, and what it returns afterwards. A write that
-// was put off is lost with the process that dies before; afterwards it has landed.
+// crashPoint is called before a write, and what it returns afterwards, when land has
+// brought to its place what was only put off.
 func crashPoint(land func() error) func() {
 	n := writes.Add(1)
 	if n != crashAt {
