@@ -33,6 +33,9 @@ func (e *BusyError) Error() string {
 	if !e.Since.IsZero() {
 		who += " since " + e.Since.Local().Format(time.DateTime)
 	}
+	if e.PID == 0 && e.Command != "" {
+		return fmt.Sprintf("cannot open run %s: %s is driving it; `%s` follows it, `%s` has it stop", e.Run, who, self.Command("logs -f", e.Run), self.Command("suspend", e.Run))
+	}
 	return fmt.Sprintf("cannot open run %s: %s is driving it; wait for it to end, or interrupt it", e.Run, who)
 }
 

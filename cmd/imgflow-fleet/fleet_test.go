@@ -297,7 +297,7 @@ func TestSuspendResumeDestroyElsewhere(t *testing.T) {
 		b.await(out, "step began")
 		run := b.newest()
 		busy := b.output(1, b.machine("other", "resume", run))
-		if !strings.Contains(busy, b.engine+" since") || !strings.Contains(busy, "is driving it") {
+		if !strings.Contains(busy, b.engine+" since") || !strings.Contains(busy, "is driving it; `imgflow-fleet logs -f "+run) {
 			t.Errorf("a second resume says %s", busy)
 		}
 		cmd.Process.Signal(os.Interrupt)

@@ -284,6 +284,9 @@ func (r Run) Next() (cs []Command) {
 	}
 	if r.Summary.Status == state.Running {
 		cs = append(cs, Command{"Follow it", self.Command("logs -f", id)})
+		if r.Summary.Owner.PID == 0 && r.Summary.Owner.Command != "" { // workers build it
+			cs = append(cs, Command{"Suspend it", self.Command("suspend", id)})
+		}
 	} else {
 		cs = append(cs, Command{"All that it printed", self.Command("logs", id)})
 	}

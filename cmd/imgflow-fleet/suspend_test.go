@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A run that workers build is suspended from any machine, by its name or because there is no other; who follows it is told, and
+// it goes on from anywhere.
+func TestSuspendFromElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	template := b.slow("echo step began; sleep 4; echo step ended")
+	b.worker("one")
+	if out := b.output(2, b.machine("other", "suspend")); !strings.Contains(out, "workers build 0 runs") {
+		t.Errorf("without a run it says %s", out)
+	}
+	cmd, out := b.begin(template)
+	b.await(out, "step began")
+	run := b.newest()
+	if said := b.output(0, b.machine("other", "suspend")); !strings.Contains(said, "Run "+run+" is suspended") || !strings.Contains(said, "imgflow-fleet resume "+run) {
+		t.Errorf("it says %s", said)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || strings.Contains(out.String(), "step ended") || !strings.Contains(out.String(), "imgflow-fleet resume "+run) {
+		t.Errorf("who has followed it is told (%d)\n%s", code, out.String())
+	}
+	if said := b.output(0, b.machine("other", "suspend", run)); !strings.Contains(said, "is not under way") {
+		t.Errorf("a second time it says %s", said)
+	}
+	// A submitter that was killed leaves the run to the workers.
+	again := b.machine("other", "resume", run)
+	more := new(lockedBuffer)
+	again.Stdout, again.Stderr = more, more
+	if err := again.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.await(more, "shell")
+	again.Process.Signal(syscall.SIGKILL)
+	again.Wait()
+	logs := b.output(0, b.machine("third", "logs", "-f", run))
+	if strings.Count(logs, "step began") != 1 || strings.Count(logs, "step ended") != 1 {
+		t.Errorf("it was gone on with as\n%s", logs)
+	}
+	if said := b.output(0, b.machine("third", "suspend", run)); !strings.Contains(said, "not under way") {
+		t.Errorf("of a run that has ended it says %s", said)
+	}
+}
