@@ -3,6 +3,7 @@ package dag
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,6 +54,10 @@ func (e *Engine) check(ctx context.Context, n Node) error {
 	return e.markRemoved(r)
 }
 
+// Besides is the name of a value, saved by or for a step, that stays in its record when what its output shows is
+// removed: it tells of what the step has done besides. It goes when the step's own thing does, or it is done anew.
+const Besides = "besides"
+
 // markRemoved records that a thing is gone, and all that was derived from it; of one
 // that has served, what was derived stands, and only counts it no more among what
 // there is.
@@ -63,7 +68,11 @@ func (e *Engine) markRemoved(r Record) error {
 			dead[i].Spent, dead[i].Artifacts = true, nil
 			continue
 		}
+		left := dead[i].State[Besides]
 		dead[i].Status, dead[i].Out, dead[i].State, dead[i].Ended = Gone, nil, nil, time.Now()
+		if left != nil && dead[i].Key != r.Key {
+			dead[i].State = map[string]json.RawMessage{Besides: left}
+		}
 	}
 	return e.later(dead...)
 }

@@ -99,6 +99,20 @@ func (x Text) Literal() string {
 	return b.String()
 }
 
+// Pattern is one of path.Match that fits what the text may come to: * stands for each part
+// that is not literal.
+func (x Text) Pattern() string {
+	var b strings.Builder
+	x.each(func(open rune, inner string) {
+		if open != 0 {
+			b.WriteByte('*')
+			return
+		}
+		b.WriteString(strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(inner))
+	})
+	return b.String()
+}
+
 // Words are the expressions of its words.
 func (x Text) Words() (exprs []string) {
 	x.each(func(open rune, inner string) {

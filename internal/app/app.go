@@ -15,6 +15,7 @@ import (
 	"github.com/imgflow/imgflow/internal/interp"
 	"github.com/imgflow/imgflow/internal/telemetry"
 	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // App makes sessions. What it holds is handed in by the program around it, and
@@ -137,8 +138,8 @@ func (a *App) session(home *state.Home, req *Request, run *state.Run) *Session {
 		s.env = NewEnv(s.env.Vars(), req.handed.at(req.Cwd))
 	}
 	o := WorldOptions{Env: s.env, Dir: cmp.Or(req.Cwd, s.env.Dir()), Secret: s.secret, Vault: vault{s}, MaxLifetime: req.MaxLifetime}
-	if req.handed != nil {
-		o.Dir = s.env.Dir()
+	if h := req.handed; h != nil {
+		o.Dir, o.Away = s.env.Dir(), comm.Away{Root: h.folder.Root(), Folder: h.at(req.dir()), Notes: h.folder.Notes()}
 	}
 	if home != nil {
 		o.Times = filepath.Join(home.Dir(), "times.json")

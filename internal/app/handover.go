@@ -22,6 +22,7 @@ type setup struct {
 	Environ     []string        `json:"environ"`
 	Cwd         string          `json:"cwd"`
 	Dir         string          `json:"dir"`
+	Away        comm.Away       `json:"away"`
 	MaxLifetime time.Duration   `json:"max_lifetime,omitempty"`
 	Times       string          `json:"times,omitempty"`
 	Told        json.RawMessage `json:"told,omitempty"`
@@ -35,7 +36,7 @@ func (h *Handover) Setup() (json.RawMessage, error) {
 		return nil, err
 	}
 	o := h.o
-	return json.Marshal(setup{o.Env.Vars(), o.Env.Dir(), o.Dir, o.MaxLifetime, o.Times, told})
+	return json.Marshal(setup{o.Env.Vars(), o.Env.Dir(), o.Dir, o.Away, o.MaxLifetime, o.Times, told})
 }
 
 // What the other process may ask for.
@@ -86,7 +87,7 @@ func TakenOver(given json.RawMessage, ask dag.Asked, newWorld func(WorldOptions)
 		return nil, fmt.Errorf("cannot read what steps are to be done with: %w", err)
 	}
 	w := newWorld(WorldOptions{
-		Env: NewEnv(s.Environ, s.Cwd), Dir: s.Dir, MaxLifetime: s.MaxLifetime, Times: s.Times,
+		Env: NewEnv(s.Environ, s.Cwd), Dir: s.Dir, Away: s.Away, MaxLifetime: s.MaxLifetime, Times: s.Times,
 		Secret: func(name string) (string, error) { v, err := ask(askSecret, []byte(name)); return string(v), err },
 		Vault:  askedVault(ask),
 	})

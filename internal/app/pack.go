@@ -49,8 +49,8 @@ func (s *Session) Pack(ctx context.Context) error {
 	if s.req.Local {
 		return usagef("cannot hand run %s to workers: it is built in the embedded EC2 of this machine", s.run.ID())
 	}
-	at := files.Place{Cwd: s.req.Cwd, Dir: s.req.dir(), Home: s.env.Get("HOME")}
-	m, keys, err := files.Gather(s.foreseen(ctx).Nodes, slices.Collect(maps.Keys(s.req.read)), at, s.run)
+	at, nodes := s.place(), s.foreseen(ctx).Nodes
+	m, keys, err := files.Gather(nodes, s.also(at, nodes), at, s.run)
 	if err != nil {
 		return &UsageError{err}
 	}
@@ -79,6 +79,29 @@ func (s *Session) Pack(ctx context.Context) error {
 		return err
 	}
 	return s.run.SetDoc(packDoc, sealed)
+}
+
+// place is where the submitter is.
+func (s *Session) place() files.Place {
+	return files.Place{Cwd: s.req.Cwd, Dir: s.req.dir(), Home: s.env.Get("HOME")}
+}
+
+// also are the files that functions of the template have read, and those that its steps
+// read if they are there.
+func (s *Session) also(at files.Place, nodes []dag.Node) files.Also {
+	also := files.Also{Paths: slices.Collect(maps.Keys(s.req.read))}
+	for _, n := range nodes {
+		f, _ := s.world.LocalFiles(n.Kind, n.Spec)
+		for _, pattern := range f.Reads {
+			if !filepath.IsAbs(pattern) {
+				pattern = filepath.Join(dag.Text(at.Cwd).Pattern(), pattern)
+			}
+			found, _ := filepath.Glob(pattern) // the step says what is wrong with it
+			also.Paths = append(also.Paths, found...)
+		}
+		also.Folders = append(also.Folders, f.Folders...)
+	}
+	return also
 }
 
 // Packed tells whether others can do the run's steps.
@@ -122,19 +145,25 @@ func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir 
 	if err != nil {
 		return nil, fmt.Errorf("cannot open what it was handed: %w", err)
 	}
-	root, err := layOut(ctx, m, filepath.Join(dir, run.ID()+"-"+m.Digest()[:8]), run, p.Keys)
+	folder, err := layOut(ctx, m, dir, run, p.Keys)
 	if err != nil {
 		return nil, err
 	}
 	req := p.Request
-	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{root, p.Environ, p.Secrets}
+	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{folder, p.Environ, p.Secrets}
 	s := a.session(home, &req, run)
+	s.made = files.NewMade(run, home)
 	inWorld := dag.InProcess(s.world.Kinds())
 	if s.runner != nil {
 		inWorld = s.runner
 	}
-	s.runner = m.Runner(inWorld, root)
-	if err = s.world.TakeOver(p.Told); err == nil {
+	s.runner = m.Runner(inWorld, folder, s.made, func(kind string) bool { _, uses := s.world.LocalFiles(kind, nil); return uses }, s.world.Confidential)
+	recs, err := run.All()
+	s.made.Learn(recs...)
+	if err == nil {
+		err = s.world.TakeOver(p.Told)
+	}
+	if err == nil {
 		s.graph, err = run.Graph()
 	}
 	if err == nil {
@@ -150,26 +179,38 @@ func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir 
 	return s, nil
 }
 
-// layOut lays out the files of a run in a folder, once for all who join the run on this
+// Refresh returns the records that others have changed since the session was made, or since it was called last: see
+// state.Run.Refresh. What steps have made by them is laid out for those to come.
+func (s *Session) Refresh() ([]dag.Record, error) {
+	recs, err := s.run.Refresh()
+	s.made.Learn(recs...)
+	return recs, err
+}
+
+// layOut lays out the files of a run in a folder of dir, once for all who join the run on this
 // machine, and returns where.
-func layOut(ctx context.Context, m *files.Manifest, folder string, store files.Store, keys map[string][]byte) (root string, err error) {
-	if err := privateDir(filepath.Dir(folder)); err != nil {
+func layOut(ctx context.Context, m *files.Manifest, dir string, run *state.Run, keys map[string][]byte) (folder files.Folder, err error) {
+	if err := privateDir(dir); err != nil {
 		return "", err
 	}
-	unlock, err := localfile.Lock(ctx, folder+".lock")
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // steps ask where files really are
+		return "", err
+	}
+	folder = files.Folder(filepath.Join(dir, run.ID()+"-"+m.Digest()[:8]))
+	unlock, err := localfile.Lock(ctx, string(folder)+".lock")
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(string(folder)); !errors.Is(err, fs.ErrNotExist) {
 		return folder, err
 	}
-	half := folder + ".new" // that of a process which has died
-	if err := os.RemoveAll(half); err != nil {
+	half := files.Folder(folder + ".new")
+	if err := os.RemoveAll(string(half)); err != nil { // that of a process which has died
 		return "", err
 	}
-	if err = m.Lay(ctx, half, store, keys); err == nil {
-		err = os.Rename(half, folder)
+	if err = m.Lay(ctx, half, run, keys); err == nil {
+		err = os.Rename(string(half), string(folder))
 	}
 	return folder, err
 }
@@ -217,7 +258,7 @@ func (s *Session) Rest(ctx context.Context) (*dag.Graph, error) { return s.rest(
 
 // handed is what a request has where it was submitted elsewhere.
 type handed struct {
-	root    string            // below which the submitter's files lie
+	folder  files.Folder      // where the submitter's files lie
 	environ map[string]string // of the submitter, as far as the template has asked for it
 	secrets map[string]string // of the template
 }
@@ -227,10 +268,10 @@ func (h *handed) at(path string) string {
 	if h.within(path) {
 		return path
 	}
-	return h.root + path
+	return h.folder.Root() + path
 }
 
-func (h *handed) within(path string) bool { return strings.HasPrefix(path, h.root+"/") }
+func (h *handed) within(path string) bool { return strings.HasPrefix(path, h.folder.Root()+"/") }
 
 // environ is what the template sees of an environment. What it asks for is noted, to
 // be handed on.
@@ -273,7 +314,7 @@ func (r *Request) asSubmitted(g *dag.Graph) {
 	if r.handed == nil || g == nil {
 		return
 	}
-	root, _ := json.Marshal(r.handed.root + "/") // as it stands in settings
+	root, _ := json.Marshal(r.handed.folder.Root() + "/") // as it stands in settings
 	for i := range g.Nodes {
 		g.Nodes[i].Spec = bytes.ReplaceAll(g.Nodes[i].Spec, root[1:len(root)-1], []byte("/"))
 	}

@@ -214,7 +214,7 @@ func TestFilesAreLaidOutInPrivate(t *testing.T) {
 	if err != nil || !slices.Equal(found, []string{folder}) {
 		t.Error(found, err)
 	}
-	if _, err := os.Stat(filepath.Join(folder, dir, "x.sh")); err != nil {
+	if _, err := os.Stat(filepath.Join(files.Folder(folder).Root(), dir, "x.sh")); err != nil {
 		t.Error(err)
 	}
 	if err := os.Chmod(work, 0o755); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app/files"
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
@@ -35,6 +36,7 @@ type Session struct {
 	world  World
 	runner dag.Runner   // nil: steps are done in this process
 	lease  *local.Lease // of the embedded EC2, for a local run
+	made   *files.Made  // by steps of a run that was joined; nil: of another
 
 	tmpl   template.Parsed
 	ev     *template.Config

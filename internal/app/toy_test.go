@@ -16,9 +16,13 @@ type toyWorld struct {
 	directed Endpoint
 }
 
-func (*toyWorld) Catalog(bool) compile.Catalog                            { return compile.Catalog{} }
-func (*toyWorld) Kinds() []dag.Kind                                       { return nil }
-func (w *toyWorld) Direct(e Endpoint)                                     { w.directed = e }
+func (*toyWorld) Catalog(bool) compile.Catalog { return compile.Catalog{} }
+func (*toyWorld) Kinds() []dag.Kind            { return nil }
+func (w *toyWorld) Direct(e Endpoint)          { w.directed = e }
+func (*toyWorld) LocalFiles(string, json.RawMessage) (comm.LocalFiles, bool) {
+	return comm.LocalFiles{}, true
+}
+func (*toyWorld) Confidential(json.RawMessage) bool                       { return false }
 func (*toyWorld) Learn([]dag.Node)                                        {}
 func (*toyWorld) Handover() (json.RawMessage, error)                      { return nil, nil }
 func (*toyWorld) TakeOver(json.RawMessage) error                          { return nil }

@@ -19,6 +19,11 @@ type World interface {
 	Catalog(force bool) compile.Catalog
 	// Kinds are all the steps that there are.
 	Kinds() []dag.Kind
+	// LocalFiles tells whether steps of a kind read or write local files that other steps make, or
+	// the user looks for, and which of them a step with these settings, if there are any, does.
+	LocalFiles(kind string, spec json.RawMessage) (f comm.LocalFiles, uses bool)
+	// Confidential tells whether a step with these settings is given what is secret.
+	Confidential(settings json.RawMessage) bool
 	// Direct sends all calls to an endpoint. It comes before the first call.
 	Direct(Endpoint)
 	// Learn tells where the steps of a run work.
@@ -44,7 +49,8 @@ type World interface {
 // WorldOptions are what a world is made with.
 type WorldOptions struct {
 	Env         Env
-	Dir         string   // where relative paths of the template begin
+	Dir         string // where relative paths of the template begin
+	Away        comm.Away
 	Endpoint    Endpoint // the zero one: AWS, or what the environment says
 	Secret      func(name string) (string, error)
 	Vault       comm.Vault

@@ -249,6 +249,9 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 		remove = sent.remove
 	}
 	left, err := remove(in.context(), d.things, show)
+	if err == nil && d.Elsewhere().Engine != "" {
+		err = d.Unbring(in.context())
+	}
 	if in.context().Err() != nil {
 		return &exitError{code: exitInterrupt, err: fmt.Errorf("run %s is not wholly destroyed: repeat `%s`", id, self.Command("destroy", id))}
 	}

@@ -104,6 +104,10 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 		sayNext(ls, s)
 		return err
 	}
+	var home error
+	if sent != nil {
+		home = bringHome(context.Background(), ls, s, "")
+	}
 	if interrupted && pol.onInterrupt == "cleanup" {
 		in.noHurry()
 		remove := s.Remove
@@ -125,7 +129,10 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 		}
 		resultsForMachines(m, res.Summary, failed)
 	}
-	return outcome(res, interrupted, s.Redact)
+	if err := outcome(res, interrupted, s.Redact); err != nil {
+		return errors.Join(err, home)
+	}
+	return home
 }
 
 // begun says which run this is, before anybody is asked who may be slow to answer.

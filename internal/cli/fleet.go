@@ -14,6 +14,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
+	"github.com/imgflow/imgflow/internal/cli/internal/render"
 	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/state"
 )
@@ -65,16 +66,6 @@ func dialFleet(ctx context.Context, url string) (Fleet, error) {
 		return nil, usagef("the workers of %s have this run: use imgflow-fleet in place of imgflow", url)
 	}
 	return extras.Fleet(ctx, url, os.Getenv)
-}
-
-// fitsFleet is an error if steps of the session's graph would leave files on whichever worker does them.
-func fitsFleet(s *app.Session, e app.Elsewhere) error {
-	for _, n := range s.Graph().Nodes {
-		if e.Engine != "" && writesHere(n) {
-			return usagef("cannot have workers build it: %s of %s has files on the computer that does it, which is any worker: leave it out of the template for a fleet, or run it without --on", n.Name, strings.Join(n.Builds, ", "))
-		}
-	}
-	return nil
 }
 
 // away is a run that the workers of a fleet drive, in sight of the user.
@@ -264,6 +255,54 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 		return nil, err
 	}
 	return application().Open(home, id)
+}
+
+// bringHome writes what a run has made of local files that workers have driven: in a directory,
+// or where a run that is driven here leaves it.
+func bringHome(ctx context.Context, ls *render.Lines, s *app.Session, into string) error {
+	id := s.Summary().ID
+	not, err := s.Bring(ctx, into)
+	for _, r := range not {
+		ls.Warn("%s stays with the run: %s. To have all files of the run elsewhere: %s", r.Path, r.Why, self.Command("fetch", id, "DIRECTORY"))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot bring home what run %s has written: %w: when that is mended, %s goes on", id, err, self.Command("fetch", id))
+	}
+	return nil
+}
+
+func fetchCommand() *cli.Command {
+	return &cli.Command{
+		Name: "fetch", Usage: "write the files that a run has made on workers", ArgsUsage: "RUN [DIRECTORY]", Category: lookGroup,
+		Description: `   A run that workers build keeps the files which its steps write: manifests, checksums,
+   archives, downloads. ` + "`run --on`" + ` writes them where a run on this machine leaves them; fetch
+   does it for a run whose submitter is gone, on any machine. Where the template's folder
+   is, only what is not there yet is written, and manifests get their entries. In a
+   DIRECTORY it is all of them, those from outside of the folder by their whole paths.
+
+   imgflow-fleet fetch RUN                where the run was submitted
+   imgflow-fleet fetch RUN out            anywhere, in the directory out`,
+		Flags:  displayFlags(),
+		Action: fetch,
+	}
+}
+
+func fetch(c *cli.Context) error {
+	if err := wantArgs(c, 1, 2, "a run, and perhaps a directory"); err != nil {
+		return err
+	}
+	home, err := openHome()
+	if err != nil {
+		return err
+	}
+	s, err := application().Look(home, c.Args().First())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ls := lines(c, c.App.Writer)
+	defer ls.Close()
+	return bringHome(c.Context, ls, s, c.Args().Get(1))
 }
 
 func workerCommand() *cli.Command {

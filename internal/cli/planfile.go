@@ -112,9 +112,6 @@ func runPlan(c *cli.Context, pol policy, where app.Elsewhere, file string) error
 	if err != nil {
 		return err
 	}
-	if err := fitsFleet(s, where); err != nil {
-		return err
-	}
 	if p.Run == "" {
 		err = s.Begin(context.Background(), wish)
 	} else {

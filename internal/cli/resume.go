@@ -103,9 +103,6 @@ func resume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := fitsFleet(s, where); err != nil {
-		return err
-	}
 	if err := s.Reach(context.Background(), local.Settings{}); err != nil {
 		return err
 	}

@@ -157,9 +157,6 @@ func runTemplate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := fitsFleet(s, where); err != nil {
-		return err
-	}
 	if err := s.Begin(context.Background(), wish); err != nil {
 		return err
 	}

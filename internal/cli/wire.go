@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -52,13 +53,13 @@ func newWorld(o app.WorldOptions) app.World {
 	w := &world{
 		times:    times,
 		machines: comm.NewEnv(o.Vault),
-		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times, Dir: o.Dir, Shared: shared}),
+		cloud:    aws.NewCloud(aws.CloudOptions{Getenv: o.Env.Get, Secret: o.Secret, Vault: o.Vault, MaxLifetime: o.MaxLifetime, Times: times, Dir: o.Dir, Away: o.Away, Shared: shared}),
 	}
 	if o.Endpoint.URL != "" {
 		w.Direct(o.Endpoint)
 	}
 	w.machines.Console, w.machines.Status, w.machines.Times = w.cloud.Console, w.cloud.Status, times
-	w.machines.Environ, w.machines.Dir = o.Env.Vars(), o.Dir
+	w.machines.Environ, w.machines.Dir, w.machines.Away = o.Env.Vars(), o.Dir, o.Away
 	return w
 }
 
@@ -225,19 +226,58 @@ func signLocal(req *http.Request, k local.Key) error {
 	return v4.NewSigner().SignHTTP(req.Context(), c, req, hex.EncodeToString(empty[:]), "ec2", "us-east-1", time.Now())
 }
 
-// writesHere tells whether a step reads or writes files that other steps, or the user, look for on the computer that does it.
-func writesHere(n dag.Node) bool {
-	switch n.Kind {
-	case (post.Artifice{}).Kind(), (post.Checksum{}).Kind(), (post.Compress{}).Kind(), (post.Manifest{}).Kind(), (builtin.WriteFile{}).Kind():
-		return true
-	case (provision.FileCopy{}).Kind():
-		var s provision.FileCopy
-		return json.Unmarshal(n.Spec, &s) == nil && s.Direction == "download"
-	case (provision.SBOM{}).Kind():
-		var s provision.SBOM
-		return json.Unmarshal(n.Spec, &s) == nil && s.Destination != ""
+// localKinds are the kinds of steps that have to do with local files which other steps make,
+// or the user looks for, each with what its settings say of that.
+var localKinds = map[string]func(spec json.RawMessage) comm.LocalFiles{
+	(aws.BeginUpload{}).Kind():            named,
+	(aws.UploadObject{}).Kind():           named,
+	(builtin.WriteFile{}).Kind():          localFiles[builtin.WriteFile],
+	(post.Artifice{}).Kind():              localFiles[post.Artifice],
+	(post.Checksum{}).Kind():              localFiles[post.Checksum],
+	(post.Compress{}).Kind():              localFiles[post.Compress],
+	(post.Manifest{}).Kind():              localFiles[post.Manifest],
+	(post.ShellLocal{}).Kind():            localFiles[post.ShellLocal],
+	(provision.Ansible{}).Kind():          localFiles[provision.Ansible],
+	(provision.AnsibleLocal{}).Kind():     named,
+	(provision.ChefClient{}).Kind():       named,
+	(provision.ChefSolo{}).Kind():         named,
+	(provision.FileCopy{}).Kind():         localFiles[provision.FileCopy],
+	(provision.Goss{}).Kind():             localFiles[provision.Goss],
+	(provision.InSpec{}).Kind():           localFiles[provision.InSpec],
+	(provision.PowerShell{}).Kind():       named,
+	(provision.PuppetMasterless{}).Kind(): named,
+	(provision.PuppetServer{}).Kind():     named,
+	(provision.SaltMasterless{}).Kind():   named,
+	(provision.SBOM{}).Kind():             localFiles[provision.SBOM],
+	(provision.Shell{}).Kind():            named,
+	(provision.ShellLocal{}).Kind():       localFiles[provision.ShellLocal],
+	(provision.WindowsShell{}).Kind():     named,
+	(provision.Converge{}).Kind():         named,
+}
+
+// named is for steps that read only what they name as files of theirs.
+func named(json.RawMessage) comm.LocalFiles { return comm.LocalFiles{} }
+
+func localFiles[T comm.LocalUser](spec json.RawMessage) comm.LocalFiles {
+	var s T
+	if json.Unmarshal(spec, &s) != nil { // whoever does the step says so
+		return comm.LocalFiles{}
 	}
-	return false
+	return s.LocalFiles()
+}
+
+func (*world) LocalFiles(kind string, spec json.RawMessage) (f comm.LocalFiles, uses bool) {
+	of, uses := localKinds[kind]
+	if uses && spec != nil {
+		f = of(spec)
+	}
+	return f, uses
+}
+
+// Confidential tells of secrets of the template, and of values of machines that are secret.
+func (*world) Confidential(settings json.RawMessage) bool {
+	return len(dag.Node{Spec: settings}.Secrets()) > 0 ||
+		slices.ContainsFunc(steps.SecretValues, func(name string) bool { return bytes.Contains(settings, []byte(name)) })
 }
 
 // describe says of what a run has recorded which images it began with, and what it has made that lasts.

@@ -11,7 +11,7 @@ import (
 // or the new one. With whole, so does who comes after a power cut: the name is on the
 // disk later than the content.
 func Replace(path string, data []byte, mode fs.FileMode, whole bool) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
+	f, err := os.CreateTemp(filepath.Dir(path), ".imgflow-"+filepath.Base(path)+"-*") // 0600
 	if err != nil {
 		return err
 	}

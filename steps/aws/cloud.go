@@ -35,7 +35,8 @@ type CloudOptions struct {
 	// Secret gives the values of the secrets that access settings mark.
 	Secret func(name string) (string, error)
 	// Dir is where relative paths of local files begin.
-	Dir string
+	Dir  string
+	Away comm.Away // where the files of who has submitted the run are; the zero one: here
 	// Vault holds the host keys that are made for instances.
 	Vault comm.Vault
 	// MaxLifetime lets instances terminate themselves at that age when their

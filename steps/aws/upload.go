@@ -151,12 +151,7 @@ func (c *Cloud) disk(file string) (os.FileInfo, error) {
 }
 
 // local is where a path of a template leads.
-func (c *Cloud) local(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(c.o.Dir, path)
-}
+func (c *Cloud) local(path string) string { return c.o.Away.Local(c.o.Dir, path) }
 
 // Find looks for the upload by its id. One whose beginning was interrupted is found by
 // its key, if that is of this making alone; else it has no parts, and costs nothing.

@@ -37,6 +37,11 @@ func (s WriteFile) Title() string { return "write " + s.Target }
 // Label is what messages call it.
 func (w Written) Label() string { return w.ID }
 
+// LocalFiles is the target, in a directory that is there.
+func (s WriteFile) LocalFiles() comm.LocalFiles {
+	return comm.LocalFiles{Folders: []string{filepath.Dir(s.Target)}, Writes: []string{dag.Text(s.Target).Pattern()}}
+}
+
 // Do replaces the target at once, when all of it is on the disk.
 func (s WriteFile) Do(_ context.Context, e *comm.Env, t *dag.Task) (Written, error) {
 	w, err := s.write(e, t)
@@ -84,6 +89,9 @@ func (s WriteFile) write(e *comm.Env, t *dag.Task) (Written, error) {
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
+	if err == nil {
+		err = e.Wrote(t, path)
+	}
 	if err != nil {
 		os.Remove(temp)
 		return Written{}, err
@@ -94,10 +102,7 @@ func (s WriteFile) write(e *comm.Env, t *dag.Task) (Written, error) {
 // place is where the target is, through links, and what permissions a new file gets
 // there: those of the file that it replaces.
 func (s WriteFile) place(e *comm.Env) (path string, mode fs.FileMode, err error) {
-	path = s.Target
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.Dir, path)
-	}
+	path = e.Local(s.Target)
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", 0, fmt.Errorf("the directory %s is not there: make it first", filepath.Dir(path))
@@ -167,7 +172,7 @@ func digest(path string) (string, error) {
 // holds; without a word of that nothing has got its place.
 func (w Written) Find(_ context.Context, e *comm.Env, t *dag.Task) (Written, error) {
 	if w.ID != "" {
-		if _, err := os.Lstat(w.ID); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(e.Local(w.ID)); errors.Is(err, fs.ErrNotExist) {
 			return w, dag.ErrNotFound
 		}
 		return w, nil
@@ -186,17 +191,17 @@ func (w Written) Find(_ context.Context, e *comm.Env, t *dag.Task) (Written, err
 		}
 		return Written{}, dag.ErrNotFound
 	}
-	got, err := digest(w.ID)
+	got, err := digest(e.Local(w.ID))
 	if err == nil && got != w.Digest {
-		os.Remove(beside(w.ID, t))
+		os.Remove(beside(e.Local(w.ID), t))
 		err = dag.ErrNotFound
 	}
 	return w, err
 }
 
 // Undo removes the file, unless somebody has changed it: then it is theirs.
-func (w Written) Undo(_ context.Context, _ *comm.Env, t *dag.Task) error {
-	got, err := digest(w.ID)
+func (w Written) Undo(_ context.Context, e *comm.Env, t *dag.Task) error {
+	got, err := digest(e.Local(w.ID))
 	switch {
 	case errors.Is(err, dag.ErrNotFound):
 		return nil
@@ -206,5 +211,5 @@ func (w Written) Undo(_ context.Context, _ *comm.Env, t *dag.Task) error {
 		t.Warn("%s was changed since it was written: it stays", w.ID)
 		return nil
 	}
-	return os.Remove(w.ID)
+	return os.Remove(e.Local(w.ID))
 }

@@ -39,6 +39,7 @@ type Env struct {
 	// paths begin.
 	Environ []string
 	Dir     string
+	Away    Away // the zero one: local files are those of this computer
 
 	vault Vault
 

@@ -41,6 +41,9 @@ func (s *Artifice) Check() []steps.OptionError {
 // Gives are files of somebody else.
 func (*Artifice) Gives() steps.Gives { return steps.GivesFound }
 
+// LocalFiles are those that are there before, too.
+func (s Artifice) LocalFiles() comm.LocalFiles { return comm.LocalFiles{Reads: s.Files} }
+
 // Add adds the step.
 func (s *Artifice) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := *s
@@ -55,6 +58,8 @@ func (s Artifice) Do(_ context.Context, e *comm.Env, t *dag.Task) (steps.Product
 		from := pattern
 		if !filepath.IsAbs(pattern) {
 			from = filepath.Join(literal(e.Dir), pattern)
+		} else if root := e.Away.Root; root != "" {
+			from = filepath.Join(literal(root), pattern)
 		}
 		found, err := filepath.Glob(from)
 		if err != nil {
@@ -71,6 +76,8 @@ func (s Artifice) Do(_ context.Context, e *comm.Env, t *dag.Task) (steps.Product
 				if rel, err := filepath.Rel(e.Dir, path); err == nil {
 					path = rel
 				}
+			} else {
+				path = e.Named(path)
 			}
 			if !slices.Contains(made.Files, path) {
 				made.Files = append(made.Files, path)

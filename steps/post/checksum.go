@@ -1,7 +1,6 @@
 package post
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5"
 	"crypto/sha1"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/localfile"
@@ -71,6 +69,19 @@ func (s *Checksum) Check() []steps.OptionError {
 // Gives is what it was given, with its own files.
 func (*Checksum) Gives() steps.Gives { return steps.GivesSame }
 
+// LocalFiles are the files of sums.
+func (s Checksum) LocalFiles() comm.LocalFiles {
+	var f comm.LocalFiles
+	for _, kind := range s.kinds() {
+		out := dag.Text(s.defaultOutput(kind))
+		if s.Output != "" {
+			out = s.Output
+		}
+		f.Reads, f.Writes = append(f.Reads, out.Pattern()), append(f.Writes, out.Pattern())
+	}
+	return f
+}
+
 // Add adds the step.
 func (s *Checksum) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := *s
@@ -82,20 +93,16 @@ func (s *Checksum) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.
 func (s Checksum) Do(ctx context.Context, e *comm.Env, t *dag.Task) (steps.Product, error) {
 	of := s.Of.Value()
 	made := steps.Product{Builder: "packer.post-processor.checksum", Files: slices.Clone(of.Files), Machine: of.Machine}
-	kinds := s.ChecksumTypes
-	if len(kinds) == 0 {
-		kinds = []string{"md5"}
-	}
 	if len(of.Files) == 0 {
 		t.Say("there are no files to take checksums of")
 	}
-	for _, kind := range kinds {
+	for _, kind := range s.kinds() {
 		for i, file := range of.Files {
 			path, err := s.path(t, of, kind)
 			if err != nil {
 				return made, err
 			}
-			line, err := sumLine(ctx, kind, at(e, file))
+			line, err := sumLine(ctx, kind, e.Local(file))
 			if err == nil && line != "" {
 				err = s.append(ctx, e, t, fmt.Sprintf("%s %d", kind, i), path, line)
 			}
@@ -111,9 +118,20 @@ func (s Checksum) Do(ctx context.Context, e *comm.Env, t *dag.Task) (steps.Produ
 	return made, nil
 }
 
+func (s Checksum) kinds() []string {
+	if len(s.ChecksumTypes) == 0 {
+		return []string{"md5"}
+	}
+	return s.ChecksumTypes
+}
+
+func (s Checksum) defaultOutput(kind string) string {
+	return fmt.Sprintf("packer_%s_%s_%s.checksum", s.Build.Name, s.Build.Type, kind)
+}
+
 func (s Checksum) path(t *dag.Task, of steps.Product, kind string) (string, error) {
 	if s.Output == "" {
-		return fmt.Sprintf("packer_%s_%s_%s.checksum", s.Build.Name, s.Build.Type, kind), nil
+		return s.defaultOutput(kind), nil
 	}
 	return steps.BuildValues{Task: t, Machine: of.Machine}.Render("output", s.Output,
 		map[string]any{"BuildName": s.Build.Name, "BuilderType": s.Build.Type, "ChecksumType": kind})
@@ -122,22 +140,13 @@ func (s Checksum) path(t *dag.Task, of steps.Product, kind string) (string, erro
 // append adds a line to a file. What it will be is kept before: after an interruption
 // the file has the line, or is as it was.
 func (s Checksum) append(ctx context.Context, e *comm.Env, t *dag.Task, key, path, line string) error {
-	return amend(ctx, at(e, path), 0o644, func(was []byte) ([]byte, error) {
-		have := strings.Count("\n"+string(was), "\n"+line)
+	return e.Amend(ctx, t, e.Local(path), 0o644, localfile.Addition{Line: line}, func(have int) (bool, error) {
 		var before int
 		begun, err := t.Load(key, &before)
-		if err != nil || begun && have > before {
-			return nil, err
+		if err != nil || begun {
+			return have > before, err
 		}
-		if !begun {
-			if err := t.Save(key, have); err != nil {
-				return nil, err
-			}
-		}
-		if len(was) > 0 && !bytes.HasSuffix(was, []byte("\n")) {
-			was = append(was, '\n')
-		}
-		return append(was, line...), nil
+		return false, t.Save(key, have)
 	})
 }
 

@@ -116,6 +116,15 @@ func ending(path string) string { return strings.TrimPrefix(filepath.Ext(path), 
 // Gives is the file.
 func (*Compress) Gives() steps.Gives { return steps.GivesOwn }
 
+// LocalFiles is the file.
+func (s Compress) LocalFiles() comm.LocalFiles {
+	out := dag.Text(defaultOutput(s.Build))
+	if s.Output != "" {
+		out = s.Output
+	}
+	return comm.LocalFiles{Writes: []string{out.Pattern()}}
+}
+
 // Add adds the step.
 func (s *Compress) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := *s
@@ -154,7 +163,7 @@ func (s Compress) pack(ctx context.Context, e *comm.Env, t *dag.Task, of steps.P
 	if len(of.Files) == 0 {
 		return Packed{}, dag.NotMade(errors.New("there are no files: artifice before it says which are meant"))
 	}
-	path := at(e, out)
+	path := e.Local(out)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return Packed{}, dag.NotMade(err)
 	}
@@ -179,6 +188,9 @@ func (s Compress) pack(ctx context.Context, e *comm.Env, t *dag.Task, of steps.P
 	}
 	if err == nil {
 		err = os.Rename(temp, path)
+	}
+	if err == nil {
+		err = e.Wrote(t, path)
 	}
 	if err != nil {
 		os.Remove(temp)
@@ -221,7 +233,7 @@ func (s Compress) level() int {
 // tar by their last name, as Packer does.
 func (s Compress) write(ctx context.Context, e *comm.Env, files []string, method string, to io.Writer) (err error) {
 	add := func(name string, begin func(fi fs.FileInfo) (io.Writer, error)) error {
-		f, err := os.Open(at(e, name))
+		f, err := os.Open(e.Local(name))
 		if err != nil {
 			return err
 		}
@@ -294,32 +306,32 @@ func (s Compress) write(ctx context.Context, e *comm.Env, files []string, method
 
 // Find returns the file if it is there. One that was interrupted is told by what it
 // holds.
-func (p Packed) Find(_ context.Context, _ *comm.Env, t *dag.Task) (Packed, error) {
+func (p Packed) Find(_ context.Context, e *comm.Env, t *dag.Task) (Packed, error) {
 	if p.Path == "" {
 		var path string
 		if begun, err := t.Load("path", &path); err != nil || !begun {
 			return p, errors.Join(err, dag.ErrNotFound)
 		}
-		os.Remove(packing(path, t))
+		os.Remove(packing(e.Local(path), t))
 		if done, err := t.Load("packed", &p); err != nil || !done {
 			return p, cmp.Or(err, dag.ErrNotFound)
 		}
-		switch got, err := localfile.Digest(p.Path); {
+		switch got, err := localfile.Digest(e.Local(p.Path)); {
 		case errors.Is(err, fs.ErrNotExist), err == nil && got != p.Digest:
 			return p, dag.ErrNotFound
 		default:
 			return p, err
 		}
 	}
-	if _, err := os.Lstat(p.Path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(e.Local(p.Path)); errors.Is(err, fs.ErrNotExist) {
 		return p, dag.ErrNotFound
 	}
 	return p, nil
 }
 
 // Undo removes the file, unless somebody has changed it: then it is theirs.
-func (p Packed) Undo(_ context.Context, _ *comm.Env, t *dag.Task) error {
-	got, err := localfile.Digest(p.Path)
+func (p Packed) Undo(_ context.Context, e *comm.Env, t *dag.Task) error {
+	got, err := localfile.Digest(e.Local(p.Path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -329,5 +341,5 @@ func (p Packed) Undo(_ context.Context, _ *comm.Env, t *dag.Task) error {
 		t.Warn("%s was changed since it was written: it stays", p.Path)
 		return nil
 	}
-	return os.Remove(p.Path)
+	return os.Remove(e.Local(p.Path))
 }

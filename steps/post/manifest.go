@@ -1,7 +1,6 @@
 package post
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/localfile"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/steps/comm"
 )
@@ -42,17 +42,17 @@ func (*Manifest) Check() []steps.OptionError { return nil }
 // Gives is what it was given.
 func (*Manifest) Gives() steps.Gives { return steps.GivesSame }
 
+// LocalFiles is the file.
+func (s Manifest) LocalFiles() comm.LocalFiles {
+	file := dag.Text(s.output()).Pattern()
+	return comm.LocalFiles{Reads: []string{file}, Writes: []string{file}}
+}
+
 // Add adds the step.
 func (s *Manifest) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := *s
 	step.Of, step.Build = in, b.Labelled()
 	return dag.Add(g, b, name, step)
-}
-
-// manifest is the file, as Packer has it.
-type manifest struct {
-	Builds  []json.RawMessage `json:"builds"`
-	LastRun string            `json:"last_run_uuid"`
 }
 
 type manifestEntry struct {
@@ -81,7 +81,8 @@ func (s Manifest) Do(ctx context.Context, e *comm.Env, t *dag.Task) (steps.Produ
 				mode = 0o600
 			}
 		}
-		err = amend(ctx, at(e, s.output()), mode, func(was []byte) ([]byte, error) { return s.with(entry, was, t) })
+		add := localfile.Addition{Entry: entry, Run: t.Run, Alone: s.Force}
+		err = e.Amend(ctx, t, e.Local(s.output()), mode, add, func(there int) (bool, error) { return t.Resumed && there > s.Repeat, nil })
 	}
 	if err != nil && ctx.Err() == nil {
 		return of, fmt.Errorf("cannot note in %s what was made: %w", s.output(), err)
@@ -102,7 +103,7 @@ func (s Manifest) entry(e *comm.Env, t *dag.Task, of steps.Product) (json.RawMes
 		m.Time = began.Unix()
 	}
 	for _, name := range of.Files {
-		fi, err := os.Stat(at(e, name))
+		fi, err := os.Stat(e.Local(name))
 		if err != nil {
 			return nil, err
 		}
@@ -121,32 +122,4 @@ func (s Manifest) entry(e *comm.Env, t *dag.Task, of steps.Product) (json.RawMes
 		}
 	}
 	return json.Marshal(m)
-}
-
-// with is what the file holds with the entry; nothing if it has it already.
-func (s Manifest) with(entry json.RawMessage, was []byte, t *dag.Task) ([]byte, error) {
-	var m manifest
-	if len(bytes.TrimSpace(was)) > 0 {
-		if err := json.Unmarshal(was, &m); err != nil {
-			return nil, fmt.Errorf("what it holds is no manifest (%w): move it away, or give another output", err)
-		}
-	}
-	if s.Force && m.LastRun != t.Run {
-		m.Builds = nil
-	}
-	there := 0
-	for _, b := range m.Builds {
-		var flat bytes.Buffer
-		if err := json.Compact(&flat, b); err != nil {
-			return nil, err
-		}
-		if bytes.Equal(flat.Bytes(), entry) {
-			there++
-		}
-	}
-	if t.Resumed && there > s.Repeat {
-		return nil, nil
-	}
-	m.Builds, m.LastRun = append(m.Builds, entry), t.Run
-	return json.MarshalIndent(m, "", "  ")
 }

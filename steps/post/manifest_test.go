@@ -15,6 +15,12 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
+// manifest is the file, as Packer has it.
+type manifest struct {
+	Builds  []json.RawMessage `json:"builds"`
+	LastRun string            `json:"last_run_uuid"`
+}
+
 func noted(t *testing.T, path string) (m manifest, entries []manifestEntry) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(read(t, path)), &m); err != nil {

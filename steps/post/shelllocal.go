@@ -24,6 +24,9 @@ func (ShellLocal) Kind() string { return "post.shell-local" }
 // Gives is what it was given.
 func (*ShellLocal) Gives() steps.Gives { return steps.GivesSame }
 
+// LocalFiles may be any.
+func (ShellLocal) LocalFiles() comm.LocalFiles { return comm.LocalFiles{Any: true} }
+
 // Add adds the step. As in Packer, an execute_command of one text is a line of the shell's.
 func (s *ShellLocal) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[steps.Product]) dag.Out[steps.Product] {
 	step := *s

@@ -155,6 +155,9 @@ func (s *Ansible) Check() []steps.OptionError {
 // Communicators are those that Ansible speaks, too.
 func (*Ansible) Communicators() []string { return []string{"ssh", "winrm"} }
 
+// LocalFiles may be any: what it runs may write what it likes.
+func (Ansible) LocalFiles() comm.LocalFiles { return comm.LocalFiles{Any: true} }
+
 // Add adds the step to the graph.
 func (s *Ansible) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s

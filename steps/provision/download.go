@@ -16,6 +16,7 @@ import (
 // downloadRoot is the local directory that downloads are put into. All that a machine
 // names lies below it: the directory is opened once, and no link leads out of it.
 type downloadRoot struct {
+	e    *comm.Env
 	path string
 	root *os.Root
 }
@@ -44,12 +45,10 @@ func (l *downloadRoot) close() {
 }
 
 // fetch downloads every source.
-func (s FileCopy) fetch(ctx context.Context, r comm.Remote, v values, dst, dir string) error {
+func (s FileCopy) fetch(ctx context.Context, e *comm.Env, r comm.Remote, v values, dst string) error {
 	into := slashed(dst)
-	if !filepath.IsAbs(dst) {
-		dst = filepath.Join(dir, dst)
-	}
-	var l downloadRoot
+	dst = e.Local(dst)
+	l := downloadRoot{e: e}
 	defer l.close()
 	p := pathsOf(v.m)
 	for _, src := range s.sources() {
@@ -102,7 +101,10 @@ func (s FileCopy) fetchOne(ctx context.Context, r comm.Remote, v values, l *down
 		return fmt.Errorf("cannot download %s: %w", from, err)
 	}
 	v.t.Say("downloading %s => %s", from, shown(v.dir, filepath.Join(dir, name)))
-	return download(ctx, r, from, root, name)
+	if err := download(ctx, r, from, root, name); err != nil {
+		return err
+	}
+	return l.e.Wrote(v.t, filepath.Join(dir, name))
 }
 
 // fetchDir downloads a directory: by its own name, or what it holds.
@@ -116,7 +118,11 @@ func fetchDir(ctx context.Context, r comm.Remote, v values, l *downloadRoot, fro
 		return fmt.Errorf("cannot download %s: %w", from, err)
 	}
 	v.t.Say("downloading %s => %s", strings.TrimRight(from, p.seps)+"/", shown(v.dir, filepath.Join(dst, dir)))
-	return r.DownloadDir(ctx, from, root, dir)
+	wrote, err := l.e.Watch(v.t, filepath.Join(dst, dir))
+	if err != nil {
+		return err
+	}
+	return wrote(r.DownloadDir(ctx, from, root, dir))
 }
 
 // download puts the file in its place when it is complete.

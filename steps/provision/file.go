@@ -165,6 +165,14 @@ func needsDirectory(files int, dst string) error {
 // Communicators are those that carry files.
 func (*FileCopy) Communicators() []string { return []string{"ssh", "winrm"} }
 
+// LocalFiles are those that are downloaded, and what is made meanwhile and may be there before.
+func (s FileCopy) LocalFiles() (f comm.LocalFiles) {
+	if s.download() {
+		f.Fills = []string{s.Destination.Pattern()}
+	}
+	return f
+}
+
 // Add adds the step to the graph.
 func (s *FileCopy) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
@@ -180,18 +188,18 @@ func (s FileCopy) Do(ctx context.Context, e *comm.Env, t *dag.Task) (comm.Machin
 		return m, err
 	}
 	return m, s.Try(ctx, t, func(ctx context.Context, _ int) error {
-		return s.run(ctx, r, values{t, m, e.Dir}, e.Dir)
+		return s.run(ctx, e, r, values{t, m, e.Dir})
 	})
 }
 
-// run copies what the options name; local paths that are known late begin in dir.
-func (s FileCopy) run(ctx context.Context, r comm.Remote, v values, dir string) error {
+// run copies what the options name.
+func (s FileCopy) run(ctx context.Context, e *comm.Env, r comm.Remote, v values) error {
 	dst, err := v.render("destination", s.Destination, nil)
 	if err != nil {
 		return err
 	}
 	if s.download() {
-		return s.fetch(ctx, r, v, dst, dir)
+		return s.fetch(ctx, e, r, v, dst)
 	}
 	if s.Content != "" {
 		return s.sendContent(ctx, r, v, dst)
@@ -200,7 +208,7 @@ func (s FileCopy) run(ctx context.Context, r comm.Remote, v values, dir string) 
 		return fmt.Errorf("cannot upload: %w", needsDirectory(n, dst))
 	}
 	for _, u := range s.Uploads {
-		if err := s.send(ctx, r, v, u, dst, dir); err != nil {
+		if err := s.send(ctx, e, r, v, u, dst); err != nil {
 			return err
 		}
 	}
@@ -220,15 +228,13 @@ func (s FileCopy) sendContent(ctx context.Context, r comm.Remote, v values, dst 
 	return s.hint(ctx, r, pathsOf(v.m), dst, r.Upload(ctx, dst, strings.NewReader(text), int64(len(text)), 0))
 }
 
-func (s FileCopy) send(ctx context.Context, r comm.Remote, v values, u Upload, dst, dir string) error {
+func (s FileCopy) send(ctx context.Context, e *comm.Env, r comm.Remote, v values, u Upload, dst string) error {
 	src, err := v.render("source", dag.Text(u.File.Path), nil)
 	if err != nil {
 		return err
 	}
 	whole := u.Contents || contents(src, hereSeps)
-	if !filepath.IsAbs(src) {
-		src = filepath.Join(dir, src)
-	}
+	src = e.Local(src)
 	if err := unchanged(v.dir, steps.File{Path: src, Digest: u.File.Digest}); err != nil {
 		return err
 	}

@@ -154,6 +154,9 @@ func (s *Goss) Communicators() []string {
 	return Guest{map[string]string{"Linux": "unix", "Windows": "windows"}[s.TargetOS]}.Communicators()
 }
 
+// LocalFiles are what it brings from the machine, under names of its own.
+func (Goss) LocalFiles() comm.LocalFiles { return comm.LocalFiles{Any: true} }
+
 // Add adds the step to the graph.
 func (s *Goss) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s

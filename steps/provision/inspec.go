@@ -135,6 +135,9 @@ func (s *InSpec) Communicators() []string {
 	return []string{"ssh", "winrm"}
 }
 
+// LocalFiles may be any: what it runs may write what it likes.
+func (InSpec) LocalFiles() comm.LocalFiles { return comm.LocalFiles{Any: true} }
+
 // Add adds the step to the graph.
 func (s *InSpec) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s

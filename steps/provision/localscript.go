@@ -88,7 +88,11 @@ func (s LocalScriptOptions) RunHere(ctx context.Context, e *comm.Env, t *dag.Tas
 	if t.Resumed {
 		t.Detail("a local script does not outlive an interruption: it begins again")
 	}
-	return c.Try(ctx, t, func(ctx context.Context, _ int) error { return s.run(ctx, e, values{t, m, e.Dir}, b) })
+	wrote, err := e.WatchHere(t)
+	if err != nil {
+		return err
+	}
+	return wrote(c.Try(ctx, t, func(ctx context.Context, _ int) error { return s.run(ctx, e, values{t, m, e.Dir}, b) }))
 }
 
 func (s LocalScriptOptions) run(ctx context.Context, e *comm.Env, v values, b dag.Build) error {

@@ -108,7 +108,11 @@ func withProgram(ctx context.Context, e *comm.Env, v values, what string, call f
 		return fmt.Errorf("cannot run %s: %w", what, err)
 	}
 	defer os.RemoveAll(dir)
-	return call(program{scratch: dir, lock: lock})
+	wrote, err := e.WatchHere(v.t)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", what, err)
+	}
+	return wrote(call(program{scratch: dir, lock: lock}))
 }
 
 // maxScratch is how long the path of a directory may be in which sockets are: ssh adds

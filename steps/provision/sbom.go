@@ -51,6 +51,14 @@ func (*SBOM) Check() []steps.OptionError { return nil }
 // Communicators are those that reach a machine.
 func (*SBOM) Communicators() []string { return []string{"ssh", "winrm"} }
 
+// LocalFiles is the one that keeps the list.
+func (s SBOM) LocalFiles() (f comm.LocalFiles) {
+	if s.Destination != "" {
+		f.Writes = []string{s.Destination.Pattern()}
+	}
+	return f
+}
+
 // Add adds the step to the graph.
 func (s *SBOM) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s
@@ -76,7 +84,7 @@ func (s SBOM) Do(ctx context.Context, e *comm.Env, t *dag.Task) (Inventoried, er
 		if err != nil {
 			return err
 		}
-		return s.write(v, list)
+		return s.write(e, v, list)
 	})
 	return Inventoried{m, string(list)}, err
 }
@@ -159,14 +167,12 @@ func isSBOM(text []byte) error {
 }
 
 // write leaves the list where the user wants it.
-func (s SBOM) write(v values, list []byte) error {
+func (s SBOM) write(e *comm.Env, v values, list []byte) error {
 	to, err := v.render("destination", s.Destination, nil)
 	if err != nil || to == "" {
 		return err
 	}
-	if !filepath.IsAbs(to) {
-		to = filepath.Join(v.dir, to)
-	}
+	to = e.Local(to)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return fmt.Errorf("cannot write what is installed: %w", err)
 	}
@@ -174,5 +180,5 @@ func (s SBOM) write(v values, list []byte) error {
 		return fmt.Errorf("cannot write what is installed: %w", err)
 	}
 	v.t.Say("what is installed is in %s", shown(v.dir, to))
-	return nil
+	return e.Wrote(v.t, to)
 }

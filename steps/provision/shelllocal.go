@@ -22,6 +22,9 @@ func (ShellLocal) Kind() string { return "provision.shell-local" }
 // Communicators is any: the machine is left alone.
 func (*ShellLocal) Communicators() []string { return nil }
 
+// LocalFiles may be any.
+func (ShellLocal) LocalFiles() comm.LocalFiles { return comm.LocalFiles{Any: true} }
+
 // Add adds the step to the graph.
 func (s *ShellLocal) Add(g *dag.Graph, b dag.Build, name string, on dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 	step := *s

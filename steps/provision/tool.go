@@ -63,10 +63,14 @@ func withTool(ctx context.Context, e *comm.Env, t *dag.Task, m comm.Machine, c s
 	if err != nil {
 		return m, err
 	}
-	return m, c.Try(ctx, t, func(ctx context.Context, try int) error {
+	wrote, err := e.WatchHere(t) // what it brings from the machine
+	if err != nil {
+		return m, err
+	}
+	return m, wrote(c.Try(ctx, t, func(ctx context.Context, try int) error {
 		w := &tool{r: r, v: values{t, m, e.Dir}, try: try}
 		return w.do(ctx, run)
-	})
+	}))
 }
 
 // do is one try of run.

@@ -103,7 +103,7 @@ func TestLaidOutFilesAreThoseOfTheSubmitter(t *testing.T) {
 	s := settings{Scripts: []steps.File{file(t, dir+"/x.sh")}, Tree: file(t, dir+"/tree"), Token: file(t, dir+"/outside"), Key: "~/id", Remote: dir + "/x.sh"}
 	n := node(t, s)
 	store := memory{}
-	m, keys, err := Gather([]dag.Node{n, node(t, settings{Scripts: []steps.File{{Path: dir + "/not-yet"}, {Path: os.DevNull, Digest: "x"}}})}, nil, Place{dir, dir, dir}, store)
+	m, keys, err := Gather([]dag.Node{n, node(t, settings{Scripts: []steps.File{{Path: dir + "/not-yet"}, {Path: os.DevNull, Digest: "x"}}})}, Also{}, Place{dir, dir, dir}, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,8 +123,9 @@ func TestLaidOutFilesAreThoseOfTheSubmitter(t *testing.T) {
 	if err := json.Unmarshal(text, m); err != nil {
 		t.Fatal(err)
 	}
-	root := filepath.Join(t.TempDir(), "root")
-	if err := m.Lay(t.Context(), root, store, keys); err != nil {
+	folder := Folder(filepath.Join(t.TempDir(), "folder"))
+	root := folder.Root()
+	if err := m.Lay(t.Context(), folder, store, keys); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []steps.File{s.Scripts[0], s.Tree, s.Token} {
@@ -153,7 +154,7 @@ func TestLaidOutFilesAreThoseOfTheSubmitter(t *testing.T) {
 		}
 		h.Emit(dag.Event{Text: "uploading " + own + "/x.sh"})
 		return dag.Result{Class: dag.OK, Err: own + "/x.sh", Out: json.RawMessage(`{"key_file":"` + own + `/id"}`)}
-	}), root).Do(t.Context(), dag.Call{Spec: n.Spec, Inputs: map[dag.Key]json.RawMessage{{1}: []byte(`{"ssh_private_key_file":"~/id"}`), {2}: []byte(`{"path":"/a","digest":"b"}`)}},
+	}), folder, NewMade(store, nil), func(string) bool { return false }, nil).Do(t.Context(), dag.Call{Spec: n.Spec, Inputs: map[dag.Key]json.RawMessage{{1}: []byte(`{"ssh_private_key_file":"~/id"}`), {2}: []byte(`{"path":"/a","digest":"b"}`)}},
 		host{emit: func(e dag.Event) {
 			if e.Text != "uploading "+dir+"/x.sh" {
 				t.Errorf("it says %q", e.Text)
@@ -161,7 +162,7 @@ func TestLaidOutFilesAreThoseOfTheSubmitter(t *testing.T) {
 		}})
 	res := m.Runner(runner(func(dag.Call, dag.Host) dag.Result {
 		return dag.Result{Class: dag.OK, Err: "no " + own + "/x.sh", Out: json.RawMessage(`{"key_file":"` + own + `/id"}`)}
-	}), root).Find(t.Context(), dag.Call{Spec: n.Spec}, nil)
+	}), folder, NewMade(store, nil), func(string) bool { return false }, nil).Find(t.Context(), dag.Call{Spec: n.Spec}, nil)
 	if res.Err != "no "+dir+"/x.sh" || string(res.Out) != `{"key_file":"`+dir+`/id"}` {
 		t.Errorf("it ended with %s %s", res.Err, res.Out)
 	}
@@ -206,12 +207,12 @@ func TestWhatAManifestMayNotSay(t *testing.T) {
 		"too many":       {make([]Entry, mostEntries+1), "more than 100000"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := filepath.Join(t.TempDir(), "root")
-			err := (&Manifest{Place: Place{"/w", "/w", "/h"}, Entries: tt.entries}).Lay(t.Context(), root, memory{good: []byte("text"), "altered": []byte("TEXT")}, nil)
+			folder := Folder(filepath.Join(t.TempDir(), "folder"))
+			err := (&Manifest{Place: Place{"/w", "/w", "/h"}, Entries: tt.entries}).Lay(t.Context(), folder, memory{good: []byte("text"), "altered": []byte("TEXT")}, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.why) {
 				t.Errorf("%v", err)
 			}
-			if left, _ := filepath.Glob(filepath.Dir(root) + "/*"); len(left) != 1 {
+			if left, _ := filepath.Glob(filepath.Dir(string(folder)) + "/*"); len(left) != 1 {
 				t.Errorf("there is %q", left)
 			}
 		})
@@ -232,12 +233,13 @@ func TestPieces(t *testing.T) {
 	}
 	store := memory{}
 	want := file(t, dir+"/long")
-	m, _, err := Gather([]dag.Node{node(t, settings{Tree: want})}, nil, Place{dir, dir, dir}, store)
+	m, _, err := Gather([]dag.Node{node(t, settings{Tree: want})}, Also{}, Place{dir, dir, dir}, store)
 	if err != nil || len(m.Entries) != 1 || len(m.Entries[0].Pieces) != 2 {
 		t.Fatal(m, err)
 	}
-	root := filepath.Join(t.TempDir(), "root")
-	if err := m.Lay(t.Context(), root, store, nil); err != nil {
+	folder := Folder(filepath.Join(t.TempDir(), "folder"))
+	root := folder.Root()
+	if err := m.Lay(t.Context(), folder, store, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := file(t, root+want.Path); got.Digest != want.Digest {
@@ -247,7 +249,7 @@ func TestPieces(t *testing.T) {
 
 // What has no end is not taken along.
 func TestNoDevice(t *testing.T) {
-	_, _, err := Gather([]dag.Node{node(t, settings{Key: "/dev/zero"})}, nil, Place{Cwd: "/", Dir: "/"}, memory{})
+	_, _, err := Gather([]dag.Node{node(t, settings{Key: "/dev/zero"})}, Also{}, Place{Cwd: "/", Dir: "/"}, memory{})
 	if err == nil || !strings.Contains(err.Error(), "it is a device") {
 		t.Error(err)
 	}

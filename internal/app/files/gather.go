@@ -16,18 +16,24 @@ import (
 	"github.com/imgflow/imgflow/internal/tree"
 )
 
-// Gather stores what the settings of steps name, and the files of some more paths, and
+// Also are files that no settings name as such.
+type Also struct {
+	Paths   []string // of files, and of directories with all that they hold
+	Folders []string // of directories alone
+}
+
+// Gather stores what the settings of steps name, and some more, and
 // returns what there is. What files
 // of keys and secrets hold is returned by their paths, to be sealed. A file that is
 // not there yet is made by the run, and is left out.
-func Gather(nodes []dag.Node, more []string, at Place, store Store) (*Manifest, map[string][]byte, error) {
+func Gather(nodes []dag.Node, also Also, at Place, store Store) (*Manifest, map[string][]byte, error) {
 	wanted := map[string]bool{} // whether it is secret
-	for _, path := range more {
-		wanted[at.abs(path)] = false
+	for _, path := range also.Paths {
+		wanted[at.Abs(path)] = false
 	}
 	for _, n := range nodes {
 		_, err := visit(n.Spec, false, func(option, name string) string {
-			path := at.abs(name)
+			path := at.Abs(name)
 			wanted[path] = wanted[path] || secret(option)
 			return name
 		})
@@ -39,6 +45,14 @@ func Gather(nodes []dag.Node, more []string, at Place, store Store) (*Manifest, 
 	for _, path := range slices.Sorted(maps.Keys(wanted)) {
 		if err := g.add(path, wanted[path]); err != nil {
 			return nil, nil, err
+		}
+	}
+	for _, path := range also.Folders {
+		path = at.Abs(path)
+		if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+			if err := g.enter(Entry{Path: path, Mode: fi.Mode()}); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	m := &Manifest{Place: at}
@@ -108,7 +122,7 @@ func (g *gatherer) file(from, path string, fi fs.FileInfo, secret bool) error {
 		return fmt.Errorf("cannot take the files of the template along: %w", err)
 	}
 	defer f.Close()
-	e := Entry{Path: path, Mode: fi.Mode(), Secret: secret}
+	e := Entry{Path: path, Mode: fi.Mode(), Secret: secret, Time: fi.ModTime()}
 	if secret {
 		text, err := localfile.ReadAll(f, from, secretBytes)
 		if err != nil {

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,16 +12,21 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/imgflow/imgflow/internal/localfile"
 )
 
-// Lay lays out below a root, which is made and must not be there, what the manifest
-// says. Keys are what its secret files hold, by their paths. After an error the root may
+// Lay lays out in a folder, which is made and must not be there, what the manifest
+// says. Keys are what its secret files hold, by their paths. After an error the folder may
 // hold some of it.
-func (m *Manifest) Lay(ctx context.Context, root string, store Store, keys map[string][]byte) error {
-	if err := os.Mkdir(root, 0o700); err != nil {
-		return fmt.Errorf("cannot lay out the files of a run: %w", err)
+func (m *Manifest) Lay(ctx context.Context, f Folder, store Store, keys map[string][]byte) error {
+	for _, dir := range []string{string(f), f.Root(), f.Notes(), f.marks()} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return fmt.Errorf("cannot lay out the files of a run: %w", err)
+		}
 	}
-	r, err := os.OpenRoot(root)
+	r, err := os.OpenRoot(f.Root())
 	if err != nil {
 		return fmt.Errorf("cannot lay out the files of a run: %w", err)
 	}
@@ -67,6 +73,9 @@ func (m *Manifest) lay(ctx context.Context, r *os.Root, store Store, keys map[st
 				return errTooLarge
 			}
 			err = e.write(r, rel, store, keys[e.Path])
+			if err == nil && !e.Time.IsZero() {
+				err = r.Chtimes(rel, e.Time, e.Time)
+			}
 		default:
 			err = fmt.Errorf("%s is neither a file nor a directory", e.Path)
 		}
@@ -129,16 +138,86 @@ func (e Entry) write(r *os.Root, rel string, store Store, key []byte) (err error
 
 // copyPiece copies a piece of at most so many bytes.
 func copyPiece(w io.Writer, store Store, sum string, most int64) (int64, error) {
-	p, err := store.Blob(sum)
+	p, err := pieceOf(store, sum)
 	if err != nil {
 		return 0, err
 	}
-	if int64(len(p)) > min(most, pieceBytes) {
+	if int64(len(p)) > most {
 		return 0, errors.New("a piece of it is longer than it should be")
-	}
-	if got := sha256.Sum256(p); hex.EncodeToString(got[:]) != sum {
-		return 0, errors.New("a piece of it is not what was stored")
 	}
 	n, err := w.Write(p)
 	return int64(n), err
+}
+
+// pieceOf reads a piece, which is what its digest says.
+func pieceOf(store Store, sum string) ([]byte, error) {
+	p, err := store.Blob(sum)
+	if err != nil {
+		return nil, err
+	}
+	if len(p) > pieceBytes {
+		return nil, errors.New("a piece of it is longer than it should be")
+	}
+	if got := sha256.Sum256(p); hex.EncodeToString(got[:]) != sum {
+		return nil, errors.New("a piece of it is not what was stored")
+	}
+	return p, nil
+}
+
+// replace puts a file in its place at once, and returns the digest of what write has given
+// it, which tells its permissions, too. With whole it is on the disk then. No link is followed: one that has its place is replaced itself.
+func replace(root *os.Root, rel string, whole bool, write func(io.Writer) (fs.FileMode, error)) (digest string, err error) {
+	temp := filepath.Join(filepath.Dir(rel), ".imgflow-"+strings.ToLower(rand.Text()))
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			root.Remove(temp)
+		}
+	}()
+	h := sha256.New()
+	mode, err := write(io.MultiWriter(f, h))
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil && whole {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), root.Rename(temp, rel)
+}
+
+// replaceBy is replace by a text.
+func replaceBy(root *os.Root, rel string, whole bool, mode fs.FileMode, text []byte) error {
+	_, err := replace(root, rel, whole, func(w io.Writer) (fs.FileMode, error) {
+		_, err := w.Write(text)
+		return mode, err
+	})
+	return err
+}
+
+// heldBy is what a file holds that is added to, and its permissions; nothing of one that is
+// not there.
+func heldBy(root *os.Root, rel string) ([]byte, fs.FileMode, error) {
+	fi, err := root.Lstat(rel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err == nil {
+		err = localfile.Special(rel, fi)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := root.Open(rel)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	text, err := localfile.ReadAll(f, rel, pieceBytes)
+	return text, fi.Mode().Perm(), err
 }

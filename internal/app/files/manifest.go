@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // The bounds of what is taken along.
@@ -45,7 +46,8 @@ type Entry struct {
 	Link   string      `json:"link,omitempty"`
 	Size   int64       `json:"size,omitempty"`
 	Pieces []string    `json:"pieces,omitempty"` // digests of what it holds, in order
-	Secret bool        `json:"secret,omitempty"` // what it holds is sealed, and no piece
+	Time   time.Time   `json:"time,omitzero"`    // when a file was changed last
+	Secret bool        `json:"secret,omitempty"` // what it holds is sealed: of a file that was there before, beside the manifest
 }
 
 // Digest tells it from others, in hexadecimal.
@@ -55,8 +57,8 @@ func (m *Manifest) Digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// abs is the absolute path of a file as an option names it.
-func (p Place) abs(name string) string {
+// Abs is the absolute path of a file as an option names it.
+func (p Place) Abs(name string) string {
 	if rest, ok := strings.CutPrefix(name, "~/"); ok && p.Home != "" {
 		return filepath.Join(p.Home, rest)
 	}

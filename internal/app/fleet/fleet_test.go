@@ -154,7 +154,11 @@ func (*world) Catalog(bool) compile.Catalog {
 func (w *world) Kinds() []dag.Kind {
 	return []dag.Kind{dag.Bind[ask](w), dag.Bind[box](w), dag.Bind[lid](w)}
 }
-func (*world) Direct(app.Endpoint)                                             {}
+func (*world) Direct(app.Endpoint) {}
+func (*world) LocalFiles(string, json.RawMessage) (comm.LocalFiles, bool) {
+	return comm.LocalFiles{}, true
+}
+func (*world) Confidential(json.RawMessage) bool                               { return false }
 func (*world) Learn([]dag.Node)                                                {}
 func (*world) Handover() (json.RawMessage, error)                              { return json.RawMessage("null"), nil }
 func (*world) TakeOver(json.RawMessage) error                                  { return nil }

@@ -23,7 +23,7 @@ func (w *sessions) Prepare(ctx context.Context, ask temporal.Ask) (_ *temporal.P
 		return nil, err
 	}
 	defer done()
-	if err := j.e.Update(j.o.Run.Refresh); err != nil {
+	if err := j.e.Update(j.s.Refresh); err != nil {
 		return nil, err
 	}
 	j.graph.Lock()
@@ -79,7 +79,7 @@ func (w *sessions) Carry(ctx context.Context, ref temporal.Ref, x dag.Order) (o 
 	if err != nil {
 		return o, nil, err
 	}
-	if err := j.e.Update(j.o.Run.Refresh); err != nil {
+	if err := j.e.Update(j.s.Refresh); err != nil {
 		return o, nil, err
 	}
 	var g *dag.Graph
@@ -114,7 +114,7 @@ func (w *sessions) Tell(ctx context.Context, ref temporal.Ref, xs []dag.Order) (
 		return err
 	}
 	defer done()
-	if err := j.e.Update(j.o.Run.Refresh); err != nil {
+	if err := j.e.Update(j.s.Refresh); err != nil {
 		return err
 	}
 	e := j.e.With(j.o.Run, drive.Sink(j.o, j.o.Run))
@@ -149,7 +149,7 @@ func (w *sessions) Undo(ctx context.Context, ref temporal.Ref, things json.RawMe
 		return nil, err
 	}
 	defer done()
-	if err := j.e.Update(j.o.Run.Refresh); err != nil {
+	if err := j.e.Update(j.s.Refresh); err != nil {
 		return nil, err
 	}
 	return temporal.Removal(j.e, func(r dag.Record) bool { return chosen[r.Key] }), nil

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/imgflow/imgflow/internal/app"
+)
+
+// withoutFiles are the kinds of steps that have nothing to do with local files.
+var withoutFiles = []string{
+	"aws.access", "aws.admit", "aws.bucket", "aws.candidate", "aws.copy", "aws.data-ami", "aws.data-parameter", "aws.data-secret", "aws.deprecate", "aws.deregister", "aws.enhance", "aws.group",
+	"aws.image", "aws.imds", "aws.import", "aws.import-copy", "aws.import-product", "aws.import-ready", "aws.imported", "aws.keep-volumes", "aws.keypair", "aws.launch", "aws.name",
+	"aws.network", "aws.pass", "aws.password", "aws.product", "aws.protect", "aws.ready", "aws.regroup", "aws.share", "aws.source", "aws.stop", "aws.values", "aws.volumes", "aws.wait",
+	"builtin.consul", "builtin.http", "builtin.machine", "builtin.product", "builtin.vault", "comm.clear", "comm.connect", "comm.hostkey", "comm.key", "post.discard",
+	"provision.breakpoint", "provision.scan-image", "provision.sleep", "provision.windows-restart", "provision.windows-update",
+}
+
+// Of each kind of step is known whether it has to do with local files, which the workers of a fleet hand to each other: a
+// new one is put into one of two lists, or this fails.
+func TestKindsOfLocalFiles(t *testing.T) {
+	var all []string
+	for _, k := range newWorld(app.WorldOptions{}).Kinds() {
+		all = append(all, k.Name)
+	}
+	known := slices.Concat(withoutFiles, slices.Collect(maps.Keys(localKinds)))
+	slices.Sort(all)
+	slices.Sort(known)
+	for _, name := range all {
+		if !slices.Contains(known, name) {
+			t.Errorf("%s is in no list: put it into localKinds if it reads or writes local files, else into withoutFiles", name)
+		}
+	}
+	for _, name := range known {
+		if !slices.Contains(all, name) {
+			t.Errorf("%s is no kind of step", name)
+		}
+	}
+	if len(slices.Compact(known)) != len(all) {
+		t.Error("a kind is in both lists")
+	}
+}
