@@ -202,6 +202,42 @@ func (k *killing) Carry(ctx context.Context, ref Ref, x dag.Order) (dag.Outcome,
 	return k.work.Carry(ctx, ref, x)
 }
 
+// A worker that dies when it has done something, and before it can say so, costs a call, and
+// nothing is done twice for it.
+func TestACallWhoseAnswerIsLost(t *testing.T) {
+	w := newWorld(t, 2)
+	env := environment(&mute{work: work{world: w}, said: map[string]bool{}})
+	env.ExecuteWorkflow(runWorkflow, Ref{"run", 1}, 20)
+	log := w.log()
+	if err := env.GetWorkflowError(); err != nil || w.left() != "image image" {
+		t.Errorf("%v, %q is left", err, w.left())
+	}
+	for what, n := range map[string]int{"make pair b0": 1, "make box b0": 1, "make box b1": 1, "script b0": 1, "script b1": 1, "make image b0": 1, "remove box": 2, "remove pair": 1,
+		"made twice: pair": 0, "made twice: box": 0, "made twice: image": 0} {
+		if log[what] != n {
+			t.Errorf("%s: %d times, want %d; %v", what, log[what], n, log)
+		}
+	}
+}
+
+// mute is a work that does not come to say what it has done at first.
+type mute struct {
+	work
+	said map[string]bool
+}
+
+func (m *mute) Carry(ctx context.Context, ref Ref, x dag.Order) (dag.Outcome, []dag.Record, error) {
+	o, changed, err := m.work.Carry(ctx, ref, x)
+	call := fmt.Sprint(x.Action, x.Removal, x.Key)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.said[call] {
+		m.said[call] = true
+		err = errors.New("gone")
+	}
+	return o, changed, err
+}
+
 // However much has failed, that can be given on, and says how each failure begins.
 func TestBrief(t *testing.T) {
 	for _, builds := range []int{1, 100, 1000} {

@@ -41,6 +41,15 @@ func onceEach(ticks int) []map[string]any {
 	}
 }
 
+// stepEach are provisioners of which each says one line: as many steps, which write to the
+// records all the time.
+func stepEach(ticks int) (provisioners []map[string]any) {
+	for i := range ticks {
+		provisioners = append(provisioners, inline(fmt.Sprintf(`echo "tick <$PACKER_BUILD_NAME.%d>"`, i+1), "sleep 0.1"))
+	}
+	return provisioners
+}
+
 // linesOnce checks that each line of onceEach is in the log once, for each build.
 func (s *stage) linesOnce(builds, ticks int) {
 	s.t.Helper()
@@ -117,8 +126,8 @@ func TestPausedProcessIsFenced(t *testing.T) {
 func TestDatabaseIsRestarted(t *testing.T) {
 	t.Parallel()
 	s := databaseStage(t)
-	builds, ticks := scaled(4, 30), 40
-	s.crowd(builds, onceEach(ticks)...)
+	builds, ticks := scaled(3, 30), 22
+	s.crowd(builds, stepEach(ticks)...)
 	p := s.begin(nil, "run", "t.json")
 	for i, end := range []func() error{s.database.Kill, s.database.Stop} {
 		s.hears(p, fmt.Sprintf("tick <b000.%d>", 5+15*i))

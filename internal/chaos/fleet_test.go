@@ -240,9 +240,9 @@ func TestFleetIsPaused(t *testing.T) {
 // TestFleetLosesItsDatabase: PostgreSQL is stopped, and killed, under load.
 func TestFleetLosesItsDatabase(t *testing.T) {
 	t.Parallel()
-	builds, ticks := scaled(3, 20), 40
+	builds, ticks := scaled(3, 20), 22
 	f := newFleet(t, 2)
-	f.crowd(builds, onceEach(ticks)...)
+	f.crowd(builds, stepEach(ticks)...)
 	p := f.submit("t.json")
 	for i, end := range []func() error{f.database.Kill, f.database.Stop} {
 		f.hears(p, fmt.Sprintf("tick <b000.%d>", 5+15*i))
