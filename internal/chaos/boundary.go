@@ -143,10 +143,11 @@ func (o *outcome) cutWorker(ctx context.Context, w *world, k cut, crash string, 
 		if !struck.killed() {
 			return fmt.Errorf("a worker ended by itself; it printed:\n%s", indent(struck.output()))
 		}
-		if err := w.crew.replace(struck); err != nil {
-			return err
-		}
 	case <-time.After(patience):
+	}
+	struck.kill() // it would be killed by a write of what follows
+	if err := w.crew.replace(struck); err != nil {
+		return err
 	}
 	if err := p.wait(patience); err != nil || p.code() != 0 {
 		return fmt.Errorf("`imgflow run` ended with exit status %d, %v; it printed:\n%s", p.code(), err, indent(p.output()))
