@@ -392,25 +392,40 @@ func TestAKilledWorkerIsReplaced(t *testing.T) {
 	}
 }
 
-// A run whose workflow was terminated is as one whose process was killed: whoever follows it is told, and what it has made is
-// removed.
+// A run whose workflow was terminated is as one whose process was killed: whoever follows it is told, and it goes on, or what it has
+// made is removed.
 func TestATerminatedRunIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.slow("echo step began; sleep 30")
+	template := b.slow("echo step began; sleep 5; echo step ended")
 	b.worker("one")
-	cmd, out := b.begin(template)
-	b.await(out, "step began")
-	run := b.newest()
-	if err := b.dial().TerminateWorkflow(t.Context(), run, "", "a test"); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.String(), "its engine has given it up") {
-		t.Errorf("who follows it is told (%d)\n%s", code, out.String())
-	}
-	if gone := b.output(0, b.machine("other", "destroy", "--yes", run)); !strings.Contains(gone, "Removing instance") || !strings.Contains(gone, "all of it is removed") {
-		t.Errorf("destroy says\n%s", gone)
+	for how, wants := range map[string][]string{
+		"resume":  {"step ended", "These images were made"},
+		"destroy": {"Removing instance", "all of it is removed"},
+	} {
+		cmd, out := b.begin(template)
+		b.await(out, "step began")
+		run := b.newest()
+		if err := b.dial().TerminateWorkflow(t.Context(), run, "", "a test"); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(out.String(), "its engine has given it up: imgflow-fleet resume "+run) {
+			t.Errorf("who follows it is told (%d)\n%s", code, out.String())
+		}
+		args := []string{how, run}
+		if how == "destroy" {
+			args = []string{how, "--yes", run}
+		}
+		said := b.output(0, b.machine("other", args...))
+		for _, want := range wants {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s says nothing of %q:\n%s", how, want, said)
+			}
+		}
+		if logs := b.output(0, b.machine("other", "logs", run)); strings.Count(logs, "step began") != 1 {
+			t.Errorf("after %s the script was begun twice:\n%s", how, logs)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/cli/internal/render"
 )
@@ -22,6 +24,9 @@ type terminal struct {
 
 // canAsk says whether there is anybody to ask.
 func canAsk() bool { return isTerminal(os.Stdin) && isTerminal(os.Stdout) }
+
+// asks tells whether a command asks the person at the terminal: its output is for people.
+func asks(c *cli.Context) bool { return canAsk() && !c.Bool("json") && machine(c) == nil }
 
 // ask puts a question until one of the letters is the answer.
 func (t *terminal) ask(ctx context.Context, question, letters string) (byte, error) {

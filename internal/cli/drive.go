@@ -49,10 +49,16 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 	}
 	ls := v.ls
 	in := catchInterrupts(context.Background(), func(sig os.Signal) {
-		ls.Warn("Interrupted (%s): no new step begins; calls in flight come to their checkpoint. A second interrupt exits at once.", sig)
+		if sent == nil || !asks(c) {
+			ls.Warn("Interrupted (%s): no new step begins; calls in flight come to their checkpoint. A second interrupt exits at once.", sig)
+		}
 	}, func() {
 		v.hasten()
-		sayNext(ls, s)
+		if sent != nil {
+			sent.sayLeft(ls)
+		} else {
+			sayNext(ls, s)
+		}
 		os.Exit(exitInterrupt)
 	})
 	defer in.stop()
@@ -79,7 +85,7 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 	switch {
 	case pol.debug:
 		o.Parallel, o.BeforeStep = 1, tty.pause()
-	case canAsk() && !c.Bool("json") && machine(c) == nil:
+	case asks(c):
 		o.BeforeStep = tty.breakpoint()
 	default:
 		o.BeforeStep = func(_ context.Context, n dag.Node) {

@@ -208,16 +208,22 @@ func (a *away) giveUp(ctx context.Context, stop func(), id string) {
 	}
 }
 
+// sayLeft says how to get at a run that is left to its workers.
+func (a *away) sayLeft(ls *render.Lines) {
+	id := a.s.Summary().ID
+	ls.Say("Run %s is left to its workers: %s follows it, %s suspends it.", id, self.Command("logs -f", id), self.Command("suspend", id))
+}
+
 // errDetached says that the run goes on without the user.
 var errDetached = &exitError{code: exitOK}
 
 // interrupted suspends the run, or is errDetached.
 func (a *away) interrupted(ctx context.Context, tty *terminal, id string) error {
-	if canAsk() && !a.c.Bool("json") && machine(a.c) == nil {
+	if asks(a.c) {
 		defer tty.aside()()
 		answer, err := tty.ask(ctx, fmt.Sprintf("Run %s is built by workers. [d]etach and let them go on, or [s]uspend it?", id), "ds")
 		if err == nil && answer == 'd' {
-			tty.ls.Say("The workers go on with run %s: %s follows it.", id, self.Command("logs -f", id))
+			a.sayLeft(tty.ls)
 			return errDetached
 		}
 	}

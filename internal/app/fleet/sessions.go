@@ -22,6 +22,7 @@ type sessions struct {
 	home *state.Home
 	dir  string                        // where the files of runs are laid out
 	warn func(format string, a ...any) // may be nil
+	told string                        // what it was told last; guarded by mu
 
 	open sync.WaitGroup // of sessions
 

@@ -161,10 +161,18 @@ func (w *sessions) Undone(ctx context.Context, ref temporal.Ref, left []dag.Fail
 }
 
 // tell tells whoever runs the worker what could not even begin, though the engine has others
-// try it. What has ended with its context is no news.
+// try it. What has ended with its context is no news, nor is what was told just before.
 func (w *sessions) tell(ctx context.Context, run string, err *error) {
-	if *err != nil && ctx.Err() == nil && w.warn != nil {
-		w.warn("run %s: %v", run, *err)
+	if *err == nil || ctx.Err() != nil || w.warn == nil {
+		return
+	}
+	text := fmt.Sprintf("run %s: %v", run, *err)
+	w.mu.Lock()
+	news := text != w.told
+	w.told = text
+	w.mu.Unlock()
+	if news {
+		w.warn("%s", text)
 	}
 }
 
