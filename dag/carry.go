@@ -149,6 +149,9 @@ func (e *Engine) tell(g *Graph, x Order, t *Task) {
 		t.emit(ev)
 	case skip:
 		t.emit(e.about(e.node(g, x.Key), Skipped))
+	case retake:
+		t.Warn("%v: its machine was taken away, so another one is made, and what was done on it is done again", x.Err)
+		t.emit(e.about(e.node(g, x.Key), Suspended))
 	case suspend:
 		t.emit(e.about(e.node(g, x.Key), Suspended))
 	case leave:

@@ -17,6 +17,7 @@ const (
 	wait     Action = "wait"      // nothing until a time, or until a build has ended
 	skip     Action = "skip"      // it will not run
 	suspend  Action = "suspend"   // it was interrupted, and goes on with the next Solve
+	retake   Action = "retake"    // its machine was taken away, and another one will be made
 	rebuild  Action = "rebuild"   // its thing has to be made again
 	forget   Action = "forget"    // a later form overtakes it
 	undo     Action = "undo"      // its thing is removed
@@ -126,7 +127,9 @@ type Pass struct {
 	trouble     func(place int) string // what a removal that is on its way has met lately, "" for nothing; may be nil
 	ds          []Order
 	interrupted bool
-	stopped     bool // what was paused was ended
+	stopped     bool    // what was paused was ended
+	taken       []taken // steps whose machines were taken away
+	retaken     int     // how often new machines were made for such
 	fatal       error
 	report      Report
 
@@ -242,6 +245,9 @@ func (d *Pass) Next() time.Time {
 
 // advance goes on to the next stage, or ends the pass.
 func (d *Pass) advance() {
+	if d.stage == solving && d.startOver() {
+		return
+	}
 	switch {
 	case d.stage == looking && len(d.lost) == 0 && !d.halted():
 		if d.look() {

@@ -237,6 +237,12 @@ func (d *Pass) attemptFailed(i int, err error) {
 	}
 	after, ok := retryAfter(err, j.tries)
 	why := "it has failed for good"
+	if errors.As(err, new(*TakenError)) {
+		if d.interruptedBy(i, err) {
+			return
+		}
+		ok, why, err = false, "new machines were made often enough", fmt.Errorf("%w (%d new machines were made before)", err, d.retaken)
+	}
 	if ok {
 		spent := d.now.Sub(j.began)
 		if d.halted() {

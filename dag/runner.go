@@ -64,6 +64,7 @@ type Result struct {
 	Code       errcode.Code    `json:"code,omitempty"`       // and for programs
 	RetryAfter time.Duration   `json:"retryAfter,omitempty"` // nanoseconds; 0 lets the engine choose
 	NotMade    bool            `json:"notMade,omitempty"`    // the failure proves that this call has made nothing
+	Taken      bool            `json:"taken,omitempty"`      // its machine was taken away
 }
 
 // Host is what a step can ask of the engine while it is at work.
@@ -135,7 +136,7 @@ func resultOf(out json.RawMessage, err error) Result {
 	}
 	var retry *RetryError
 	var kept *storeError
-	r := Result{Class: Fail, Err: validText(err.Error()), Code: errcode.Of(err), NotMade: errors.As(err, new(*NotMadeError))}
+	r := Result{Class: Fail, Err: validText(err.Error()), Code: errcode.Of(err), NotMade: errors.As(err, new(*NotMadeError)), Taken: errors.As(err, new(*TakenError))}
 	switch {
 	case errors.As(err, &kept):
 		r.Class = NotKept
@@ -178,6 +179,9 @@ func (r Result) err(h *host) error {
 	err = errcode.With(r.Code, err)
 	if r.NotMade {
 		err = &NotMadeError{err}
+	}
+	if r.Taken {
+		err = &TakenError{err}
 	}
 	return err
 }

@@ -15,7 +15,9 @@ type Report struct {
 }
 
 // Solve brings every goal of g into being, and takes the scaffolding down as
-// early as nothing needs it any more. When ctx ends, no new step starts, the
+// early as nothing needs it any more. Where a machine is taken away ([Taken]), all
+// else comes to its end first; then another one is made, and the steps go on there from
+// the first one, three times at most. When ctx ends, no new step starts, the
 // running ones are told, and all that exists stays for the next Solve.
 //
 // The error says that nothing can go on: the graph is wrong, a checkpoint could

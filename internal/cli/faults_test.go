@@ -212,15 +212,6 @@ var offs = map[string][]string{
 	"decode_authorization_messages": {`false`, `0`},
 	"mfa_code":                      nil,
 	"vault_aws_engine":              {`{"name": ""}`},
-	"spot_price":                    {`0`, `0.0`, `"0.00"`},
-	"spot_instance_types":           nil,
-	"spot_allocation_strategy":      nil,
-	"spot_tags":                     nil,
-	"spot_tag":                      nil,
-	"fleet_tags":                    nil,
-	"fleet_tag":                     nil,
-	"block_duration_minutes":        {`0`},
-	"spot_price_auto_product":       nil,
 	"session_manager_port":          {`0`},
 	"pause_before_ssm":              {`"0s"`, `"0m"`},
 	"ssh_bastion_interactive":       {`false`, `0`},
@@ -266,8 +257,6 @@ func TestOffIsSupported(t *testing.T) {
 			on = `{"Version": "2012-10-17"}`
 		case strings.HasSuffix(k.path[0], "_tag"):
 			on = `[{"key": "a", "value": "b"}]`
-		case k.path[0] == "spot_price":
-			on = `"0.01"`
 		case on == "":
 			on = `"0"`
 		}

@@ -49,6 +49,7 @@ var ec2Operations = map[string]operation{
 	"DescribeSecurityGroups":               reads(describeSecurityGroups),
 	"DescribeSnapshotAttribute":            reads(describeSnapshotAttribute),
 	"DescribeSnapshots":                    reads(describeSnapshots),
+	"DescribeSpotPriceHistory":             reads(describeSpotPrices),
 	"DescribeSubnets":                      reads(describeSubnets),
 	"DescribeTags":                         reads(describeTags),
 	"DescribeVolumes":                      reads(describeVolumes),

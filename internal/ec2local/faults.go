@@ -21,7 +21,9 @@ type Faults struct {
 	LostReply float64       // share of connections cut after the call had its effect
 	Capacity  float64       // share of launches refused with InsufficientInstanceCapacity
 	Lag       time.Duration // new things and tags become visible within this time
+	Full      string        // pools without room, with + between them: spot, TYPE or TYPE@ZONE
 	Spot      time.Duration // spot instances are reclaimed after this time; 0 never
+	Reclaims  int           // so many of them; 0 is all
 	Seed      uint64        // same seed, same faults for the nth call of an action
 }
 
@@ -56,6 +58,19 @@ func ParseFaults(text string) (Faults, error) {
 				return f, fmt.Errorf("cannot read the fault %s=%s: the value must be a time such as 5s", name, value)
 			}
 			*times[name] = d
+		case name == "full":
+			for p := range strings.SplitSeq(value, "+") {
+				if kind, _, _ := strings.Cut(p, "@"); kind != "spot" && typeNamed(kind) == nil {
+					return f, fmt.Errorf("cannot read the fault full=%s: %q is neither spot nor a type, with or without @ and a zone", value, p)
+				}
+			}
+			f.Full = value
+		case name == "reclaims":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 {
+				return f, fmt.Errorf("cannot read the fault reclaims=%s: the value must be a whole number from 1", value)
+			}
+			f.Reclaims = n
 		case name == "seed":
 			n, err := strconv.ParseUint(value, 10, 64)
 			if err != nil {
@@ -63,7 +78,7 @@ func ParseFaults(text string) (Faults, error) {
 			}
 			f.Seed = n
 		default:
-			known := []string{"lag", "seed", "spot"}
+			known := []string{"full", "lag", "reclaims", "seed", "spot"}
 			for n := range shares {
 				known = append(known, n)
 			}
@@ -81,6 +96,7 @@ type injector struct {
 	Faults
 	mu      sync.Mutex
 	drawn   map[string]uint64
+	taken   int // spot instances that are to be reclaimed, or were
 	buckets map[string]*bucket
 }
 
@@ -112,6 +128,28 @@ func (m *injector) draw(what string) float64 {
 
 func (m *injector) happens(share float64, kind, action string) bool {
 	return share > 0 && m.draw(kind+" "+action) < share
+}
+
+// full reports whether there is no room for an instance.
+func (m *injector) full(i *instance) bool {
+	for p := range strings.SplitSeq(m.Full, "+") {
+		kind, zone, _ := strings.Cut(p, "@")
+		if kind != "" && (kind == i.Type || kind == "spot" && i.Spot) && (zone == "" || zone == i.Zone) {
+			return true
+		}
+	}
+	return false
+}
+
+// reclaim is when a spot instance that is launched now is taken back, the zero time for never.
+func (m *injector) reclaim(now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Spot == 0 || m.Reclaims > 0 && m.taken >= m.Reclaims {
+		return time.Time{}
+	}
+	m.taken++
+	return now.Add(m.Spot)
 }
 
 // visible is when something made now can be seen.

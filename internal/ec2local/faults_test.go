@@ -16,8 +16,8 @@ import (
 )
 
 func TestParseFaults(t *testing.T) {
-	got, err := ParseFaults("throttle=0.2, error=0.05,reset=0.03,lag=5s,capacity=0.1,lostreply=0.02,spot=1m,seed=42")
-	want := Faults{Throttle: 0.2, Error: 0.05, Reset: 0.03, Lag: 5 * time.Second, Capacity: 0.1, LostReply: 0.02, Spot: time.Minute, Seed: 42}
+	got, err := ParseFaults("throttle=0.2, error=0.05,reset=0.03,lag=5s,capacity=0.1,lostreply=0.02,spot=1m,reclaims=2,full=spot+t2.micro@us-east-1a,seed=42")
+	want := Faults{Throttle: 0.2, Error: 0.05, Reset: 0.03, Lag: 5 * time.Second, Capacity: 0.1, LostReply: 0.02, Spot: time.Minute, Reclaims: 2, Full: "spot+t2.micro@us-east-1a", Seed: 42}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -26,7 +26,7 @@ func TestParseFaults(t *testing.T) {
 	}
 	for text, why := range map[string]string{
 		"throttle": "name=value", "throttle=2": "between 0 and 1", "lag=soon": "a time such as", "seed=x": "whole number",
-		"weather=bad": "there are capacity, error, lag", "error=NaN": "between 0 and 1", "spot=-1s": "a time such as",
+		"weather=bad": "there are capacity, error, full, lag", "full=t9.huge": "neither spot nor a type", "reclaims=0": "a whole number from 1", "error=NaN": "between 0 and 1", "spot=-1s": "a time such as",
 	} {
 		if _, err := ParseFaults(text); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v, want %q", text, err, why)

@@ -1,6 +1,7 @@
 package ec2local
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -59,6 +60,8 @@ type instance struct {
 	Metadata        metadata       `json:"metadata"`
 	Profile         string         `json:"profile,omitempty"`
 	Reserved        string         `json:"reserved,omitempty"` // capacity reservation preference
+	CPU             cpuOptions     `json:"cpu,omitzero"`
+	Licenses        []string       `json:"licenses,omitempty"`
 	Spot            bool           `json:"spot,omitempty"`
 	SpotRequest     string         `json:"spot_request,omitempty"`
 	UserData        []byte         `json:"user_data,omitempty"`
@@ -176,8 +179,14 @@ type instanceInterface struct {
 }
 
 type cpuOptions struct {
-	Cores   int `xml:"coreCount"`
-	Threads int `xml:"threadsPerCore"`
+	Cores   int    `json:"cores" xml:"coreCount"`
+	Threads int    `json:"threads" xml:"threadsPerCore"`
+	SevSnp  string `json:"sev_snp,omitempty" xml:"amdSevSnp,omitempty"`
+	Nested  string `json:"nested,omitempty" xml:"nestedVirtualization,omitempty"`
+}
+
+type licenseItem struct {
+	ARN string `xml:"licenseConfigurationArn"`
 }
 
 type metadataItem struct {
@@ -238,6 +247,7 @@ type instanceItem struct {
 	ENA             bool                   `xml:"enaSupport"`
 	Sriov           string                 `xml:"sriovNetSupport,omitempty"`
 	CPU             cpuOptions             `xml:"cpuOptions"`
+	Licenses        set[licenseItem]       `xml:"licenseSet"`
 	Reservation     reservationPreference  `xml:"capacityReservationSpecification"`
 	Metadata        metadataItem           `xml:"metadataOptions"`
 	Enclave         enclaveItem            `xml:"enclaveOptions"`
@@ -267,7 +277,7 @@ func (c *call) instanceItem(i *instance) instanceItem {
 		Launched: stamp(i.Launched), Placement: placementItem{Zone: i.Zone, Tenancy: i.Tenancy}, Platform: i.Platform,
 		Monitoring: monitoringItem{"disabled"}, Addr: i.publicAddr(), Check: !i.NoCheck, Arch: i.Arch, RootType: "ebs", RootDevice: i.RootDevice,
 		Virt: i.Virt, Token: i.Token, Tags: c.tagSet(i.ID), Hypervisor: "xen", Optimized: i.Optimized, ENA: i.ENA, Sriov: i.Sriov,
-		CPU: cpuOptions{max(1, t.cpus/2), min(2, t.cpus)}, Reservation: reservationPreference{i.Reserved},
+		CPU: cmp.Or(i.CPU, t.processors()), Reservation: reservationPreference{i.Reserved},
 		Metadata: metadataItem{"applied", i.Metadata.Tokens, i.Metadata.Hops, i.Metadata.Endpoint, i.Metadata.IPv6, i.Metadata.Tags},
 		Enclave:  enclaveItem{i.Enclave}, BootMode: i.BootMode, PlatformDetails: i.PlatformDetails, UsageOperation: i.UsageOperation,
 		UsageSince: stamp(i.Launched), Maintenance: maintenanceItem{"default"},
@@ -277,6 +287,9 @@ func (c *call) instanceItem(i *instance) instanceItem {
 	}
 	if i.Spot {
 		n.Lifecycle, n.SpotRequest = "spot", i.SpotRequest
+	}
+	for _, arn := range i.Licenses {
+		n.Licenses.Items = append(n.Licenses.Items, licenseItem{arn})
 	}
 	if i.Code != "" {
 		n.StateReason = &reasonItem{i.Code, i.Message}

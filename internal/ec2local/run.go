@@ -26,7 +26,17 @@ type marketRequest struct {
 	}
 }
 
-type placementRequest struct{ AvailabilityZone, GroupName, Tenancy string }
+type placementRequest struct{ AvailabilityZone, GroupName, Tenancy, HostId, HostResourceGroupArn string }
+
+type reservationRequest struct {
+	CapacityReservationPreference string
+	CapacityReservationTarget     *struct{ CapacityReservationId, CapacityReservationResourceGroupArn string }
+}
+
+type cpuRequest struct {
+	CoreCount, ThreadsPerCore       *int
+	AmdSevSnp, NestedVirtualization string
+}
 
 type templateReference struct{ LaunchTemplateId, LaunchTemplateName, Version string }
 
@@ -53,7 +63,9 @@ type launchRequest struct {
 	InstanceInitiatedShutdownBehavior string
 	InstanceMarketOptions             *marketRequest
 	CreditSpecification               *struct{ CpuCredits string }
-	CapacityReservationSpecification  *struct{ CapacityReservationPreference string }
+	CapacityReservationSpecification  *reservationRequest
+	CpuOptions                        *cpuRequest
+	LicenseSpecifications             []struct{ LicenseConfigurationArn string }
 	MetadataOptions                   *metadataRequest
 	EnclaveOptions                    *enabledRequest
 	Monitoring                        *enabledRequest
@@ -153,6 +165,9 @@ func (c *call) launch(q *runRequest) ([]*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.hasRoom(proto, q.InstanceMarketOptions); err != nil {
+		return nil, err
+	}
 	maps, err := c.deviceMappings(m.Mappings, q.BlockDeviceMappings, m.RootDevice)
 	if err != nil {
 		return nil, err
@@ -165,6 +180,7 @@ func (c *call) launch(q *runRequest) ([]*instance, error) {
 		i.Addr = c.s.net.pick(func(addr string) bool { return c.has("instance", mark{"addr", addr}) })
 		if i.Spot {
 			i.SpotRequest = "sir-" + strings.TrimPrefix(newID("x"), "x-0")[:8]
+			i.Reclaim = c.s.injector.reclaim(c.now)
 		}
 		if err := c.createInstanceResources(&i, maps, tags); err != nil {
 			return nil, err
@@ -307,8 +323,14 @@ func (c *call) options(i *instance, q *runRequest, t *instanceType) error {
 		}
 		i.Enclave = true
 	}
-	if p := q.CapacityReservationSpecification; p != nil && p.CapacityReservationPreference != "" {
-		i.Reserved = p.CapacityReservationPreference
+	if err := i.reserve(q); err != nil {
+		return err
+	}
+	if err := i.processors(q.CpuOptions, t); err != nil {
+		return err
+	}
+	for _, l := range q.LicenseSpecifications {
+		i.Licenses = append(i.Licenses, l.LicenseConfigurationArn)
 	}
 	i.Metadata = metadata{Endpoint: "enabled", Tokens: "optional", Hops: 1, Tags: "disabled", IPv6: "disabled"}
 	if i.ImageImds == "v2.0" {
@@ -359,9 +381,6 @@ func (c *call) options(i *instance, q *runRequest, t *instanceType) error {
 			return fail("InvalidParameterCombination", "Spot instances of one-time requests are terminated, not stopped.")
 		}
 		i.Shutdown = "terminate"
-		if after := c.s.injector.Spot; after > 0 {
-			i.Reclaim = c.now.Add(after)
-		}
 	}
 	if p := q.IamInstanceProfile; p != nil && p.Arn+p.Name != "" {
 		arn, err := c.profile(p.Arn, p.Name)
@@ -400,7 +419,16 @@ func (c *call) place(i *instance, q *runRequest) error {
 		if p.GroupName != "" {
 			return fail("InvalidPlacementGroup.Unknown", "The placement group '%s' is unknown.", p.GroupName)
 		}
-		if p.Tenancy != "" {
+		switch { // there are none of either here
+		case p.HostId != "":
+			return fail("InvalidHostID.NotFound", "The host ID '%s' does not exist", p.HostId)
+		case p.HostResourceGroupArn != "":
+			return invalid("Value (%s) for parameter hostResourceGroupArn is invalid. The resource group does not exist.", p.HostResourceGroupArn)
+		case p.Tenancy == "host" && i.Spot:
+			return fail("InvalidParameterCombination", "Spot instances cannot be launched on dedicated hosts.")
+		case p.Tenancy == "host":
+			return fail("InsufficientHostCapacity", "There is no dedicated host that matches and has capacity.")
+		case p.Tenancy != "":
 			i.Tenancy = p.Tenancy
 		}
 	}

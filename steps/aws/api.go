@@ -33,6 +33,7 @@ type API struct {
 	DescribeKeyPairs                     call[ec2.DescribeKeyPairsInput, ec2.DescribeKeyPairsOutput]
 	DescribeSecurityGroups               call[ec2.DescribeSecurityGroupsInput, ec2.DescribeSecurityGroupsOutput]
 	DescribeSnapshots                    call[ec2.DescribeSnapshotsInput, ec2.DescribeSnapshotsOutput]
+	DescribeSpotPriceHistory             call[ec2.DescribeSpotPriceHistoryInput, ec2.DescribeSpotPriceHistoryOutput]
 	DescribeSubnets                      call[ec2.DescribeSubnetsInput, ec2.DescribeSubnetsOutput]
 	DescribeTags                         call[ec2.DescribeTagsInput, ec2.DescribeTagsOutput]
 	DescribeVolumes                      call[ec2.DescribeVolumesInput, ec2.DescribeVolumesOutput]
@@ -74,6 +75,7 @@ func newAPI(c *ec2.Client) API {
 		DescribeKeyPairs:                     c.DescribeKeyPairs,
 		DescribeSecurityGroups:               c.DescribeSecurityGroups,
 		DescribeSnapshots:                    c.DescribeSnapshots,
+		DescribeSpotPriceHistory:             c.DescribeSpotPriceHistory,
 		DescribeSubnets:                      c.DescribeSubnets,
 		DescribeTags:                         c.DescribeTags,
 		DescribeVolumes:                      c.DescribeVolumes,

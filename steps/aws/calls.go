@@ -19,6 +19,7 @@ var callings = map[string]calling{
 	ImportKey{}.Kind():      {[]string{"ImportKeyPair"}, []string{"DeleteKeyPair"}},
 	Group{}.Kind():          {[]string{"CreateSecurityGroup"}, []string{"DeleteSecurityGroup"}},
 	Admit{}.Kind():          {do: []string{"AuthorizeSecurityGroupIngress"}},
+	SpotPrices{}.Kind():     {do: []string{"DescribeSpotPriceHistory"}},
 	Launch{}.Kind():         {[]string{"RunInstances"}, []string{"TerminateInstances"}},
 	Wait{}.Kind():           {do: []string{"DescribeInstances"}},
 	Password{}.Kind():       {do: []string{"GetPasswordData"}},

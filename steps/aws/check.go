@@ -61,21 +61,9 @@ func (b *EBS) checkSource(f *optionErrors) {
 }
 
 func (b *EBS) checkMachine(f *optionErrors) {
-	if b.InstanceType == "" {
-		f.Add("instance_type", "must be set, such as t3.micro")
-	}
-	f.given("instance_type", b.InstanceType, wrongInstanceType)
+	b.checkTypes(f)
 	f.given("iam_instance_profile", b.InstanceProfile, wrongProfile)
-	if b.NitroEnclave && (burstable(b.InstanceType) || strings.HasPrefix(b.InstanceType, "t1.")) {
-		f.Add("enable_nitro_enclave", "%s has no enclaves", b.InstanceType)
-	}
-	if (b.UnlimitedCredits || b.T2Unlimited) && !burstable(b.InstanceType) && b.InstanceType != "" {
-		field := "enable_unlimited_credits"
-		if b.T2Unlimited {
-			field = "enable_t2_unlimited"
-		}
-		f.Add(field, "%s has no CPU credits; only t2, t3, t3a and t4g have", b.InstanceType)
-	}
+	b.checkSpot(f)
 	f.oneOf("shutdown_behavior", b.ShutdownBehavior, "stop", "terminate")
 	f.exclusive("user_data_file", b.UserDataFile.Path != "", "user_data", b.UserData != "")
 	b.checkUserData(f)

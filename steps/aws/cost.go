@@ -76,6 +76,7 @@ func (b biller) launched(r dag.Record, now time.Time) (items []cost.Item) {
 		atWork = at
 	}
 	m := b.machine(r.Node)
+	m.took(r.Out)
 	items = append(items, m.item(r, max(shortest, atWork.Sub(r.Begun))))
 	if stood := max(shortest, end.Sub(r.Begun)); len(m.volumes) > 0 {
 		x := cost.Item{Builds: r.Builds, What: "its volumes: " + gibs(m.volumes), For: stood}
@@ -175,6 +176,7 @@ type machine struct {
 	Type    string
 	System  string // as EC2 calls it; "" if nobody knows
 	Shared  bool   // hardware
+	Spot    bool
 	volumes []volume
 }
 
@@ -191,7 +193,7 @@ func (b biller) machine(n dag.Node) machine {
 	if json.Unmarshal(n.Spec, &s) != nil {
 		return machine{}
 	}
-	m := machine{Region: s.Region, Type: s.InstanceType}
+	m := machine{Region: s.Region, Type: s.types(s.Spot)[0], Spot: s.Spot.on()}
 	m.Shared = slices.Contains([]string{"", "default"}, cmp.Or(s.Placement.Tenancy, s.Tenancy)) && s.Placement.HostID+s.Placement.HostResourceGroupARN == ""
 	var source SourceImage
 	if r := b.by[s.Source.Key()]; r != nil && json.Unmarshal(r.Out, &source) == nil {
@@ -199,6 +201,14 @@ func (b biller) machine(n dag.Node) machine {
 	}
 	m.volumes = s.paid(source)
 	return m
+}
+
+// took puts in what was launched, of all that would have done.
+func (m *machine) took(out json.RawMessage) {
+	var i Instance
+	if json.Unmarshal(out, &i) == nil && i.Type != "" {
+		m.Type, m.Spot = i.Type, i.Spot
+	}
 }
 
 // paid are the EBS volumes of the instance.
@@ -252,6 +262,9 @@ func (m machine) what() string {
 
 // hourly is what an hour of it costs with a system, or why nobody knows.
 func (m machine) hourly(system string) (usd float64, unknown string) {
+	if m.Spot {
+		return 0, "the price of spot instances moves"
+	}
 	if !m.Shared {
 		return 0, "no price of hardware that is not shared"
 	}

@@ -196,6 +196,11 @@ var scenes = []scene{
 		b.Tags = many[dag.Text]("image", maxTags)
 		w.finished(b, home)
 	}},
+	{"the cheapest spot instance", func(*world) {}, func(w *world) {
+		b := template()
+		b.InstanceType, b.SpotTypes, b.Price, b.AllocationStrategy = "", []string{"m5.large", "t2.micro"}, "auto", "lowest-price"
+		w.finished(b, home)
+	}},
 	{"a password", func(w *world) {
 		var mu sync.Mutex
 		var key *rsa.PublicKey

@@ -43,7 +43,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	w.source = dag.Add(g, bd, "source", Source{Place: w.place, SourceOptions: w.SourceOptions, NeedHVM: w.needHVM(), NeedWindows: w.askPassword(), Access: here})
 	w.EBS = w.bound(w.source)
 	tags := withBlocks(w.RunTags, w.RunTag)
-	launch := Launch{Place: w.place, Build: bd.Own(), MachineOptions: w.MachineOptions, PublicIP: w.PublicIP,
+	launch := Launch{Place: w.place, Build: bd.Own(), MachineOptions: w.MachineOptions, Spot: w.SpotOptions.effective(), PublicIP: w.PublicIP,
 		Source: w.source, KeyName: w.KeyPairName, GroupIDs: w.groupIDs()}
 	if !w.SkipCreateAMI {
 		for _, r := range append([]string{w.place.Region}, w.copyRegions()...) {
@@ -53,7 +53,10 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	}
 	w.values = w.checkValues()
 	launch.Values = w.values
-	launch.Network = dag.Add(g, bd, "network", w.network(w.InstanceType))
+	launch.Network = dag.Add(g, bd, "network", w.network(w.types(w.SpotOptions)))
+	if launch.Spot.byPrice() {
+		launch.Prices = dag.Add(g, bd, "spot-prices", SpotPrices{Place: w.place, Types: w.types(launch.Spot), Source: w.source})
+	}
 	if w.temporaryKey() {
 		w.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: w.keyType(), Bits: w.keyBits()})
 		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: w.place, Key: w.key, Name: w.TemporaryKeyName, Tags: tags, Access: here})
@@ -74,9 +77,9 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	return m
 }
 
-// network looks for where instances of a type can be.
-func (w *wiring) network(instanceType string) FindNetwork {
-	return FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, InstanceType: instanceType, GroupIDs: w.groupIDs(), KeyName: w.KeyPairName,
+// network looks for where instances of the types can be.
+func (w *wiring) network(types []string) FindNetwork {
+	return FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, InstanceTypes: types, GroupIDs: w.groupIDs(), KeyName: w.KeyPairName,
 		Access: w.access}
 }
 

@@ -92,9 +92,11 @@ var rules = []rule{
 	{"ResourceLimitExceeded", "CopyImage", 0, transient, ""},
 
 	// No capacity.
-	{"InsufficientInstanceCapacity", "RunInstances", 0, noCapacity, "try another instance_type, availability_zone or subnet"},
+	{"InsufficientInstanceCapacity", "RunInstances", 0, noCapacity, "give several instance_types, or try another availability_zone or subnet"},
 	{"InsufficientHostCapacity", "RunInstances", 0, noCapacity, "try another host or availability_zone"},
 	{"InsufficientFreeAddressesInSubnet", "RunInstances", 0, noCapacity, "choose a subnet with free addresses"},
+	{"SpotMaxPriceTooLow", "RunInstances", 0, noCapacity, "raise spot_price, or set it to auto"},
+	{"MaxSpotInstanceCountExceeded", "RunInstances", 0, noCapacity, "end a spot instance or ask AWS for a higher limit"},
 	{"Unsupported", "RunInstances", 0, noCapacity, "look whether the zone offers the instance_type and whether it fits the image"},
 	{"InstanceLimitExceeded", "", 0, permanent, "end an instance or ask AWS for a higher limit"},
 	{"VcpuLimitExceeded", "", 0, permanent, "end an instance or ask AWS for a higher limit"},

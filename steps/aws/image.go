@@ -85,7 +85,7 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 			return image, nil
 		}
 	}
-	return Image{}, asNotMade(doing, "CreateImage", 0, err)
+	return Image{}, at.taken(ctx, from.ID, from.Machine.Fleeting, asNotMade(doing, "CreateImage", 0, err))
 }
 
 // words are the final description of an image and the tags of it and its

@@ -44,6 +44,7 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[ImportKey](c),
 		dag.Bind[Group](c),
 		dag.Bind[Admit](c),
+		dag.Bind[SpotPrices](c),
 		dag.Bind[Launch](c),
 		dag.Bind[Wait](c),
 		dag.Bind[Password](c),

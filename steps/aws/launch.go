@@ -21,6 +21,8 @@ type Launch struct {
 	Place
 	Build string `json:"build"` // two builds never share an instance
 	MachineOptions
+	Spot     SpotOptions              `json:"spot,omitzero"`
+	Prices   dag.Out[PricedPools]     `json:"prices"` // of spot instances, where the cheapest comes first
 	PublicIP *bool                    `json:"public_ip,omitempty"`
 	Source   dag.Out[SourceImage]     `json:"source"`
 	Network  dag.Out[Network]         `json:"network"`
@@ -42,16 +44,19 @@ type Instance struct {
 	ID   string    `json:"id"`
 	VPC  string    `json:"vpc,omitempty"`
 	Made time.Time `json:"made"`
+	Type string    `json:"type,omitempty"` // of those that would do
+	Spot bool      `json:"spot,omitempty"` // it cannot be stopped, and EC2 may take it back
 }
 
 func (Launch) Kind() string    { return "aws.launch" }
-func (s Launch) Title() string { return "launch " + s.InstanceType }
+func (s Launch) Title() string { return "launch " + either(s.types(s.Spot)) }
 
 // Patience covers a capacity that comes and goes.
 func (Launch) Patience() time.Duration { return 5 * time.Minute }
 
-// Do launches one instance. Every try has a client token of its own, derived from
-// the task's, so that a repeated call gives back the instance that it made.
+// Do launches one instance, in the first pool that has room. Every try has a client token of its own,
+// derived from the task's, so that a repeated call gives back the instance that it made; and it is
+// journaled, so that what goes on after a crash repeats the one call that may have made something.
 func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error) {
 	at, err := c.at(ctx, s.Place)
 	if err != nil {
@@ -62,21 +67,31 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 	if err != nil {
 		return Instance{}, err
 	}
-	network := s.Network.Value()
-	tries := network.Subnets
-	if len(tries) == 0 {
-		tries = []Subnet{{Zone: network.Zone}}
+	spotTags, err := filledTags(t, "spot_tags", withBlocks(s.Spot.SpotTags, s.Spot.SpotTag))
+	if err != nil {
+		return Instance{}, err
 	}
-	groups := s.groups(network)
+	pools, groups := s.pools(), s.groups(s.Network.Value())
+	first, err := tried(t, len(pools))
+	if err != nil {
+		return Instance{}, err
+	}
 	var failure error
-	for i, try := range tries {
-		where := s.setPlacement(in, try, groups)
-		t.Say("launching %s from %s (%s)%s", s.InstanceType, source.ID, source.Name, where)
+	mayCome := false // room may come back within minutes
+	for i := first; i < len(pools); i++ {
+		p := pools[i]
+		if i > first { // an attempt that comes after a crash begins with the try of which nobody knows how it ended
+			if err := t.Save(tryOf, i); err != nil {
+				return Instance{}, err
+			}
+		}
+		s.ask(in, p, groups, c.tags(t, spotTags))
+		t.Say("launching %s from %s (%s)%s", p.name(), source.ID, source.Name, p.where())
 		made, err := at.run(ctx, in, t.Token, i)
 		if err == nil {
 			return at.launched(t, made), nil
 		}
-		failure = asNotMade("launch "+s.InstanceType, "RunInstances", s.age(err), err)
+		failure = asNotMade("launch "+p.name(), "RunInstances", s.age(err), err)
 		switch classify("RunInstances", s.age(err), err).class {
 		case alreadyExists:
 			// The token was used, with other words: what it made is ours all the same.
@@ -86,14 +101,21 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 			}
 			return Instance{}, failure
 		case noCapacity:
-			if i+1 < len(tries) {
-				t.Warn("no room for %s%s; trying the next subnet", s.InstanceType, where)
+			code, _ := apiError(err)
+			mayCome = mayCome || strings.HasPrefix(code, "Insufficient") && code != "InsufficientFreeAddressesInSubnet"
+			if i+1 < len(pools) {
+				t.Warn("no room for %s%s (%s); trying %s%s", p.name(), p.where(), code, pools[i+1].name(), pools[i+1].where())
 			}
 			continue
 		}
 		return Instance{}, failure
 	}
-	if code, _ := apiError(failure); code == "InsufficientInstanceCapacity" { // it may come back within minutes
+	if len(pools) > 1 {
+		if err := t.Save(tryOf, 0); err != nil {
+			return Instance{}, err
+		}
+	}
+	if mayCome {
 		failure = dag.Retry(failure, 15*time.Second)
 	}
 	return Instance{}, failure
@@ -102,7 +124,7 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 // run launches one instance. A client token that was used before gives back what
 // it made then, even if that has ended since: then the next token is taken.
 func (s *site) run(ctx context.Context, in *ec2.RunInstancesInput, token string, try int) (types.Instance, error) {
-	const ways = 100 // more than a network has subnets
+	const ways = 10000 // more than a launch has pools
 	for ; ; try += ways {
 		in.ClientToken = ptr(clientToken(token, try))
 		out, err := s.api.RunInstances(ctx, in)
@@ -161,28 +183,6 @@ func (s Launch) groups(n Network) (ids []string) {
 	return ids
 }
 
-// setPlacement puts the place of one try into the request.
-func (s Launch) setPlacement(in *ec2.RunInstancesInput, try Subnet, groups []string) (where string) {
-	in.SubnetId, in.SecurityGroupIds, in.NetworkInterfaces = nil, nil, nil
-	in.Placement = s.placement(try.Zone)
-	switch {
-	case s.PublicIP != nil && try.ID != "":
-		in.NetworkInterfaces = []types.InstanceNetworkInterfaceSpecification{{
-			DeviceIndex: ptr(int32(0)), SubnetId: &try.ID, Groups: groups, AssociatePublicIpAddress: s.PublicIP, DeleteOnTermination: ptr(true)}}
-	case try.ID != "":
-		in.SubnetId, in.SecurityGroupIds = &try.ID, groups
-	default:
-		in.SecurityGroupIds = groups
-	}
-	switch {
-	case try.ID != "":
-		return " in " + try.ID
-	case try.Zone != "":
-		return " in " + try.Zone
-	}
-	return ""
-}
-
 func (s Launch) placement(zone string) *types.Placement {
 	p := types.Placement{Tenancy: types.Tenancy(s.Placement.Tenancy)}
 	if p.Tenancy == "" {
@@ -197,7 +197,7 @@ func (s Launch) placement(zone string) *types.Placement {
 	return &p
 }
 
-// request is the call but for the place.
+// request is the call but for the pool.
 func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInstancesInput, error) {
 	tags, err := filledTags(t, "run_tags", withBlocks(s.RunTags, s.RunTag))
 	if err != nil {
@@ -220,14 +220,16 @@ func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInst
 		}
 	}
 	in := &ec2.RunInstancesInput{
-		ImageId: &source.ID, InstanceType: types.InstanceType(s.InstanceType), MinCount: ptr(int32(1)), MaxCount: ptr(int32(1)),
+		ImageId: &source.ID, MinCount: ptr(int32(1)), MaxCount: ptr(int32(1)),
 		KeyName:             optional(s.KeyName),
 		BlockDeviceMappings: s.mappings(source),
 		TagSpecifications: slices.Concat(
 			tagged(instance, types.ResourceTypeInstance),
 			tagged(c.tags(t, volumes), types.ResourceTypeVolume),
 			tagged(c.tags(t, tags), types.ResourceTypeNetworkInterface)),
-		InstanceInitiatedShutdownBehavior: types.ShutdownBehavior(s.ShutdownBehavior),
+	}
+	if !s.Spot.on() || s.ShutdownBehavior != "stop" { // a spot instance that is asked for once ends then, whatever is said
+		in.InstanceInitiatedShutdownBehavior = types.ShutdownBehavior(s.ShutdownBehavior)
 	}
 	if s.KeyPair.Set() {
 		in.KeyName = ptr(s.KeyPair.Value().Name)
@@ -254,13 +256,6 @@ func (s Launch) hardware(in *ec2.RunInstancesInput) {
 	if s.NitroEnclave {
 		in.EnclaveOptions = &types.EnclaveOptionsRequest{Enabled: ptr(true)}
 	}
-	if burstable(s.InstanceType) {
-		credits := "standard"
-		if s.UnlimitedCredits || s.T2Unlimited {
-			credits = "unlimited"
-		}
-		in.CreditSpecification = &types.CreditSpecificationRequest{CpuCredits: &credits}
-	}
 	if s.InstanceProfile != "" {
 		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: &s.InstanceProfile}
 	}
@@ -285,12 +280,6 @@ func (s Launch) hardware(in *ec2.RunInstancesInput) {
 	}
 }
 
-// burstable types have CPU credits.
-func burstable(instanceType string) bool {
-	family, _, _ := strings.Cut(instanceType, ".")
-	return slices.Contains([]string{"t2", "t3", "t3a", "t4g"}, family)
-}
-
 // optional leaves an empty text out of a call.
 func optional(s string) *string {
 	if s == "" {
@@ -310,7 +299,7 @@ func (s *site) view(i types.Instance) Instance {
 	if i.LaunchTime != nil {
 		made = i.LaunchTime.UTC().Truncate(time.Second)
 	}
-	return Instance{Place: s.Place, ID: text(i.InstanceId), VPC: text(i.VpcId), Made: made}
+	return Instance{Place: s.Place, ID: text(i.InstanceId), VPC: text(i.VpcId), Made: made, Type: string(i.InstanceType), Spot: i.InstanceLifecycle == types.InstanceLifecycleTypeSpot}
 }
 
 // living are the states of an instance that is not ending.

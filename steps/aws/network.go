@@ -18,9 +18,9 @@ import (
 type FindNetwork struct {
 	Place
 	NetworkOptions
-	InstanceType string   `json:"instance_type,omitempty"` // that the subnet's zone has to offer
-	GroupIDs     []string `json:"group_ids,omitempty"`     // existing security groups that the launch will name
-	KeyName      string   `json:"key_name,omitempty"`      // an existing key pair that it will name
+	InstanceTypes []string `json:"instance_types,omitempty"` // of which the subnet's zone has to offer one
+	GroupIDs      []string `json:"group_ids,omitempty"`      // existing security groups that the launch will name
+	KeyName       string   `json:"key_name,omitempty"`       // an existing key pair that it will name
 
 	Access dag.Out[CheckedAccess] `json:"granted" key:"-"` // what only has to come first
 }
@@ -207,9 +207,9 @@ func (s FindNetwork) defaultSubnets(ctx context.Context, at *site, n *Network) e
 		n.VPC = text(out.Vpcs[0].VpcId)
 	}
 	offers, err := at.api.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{
-		LocationType: types.LocationTypeAvailabilityZone, Filters: []types.Filter{filter("instance-type", s.InstanceType)}})
+		LocationType: types.LocationTypeAvailabilityZone, Filters: []types.Filter{filter("instance-type", s.InstanceTypes...)}})
 	if err != nil {
-		return wrapAPI("find the zones that offer "+s.InstanceType, "DescribeInstanceTypeOfferings", old, err)
+		return wrapAPI("find the zones that offer "+either(s.InstanceTypes), "DescribeInstanceTypeOfferings", old, err)
 	}
 	zones := map[string]bool{}
 	for _, o := range offers.InstanceTypeOfferings {
@@ -225,7 +225,7 @@ func (s FindNetwork) defaultSubnets(ctx context.Context, at *site, n *Network) e
 	}
 	found = slices.DeleteFunc(found, func(f types.Subnet) bool { return !zones[text(f.AvailabilityZone)] })
 	if len(found) == 0 {
-		return fmt.Errorf("cannot use associate_public_ip_address: no default subnet of %s is in a zone that offers %s; set subnet_id", n.VPC, s.InstanceType)
+		return fmt.Errorf("cannot use associate_public_ip_address: no default subnet of %s is in a zone that offers %s; set subnet_id", n.VPC, either(s.InstanceTypes))
 	}
 	return n.take(found)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func (w *world) network(o NetworkOptions) (Network, error) {
-	return FindNetwork{Place: here, NetworkOptions: o, InstanceType: "t2.micro"}.Do(w.t.Context(), w.cloud, task("n"))
+	return FindNetwork{Place: here, NetworkOptions: o, InstanceTypes: []string{"t2.micro"}}.Do(w.t.Context(), w.cloud, task("n"))
 }
 
 func TestNetworks(t *testing.T) {

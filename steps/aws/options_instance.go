@@ -31,8 +31,11 @@ type SourceFilter struct {
 
 // MachineOptions are the options that go into the launch as they are.
 type MachineOptions struct {
-	// The type of the instance, such as t3.micro. It has to be given.
+	// The type of the instance, such as t3.micro. It, `instance_types` or `spot_instance_types` has to be given.
 	InstanceType string `json:"instance_type,omitempty"`
+	// Types of which the instance may be, in place of `instance_type`: where EC2 has no room for one, the next is
+	// tried. Default: none.
+	InstanceTypes []string `json:"instance_types,omitempty"`
 	// Gives the instance bandwidth of its own to its volumes. Default: `false`.
 	EBSOptimized bool `json:"ebs_optimized,omitempty"`
 	// Makes Nitro Enclaves possible on the instance. Default: `false`.
@@ -156,25 +159,30 @@ type BlockDevice struct {
 
 // SpotOptions are the options of spot instances.
 type SpotOptions struct {
-	// The most to pay for an hour of a spot instance, in US dollars; `auto` is the price on demand. Default: no spot
-	// instance.
-	Price string `json:"spot_price,omitempty" option:"unsupported,off=0"`
-	// Types of which a spot instance may be. Default: none.
-	InstanceTypes []string `json:"spot_instance_types,omitempty" option:"unsupported"`
-	// How EC2 chooses among the types of spot instances. Default: EC2's.
-	AllocationStrategy string `json:"spot_allocation_strategy,omitempty" option:"unsupported"`
+	// Asks for a spot instance, and is the most to pay for an hour of it, in US dollars; `auto` is the price on demand.
+	// Default: no spot instance.
+	Price string `json:"spot_price,omitempty"`
+	// Types of which a spot instance may be, in place of `instance_type`: where EC2 has no room for one, the next is
+	// tried. Default: none.
+	SpotTypes []string `json:"spot_instance_types,omitempty"`
+	// In which order the types and zones of spot instances are tried: by today's price with `lowest-price` and
+	// `price-capacity-optimized`, as they are given with `capacity-optimized`, `capacity-optimized-prioritized` and
+	// `diversified`. Default: as they are given.
+	AllocationStrategy string `json:"spot_allocation_strategy,omitempty"`
+	// Takes an instance on demand where no spot instance is to be had. Default: `false`.
+	OnDemand bool `json:"spot_on_demand_fallback,omitempty"`
 	// Tags of the request for spot instances. Default: none.
-	SpotTags map[string]string `json:"spot_tags,omitempty" option:"unsupported"`
+	SpotTags map[dag.Text]dag.Text `json:"spot_tags,omitempty" option:"late=source+build"`
 	// One tag of the request for spot instances, as a block that may be repeated.
-	SpotTag []KeyValue `json:"spot_tag,omitempty" option:"unsupported"`
-	// Tags of the fleet that is asked for spot instances. Default: none.
-	FleetTags map[string]string `json:"fleet_tags,omitempty" option:"unsupported"`
-	// One tag of that fleet, as a block that may be repeated.
-	FleetTag []KeyValue `json:"fleet_tag,omitempty" option:"unsupported"`
-	// For how many minutes a spot instance is asked for, which EC2 does no more. Default: none.
-	BlockDuration int `json:"block_duration_minutes,omitempty" option:"unsupported"`
-	// The product whose price `auto` means, which nothing uses any more. Default: none.
-	PriceAutoProduct string `json:"spot_price_auto_product,omitempty" option:"unsupported"`
+	SpotTag []KeyValue `json:"spot_tag,omitempty" option:"late=source+build"`
+	// Accepted and without effect: spot instances are asked for without a fleet. Default: none.
+	FleetTags map[string]string `json:"fleet_tags,omitempty"`
+	// Accepted and without effect, as `fleet_tags`.
+	FleetTag []KeyValue `json:"fleet_tag,omitempty"`
+	// Accepted and without effect: EC2 has no spot instances for a fixed time any more. Default: none.
+	BlockDuration int `json:"block_duration_minutes,omitempty"`
+	// Accepted and without effect: `auto` is the price of the instance that is launched. Default: none.
+	PriceAutoProduct string `json:"spot_price_auto_product,omitempty"`
 }
 
 // ProfileOptions are the options of instance profiles that are not part of the

@@ -76,7 +76,7 @@ func (s Password) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Login, er
 	}
 	sealed, err := s.wait(ctx, at, t, id)
 	if err != nil {
-		return login, err
+		return login, at.taken(ctx, id, s.Instance.Value().Spot, err)
 	}
 	password, err := decrypt(key, sealed)
 	if err != nil {

@@ -46,7 +46,7 @@ func (s Regroup) Do(ctx context.Context, c *Cloud, t *dag.Task) (Regrouped, erro
 	}
 	_, err = at.api.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{InstanceId: &in.ID, Groups: []string{group}})
 	if err != nil {
-		return Regrouped{}, wrapAPI("move "+in.ID+" to the group "+group, "ModifyInstanceAttribute", since(in.Made), err)
+		return Regrouped{}, at.taken(ctx, in.ID, in.Spot, wrapAPI("move "+in.ID+" to the group "+group, "ModifyInstanceAttribute", since(in.Made), err))
 	}
 	t.Detail("moved %s to the group %s", in.ID, group)
 	return Regrouped{group}, nil

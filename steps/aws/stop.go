@@ -39,6 +39,9 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 	if err != nil {
 		return Stopped{}, err
 	}
+	if in.Spot {
+		return s.unstopped(ctx, at, t)
+	}
 	stopping := untilStopped
 	if s.Itself || t.Resumed { // nobody knows since when
 		stopping = expected{}
@@ -65,6 +68,23 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 			return false, fmt.Errorf("cannot image %s: it is %s%s", in.ID, i.State.Name, reason(i))
 		}
 		return false, nil
+	})
+	if err != nil {
+		return Stopped{}, waitFault(in.ID, err)
+	}
+	return Stopped{in.Place, in.ID, in.VPC, s.After.Value()}, nil
+}
+
+// unstopped leaves a spot instance as it runs, since EC2 stops none that was asked for once. It
+// is shut down for a moment while its image is made.
+func (s Stop) unstopped(ctx context.Context, at *site, t *dag.Task) (Stopped, error) {
+	in := s.Instance.Value()
+	t.Say("%s is a spot instance, which cannot be stopped: it is rebooted for its image", in.ID)
+	_, err := at.instances.wait(ctx, t, in.ID, expected{}, func(i types.Instance) (bool, error) {
+		if ended(*i.State) {
+			return false, takenIf(reclaimed(i), fmt.Errorf("cannot image %s: it is %s%s", in.ID, i.State.Name, reason(i)))
+		}
+		return true, nil
 	})
 	if err != nil {
 		return Stopped{}, waitFault(in.ID, err)

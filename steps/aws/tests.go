@@ -53,7 +53,7 @@ func (o *Test) Add(name string, provision func(dag.Out[comm.Machine]) dag.Out[co
 func (o *Test) machine(m MachineOptions) MachineOptions {
 	m.LaunchMappings = nil
 	if o.InstanceType != "" {
-		m.InstanceType = o.InstanceType
+		m.InstanceType, m.InstanceTypes = o.InstanceType, nil
 	}
 	if o.UserData != "" || o.UserDataFile.Path != "" {
 		m.UserData, m.UserDataFile = o.UserData, o.UserDataFile
@@ -74,7 +74,10 @@ func (w *wiring) test(created dag.Out[Image]) (passed []dag.Key) {
 		launch := w.launch
 		launch.Checked, launch.Values = nil, dag.Out[CheckedValues]{}
 		launch.Build, launch.MachineOptions, launch.Source = w.build.Own()+" "+t.name, t.machine(launch.MachineOptions), image
-		launch.Network = dag.Add(w.g, w.build, t.name+".network", w.network(launch.InstanceType)) // the build's, if the type is
+		if t.InstanceType != "" {
+			launch.Spot.SpotTypes = nil
+		}
+		launch.Network = dag.Add(w.g, w.build, t.name+".network", w.network(launch.types(launch.Spot))) // the build's, if the type is
 		instance, _, m := w.boot(t.name+".", launch)
 		pass := dag.Add(w.g, w.build, t.name+".pass", Pass{On: t.provision(m).Take(), Test: t.name})
 		dag.Serve(w.g, instance, pass)

@@ -22,6 +22,7 @@ type CheckValues struct {
 	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
 	RunTags      map[dag.Text]dag.Text `json:"run_tags,omitempty"`
 	VolumeTags   map[dag.Text]dag.Text `json:"run_volume_tags,omitempty"`
+	SpotTags     map[dag.Text]dag.Text `json:"spot_tags,omitempty"`
 	OwnTagsOnly  bool                  `json:"own_tags_only,omitempty"` // the image has none of RunTags
 	ShownTags    bool                  `json:"shown_tags,omitempty"`    // the instance shows RunTags to what runs on it
 	Sharing
@@ -46,7 +47,7 @@ func (s CheckValues) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedValu
 	tags := []struct {
 		option string
 		tags   *map[dag.Text]dag.Text
-	}{{"run_tags", &s.RunTags}, {"run_volume_tags", &s.VolumeTags}, {"tags", &s.Tags}, {"snapshot_tags", &s.SnapshotTags}}
+	}{{"run_tags", &s.RunTags}, {"run_volume_tags", &s.VolumeTags}, {"spot_tags", &s.SpotTags}, {"tags", &s.Tags}, {"snapshot_tags", &s.SnapshotTags}}
 	for _, m := range tags {
 		final, err := filledTags(t, m.option, *m.tags)
 		errs = append(errs, err)
@@ -78,6 +79,7 @@ func (s CheckValues) count(f *optionErrors) {
 	}
 	f.tooMany("run_tags", "the instance", s.RunTags)
 	f.tooMany("run_volume_tags", "a volume", s.VolumeTags)
+	f.tooMany("spot_tags", "the request for a spot instance", s.SpotTags)
 	if !f.tooMany("tags", "the image", image) {
 		f.tooMany("snapshot_tags", "a snapshot", mergeTags(image, s.SnapshotTags))
 	}
@@ -160,7 +162,7 @@ func (f *optionErrors) laidOver(option string, list []BlockDevice, have map[stri
 // checkValues adds the step where there is something to look at.
 func (w *wiring) checkValues() dag.Out[CheckedValues] {
 	s := CheckValues{Source: w.source, RunTags: withBlocks(w.RunTags, w.RunTag), VolumeTags: w.volumeTags(), ShownTags: w.Metadata.Tags == "enabled",
-		LaunchMappings: w.LaunchMappings}
+		LaunchMappings: w.LaunchMappings, SpotTags: withBlocks(w.SpotTags, w.SpotTag)}
 	if !w.SkipCreateAMI {
 		s.Description, s.Tags, s.SnapshotTags = w.AMIDescription, withBlocks(w.Tags, w.Tag), withBlocks(w.SnapshotTags, w.SnapshotTag)
 		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = w.SkipRunTags, w.Sharing, w.DeprecateAt, w.AMIMappings
@@ -177,7 +179,7 @@ func (s CheckValues) needed() bool {
 		return true
 	}
 	texts := slices.Concat([]string{string(s.Description), s.DeprecateAt}, s.Users, s.Groups, s.OrgARNs, s.OUARNs, s.ProductCodes, s.SnapshotUsers, s.SnapshotGroups)
-	for _, m := range []map[dag.Text]dag.Text{s.Tags, s.SnapshotTags, s.RunTags, s.VolumeTags} {
+	for _, m := range []map[dag.Text]dag.Text{s.Tags, s.SnapshotTags, s.RunTags, s.VolumeTags, s.SpotTags} {
 		for k, v := range m {
 			texts = append(texts, string(k), string(v))
 		}

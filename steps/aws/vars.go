@@ -42,14 +42,14 @@ func (b EBS) bound(source dag.Out[SourceImage]) *EBS {
 		return t.Bind(func(action string) dag.Text { return dag.Ref(source, action) })
 	}
 	b.AMIDescription = text(b.AMIDescription)
-	for _, tags := range []*map[dag.Text]dag.Text{&b.Tags, &b.SnapshotTags, &b.RunTags, &b.RunVolumeTags} {
+	for _, tags := range []*map[dag.Text]dag.Text{&b.Tags, &b.SnapshotTags, &b.RunTags, &b.RunVolumeTags, &b.SpotTags} {
 		all := make(map[dag.Text]dag.Text, len(*tags))
 		for k, v := range *tags {
 			all[text(k)] = text(v)
 		}
 		*tags = all
 	}
-	for _, tags := range []*[]KeyValue{&b.Tag, &b.SnapshotTag, &b.RunTag} {
+	for _, tags := range []*[]KeyValue{&b.Tag, &b.SnapshotTag, &b.RunTag, &b.SpotTag} {
 		*tags = slices.Clone(*tags)
 		for i, t := range *tags {
 			(*tags)[i] = KeyValue{text(t.Key), text(t.Value)}

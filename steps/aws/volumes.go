@@ -39,7 +39,7 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 	}
 	i, err := at.alive(ctx, t, in.ID)
 	if err != nil {
-		return Volumes{}, err
+		return Volumes{}, at.taken(ctx, in.ID, in.Spot, err)
 	}
 	v := Volumes{Place: in.Place, Made: in.Made}
 	for _, d := range i.BlockDeviceMappings {

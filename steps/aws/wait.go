@@ -52,7 +52,8 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 			host = address(i, s.Interface, looks)
 			return host != "" || s.Communicator == "none", nil
 		case types.InstanceStateNameShuttingDown, types.InstanceStateNameTerminated, types.InstanceStateNameStopping, types.InstanceStateNameStopped:
-			return false, errcode.With(errcode.MachineDown, fmt.Errorf("cannot wait for %s: it is %s%s", in.ID, i.State.Name, reason(i)))
+			err := errcode.With(errcode.MachineDown, fmt.Errorf("cannot wait for %s: it is %s%s", in.ID, i.State.Name, reason(i)))
+			return false, takenIf(reclaimed(i), err)
 		}
 		return false, nil
 	})
@@ -63,7 +64,7 @@ func (s Wait) Do(ctx context.Context, c *Cloud, t *dag.Task) (comm.Endpoint, err
 	case err != nil:
 		return comm.Endpoint{}, waitFault(in.ID, err)
 	}
-	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Stops: s.Stops, Vars: source.vars()}
+	e := comm.Endpoint{Protocol: s.Communicator, Host: host, Port: s.port(i), Thing: in.ID, Place: in.Place.text(), Stops: s.Stops, Fleeting: in.Spot, Vars: source.vars()}
 	if e.Protocol == "ssh" {
 		if e.HostKeys, err = s.keys(ctx, at, t, in.ID); err != nil {
 			return comm.Endpoint{}, err
@@ -180,6 +181,36 @@ func reason(i types.Instance) string {
 	return ""
 }
 
+// reclaimed reports whether EC2 has taken an instance back, or has had no room for one that it had
+// promised.
+func reclaimed(i types.Instance) bool {
+	if i.State == nil || !ended(*i.State) || i.StateReason == nil {
+		return false
+	}
+	code := text(i.StateReason.Code)
+	return strings.HasPrefix(code, "Server.SpotInstance") || code == "Server.InsufficientInstanceCapacity"
+}
+
+// taken is the error of a step that works on an instance. Where that is one which EC2 may take
+// back, and has, this is why.
+func (s *site) taken(ctx context.Context, id string, fleeting bool, err error) error {
+	if err == nil || !fleeting || ctx.Err() != nil {
+		return err
+	}
+	found, lookErr := s.describeInstances(ctx, filter("instance-id", id))
+	if lookErr != nil || len(found) == 0 || !reclaimed(found[0]) {
+		return err
+	}
+	return dag.Taken(fmt.Errorf("%w (it is %s%s)", err, found[0].State.Name, reason(found[0])))
+}
+
+func takenIf(taken bool, err error) error {
+	if taken {
+		return dag.Taken(err)
+	}
+	return err
+}
+
 // console is what the machine has printed on its console, as far as EC2 shows it
 // at once; early output is often not there yet.
 func (s *site) console(ctx context.Context, id string) string {
@@ -244,7 +275,7 @@ func (c *Cloud) Status(ctx context.Context, e comm.Endpoint) comm.Status {
 	case types.InstanceStateNameStopped:
 		f.State = comm.Stopped
 	case types.InstanceStateNameTerminated, types.InstanceStateNameShuttingDown:
-		f.State = comm.Terminated
+		f.State, f.Taken = comm.Terminated, reclaimed(i)
 	}
 	return f
 }

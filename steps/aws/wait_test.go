@@ -189,3 +189,44 @@ func TestWait(t *testing.T) {
 		t.Errorf("one that is not there: %v", err)
 	}
 }
+
+// A spot instance that EC2 takes back is an interruption: the run goes on with another one, and
+// ends with its image.
+func TestReclaimIsAnInterruption(t *testing.T) {
+	for reclaims := 1; reclaims <= 3; reclaims++ {
+		w := newWorld(t, ec2local.Faults{Spot: time.Nanosecond, Reclaims: reclaims})
+		b := template()
+		b.Price = "auto"
+		log := &events{}
+		r, err := w.engine(&dag.MemStore{}, log).Solve(t.Context(), w.graph(b))
+		if err != nil || len(r.Failed)+len(r.Left) > 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		w.only(1)
+		all, err := w.site().describeInstances(t.Context())
+		if err != nil || len(all) != reclaims+1 {
+			t.Errorf("%d instances ever were, %v", len(all), err)
+		}
+		told := 0
+		for _, e := range log.list {
+			if e.Type == dag.Warned && strings.Contains(e.Text, "Spot") && strings.Contains(e.Text, "another one is made") {
+				told++
+			}
+		}
+		if told != reclaims {
+			t.Errorf("it was told %d times, want %d", told, reclaims)
+		}
+	}
+}
+
+// One that is taken back again and again is a failure in the end, which leaves nothing.
+func TestReclaimedTooOften(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{Spot: time.Nanosecond})
+	b := template()
+	b.Price = "auto"
+	r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
+	if err != nil || len(r.Failed) != 1 || !strings.Contains(r.Failed[0].Err.Error(), "(3 new machines were made before)") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	w.only(0)
+}

@@ -15,6 +15,7 @@ type Endpoint struct {
 	Thing    string            `json:"thing,omitempty"`     // what stands there, for messages: an instance id
 	Place    string            `json:"place,omitempty"`     // where that is, for whoever made it
 	Stops    bool              `json:"stops,omitempty"`     // by itself, when it has been provisioned: a script that stops it is no failure
+	Fleeting bool              `json:"fleeting,omitempty"`  // who runs it may take it back
 	Vars     map[string]string `json:"vars,omitempty"`      // build variables: ID, Host, SourceAMI ... never a secret
 }
 

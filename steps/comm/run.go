@@ -150,7 +150,7 @@ func (r *remote) Run(ctx context.Context, j Job) (Exit, error) {
 		x, more, err := r.follow(ctx, l, j, jr, again)
 		again = true
 		if err == nil {
-			return x, nil
+			return r.env.ended(ctx, r.m, x)
 		}
 		var lost *LostError
 		if ctx.Err() != nil || errors.As(err, &lost) || errors.As(err, new(permanent)) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/errcode"
 )
 
@@ -12,6 +13,7 @@ import (
 type Status struct {
 	State string // Stopped or Terminated; "" for a machine that may answer again
 	Why   string // in the words of who runs it, if any
+	Taken bool   // of a terminated one: it was taken back by who runs it, which nobody here is to blame for
 }
 
 // States of a machine that will not answer any more.
@@ -69,8 +71,28 @@ func (q *statusCheck) down(ctx context.Context) error {
 	}
 	f := q.env.Status(ctx, q.m.Endpoint)
 	q.next = time.Now().Add(askAgain)
-	if f.State == "" {
+	return f.err()
+}
+
+// err is the error of a machine that will not answer any more, or nil.
+func (f Status) err() error {
+	switch {
+	case f.State == "":
 		return nil
+	case f.Taken:
+		return dag.Taken(&DownError{f})
 	}
 	return &DownError{f}
+}
+
+// ended is how a job has ended, unless its machine is being taken back: then that is why it has
+// ended badly, and nothing is known of the job.
+func (e *Env) ended(ctx context.Context, m Machine, x Exit) (Exit, error) {
+	if !m.Fleeting || x == (Exit{}) || e.Status == nil {
+		return x, nil
+	}
+	if f := e.Status(ctx, m.Endpoint); f.Taken {
+		return Exit{}, f.err()
+	}
+	return x, nil
 }

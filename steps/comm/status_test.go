@@ -29,7 +29,7 @@ func TestDown(t *testing.T) {
 					if asked++; asked == 1 {
 						return Status{}
 					}
-					return Status{state, "for a reason"}
+					return Status{State: state, Why: "for a reason"}
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
@@ -64,7 +64,7 @@ func TestStopsInScript(t *testing.T) {
 	m := s.machine()
 	m.Port, m.Thing, m.SSH.Timeout = r.Addr().(*net.TCPAddr).Port, "i-1", time.Hour
 	l := newLab(t, m)
-	l.env.Status = func(context.Context, Endpoint) Status { return Status{Stopped, ""} }
+	l.env.Status = func(context.Context, Endpoint) Status { return Status{State: Stopped} }
 	j := l.job("echo one; sleep 60")
 	go func() {
 		for l.sink.Offset(l.task.Token, "stdout") == 0 && t.Context().Err() == nil {

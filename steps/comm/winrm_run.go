@@ -181,7 +181,7 @@ func (r *winremote) Run(ctx context.Context, j Job) (Exit, error) {
 	for senseless := 0; ; {
 		x, err := r.follow(ctx, j, jr, p.heard)
 		if err == nil {
-			return x, nil
+			return r.env.ended(ctx, r.m, x)
 		}
 		if errors.As(err, new(*LostError)) {
 			return Exit{}, err

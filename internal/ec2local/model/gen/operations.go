@@ -49,6 +49,7 @@ var operations = map[string][]string{
 		"DescribeSecurityGroups",
 		"DescribeSnapshotAttribute",
 		"DescribeSnapshots",
+		"DescribeSpotPriceHistory",
 		"DescribeSubnets",
 		"DescribeTags",
 		"DescribeVolumes",
