@@ -64,6 +64,7 @@ func (b *EBS) checkMachine(f *optionErrors) {
 	b.checkTypes(f)
 	f.given("iam_instance_profile", b.InstanceProfile, wrongProfile)
 	b.checkSpot(f)
+	b.checkCPU(f)
 	f.oneOf("shutdown_behavior", b.ShutdownBehavior, "stop", "terminate")
 	f.exclusive("user_data_file", b.UserDataFile.Path != "", "user_data", b.UserData != "")
 	b.checkUserData(f)

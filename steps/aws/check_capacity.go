@@ -43,6 +43,29 @@ func (b *EBS) checkTypes(f *optionErrors) {
 	}
 }
 
+// mostCores is more than any instance has.
+const mostCores = 10000
+
+func (b *EBS) checkCPU(f *optionErrors) {
+	c := b.CPU
+	f.oneOf("cpu_options.amd_sev_snp", c.SevSnp, "enabled", "disabled")
+	f.oneOf("cpu_options.nested_virtualization", c.Nested, "enabled", "disabled")
+	for _, n := range []struct {
+		field string
+		value int
+	}{{"cpu_options.core_count", c.Cores}, {"cpu_options.threads_per_core", c.Threads}} {
+		if n.value < 0 || n.value > mostCores {
+			f.Add(n.field, "must be a number such as 2")
+		}
+	}
+	switch {
+	case c.Cores != 0 && c.Threads == 0:
+		f.Add("cpu_options.core_count", "needs threads_per_core, too")
+	case c.Threads != 0 && c.Cores == 0:
+		f.Add("cpu_options.threads_per_core", "needs core_count, too")
+	}
+}
+
 // credits is the option that the template has set for unlimited credits.
 func (b *EBS) credits() string {
 	if b.T2Unlimited {

@@ -46,6 +46,12 @@ func TestCheckCapacity(t *testing.T) {
 		{"a host", func(b *EBS) { spot(b); b.Placement.HostID = "h-0123456789abcdef0" }, "placement.host_id!"},
 		{"hosts", func(b *EBS) { spot(b); b.Tenancy = "host" }, "tenancy!"},
 		{"dedicated", func(b *EBS) { spot(b); b.Placement.Tenancy = "dedicated" }, ""},
+		{"cores", func(b *EBS) { b.CPU.Cores, b.CPU.Threads = 1, 1 }, ""},
+		{"cores alone", func(b *EBS) { b.CPU.Cores = 1 }, "cpu_options.core_count!"},
+		{"threads alone", func(b *EBS) { b.CPU.Threads = 1 }, "cpu_options.threads_per_core!"},
+		{"fewer than none", func(b *EBS) { b.CPU.Cores, b.CPU.Threads = -1, 1 }, "cpu_options.core_count!"},
+		{"encrypted memory", func(b *EBS) { b.CPU.SevSnp = "enabled" }, ""},
+		{"neither on nor off", func(b *EBS) { b.CPU.Nested = "maybe" }, "cpu_options.nested_virtualization!"},
 		{"credits of t2", func(b *EBS) { spot(b); b.UnlimitedCredits = true }, "enable_unlimited_credits!"},
 		{"credits of some", func(b *EBS) {
 			b.InstanceType, b.InstanceTypes, b.T2Unlimited = "", []string{"m5.large", "t3.micro"}, true

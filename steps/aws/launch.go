@@ -259,6 +259,12 @@ func (s Launch) hardware(in *ec2.RunInstancesInput) {
 	if s.InstanceProfile != "" {
 		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: &s.InstanceProfile}
 	}
+	if c := s.CPU; c != (CPUOptions{}) {
+		in.CpuOptions = &types.CpuOptionsRequest{AmdSevSnp: types.AmdSevSnpSpecification(c.SevSnp), NestedVirtualization: types.NestedVirtualizationSpecification(c.Nested)}
+		if c.Cores != 0 {
+			in.CpuOptions.CoreCount, in.CpuOptions.ThreadsPerCore = ptr(int32(c.Cores)), ptr(int32(c.Threads))
+		}
+	}
 	if m := s.Metadata; m != (Metadata{}) {
 		in.MetadataOptions = &types.InstanceMetadataOptionsRequest{
 			HttpEndpoint: types.InstanceMetadataEndpointState(m.HTTPEndpoint), HttpTokens: types.HttpTokensState(m.HTTPTokens),

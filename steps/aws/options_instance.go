@@ -36,6 +36,8 @@ type MachineOptions struct {
 	// Types of which the instance may be, in place of `instance_type`: where EC2 has no room for one, the next is
 	// tried. Default: none.
 	InstanceTypes []string `json:"instance_types,omitempty"`
+	// What the processors of the instance are to be. Default: those of the type.
+	CPU CPUOptions `json:"cpu_options,omitzero"`
 	// Gives the instance bandwidth of its own to its volumes. Default: `false`.
 	EBSOptimized bool `json:"ebs_optimized,omitempty"`
 	// Makes Nitro Enclaves possible on the instance. Default: `false`.
@@ -95,6 +97,18 @@ func (m MachineOptions) volumeTags() map[dag.Text]dag.Text {
 		blocks[b.Key+b.Name] = b.Value
 	}
 	return mergeTags(m.RunVolumeTags, blocks)
+}
+
+// CPUOptions say what the processors of an instance are to be.
+type CPUOptions struct {
+	// How many cores the instance has; with `threads_per_core`. Default: those of the type.
+	Cores int `json:"core_count,omitempty"`
+	// How many threads each core has; with `core_count`. Default: those of the type.
+	Threads int `json:"threads_per_core,omitempty"`
+	// Whether the memory is encrypted by AMD SEV-SNP: `enabled` or `disabled`. Default: EC2's.
+	SevSnp string `json:"amd_sev_snp,omitempty"`
+	// Whether the instance can run virtual machines: `enabled` or `disabled`. Default: EC2's.
+	Nested string `json:"nested_virtualization,omitempty"`
 }
 
 // Metadata configures the instance metadata service.

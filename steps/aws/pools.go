@@ -12,9 +12,9 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// pool is what one try of a launch asks for. EC2 has room in one pool when it has none
+// capacityPool is what one try of a launch asks for. EC2 has room in one pool when it has none
 // in another.
-type pool struct {
+type capacityPool struct {
 	Type string
 	Spot bool
 	Subnet
@@ -63,16 +63,16 @@ func (s SpotOptions) market() *types.InstanceMarketOptionsRequest {
 
 // pools are what is tried, in this order: spot before on demand, every subnet for a type
 // before the next type.
-func (s Launch) pools() (all []pool) {
+func (s Launch) pools() (all []capacityPool) {
 	network := s.Network.Value()
 	subnets := network.Subnets
 	if len(subnets) == 0 {
 		subnets = []Subnet{{Zone: network.Zone}}
 	}
-	of := func(spot bool) (ps []pool) {
+	of := func(spot bool) (ps []capacityPool) {
 		for _, name := range s.types(s.Spot) {
 			for _, n := range subnets {
-				ps = append(ps, pool{name, spot, n})
+				ps = append(ps, capacityPool{name, spot, n})
 			}
 		}
 		return ps
@@ -81,7 +81,7 @@ func (s Launch) pools() (all []pool) {
 		all = of(true)
 		if s.Prices.Set() {
 			price := s.Prices.Value().price
-			slices.SortStableFunc(all, func(a, b pool) int { return cmp.Compare(price(a.Type, a.Zone), price(b.Type, b.Zone)) })
+			slices.SortStableFunc(all, func(a, b capacityPool) int { return cmp.Compare(price(a.Type, a.Zone), price(b.Type, b.Zone)) })
 		}
 		if !s.Spot.OnDemand {
 			return all
@@ -91,7 +91,7 @@ func (s Launch) pools() (all []pool) {
 }
 
 // name is what messages call an instance of the pool.
-func (p pool) name() string {
+func (p capacityPool) name() string {
 	if p.Spot {
 		return p.Type + " (spot)"
 	}
@@ -99,7 +99,7 @@ func (p pool) name() string {
 }
 
 // where is where it would be, after a space, or "" where that is EC2's choice.
-func (p pool) where() string {
+func (p capacityPool) where() string {
 	switch {
 	case p.ID != "":
 		return " in " + p.ID
@@ -111,7 +111,7 @@ func (p pool) where() string {
 
 // ask completes a launch with what is the pool's own. Tags are those of a request for a
 // spot instance.
-func (s Launch) ask(in *ec2.RunInstancesInput, p pool, groups []string, tags map[string]string) {
+func (s Launch) ask(in *ec2.RunInstancesInput, p capacityPool, groups []string, tags map[string]string) {
 	in.InstanceType, in.Placement = types.InstanceType(p.Type), s.placement(p.Zone)
 	in.SubnetId, in.SecurityGroupIds, in.NetworkInterfaces = nil, nil, nil
 	switch {

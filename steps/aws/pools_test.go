@@ -152,6 +152,29 @@ func TestDeathInEachTry(t *testing.T) {
 	}
 }
 
+// What the processors are to be, and the licences, reach a spot instance as any other.
+func TestHardwareReachesSpot(t *testing.T) {
+	const arn = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-0123"
+	for _, price := range []string{"", "auto"} {
+		w := newWorld(t, ec2local.Faults{})
+		b := template()
+		b.Price, b.InstanceType, b.CPU, b.Placement.Tenancy = price, "m5.xlarge", CPUOptions{Cores: 1, Threads: 1, Nested: "enabled"}, "dedicated"
+		b.Licenses = []License{{Request: LicenseRequest{ARN: arn}}}
+		w.build(&dag.MemStore{}, w.graph(b))
+		all := must(w.site().describeInstances(t.Context()))
+		if len(all) != 1 {
+			t.Fatalf("%d instances", len(all))
+		}
+		i := all[0]
+		if *i.CpuOptions.CoreCount != 1 || *i.CpuOptions.ThreadsPerCore != 1 || i.CpuOptions.NestedVirtualization != "enabled" || i.CpuOptions.AmdSevSnp != "" {
+			t.Errorf("%+v", i.CpuOptions)
+		}
+		if i.Placement.Tenancy != "dedicated" || len(i.Licenses) != 1 || text(i.Licenses[0].LicenseConfigurationArn) != arn || (i.InstanceLifecycle == "spot") != (price != "") {
+			t.Errorf("%+v, %+v, %s", i.Placement, i.Licenses, i.InstanceLifecycle)
+		}
+	}
+}
+
 // The tags of a spot instance's request are those of the template, and ours.
 func TestSpotTags(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/nettest"
 )
 
@@ -87,5 +88,31 @@ func TestStopsInScript(t *testing.T) {
 	here, _ := e.Remote(dagTask(newToken(), l.sink), s.machine())
 	if err := here.Cancel(context.Background(), j); err != nil {
 		t.Error(err)
+	}
+}
+
+// What ends badly on a machine that is taken back has not failed; what ends well has ended, and a
+// machine that nobody takes back is not asked for.
+func TestEndOnAMachineThatIsTakenBack(t *testing.T) {
+	taken := Status{State: Terminated, Why: "for want of room", Taken: true}
+	for _, c := range []struct {
+		name     string
+		fleeting bool
+		exit     Exit
+		status   Status
+		taken    bool
+	}{
+		{"taken back", true, Exit{Code: 143}, taken, true},
+		{"ended well", true, Exit{}, taken, false},
+		{"of another kind", false, Exit{Code: 143}, taken, false},
+		{"still there", true, Exit{Code: 1}, Status{}, false},
+		{"terminated by its owner", true, Exit{Code: 1}, Status{State: Terminated}, false},
+	} {
+		e := NewEnv(nil)
+		e.Status = func(context.Context, Endpoint) Status { return c.status }
+		x, err := e.ended(t.Context(), Machine{Endpoint: Endpoint{Fleeting: c.fleeting}}, c.exit)
+		if got := errors.As(err, new(*dag.TakenError)); got != c.taken || !got && (x != c.exit || err != nil) {
+			t.Errorf("%s: %+v, %v", c.name, x, err)
+		}
 	}
 }
