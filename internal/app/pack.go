@@ -54,10 +54,6 @@ func (s *Session) Pack(ctx context.Context) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	if s.graph.Open() && len(keys) > 0 {
-		return usagef("cannot hand run %s to workers: %s is secret, and what its builds are is known only when data sources were looked up, or other builds have run: give keys by an SSH agent or a variable of the template",
-			s.run.ID(), slices.Sorted(maps.Keys(keys))[0])
-	}
 	told, err := s.world.Handover()
 	if err != nil {
 		return err
@@ -150,7 +146,7 @@ func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir 
 		return nil, err
 	}
 	req := p.Request
-	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{folder, p.Environ, p.Secrets}
+	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{folder, m.Place, p.Environ, p.Secrets}
 	s := a.session(home, &req, run)
 	s.made = files.NewMade(run, home)
 	inWorld := dag.InProcess(s.world.Kinds())
@@ -259,14 +255,18 @@ func (s *Session) Rest(ctx context.Context) (*dag.Graph, error) { return s.rest(
 // handed is what a request has where it was submitted elsewhere.
 type handed struct {
 	folder  files.Folder      // where the submitter's files lie
+	place   files.Place       // where the submitter is
 	environ map[string]string // of the submitter, as far as the template has asked for it
 	secrets map[string]string // of the template
 }
 
-// at is where a file of the submitter lies.
+// at is where a file of the submitter lies, whose path is absolute or begins with ~/.
 func (h *handed) at(path string) string {
 	if h.within(path) {
 		return path
+	}
+	if strings.HasPrefix(path, "~/") {
+		path = h.place.Abs(path)
 	}
 	return h.folder.Root() + path
 }

@@ -25,6 +25,7 @@ import (
 type parcel struct {
 	Text   dag.Text   `json:"text"`
 	Script steps.File `json:"script"`
+	Key    string     `json:"ssh_private_key_file,omitempty" option:"file"`
 }
 
 func (parcel) Kind() string { return "test.parcel" }
@@ -37,11 +38,22 @@ func (p parcel) Do(_ context.Context, w *parcelWorld, t *dag.Task) (steps.Artifa
 	if err != nil {
 		return steps.Artifact{}, err
 	}
+	var key []byte
+	if p.Key != "" {
+		if key, err = os.ReadFile(p.Key); err != nil {
+			return steps.Artifact{}, err
+		}
+	}
 	t.Say("read %s", p.Script.Path)
-	w.written.add(fmt.Sprint(t.Builds[0], ": ", text, " ", string(script)))
+	w.written.add(fmt.Sprint(t.Builds[0], ": ", text, " ", string(script), string(key)))
 	return steps.Artifact{Kind: "parcel", ID: t.Builds[0]}, nil
 }
-func (*parcel) Check() []steps.OptionError    { return nil }
+func (p *parcel) Check() (f []steps.OptionError) {
+	if _, err := os.Stat(p.Key); p.Key != "" && err != nil {
+		f = append(f, steps.OptionError{Field: "ssh_private_key_file", Text: err.Error()})
+	}
+	return f
+}
 func (*parcel) Claims() []steps.Claim         { return nil }
 func (*parcel) Prepare(context.Context) error { return nil }
 func (p *parcel) Wire(g *dag.Graph, b dag.Build, _ func(dag.Out[comm.Machine]) dag.Out[comm.Machine]) steps.Made {
@@ -73,6 +85,7 @@ data "ask" "first" {
 source "parcel" "open" {
   text   = "${data.ask.first.text} ${path.root} ${file("more/words.txt")} ${join(",", fileset("more", "*"))}"
   script = "x.sh"
+  ssh_private_key_file = "${path.root}/id"
 }
 source "parcel" "known" {
   text   = "${file("more/words.txt")} ${var.pw}"
@@ -87,7 +100,7 @@ build {
 func parcels(t *testing.T) (a *App, dir string, written *list) {
 	t.Helper()
 	dir = t.TempDir()
-	for name, text := range map[string]string{"t.pkr.hcl": parcelTemplate, "x.sh": "SCRIPT", "more/words.txt": "WORDS", "more/other": ""} {
+	for name, text := range map[string]string{"t.pkr.hcl": parcelTemplate, "x.sh": "SCRIPT", "id": "KEY", "more/words.txt": "WORDS", "more/other": ""} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o640)); err != nil {
 			t.Fatal(err)
@@ -133,7 +146,7 @@ func TestPackedRunsGoOnElsewhere(t *testing.T) {
 		t.Fatal(res, err)
 	}
 	want, keys := written.take(), keysOf(here)
-	if !strings.Contains(want, "parcel.open: re-w "+dir+" WORDS other,words.txt SCRIPT") {
+	if !strings.Contains(want, "parcel.open: re-w "+dir+" WORDS other,words.txt SCRIPTKEY") {
 		t.Fatalf("here it is %s", want)
 	}
 

@@ -43,9 +43,9 @@ type SSH struct {
 	KeyName  string     `json:"key_name,omitempty" option:"-"` // a generated key in Vault
 	// The file of a private key to log in with; ~ is the home directory. Default: a temporary key, where the builder
 	// can make one.
-	PrivateKeyFile string `json:"ssh_private_key_file,omitempty"`
+	PrivateKeyFile string `json:"ssh_private_key_file,omitempty" option:"file"`
 	// The file of a user certificate for the key of `ssh_private_key_file`. Default: none.
-	CertificateFile string `json:"ssh_certificate_file,omitempty"`
+	CertificateFile string `json:"ssh_certificate_file,omitempty" option:"file"`
 	// Logs in with the keys of the local SSH agent, at SSH_AUTH_SOCK. Default: `false`.
 	AgentAuth bool `json:"ssh_agent_auth,omitempty"`
 	// Accepted and without effect: the agent is never forwarded. Default: `false`.
@@ -86,9 +86,9 @@ type SSH struct {
 	// Asks the user for what the jump host wants to know. Default: `false`.
 	BastionInteractive bool `json:"ssh_bastion_interactive,omitempty" option:"unsupported"`
 	// The file of a private key for the jump host. Default: that of `ssh_private_key_file`.
-	BastionPrivateKeyFile string `json:"ssh_bastion_private_key_file,omitempty"`
+	BastionPrivateKeyFile string `json:"ssh_bastion_private_key_file,omitempty" option:"file"`
 	// The file of a user certificate for that key. Default: none.
-	BastionCertificateFile string   `json:"ssh_bastion_certificate_file,omitempty"`
+	BastionCertificateFile string   `json:"ssh_bastion_certificate_file,omitempty" option:"file"`
 	BastionHostKeys        []string `json:"bastion_host_keys,omitempty" option:"-"` // pinned by Connect
 
 	// The address of a SOCKS 5 proxy to connect through. Default: none.

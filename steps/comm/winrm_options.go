@@ -26,7 +26,7 @@ type WinRM struct {
 	// Takes the certificate that is seen first, whoever signed it, and only that from then on. Default: `false`.
 	Insecure bool `json:"winrm_insecure,omitempty"`
 	// A PEM file of who may sign the machine's certificate, or of the certificate itself. Default: the system's.
-	CAFile string `json:"winrm_ca_file,omitempty"`
+	CAFile string `json:"winrm_ca_file,omitempty" option:"file"`
 	// Logs in by NTLM, with sealed messages over HTTP. Default: `false`.
 	UseNTLM bool `json:"winrm_use_ntlm,omitempty"`
 	// Connects without the proxy that the environment names. Default: `false`.

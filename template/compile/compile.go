@@ -475,7 +475,9 @@ func (c *compiler) check(d *decoder, x checker, v template.Value) {
 		wrong, code = u.ResolveFiles(c.files.Find), errcode.NoSuchFile
 	}
 	if len(wrong) == 0 {
+		back := c.files.locateIn(x)
 		wrong, code = x.Check(), ""
+		back()
 	}
 	what, at := d.What, d.Pos
 	var places finder

@@ -23,6 +23,7 @@
 //	              there, too, of those that are known without a machine
 //	results       the text may hold results of other builds, as every late text may, and nothing else that is late; a
 //	              build whose other options hold them waits until they are known
+//	file          the text is the path of a file, which the struct looks at itself
 //	flatten       the options of the struct are options of the one around it
 //	-             not an option
 //

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/steps"
 	"github.com/imgflow/imgflow/template"
@@ -19,7 +20,7 @@ type Files struct {
 	Cwd string // working directory, looked at first; empty: the process's
 	Dir string // folder of the template
 
-	At func(path string) string // where a file is that lies at an absolute path; nil: there
+	At func(path string) string // where a file is that lies at an absolute path, or one that begins with ~/; nil: there
 
 	known map[string]steps.File
 }
@@ -67,7 +68,9 @@ func (f *Files) locate(name string) (string, fs.FileInfo, error) {
 		return "", nil, errors.New("it names no file")
 	}
 	path := name
-	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok && f.At != nil {
+		path = f.At(name)
+	} else if ok {
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return "", nil, fmt.Errorf("the home directory is not known: %w", err)
@@ -99,6 +102,32 @@ func (f *Files) locate(name string) (string, fs.FileInfo, error) {
 		return path, info, err
 	}
 	return "", nil, &missing{name, tried}
+}
+
+// locateIn puts into options that are paths of files where those are, until back is called: the struct looks at the files,
+// and its steps know them by the names that the user has given.
+func (f *Files) locateIn(x any) (back func()) {
+	type named struct {
+		field reflect.Value
+		name  string
+	}
+	var all []named
+	for _, o := range options(reflect.ValueOf(x).Elem()) {
+		if f.At == nil || !o.has("file") || o.field.String() == "" || strings.Contains(o.field.String(), dag.MarkOpen) {
+			continue
+		}
+		name := o.field.String()
+		all = append(all, named{o.field, name})
+		if !filepath.IsAbs(name) && !strings.HasPrefix(name, "~/") {
+			name = filepath.Join(f.Cwd, name)
+		}
+		o.field.SetString(f.At(name))
+	}
+	return func() {
+		for _, n := range all {
+			n.field.SetString(n.name)
+		}
+	}
 }
 
 // missing is a local file that is not there.
