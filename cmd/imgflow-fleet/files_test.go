@@ -23,7 +23,7 @@ const writing = `{"variables": {"word": null}, "sensitive-variables": ["word"], 
   "instance_type": "t3.micro", "ssh_username": "ubuntu", "ami_name": "image-{{timestamp}}"},
  {"type": "file", "name": "text", "content": "the word is {{user ` + "`word`" + `}}\n", "target": "made/secret.txt"}],
 "provisioners": [
- {"type": "shell-local", "inline": ["mkdir -p tree/sub", "echo local > tree/sub/local.txt", "pwd > pwd.txt"]},
+ {"type": "shell-local", "inline": ["mkdir -p tree/sub", "echo local > tree/sub/local.txt", "pwd > pwd.txt", "cp {{template_dir}}/there/a.txt copied.txt"]},
  {"type": "file", "source": "tree", "generated": true, "destination": "/home/ubuntu/"},
  {"type": "shell", "inline": ["cat /home/ubuntu/tree/sub/local.txt", "mkdir -p got", "echo one > got/one", "echo two > got/two"]},
  {"type": "file", "direction": "download", "source": "/home/ubuntu/got", "destination": "down"},

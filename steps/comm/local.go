@@ -54,6 +54,46 @@ func (a Away) named(path string) string {
 	return path
 }
 
+// Here is a text for a program of this computer: absolute paths in it of the directory that
+// Dir is where the run was submitted, and of the template's folder, lead to where those are.
+func (e *Env) Here(text string) string {
+	if e.Away.Root == "" {
+		return text
+	}
+	for _, dir := range []string{e.Named(e.Dir), e.Named(e.Away.Folder)} {
+		if len(dir) > 1 {
+			text = moved(text, dir, e.Away.Root+dir)
+		}
+	}
+	return text
+}
+
+// moved is a text in which a path, and all that begin with it, are others.
+func moved(text, from, to string) string {
+	var b strings.Builder
+	last := ""
+	for {
+		before, after, found := strings.Cut(text, from)
+		if b.WriteString(before); !found {
+			return b.String()
+		}
+		if before != "" {
+			last = before[len(before)-1:]
+		}
+		if part(last, "/") || part(after[:min(1, len(after))], "") { // it is in another
+			b.WriteString(from)
+		} else {
+			b.WriteString(to)
+		}
+		text, last = after, from[len(from)-1:]
+	}
+}
+
+// part tells whether a character goes on with a name of a file, or is one of those.
+func part(c, or string) bool {
+	return c != "" && (c[0] >= 0x80 || c[0] >= 'a' && c[0] <= 'z' || c[0] >= 'A' && c[0] <= 'Z' || c[0] >= '0' && c[0] <= '9' || strings.Contains("_.-"+or, c))
+}
+
 // Wrote notes that a step has written a local file, or has made a directory.
 func (e *Env) Wrote(t *dag.Task, path string) error { return e.note(t, localfile.Note{Path: path}) }
 
@@ -132,7 +172,7 @@ type looks struct {
 }
 
 // mostWatched is how many files may lie in a directory whose changes are looked for.
-const mostWatched = 100_000
+var mostWatched = 100_000 // less in tests
 
 // look is how all looks that directories hold.
 func look(dirs []string) (map[string]looks, error) {

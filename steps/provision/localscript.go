@@ -117,7 +117,7 @@ func (s LocalScriptOptions) script(ctx context.Context, e *comm.Env, v values, s
 	path := script.path
 	if path == "" {
 		var err error
-		if path, err = s.store(e.TempDir(), script.text); err != nil {
+		if path, err = s.store(e.TempDir(), []byte(e.Here(string(script.text)))); err != nil {
 			return fmt.Errorf("cannot run the inline script: %w", err)
 		}
 		defer os.Remove(path)
@@ -129,11 +129,14 @@ func (s LocalScriptOptions) script(ctx context.Context, e *comm.Env, v values, s
 	if err != nil {
 		return err
 	}
+	for i := range args {
+		args[i] = e.Here(args[i])
+	}
 	cmd := exec.CommandContext(ctx, e.LookPath(args[0]), args[1:]...)
 	cmd.Args[0] = args[0]
 	cmd.Dir, cmd.Env = e.Dir, slices.Clone(e.Environ)
 	for _, kv := range env {
-		cmd.Env = append(cmd.Env, kv[0]+"="+kv[1])
+		cmd.Env = append(cmd.Env, kv[0]+"="+e.Here(kv[1]))
 	}
 	ownGroup(cmd)
 	cmd.WaitDelay = 2 * time.Second // for what was left running with our pipes

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +36,17 @@ exec 4<&-
 
 // run runs it, and prints what it says. The error is that of running it at all.
 func (p program) run(ctx context.Context, e *comm.Env, v values) (code int, err error) {
-	args := append([]string{"-c", keeper, "sh", p.scratch, e.LookPath(p.args[0])}, p.args[1:]...)
+	args := []string{"-c", keeper, "sh", p.scratch, e.LookPath(p.args[0])}
+	for _, a := range p.args[1:] {
+		args = append(args, e.Here(a))
+	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
-	cmd.Dir, cmd.Env = e.Dir, p.environ
+	cmd.Dir, cmd.Env = e.Dir, slices.Clone(p.environ)
+	for i, kv := range cmd.Env {
+		if !slices.Contains(e.Environ, kv) { // which is of this computer
+			cmd.Env[i] = e.Here(kv)
+		}
+	}
 	if p.lock != nil {
 		cmd.ExtraFiles = []*os.File{p.lock}
 	}
