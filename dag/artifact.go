@@ -7,6 +7,7 @@ type Artifact struct {
 	Region string `json:"region,omitempty"` // where it is
 	Name   string `json:"name,omitempty"`   // what the user calls it
 	Maker  string `json:"maker,omitempty"`  // what has made it, in Packer's words, if that is not the builder
+	Run    string `json:"run,omitempty"`    // the run that has made it, if that is another one
 }
 
 // producer is implemented by outputs that hold artifacts. They are kept in the

@@ -40,6 +40,9 @@ func (e *Engine) Carry(ctx context.Context, g *Graph, x Order) (o Outcome, chang
 	if err := c.put(); err != nil {
 		o.Err = err
 	}
+	if err := c.leave(g, x, o); err != nil && o.Err == nil {
+		o.Err = err
+	}
 	if x.Again { // whoever was lost may have changed them
 		c.changed.note(c.touched(g, x.Key)...)
 	}
@@ -49,13 +52,14 @@ func (e *Engine) Carry(ctx context.Context, g *Graph, x Order) (o Outcome, chang
 	return o, changed
 }
 
-// Tell tells people of an order that is no call.
-func (e *Engine) Tell(g *Graph, x Order) {
+// Tell tells people of an order that is no call. The error says that other runs could not be told.
+func (e *Engine) Tell(g *Graph, x Order) error {
 	if g != nil {
 		e.recs.derive(g)
 	}
 	r, _ := e.rec(x.Key)
 	e.tell(g, x, e.task(r, true))
+	return e.leave(g, x, Outcome{})
 }
 
 // touched are the records that carrying out an order for a step may have changed.
@@ -114,11 +118,18 @@ func (e *Engine) carry(ctx context.Context, g *Graph, x Order, t *Task) Outcome 
 	case x.Action == find:
 		there, err := e.adopt(ctx, g, n)
 		return Outcome{There: there, Err: err}
+	case x.Action == borrow:
+		return e.borrow(ctx, g, n)
 	case x.Again && r.Status == Done:
 		return Outcome{}
 	case x.Again && r.Alive():
 		if there, err := e.adopt(ctx, g, n); there || err != nil {
 			return Outcome{Err: err}
+		}
+	}
+	if e.o.Makers != nil && n.lookup() {
+		if elsewhere, err := e.claim(n); elsewhere || err != nil {
+			return Outcome{Elsewhere: elsewhere, Err: err}
 		}
 	}
 	return Outcome{Err: e.run(ctx, g, n, x)}

@@ -108,7 +108,9 @@ func (x *elsewhere) solve(g *Graph) (*Report, error) {
 			case o.Call():
 				pending = append(pending, o)
 			default:
-				x.engine(x.st).Tell(g, asData(x.t, o))
+				if err := x.engine(x.st).Tell(g, asData(x.t, o)); err != nil {
+					x.t.Error(err)
+				}
 			}
 		}
 		if len(pending) == 0 {
@@ -227,7 +229,11 @@ func TestCarriedOutSideBySide(t *testing.T) {
 					ends <- end{x, o, changed}
 				}()
 			default:
-				told.Go(func() { e.Tell(g, x) })
+				told.Go(func() {
+					if err := e.Tell(g, x); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 		}
 		x := <-ends

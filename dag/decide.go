@@ -13,6 +13,7 @@ import (
 const (
 	let      Action = "let"       // whoever drives the run lets the step begin
 	find     Action = "find"      // its thing is looked for
+	borrow   Action = "borrow"    // another run makes it, and is waited for
 	fail     Action = "fail"      // its failure is journaled, and somebody says what it means
 	wait     Action = "wait"      // nothing until a time, or until a build has ended
 	skip     Action = "skip"      // it will not run
@@ -54,7 +55,7 @@ type Order struct {
 // has ended. Of others people are only told.
 func (x Order) Call() bool {
 	switch x.Action {
-	case let, find, fail, undo, forget:
+	case let, find, borrow, fail, undo, forget:
 		return true
 	}
 	return x.Makes()
@@ -64,6 +65,9 @@ func (x Order) Call() bool {
 func (x Order) Makes() bool {
 	return x.Action == Run || x.Action == Resume || x.Action == Recreate
 }
+
+// Waits reports whether the order waits for what another run makes, for however long that takes.
+func (x Order) Waits() bool { return x.Action == borrow }
 
 // Looks reports whether the order looks for a thing.
 func (x Order) Looks() bool { return x.Action == find }
@@ -75,9 +79,11 @@ func (x Order) Told() bool {
 
 // Rules are what decides beside the graph and the records.
 type Rules struct {
-	Parallel int                      `json:"parallel,omitempty"` // builds at work at once; 0 is no limit
-	Gated    bool                     `json:"gated,omitempty"`    // each step has to be let
-	Patience func(Node) time.Duration `json:"-"`                  // how long a step is tried again; nil: what its node says, or the default
+	Parallel int  `json:"parallel,omitempty"` // builds at work at once; 0 is no limit
+	Gated    bool `json:"gated,omitempty"`    // each step has to be let
+	// Elsewhere are the common things that other runs make, and those behind them: see [Engine.Elsewhere].
+	Elsewhere []Key                    `json:"elsewhere,omitempty"`
+	Patience  func(Node) time.Duration `json:"-"` // how long a step is tried again; nil: what its node says, or the default
 }
 
 // stage is a part of a pass. It begins when nothing of the one before it is on its
@@ -151,6 +157,7 @@ type Pass struct {
 	workEnded time.Time
 	well      bool  // no step had failed when the work ended
 	lent      []int // goals that stay for others
+	away      away
 }
 
 // NewPass returns a pass over a graph, or over its skeleton, of which there are records.
@@ -334,7 +341,7 @@ func (d *Pass) look() (any bool) {
 	}
 	for i := range p.x.nodes {
 		r := p.stands(i)
-		if d.checked[i] || !r.Alive() || !p.need[i] && !(r.Status == Done && relied[i]) {
+		if d.checked[i] || !r.Alive() && !(r.Borrowed() && r.Thing) || !p.need[i] && !(r.Status == Done && relied[i]) {
 			continue
 		}
 		d.checked[i], any = true, true
@@ -455,6 +462,7 @@ func (d *Pass) begin() {
 			}
 		}
 	}
+	d.keepBack()
 	d.queue = newQueue(d.x.nodes, d.state, d.o.Parallel)
 	for i, st := range d.state {
 		if st == idle {
@@ -474,13 +482,17 @@ func (d *Pass) startSolving() {
 		d.skip(i)
 	}
 	d.broken = d.broken[:0]
+	d.ask()
 	for {
 		i, ok := d.queue.next()
-		if !ok && d.busy == 0 {
+		if !ok && d.busy == d.away.waits {
 			i, ok = d.queue.force()
 		}
 		if !ok {
 			break
+		}
+		if d.state[i] != waiting {
+			continue // it is not needed any more
 		}
 		d.turn(i, running)
 		d.job(i)
@@ -566,13 +578,17 @@ func (d *Pass) turn(i int, to nodeState) {
 // skip lets go of every step that would come after one that has failed.
 func (d *Pass) skip(failed int) {
 	var after []int
+	seen := map[int]bool{}
 	for todo := []int{failed}; len(todo) > 0; {
 		i := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, r := range d.x.readers[i] {
-			if d.state[r] == waiting {
+			if d.state[r] == waiting && !d.away.back[r] {
 				d.turn(r, skipped)
 				after = append(after, r)
+			}
+			if d.state[r] == skipped && !seen[r] {
+				seen[r] = true
 				todo = append(todo, r)
 			}
 		}

@@ -81,6 +81,13 @@ func recordsOf(text string, graphs ...*Graph) *records {
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
+func keysOf(names string) (keys []Key) {
+	for name := range strings.FieldsSeq(names) {
+		keys = append(keys, digestKey(name))
+	}
+	return keys
+}
+
 // play is a decider with somebody who does what it decides, as he is told.
 type play struct {
 	d       *Pass
@@ -143,7 +150,7 @@ func (p *play) begin(x Order) string {
 	case Finish:
 		p.over = true
 		return text
-	case let, fail, find, undo, forget, Run, Resume, Recreate:
+	case let, fail, find, borrow, undo, forget, Run, Resume, Recreate:
 		if _, busy := p.at[x.Name]; busy {
 			text += " TWICE"
 		}
@@ -217,6 +224,19 @@ func (p *play) end(fact string) {
 				}
 			}
 		}
+	case "mine":
+	case "elsewhere":
+		o.Elsewhere = true
+		p.gone(r) // it was not begun
+	case "has": // another run, with all that keeps it
+		o.There = true
+		lot := []int{x.Place}
+		if r.Node = *p.node(x); r.Thing {
+			lot = p.d.g.lot(x.Place)
+		}
+		for _, i := range lot {
+			p.recs.note(Record{Node: *p.d.x.nodes[i], Status: Done, Out: json.RawMessage(`1`), Lender: Lender{"other", 1}})
+		}
 	case "absent":
 		if x.Removal || r.Status == Done {
 			p.gone(r)
@@ -285,6 +305,7 @@ func TestDecide(t *testing.T) {
 		earlier              string // the graph whose records there are beside
 		parallel             int
 		gated, reasons       bool
+		elsewhere            string            // things that other runs make
 		remove               func(Record) bool // things, instead of solving
 		script               string
 		report               string // failed, skipped and left steps, and how it has ended
@@ -1005,6 +1026,100 @@ func TestDecide(t *testing.T) {
 			name: "destroy: all kept, nothing to do", remove: Unkept, earlier: `a!`, records: `a=done+`,
 			script: `start => finish`,
 		},
+		{
+			name: "what another run makes is waited for, and nothing is done for it", graph: build + "; share ready :share", elsewhere: "image",
+			script: `
+				start => borrow image
+				image has => run share
+				share ok => finish`,
+		},
+		{
+			name: "what another run does not make after all is made", graph: build, elsewhere: "image", reasons: true,
+			script: `
+				start => borrow image: another run makes it
+				image mine => run key: all that it reads is there, run group: all that it reads is there
+				key fails => fail key (boom): it has failed for good
+				group ok =>
+				key ok => skip launch: key has failed, skip connect: key has failed, skip sh: key has failed, skip stop: key has failed, skip regroup: key has failed, skip image: key has failed, skip ready: key has failed, undo group first: nothing needs it any more, and nothing stands on it, find key: nothing needs it any more, and nothing stands on it
+				key absent; group ok => finish: steps have failed`,
+			report: "failed key, skipped launch, skipped connect, skipped sh, skipped stop, skipped regroup, skipped image, skipped ready",
+		},
+		{
+			name: "what needs nothing is not made while another run makes it", graph: `k!; r k~ :r +k@r; p k r :p`, elsewhere: "k",
+			script: `
+				start => borrow k
+				k has => run p
+				p ok => finish`,
+		},
+		{
+			name: "a wait is interrupted", graph: build, elsewhere: "image",
+			script: `
+				start => borrow image
+				cancel =>
+				image interrupted => suspend image, finish`,
+			report: "suspended",
+		},
+		{
+			name: "what is left of an earlier attempt is there until it is not needed", graph: build, records: `group=done launch=done connect=done sh=broken`, elsewhere: "image",
+			script: `
+				start => find launch
+				launch ok => borrow image
+				image has => undo launch first
+				launch ok => undo group first
+				group ok => finish`,
+		},
+		{
+			name: "of two things of which one comes of the other the first is asked for", elsewhere: "k1 k2",
+			graph: `k1!; r1 k1~ :r1 +k1@r1; m! r1; k2! m^; r2 k2~ :r2 +k2@r2`,
+			script: `
+				start => borrow k1
+				k1 has => borrow k2
+				k2 mine => run m
+				m ok => run k2
+				k2 ok => run r2
+				r2 ok => undo m first
+				m ok => finish`,
+		},
+		{
+			name: "what has failed does not matter for what another run makes", graph: `x; o x :o; m! x; k! m^; r k~ :r +k@r`, elsewhere: "k",
+			script: `
+				start => borrow k, run x
+				x fails => fail x (boom)
+				x ok => skip o
+				k has => finish`,
+			report: "failed x, skipped o",
+		},
+		{
+			name: "what has failed matters when it does not", graph: `x; o x :o; m! x; k! m^; r k~ :r +k@r`, elsewhere: "k",
+			script: `
+				start => borrow k, run x
+				x fails => fail x (boom)
+				x ok => skip o
+				k mine => skip m, skip k, skip r, finish`,
+			report: "failed x, skipped o, skipped m, skipped k, skipped r",
+		},
+		{
+			name: "who waits for others keeps no build from its turn", graph: `a.s; a.g a.s :a.g; a.m! a.s; a.k! a.m^; a.r a.k~ :a.r +a.k@a.r; b.t :b.t`, elsewhere: "a.k", parallel: 1,
+			script: `
+				start => borrow a.k, run a.s, wait b.t
+				a.s ok => run a.g
+				a.g ok => run b.t
+				a.k mine; b.t ok => run a.m
+				a.m ok => run a.k
+				a.k ok => run a.r
+				a.r ok => undo a.m first
+				a.m ok => finish`,
+		},
+		{
+			name: "a lookup is waited for, or made", graph: `x; o x :o`,
+			script: `
+				start => run x
+				x elsewhere => borrow x
+				x mine => run x
+				x elsewhere => borrow x
+				x has => run o
+				o ok => finish`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var graphs []*Graph
@@ -1018,7 +1133,7 @@ func TestDecide(t *testing.T) {
 			if c.remove != nil {
 				d = newRemover(recs, c.remove)
 			} else {
-				d = newPass(graphs[0], recs, Rules{Parallel: c.parallel, Gated: c.gated})
+				d = newPass(graphs[0], recs, Rules{Parallel: c.parallel, Gated: c.gated, Elsewhere: keysOf(c.elsewhere)})
 			}
 			p := newPlay(d)
 			p.reasons = c.reasons

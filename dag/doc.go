@@ -59,6 +59,11 @@
 // and one that only takes its time has ten. A failure skips its dependents and
 // leaves the rest running; a thing that is to outlive it stays ([Stay]).
 //
+// A step may be [Common]: it comes to the same whichever run does it. Where somebody knows
+// what other runs are at ([Makers]), a kept thing that one of them makes is waited for and borrowed, with all that
+// is needed for it alone left undone; a lookup is, while it lasts. What is borrowed is
+// not the run's own, and never removed by it. Who makes what others wait for waits for none of them.
+//
 // After any crash, at any instruction, Solve goes on where it was, and
 // [Engine.Destroy] removes all that was made: nothing is created without a
 // journaled intent, and nothing journaled is forgotten. What waits for the disk is

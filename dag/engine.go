@@ -44,6 +44,8 @@ type Options struct {
 	Around func(ctx context.Context, n Node, attempt int) (context.Context, func(error))
 	// Parallel is how many builds may be at work at once; 0 is no limit.
 	Parallel int
+	// Makers knows what other runs make at the same time; nil: nothing is had of others.
+	Makers Makers
 }
 
 // Engine drives one run.
@@ -207,6 +209,7 @@ func (e *Engine) run(ctx context.Context, g *Graph, n Node, x Order) error {
 		if !resumed {
 			r = Record{Gen: r.Gen + 1}
 		}
+		r.Lender = Lender{}
 		r.Node, r.Status, r.Begun = n, Doing, time.Now()
 	}
 	t := e.task(r, resumed)
@@ -309,6 +312,9 @@ func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event)
 	}
 	if k.made != nil {
 		r.Artifacts = k.made(out)
+		for i := range r.Artifacts {
+			r.Artifacts[i].Run = r.Lender.Run
+		}
 	}
 	rs := []Record{r}
 	for _, thing := range g.derive().keeps[r.Key] {
@@ -340,6 +346,9 @@ func (e *Engine) done(g *Graph, k Kind, r Record, out json.RawMessage, ev Event)
 	}
 	if e.o.Sink != nil {
 		ev.Text, ev.Took = r.Label, r.Ended.Sub(r.Begun)
+		if r.Borrowed() {
+			ev.Text = r.lent()
+		}
 		e.o.Sink.Emit(ev)
 	}
 	return nil

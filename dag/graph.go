@@ -27,6 +27,7 @@ type Node struct {
 	Detaches []Key           `json:"settles,omitempty"` // the needs whose things let go
 	Thing    bool            `json:"thing,omitempty"`   // its output exists outside the process
 	Given    bool            `json:"given,omitempty"`   // its output was there before, and stays
+	Common   bool            `json:"common,omitempty"`  // it comes to the same in every run; see Common
 	Guard    bool            `json:"guard,omitempty"`   // it is done before the machine that it stands on goes; see Guarded
 	Texts    []Reference     `json:"texts,omitempty"`   // what its texts refer to
 	Format   int             `json:"format,omitempty"`  // of the spec
@@ -162,6 +163,7 @@ func (g *Graph) addStep(b Build, name, kind string, s, nothing any, thing bool) 
 	}
 	n.Thing = thing
 	_, n.Given = nothing.(Given)
+	_, n.Common = s.(Common)
 	spec, err := json.Marshal(s)
 	if err != nil {
 		g.errs = append(g.errs, fmt.Errorf("%s: cannot store the settings: %w", name, err))

@@ -110,6 +110,9 @@ func (d *Pass) Ended(x Order, o Outcome, changed []Record, now time.Time) {
 	if errors.As(o.Err, &st) && d.fatal == nil {
 		d.fatal = o.Err
 	}
+	if x.Action == borrow {
+		d.away.waits--
+	}
 	j := d.jobs[x.Place]
 	givenUp := j.ends != nil && !d.halted() // nobody else has interrupted it
 	switch {
@@ -126,6 +129,10 @@ func (d *Pass) Ended(x Order, o Outcome, changed []Record, now time.Time) {
 		d.drop(x.Place)
 	case x.Action == let:
 		d.approach(x.Place)
+	case x.Action == borrow:
+		d.awaited(x.Place, o.There)
+	case o.Elsewhere:
+		d.await(x.Place)
 	case x.Action == find && o.Err != nil:
 		d.add(x.Place, Order{Action: fail, Err: o.Err, Tried: j.tries > 0, Why: "what an earlier attempt has made is not known"})
 	case x.Action == find && !o.There:

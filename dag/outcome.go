@@ -11,6 +11,8 @@ type Outcome struct {
 	There   bool     `json:"there,omitempty"`   // of a look: the thing was found, and that is in the records
 	Out     []byte   `json:"-"`                 // of a look for a thing to be removed: what was found
 	Verdict Decision `json:"verdict,omitempty"` // of a failure
+
+	Elsewhere bool `json:"elsewhere,omitempty"` // of a step: another run is at it, and it was not begun
 }
 
 // OutcomeOf is the outcome of a call of which no other word has come: Stopped, Fail, Lost or NotKept.

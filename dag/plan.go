@@ -103,6 +103,7 @@ type planner struct {
 	gone []bool   // of each record, whether it goes for the sake of a rebuild
 	need []bool   // of each node, whether it must run
 	sake []int    // of each such node, the thing for whose release alone; -1 for a goal
+	cut  []bool   // of each node, whether what it reads does not matter; nil: all matters, and what lets go of things that are there
 
 	none  Record      // where there is no record
 	again []Reapplied // what has changed something given and is not wanted any more
@@ -212,6 +213,9 @@ func (p *planner) demand() {
 				continue
 			}
 			p.need[i], p.sake[i], open = true, sake, true
+			if p.cut != nil && p.cut[i] {
+				continue
+			}
 			todo = append(todo, p.x.reads[i]...)
 		}
 	}
@@ -227,7 +231,7 @@ func (p *planner) demand() {
 			case thing < 0:
 			case p.need[thing]:
 				visit(i, p.sake[thing])
-			case p.stands(thing).Alive():
+			case p.cut == nil && p.stands(thing).Alive():
 				visit(i, thing)
 			}
 		}

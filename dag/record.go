@@ -34,6 +34,7 @@ type Record struct {
 	Err    string                     `json:"err,omitempty"`    // of the last failure
 	State  map[string]json.RawMessage `json:"state,omitempty"`  // what the step keeps for its own next attempt
 	Label  string                     `json:"label,omitempty"`  // what the thing is called outside, such as an instance id
+	Lender Lender                     `json:"lender,omitzero"`  // of what another run has made, and this one only has
 
 	Artifacts []Artifact `json:"artifacts,omitempty"` // that the output holds, when done
 
@@ -43,13 +44,19 @@ type Record struct {
 }
 
 // Token is unique to this making of this step in this run, and the same after
-// any crash.
+// any crash. That of what is borrowed is the lender's.
 func (r Record) Token(run string) string {
+	if r.Borrowed() {
+		return fmt.Sprintf("imgflow-%s-%s-%d", r.Lender.Run, r.Key.Short(), r.Lender.Gen)
+	}
 	return fmt.Sprintf("imgflow-%s-%s-%d", run, r.Key.Short(), r.Gen)
 }
 
-// Alive reports whether the record's thing may exist.
-func (r Record) Alive() bool { return r.Thing && r.Status != Gone && r.Status != "" }
+// Alive reports whether the record's thing may exist, and is the run's own.
+func (r Record) Alive() bool { return r.Thing && r.Status != Gone && r.Status != "" && !r.Borrowed() }
+
+// Borrowed reports whether another run has made it.
+func (r Record) Borrowed() bool { return r.Lender.Run != "" }
 
 // Store keeps the records of one run, in the order in which they come. Put is atomic
 // and durable: when it returns, all of the records are kept, and all that came

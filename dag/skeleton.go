@@ -21,7 +21,7 @@ const maxLabel = 200
 // Slim is the record without settings and outputs: it says only whether there is an
 // output. It is what a pass needs, and holds nothing that a step has made known.
 func (r Record) Slim() Record {
-	s := Record{Node: r.Node.slim(), Gen: r.Gen, Status: r.Status, Begun: r.Begun, Kept: r.Kept, Spent: r.Spent, Parted: r.Parted, Label: r.Label[:min(len(r.Label), maxLabel)]}
+	s := Record{Node: r.Node.slim(), Gen: r.Gen, Status: r.Status, Begun: r.Begun, Kept: r.Kept, Spent: r.Spent, Parted: r.Parted, Lender: r.Lender, Label: r.Label[:min(len(r.Label), maxLabel)]}
 	if r.Out != nil {
 		s.Out = json.RawMessage("true")
 	}

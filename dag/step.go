@@ -62,6 +62,7 @@ type Kind struct {
 	label  func(out json.RawMessage) string
 	made   func(out json.RawMessage) []Artifact
 	report func(out json.RawMessage) string
+	read   func(out json.RawMessage) error // for what is no output of it
 	eval   func(out json.RawMessage, expr string) (string, error)
 	wait   func(spec json.RawMessage) (patience Patient)
 }
@@ -130,6 +131,7 @@ func bind(name string, m methods) Kind {
 		}
 		return marshalChecked(out)
 	}
+	k.read = func(p json.RawMessage) error { _, err := m.output(p); return err }
 	k.wait = func(p json.RawMessage) Patient {
 		step := reflect.New(m.step)
 		if json.Unmarshal(p, step.Interface()) != nil {

@@ -20,6 +20,7 @@ type world struct {
 	fail   map[string]error  // step or script → why it fails
 	hook   func(what string)
 	gate   chan struct{}
+	pause  time.Duration // that a look takes
 }
 
 func newWorld() *world {

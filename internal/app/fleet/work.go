@@ -123,7 +123,9 @@ func (w *sessions) Tell(ctx context.Context, ref temporal.Ref, xs []dag.Order) (
 		if err != nil {
 			return err
 		}
-		e.Tell(g, x)
+		if err := e.Tell(g, x); err != nil {
+			return err
+		}
 	}
 	return j.o.Run.Sync()
 }
