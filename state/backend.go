@@ -37,6 +37,14 @@ type Backend interface {
 	Release(id string, epoch int64) error
 	Join(id string, epoch int64) (Journal, Summary, error)
 
+	// Contend, Makings, Yield and Lent, which returns the values of records, are those of a Home.
+	Contend(c Claimant, steps []dag.Key, choose func(others map[dag.Key]string) []dag.Key) error
+	Makings(waits []Wait) ([]Making, error)
+	Yield(run string, epoch int64, steps []dag.Key) error
+	Lent(run string, steps []dag.Key) (values [][]byte, err error)
+	// SharedKey keeps a sealed key under a name, unless there is one, and returns the one that is kept.
+	SharedKey(name string, sealed []byte) ([]byte, error)
+
 	// Sweep removes what an interrupted Prune has left.
 	Sweep() error
 	// Size is how much the run takes, in bytes.

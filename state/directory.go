@@ -134,6 +134,16 @@ func (d directory) Join(id string, _ int64) (Journal, Summary, error) {
 	return nil, Summary{}, notShared(id)
 }
 
+func (d directory) Contend(c Claimant, _ []dag.Key, _ func(map[dag.Key]string) []dag.Key) error {
+	return notShared(c.Run)
+}
+func (d directory) Makings(waits []Wait) ([]Making, error)        { return nil, nil }
+func (d directory) Yield(id string, _ int64, _ []dag.Key) error   { return notShared(id) }
+func (d directory) Lent(id string, _ []dag.Key) ([][]byte, error) { return nil, notShared(id) }
+func (d directory) SharedKey(string, []byte) ([]byte, error) {
+	return nil, errors.New("cannot have a key that many machines share: the runs are in a directory of this one; set IMGFLOW_STATE to a database")
+}
+
 // notShared says why a run of a directory cannot be driven from elsewhere.
 func notShared(id string) error {
 	return fmt.Errorf("cannot share run %s: it is in a directory of this machine: only runs in PostgreSQL can be shared; set IMGFLOW_STATE to a database", id)

@@ -163,15 +163,23 @@ func unseal(sealed []byte, id *age.X25519Identity) ([]byte, error) {
 // Seal encrypts a text for the recipients of the home, or for whoever has its identity, and
 // for no other.
 func (h *Home) Seal(value []byte) ([]byte, error) {
-	to := h.recipients
-	if len(to) == 0 {
-		id, err := h.openIdentity()
-		if err != nil {
-			return nil, err
-		}
-		to = []age.Recipient{id.Recipient()}
+	to, err := h.sealsTo()
+	if err != nil {
+		return nil, err
 	}
 	return seal(value, to...)
+}
+
+// sealsTo are those whom secrets are sealed to.
+func (h *Home) sealsTo() ([]age.Recipient, error) {
+	if len(h.recipients) > 0 {
+		return h.recipients, nil
+	}
+	id, err := h.openIdentity()
+	if err != nil {
+		return nil, err
+	}
+	return []age.Recipient{id.Recipient()}, nil
 }
 
 // Unseal is the text that Seal has encrypted. The error says so if that was for

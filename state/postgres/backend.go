@@ -289,11 +289,12 @@ func (b *backend) Assign(id string, o state.Owner) (epoch int64, err error) {
 	return epoch, err
 }
 
-// forget removes what was known of those who wrote to a run in earlier epochs.
+// forget removes what was known of those who wrote to a run in earlier epochs, and of what it made then.
 func forget(ctx context.Context, tx pgx.Tx, id string) error {
 	b := &pgx.Batch{}
 	b.Queue(`DELETE FROM imgflow.writers WHERE run = $1`, id)
 	b.Queue(`DELETE FROM imgflow.claims WHERE run = $1`, id)
+	b.Queue(`DELETE FROM imgflow.makers WHERE run = $1`, id)
 	return tx.SendBatch(ctx, b).Close()
 }
 
@@ -302,6 +303,9 @@ func (b *backend) Release(id string, epoch int64) error {
 		done, err := tx.Exec(ctx, `UPDATE imgflow.runs SET assigned = false WHERE id = $1 AND ($2::bigint = 0 OR epoch = $2)`, id, epoch)
 		if err == nil && done.RowsAffected() == 0 {
 			err = &state.FencedError{Run: id}
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `DELETE FROM imgflow.makers WHERE run = $1`, id)
 		}
 		return err
 	})

@@ -13,6 +13,8 @@
 //	events     its events, one a row; their numbers rise in the order of the commits
 //	offsets    up to where each stream of output is among the events
 //	claims     how often each step was claimed
+//	makers     which run makes a step that several need, and which runs wait for it
+//	keys       the key by which such runs compare their secrets, sealed
 //	workers    who does steps, and was there just now
 //	writers    the number of the last batch of each process that writes
 //	blobs      contents by their SHA-256; run_blobs says which runs have them

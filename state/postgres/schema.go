@@ -10,13 +10,13 @@ import (
 	"github.com/imgflow/imgflow/internal/errcode"
 )
 
-// migrations bring the schema from each level to the next: 1.sql from none to 1.
+// migrations bring the schema from each level to the next: 1.sql from none to 1, and so on.
 //
 //go:embed schema/*.sql
 var migrations embed.FS
 
 // level is that of the schema which this program knows.
-const level = 1
+const level = 2
 
 // migrating is the advisory lock under which the schema is changed.
 const migrating = 0x696d67666c6f77 // "imgflow"

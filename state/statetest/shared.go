@@ -25,6 +25,9 @@ func Shared(t *testing.T, b Backend) {
 		{"ClaimedTogether", claimedTogether},
 		{"SummaryOfMany", summaryOfMany},
 		{"StoreOfAClaim", storeOfAClaim},
+		{"Makers", makers},
+		{"MakersAtOnce", makersAtOnce},
+		{"SharedKey", sharedKey},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, b.place(t)) })
 	}
