@@ -85,8 +85,10 @@ func (e *Engine) Elsewhere(g *Graph) (elsewhere []Key, err error) {
 	p := newPlanner(g, e.Records())
 	p.rebuilds()
 	var all []Key
+	common, leaves := make([]bool, len(p.x.nodes)), make([]bool, len(p.x.nodes)) // the latter of each node: itself, or what is done for it
 	for i, n := range p.x.nodes {
-		if p.need[i] && g.borrowable(i) {
+		leaves[i] = e.o.Leaves != nil && e.o.Leaves(*n) || slices.ContainsFunc(p.x.reads[i], func(d int) bool { return leaves[d] && !g.borrowable(d) })
+		if common[i] = p.need[i] && g.borrowable(i) && !leaves[i]; common[i] {
 			all = append(all, n.Key)
 		}
 	}
@@ -98,7 +100,7 @@ func (e *Engine) Elsewhere(g *Graph) (elsewhere []Key, err error) {
 		elsewhere = nil
 		for i, n := range p.x.nodes {
 			after[i] = slices.ContainsFunc(p.x.needs[i], func(d int) bool { return after[d] })
-			if !p.need[i] || !g.borrowable(i) {
+			if !common[i] {
 				continue
 			}
 			switch own := p.stands(i).Alive(); { // what this run may have made is its own
@@ -143,10 +145,14 @@ func (e *Engine) borrow(ctx context.Context, g *Graph, n Node) Outcome {
 	for _, i := range lot {
 		steps = append(steps, x.nodes[i].Key)
 	}
-	run, recs, err := e.o.Makers.Await(ctx, n.Key, steps, func(run string) {
+	told := false
+	tell := func(text string) {
 		ev := e.about(n, Awaited)
-		ev.Text = fmt.Sprintf("run %s makes it: waiting for that", run)
+		ev.Text, told = text, text != ""
 		e.task(Record{Node: n}, false).emit(ev)
+	}
+	run, recs, err := e.o.Makers.Await(ctx, n.Key, steps, func(run string) {
+		tell(fmt.Sprintf("%s: run %s makes it; waiting for that", n.Name, run))
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -167,6 +173,9 @@ func (e *Engine) borrow(ctx context.Context, g *Graph, n Node) Outcome {
 		}
 	}
 	r, _ := e.rec(n.Key)
+	if r.Status != Done && told {
+		tell("")
+	}
 	return Outcome{There: r.Status == Done}
 }
 
@@ -192,7 +201,7 @@ func (r Record) lent() string {
 	if !r.Common {
 		return ""
 	}
-	return fmt.Sprintf("%s is of run %s", describe(r), r.Lender.Run)
+	return fmt.Sprintf("%s, of run %s", describe(r), r.Lender.Run)
 }
 
 // leave says of what the run is the maker no more once an order was carried out: of a lookup that

@@ -264,7 +264,7 @@ func TestOneRunMakesWhatManyNeed(t *testing.T) {
 		if w.left() != "image" {
 			t.Errorf("they leave %s", w.left())
 		}
-		if got := fmt.Sprint(told.of(Awaited), told.of(Borrowed)); got != "[image: run r0 makes it: waiting for that] [image: image is of run r0]" {
+		if got := fmt.Sprint(told.of(Awaited), told.of(Borrowed)); got != "[image: image: run r0 makes it; waiting for that] [image: image, of run r0]" {
 			t.Errorf("the last was told %s", got)
 		}
 		e := toyEngine(t, w, r.stores["r4"], Options{})
@@ -519,6 +519,29 @@ func TestWhatWasBorrowedMayVanish(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What leaves something beside its output, which its user looks for, is done by each run, and so is what is made with it.
+func TestWhatLeavesMoreIsNotBorrowed(t *testing.T) {
+	g := NewGraph(nil)
+	chainedBuild(g, 2)
+	own := map[string]Key{}
+	for _, n := range g.Nodes {
+		if n.Thing && n.Common {
+			own[n.Builds[0]] = n.Key
+		}
+	}
+	for _, c := range []struct {
+		leaves string
+		want   []Key
+	}{{"", []Key{own["b1"], own["b2"]}}, {"b1", []Key{own["b2"]}}, {"b2", []Key{own["b1"]}}} {
+		r := newRuns(t)
+		e := toyEngine(t, newWorld(), &MemStore{}, Options{Makers: &fellow{runs: r, run: "r0"},
+			Leaves: func(n Node) bool { return n.Name == "shell" && n.Builds[0] == c.leaves }})
+		if _, err := e.Elsewhere(g); err != nil || len(r.makers) != len(c.want) || r.makers[c.want[0]] == "" {
+			t.Errorf("when %q leaves something, the makers are %v, %v", c.leaves, r.makers, err)
+		}
+	}
 }
 
 // What could not be learned of others is no reason to make something twice.

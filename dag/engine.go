@@ -46,6 +46,9 @@ type Options struct {
 	Parallel int
 	// Makers knows what other runs make at the same time; nil: nothing is had of others.
 	Makers Makers
+	// Leaves reports whether a step leaves something beside its output, such as files, so that what is
+	// made with it is no other run's to lend; nil: none does.
+	Leaves func(n Node) bool
 }
 
 // Engine drives one run.

@@ -20,7 +20,7 @@ const (
 	Retrying  EventType = "retrying"  // Err may pass; the next try is in Wait
 	Finished  EventType = "finished"  // a step has its checkpoint
 	Adopted   EventType = "adopted"   // an interrupted step's thing was found
-	Awaited   EventType = "awaited"   // another run makes what the step would: Text says which
+	Awaited   EventType = "awaited"   // another run makes what the step would: Text says which; "" is that none does any more
 	Borrowed  EventType = "borrowed"  // that is there, and the step is not done
 	Vanished  EventType = "vanished"  // a thing that a checkpoint claims is gone
 	Failed    EventType = "failed"    // a step failed with Err

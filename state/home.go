@@ -147,7 +147,24 @@ func (h *Home) Summary(id string) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	return h.backend.Summary(id)
+	s, err := h.backend.Summary(id)
+	for _, b := range s.Builds {
+		for i := range b.Artifacts {
+			b.Artifacts[i].Removed = h.removed(b.Artifacts[i])
+		}
+	}
+	return s, err
+}
+
+// removed reports whether an artifact is of another run, and not among what that has any more.
+func (h *Home) removed(a Artifact) bool {
+	if a.Run == "" {
+		return false
+	}
+	lender, err := h.backend.Summary(a.Run)
+	return err == nil && lender.Status != Running && !slices.ContainsFunc(lender.Builds, func(b BuildSummary) bool {
+		return slices.ContainsFunc(b.Artifacts, func(o Artifact) bool { return o.ID == a.ID && o.Region == a.Region })
+	})
 }
 
 // Driven reports whether the run is driven: by a living process, or by an engine that it

@@ -69,17 +69,27 @@ type Artifact struct {
 	Name   string `json:"name,omitempty"`
 	Volume bool   `json:"volume,omitempty"` // kept beside the image
 	Maker  string `json:"maker,omitempty"`  // in Packer's words, if that is not the builder
+	Run    string `json:"run,omitempty"`    // the run that has made it, if that is another one
+	// Removed says that the other run has removed it since.
+	Removed bool `json:"removed,omitempty"`
 }
 
 // Text is the artifact in a line.
 func (a Artifact) Text() string {
+	text := a.ID // a file
+	if a.Region != "" {
+		text = a.Region + ": " + a.ID
+	}
 	if a.Volume {
-		return a.Region + ": " + a.ID + " (a volume that is kept)"
+		text += " (a volume that is kept)"
 	}
-	if a.Region == "" {
-		return a.ID // a file
+	switch {
+	case a.Removed:
+		text += ", of run " + a.Run + ", which has removed it"
+	case a.Run != "":
+		text += ", of run " + a.Run
 	}
-	return a.Region + ": " + a.ID
+	return text
 }
 
 // UnreadableSummary stands for a summary that cannot be read, and says why.

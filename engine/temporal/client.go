@@ -24,6 +24,9 @@ import (
 // taskQueue is where workers of a namespace find what there is to do.
 const taskQueue = "imgflow"
 
+// waitQueue is where they find what is waited for: runs that make it need the places of the other one.
+const waitQueue = taskQueue + "/waits"
+
 // many is from how many builds on each has a workflow of its own. One workflow of 20 has about
 // 2,000 events of the 51,200 that a history may have, and its decisions come one after the other.
 const many = 20

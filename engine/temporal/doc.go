@@ -35,6 +35,8 @@
 // them together: the steps of one account and region in one process share a poller (package steps/aws). So there is one
 // poller a worker and account, not one a wait.
 //
+// A wait for what another run makes has a queue of its own, so that it never takes a place that the other one needs.
+//
 // # Many builds
 //
 // From 21 builds on each has a workflow of its own, a child of the run's, which is given a part

@@ -87,6 +87,9 @@ func Prepare(e *dag.Engine, g *dag.Graph, ask Ask) (*Prepared, error) {
 	if p.Graph, err = e.Skeleton(part); err != nil {
 		return nil, err
 	}
+	if p.Rules.Elsewhere, err = e.Elsewhere(part); err != nil {
+		return nil, err
+	}
 	for _, r := range e.RecordsOf(part) {
 		p.Records = append(p.Records, r.Slim())
 	}

@@ -11,17 +11,21 @@ import (
 
 // Worker does what the workflows of a namespace decide, and decides for them.
 type Worker struct {
-	w      worker.Worker
-	failed chan error
+	calls, waits worker.Worker
+	failed       chan error
 }
+
+// mostWaits is how many things a worker waits for at once that other runs make. They have a
+// queue of their own: if they took the places of calls, nobody might be left to make them.
+const mostWaits = 10000
 
 // NewWorker returns a worker that does so many calls at once; 0 is 1,000: most of them wait.
 func NewWorker(c *Client, w Work, concurrency int, v Version) *Worker {
 	if concurrency <= 0 {
 		concurrency = 1000
 	}
-	failed := make(chan error, 1)
-	t := worker.New(c.c, taskQueue, worker.Options{
+	failed := make(chan error, 2)
+	o := worker.Options{
 		MaxConcurrentActivityExecutionSize: concurrency,
 		// Whoever is suspended hears of it in the answer to a heartbeat.
 		DefaultHeartbeatThrottleInterval: beat, MaxHeartbeatThrottleInterval: beat,
@@ -31,10 +35,15 @@ func NewWorker(c *Client, w Work, concurrency int, v Version) *Worker {
 		DeadlockDetectionTimeout:     patience,
 		DeploymentOptions:            v.options(),
 		OnFatalError:                 func(err error) { failed <- err },
-	})
-	register(t)
-	t.RegisterActivity(&activities{w, beating})
-	return &Worker{t, failed}
+	}
+	calls := worker.New(c.c, taskQueue, o)
+	register(calls)
+	o.MaxConcurrentActivityExecutionSize, o.DisableWorkflowWorker, o.DeploymentOptions = mostWaits, true, worker.DeploymentOptions{}
+	waits := worker.New(c.c, waitQueue, o)
+	for _, t := range []worker.Worker{calls, waits} {
+		t.RegisterActivity(&activities{w, beating})
+	}
+	return &Worker{calls, waits, failed}
 }
 
 // patience is for how long a workflow may decide without a pause. A busy machine is no deadlock.
@@ -51,10 +60,12 @@ func register(r interface {
 
 // Run works until ctx ends. Calls that are at work are cut off then, and others go on with them.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.w.Start(); err != nil {
-		return fmt.Errorf("cannot work for Temporal: %w", err)
+	for _, t := range []worker.Worker{w.calls, w.waits} {
+		if err := t.Start(); err != nil {
+			return fmt.Errorf("cannot work for Temporal: %w", err)
+		}
+		defer t.Stop()
 	}
-	defer w.w.Stop()
 	select {
 	case <-ctx.Done():
 		return nil

@@ -22,15 +22,8 @@ const (
 	suspendSignal = "suspend"
 )
 
-const (
-	heartbeatTimeout = 10 * time.Second
-	longest          = 7 * 24 * time.Hour // that an activity may take: what a step may take is its own affair
-	// A call that is made by somebody who is lost is made by so many others before the
-	// pass decides what that means.
-	callAttempts = 3
-	attempts     = 20
-	mostChildren = 500 // at once, if there is no other limit
-)
+// mostChildren are at work at once, if there is no other limit.
+const mostChildren = 500
 
 // flow is what the workflows of one run have in common.
 type flow struct {
@@ -53,14 +46,6 @@ func begin(ctx workflow.Context, ref Ref) *flow {
 		told.SetValue(nil)
 	})
 	return &flow{ref: ref, base: base, work: work, stopping: stopping}
-}
-
-// activityOptions are those of one that is tried so often.
-func activityOptions(ctx workflow.Context, most int32, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: longest, HeartbeatTimeout: heartbeatTimeout, WaitForCancellation: true, Summary: summary,
-		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second, MaximumAttempts: most},
-	})
 }
 
 // do has something done that is no step's, whether the run is suspended or not.
@@ -270,13 +255,9 @@ func (f *flow) pass(p *dag.Pass) (dag.Report, error) {
 	return *report, err
 }
 
-// carry has an order carried out. What is journaled once and looked for first may be done by more workers than a call.
+// carry has an order carried out.
 func (f *flow) carry(ctx workflow.Context, x dag.Order) workflow.Future {
-	most := int32(attempts)
-	if x.Makes() {
-		most = callAttempts
-	}
-	return workflow.ExecuteActivity(activityOptions(ctx, most, fmt.Sprintf("%s: %s", x.Action, x.Name)), (*activities).Carry, f.ref, x)
+	return workflow.ExecuteActivity(orderOptions(ctx, x), (*activities).Carry, f.ref, x)
 }
 
 // ended is what carrying out an order has come to, also if nobody has said so.

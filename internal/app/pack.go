@@ -149,6 +149,7 @@ func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir 
 	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{folder, m.Place, p.Environ, p.Secrets}
 	s := a.session(home, &req, run)
 	s.made = files.NewMade(run, home)
+	s.means = means{Endpoint: req.Endpoint, Secrets: p.Secrets, Keys: p.Keys, Environ: p.Environ, Told: p.Told}
 	inWorld := dag.InProcess(s.world.Kinds())
 	if s.runner != nil {
 		inWorld = s.runner
@@ -245,6 +246,10 @@ func Unroll(ctx context.Context, dir, run string) error {
 func (s *Session) Driving() drive.Options {
 	o := s.driven(nil, nil)
 	o.OnFailure = s.Elsewhere().failures()
+	o.Leaves = func(n dag.Node) bool {
+		f, _ := s.world.LocalFiles(n.Kind, n.Spec)
+		return f.Any || len(f.Writes)+len(f.Fills) > 0
+	}
 	return o
 }
 

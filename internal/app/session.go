@@ -47,6 +47,7 @@ type Session struct {
 	plan     *Plan           // that the session carries out; nil: none
 	passing  passing         // what a session without a run has instead of one
 	frozen   bool            // the run goes on as it was stored
+	means    means           // of a run that was handed on
 	known    bool            // whose things the run's are was made sure of
 	notes    template.Errors // what Load has found that is known and cannot run
 	warnings template.Errors // what Load has found that is not wrong, but may not be meant

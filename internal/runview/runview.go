@@ -221,12 +221,18 @@ func (v *View) step(e dag.Event) {
 			s.Title = e.Text
 		}
 		*s = Step{Key: s.Key, Name: s.Name, Kind: s.Kind, Title: s.Title, Builds: s.Builds, Needs: s.Needs, Why: s.Why, Spans: s.Spans,
-			planned: s.planned, Status: Running, Began: e.Time}
-		s.Spans = append(s.Spans, Span{Began: e.Time, Status: Running})
-		if len(s.Spans) > MostSpans {
-			s.Spans = slices.Delete(s.Spans, 0, len(s.Spans)-MostSpans)
+			planned: s.planned}
+		s.begin(e.Time)
+	case dag.Awaited:
+		if e.Text == "" {
+			v.end(s, Waiting, e.Time)
+			break
 		}
-	case dag.Finished:
+		if s.Status != Running {
+			s.begin(e.Time)
+		}
+		s.say(Line{At: e.Time, Text: e.Text})
+	case dag.Finished, dag.Borrowed:
 		v.end(s, Done, e.Time)
 		s.Label = e.Text
 	case dag.Failed:
@@ -262,6 +268,15 @@ func (v *View) step(e dag.Event) {
 		s.Removing, s.Removed = false, true
 	case dag.Left:
 		s.Removing, s.Left = false, e.Err
+	}
+}
+
+// begin opens a span.
+func (s *Step) begin(at time.Time) {
+	s.Status, s.Began = Running, at
+	s.Spans = append(s.Spans, Span{Began: at, Status: Running})
+	if len(s.Spans) > MostSpans {
+		s.Spans = slices.Delete(s.Spans, 0, len(s.Spans)-MostSpans)
 	}
 }
 

@@ -169,7 +169,7 @@ func TestNewerSchema(t *testing.T) {
 	}
 	execute(t, url, `UPDATE imgflow.schema SET level = 7`)
 	_, err := connectAnew(url)
-	if errcode.Of(err) != errcode.StateNewer || !strings.Contains(err.Error(), "newer imgflow (level 7; this one knows up to 1)") {
+	if errcode.Of(err) != errcode.StateNewer || !strings.Contains(err.Error(), fmt.Sprintf("newer imgflow (level 7; this one knows up to %d)", level)) {
 		t.Errorf("a newer schema: %v", err)
 	}
 }

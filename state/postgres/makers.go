@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,45 +18,40 @@ const making = `m.maker = m.run AND EXISTS (SELECT FROM imgflow.runs r WHERE r.i
 // Contend locks the table, so that what choose is told holds until what it chooses is
 // there. That takes two round trips, however many steps there are.
 func (b *backend) Contend(c state.Claimant, steps []dag.Key, choose func(others map[dag.Key]string) []dag.Key) error {
-	err := b.again(func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-			held := false
-			others := map[dag.Key]string{}
-			first := &pgx.Batch{}
-			first.Queue(`LOCK TABLE imgflow.makers IN SHARE ROW EXCLUSIVE MODE`)
-			first.Queue(`SELECT EXISTS (SELECT FROM imgflow.runs WHERE id = $1 AND epoch = $2 AND assigned)`, c.Run, c.Epoch).QueryRow(func(r pgx.Row) error { return r.Scan(&held) })
-			first.Queue(`DELETE FROM imgflow.makers m WHERE step = ANY ($1) AND means = $2 AND maker = run AND NOT (`+making+`)`, bytesOf(steps), c.Means)
-			first.Queue(`SELECT step, run FROM imgflow.makers WHERE step = ANY ($1) AND means = $2 AND maker = run AND run <> $3`, bytesOf(steps), c.Means, c.Run).Query(func(rows pgx.Rows) error {
-				var step []byte
-				var run string
-				_, err := pgx.ForEachRow(rows, []any{&step, &run}, func() error {
-					var k dag.Key
-					copy(k[:], step)
-					others[k] = run
-					return nil
-				})
-				return err
+	err := b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		held, makers := false, map[dag.Key]string{}
+		first := &pgx.Batch{}
+		first.Queue(`LOCK TABLE imgflow.makers IN SHARE ROW EXCLUSIVE MODE`)
+		first.Queue(`SELECT EXISTS (SELECT FROM imgflow.runs WHERE id = $1 AND epoch = $2 AND assigned)`, c.Run, c.Epoch).QueryRow(func(r pgx.Row) error { return r.Scan(&held) })
+		first.Queue(`DELETE FROM imgflow.makers m WHERE step = ANY ($1) AND means = $2 AND maker = run AND NOT (`+making+`)`, bytesOf(steps), c.Means)
+		first.Queue(`SELECT step, run FROM imgflow.makers WHERE step = ANY ($1) AND means = $2 AND maker = run AND run <> $3`, bytesOf(steps), c.Means, c.Run).Query(func(rows pgx.Rows) error {
+			var step []byte
+			var run string
+			_, err := pgx.ForEachRow(rows, []any{&step, &run}, func() error {
+				var k dag.Key
+				copy(k[:], step)
+				makers[k] = run
+				return nil
 			})
-			if err := tx.SendBatch(ctx, first).Close(); err != nil {
-				return err
-			}
-			if !held {
-				return &state.FencedError{Run: c.Run}
-			}
-			mine := choose(others)
-			makers := make([]string, len(mine))
-			for i := range makers {
-				makers[i] = c.Run
-			}
-			for k, run := range others {
-				if !slices.Contains(mine, k) {
-					mine, makers = append(mine, k), append(makers, run)
-				}
-			}
-			_, err := tx.Exec(ctx, `INSERT INTO imgflow.makers SELECT $1, u.step, $2, $3, u.maker FROM unnest($4::bytea[], $5::text[]) AS u (step, maker)
-				ON CONFLICT (run, step) DO UPDATE SET means = excluded.means, epoch = excluded.epoch, maker = excluded.maker`, c.Run, c.Means, c.Epoch, bytesOf(mine), makers)
 			return err
 		})
+		if err := tx.SendBatch(ctx, first).Close(); err != nil {
+			return err
+		}
+		if !held {
+			return &state.FencedError{Run: c.Run}
+		}
+		for _, k := range choose(maps.Clone(makers)) {
+			makers[k] = c.Run
+		}
+		var known []dag.Key
+		var runs []string
+		for k, run := range makers {
+			known, runs = append(known, k), append(runs, run)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO imgflow.makers SELECT $1, u.step, $2, $3, u.maker FROM unnest($4::bytea[], $5::text[]) AS u (step, maker)
+			ON CONFLICT (run, step) DO UPDATE SET means = excluded.means, epoch = excluded.epoch, maker = excluded.maker`, c.Run, c.Means, c.Epoch, bytesOf(known), runs)
+		return err
 	})
 	if err != nil && !errors.As(err, new(*state.FencedError)) {
 		err = fmt.Errorf("cannot learn from %s what other runs make: %w", b.place, err)
@@ -119,8 +114,8 @@ func (b *backend) Makings(waits []state.Wait) (ms []state.Making, err error) {
 }
 
 func (b *backend) Yield(run string, epoch int64, steps []dag.Key) error {
-	err := b.again(func(ctx context.Context) error {
-		_, err := b.pool.Exec(ctx, `DELETE FROM imgflow.makers WHERE run = $1 AND epoch = $2 AND maker = run AND ($3 OR step = ANY ($4))`, run, epoch, len(steps) == 0, bytesOf(steps))
+	err := b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM imgflow.makers WHERE run = $1 AND epoch = $2 AND maker = run AND ($3 OR step = ANY ($4))`, run, epoch, len(steps) == 0, bytesOf(steps))
 		return err
 	})
 	if err != nil {
@@ -151,11 +146,11 @@ func (b *backend) Lent(run string, steps []dag.Key) (values [][]byte, err error)
 }
 
 func (b *backend) SharedKey(name string, sealed []byte) (kept []byte, err error) {
-	err = b.again(func(ctx context.Context) error {
-		if _, err := b.pool.Exec(ctx, `INSERT INTO imgflow.keys VALUES ($1, $2) ON CONFLICT DO NOTHING`, name, sealed); err != nil {
+	err = b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO imgflow.keys VALUES ($1, $2) ON CONFLICT DO NOTHING`, name, sealed); err != nil {
 			return err
 		}
-		return b.pool.QueryRow(ctx, `SELECT sealed FROM imgflow.keys WHERE recipients = $1`, name).Scan(&kept)
+		return tx.QueryRow(ctx, `SELECT sealed FROM imgflow.keys WHERE recipients = $1`, name).Scan(&kept)
 	})
 	return kept, b.reading("the key of all workers", err)
 }

@@ -20,6 +20,7 @@ type CheckedAccess struct {
 }
 
 func (CheckAccess) Kind() string    { return "aws.access" }
+func (CheckAccess) Common()         {}
 func (s CheckAccess) Title() string { return "check the access to " + s.Region }
 
 // Do asks for what the build will need to know. Whoever may not ask it is known to

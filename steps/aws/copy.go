@@ -22,6 +22,7 @@ type CopyImage struct {
 }
 
 func (CopyImage) Kind() string    { return "aws.copy" }
+func (CopyImage) Common()         {}
 func (s CopyImage) Title() string { return "copy the image to " + s.Region }
 
 // Patience covers the limit on copies at once.

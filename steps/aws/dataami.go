@@ -58,6 +58,7 @@ func (o *AMIOptions) Add(g *dag.Graph, b dag.Build, name string) dag.Key {
 }
 
 func (DataAMI) Kind() string    { return "aws.data-ami" }
+func (DataAMI) Common()         {}
 func (s DataAMI) Title() string { return "look for an image" }
 
 // Do asks for the images that fit and chooses one.

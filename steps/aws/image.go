@@ -45,6 +45,7 @@ type Image struct {
 const machineOf = "machine"
 
 func (CreateImage) Kind() string    { return "aws.image" }
+func (CreateImage) Common()         {}
 func (s CreateImage) Title() string { return "create the image " + s.Name }
 
 // Patience covers the limits on snapshots of one volume.

@@ -26,6 +26,7 @@ type Namesakes struct {
 }
 
 func (NameCheck) Kind() string { return "aws.name" }
+func (NameCheck) Common()      {}
 func (s NameCheck) Title() string {
 	return fmt.Sprintf(`check that the name "%s" is free in %s`, s.Name, s.Region) // not quoted: it may hold a mark
 }

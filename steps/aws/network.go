@@ -47,6 +47,7 @@ func (n Network) private() bool {
 }
 
 func (FindNetwork) Kind() string  { return "aws.network" }
+func (FindNetwork) Common()       {}
 func (FindNetwork) Title() string { return "find the network" }
 
 // Do makes no call when the template leaves the network to EC2 and names nothing

@@ -54,6 +54,7 @@ type SourceDevice struct {
 }
 
 func (Source) Kind() string    { return "aws.source" }
+func (Source) Common()         {}
 func (s Source) Title() string { return "find the source image" }
 
 // Do asks for the images that fit and chooses one.

@@ -28,6 +28,7 @@ type Volumes struct {
 }
 
 func (FindVolumes) Kind() string  { return "aws.volumes" }
+func (FindVolumes) Common()       {}
 func (FindVolumes) Title() string { return "find the volumes to be kept" }
 
 // Do only looks: the launch has made them.

@@ -38,6 +38,10 @@ type Options struct {
 	// what the graph is with that; nil for graphs whose builds are all known.
 	Rest     func(ctx context.Context) (*dag.Graph, error)
 	Parallel int // builds at work at once; 0: all
+	// Makers knows what other runs make at the same time; nil: nothing is had of others.
+	Makers dag.Makers
+	// Leaves is that of dag.Options.
+	Leaves func(n dag.Node) bool
 }
 
 // Result is how driving a run ended.
@@ -217,7 +221,7 @@ func engine(o Options, s dag.Sink) (*dag.Engine, error) { return engineOn(o.Run,
 
 func engineOn(store dag.Store, o Options, s dag.Sink) (*dag.Engine, error) {
 	return dag.New(dag.Options{Run: o.Run.ID(), Store: store, Sink: s, Kinds: o.Kinds, Runner: o.Runner, Secret: o.Secret,
-		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Around: o.Around, Parallel: o.Parallel})
+		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Around: o.Around, Parallel: o.Parallel, Makers: o.Makers, Leaves: o.Leaves})
 }
 
 // keptAlive runs f while o.KeepAlive runs, and waits for both. When another process has
@@ -258,7 +262,7 @@ func leftNames(left []dag.Failure) (names []string) {
 // summaries are artifacts as a run's summary has them.
 func summaries(made []dag.Artifact) (list []state.Artifact) {
 	for _, a := range made {
-		list = append(list, state.Artifact{Region: a.Region, ID: a.ID, Name: a.Name, Volume: a.Kind == "volume", Maker: a.Maker})
+		list = append(list, state.Artifact{Region: a.Region, ID: a.ID, Name: a.Name, Volume: a.Kind == "volume", Maker: a.Maker, Run: a.Run})
 	}
 	return list
 }

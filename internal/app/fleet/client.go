@@ -16,7 +16,10 @@ import (
 )
 
 // Client is a connection to the engine of a fleet.
-type Client struct{ c *temporal.Client }
+type Client struct {
+	c   *temporal.Client
+	url string
+}
 
 // Dial reaches the engine at a URL. Who is calling is said by variables, which getenv looks up.
 func Dial(ctx context.Context, url string, getenv func(string) string) (*Client, error) {
@@ -24,7 +27,7 @@ func Dial(ctx context.Context, url string, getenv func(string) string) (*Client,
 	if err != nil {
 		return nil, err
 	}
-	return &Client{c}, nil
+	return &Client{c, url}, nil
 }
 
 // Close ends the connection.
@@ -87,6 +90,18 @@ func (c *Client) Suspend(ctx context.Context, run string) error { return c.c.Sus
 // Going tells whether anything of a run is under way.
 func (c *Client) Going(ctx context.Context, run string) (bool, error) { return c.c.Open(ctx, run) }
 
+// drives reports whether this engine may be at work on a run: not so if it is said to be, and is
+// not. Of a run of another engine nothing is known.
+func (c *Client) drives(home *state.Home) func(ctx context.Context, run string) (bool, error) {
+	return func(ctx context.Context, run string) (bool, error) {
+		sum, err := home.Summary(run)
+		if err != nil || sum.Owner.Command != c.url {
+			return true, err
+		}
+		return c.Going(ctx, run)
+	}
+}
+
 // Watch returns when nothing of a run is under way.
 func (c *Client) Watch(ctx context.Context, run string) error { return c.c.Watch(ctx, run) }
 
@@ -100,6 +115,7 @@ func (c *Client) Work(ctx context.Context, a *app.App, home *state.Home, dir str
 	}
 	w := newSessions(a, home, dir)
 	w.warn = warn
+	w.waits.going = c.drives(home)
 	w.tidyAll()
 	worker := temporal.NewWorker(c.c, w, most, v)
 	var beside sync.WaitGroup

@@ -13,4 +13,7 @@
 // the run has ended, is assigned anew, or nothing of it was done for five minutes. Of each
 // step it makes a claim, so that a worker which was taken for dead writes nothing more of
 // it when it wakes.
+//
+// Runs that need the same at the same time agree in the database on who makes it. One
+// goroutine of a worker looks for all that its runs wait for, each second.
 package fleet

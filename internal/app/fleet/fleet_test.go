@@ -37,12 +37,17 @@ type answer struct {
 }
 
 func (ask) Kind() string                { return "test.ask" }
+func (ask) Common()                     {}
 func (*ask) Check() []steps.OptionError { return nil }
 func (*ask) Output() any                { return answer{} }
 func (a *ask) Add(g *dag.Graph, b dag.Build, name string) dag.Key {
 	return dag.Add(g, b, name, *a).Key()
 }
-func (a ask) Do(context.Context, *world, *dag.Task) (answer, error) {
+func (a ask) Do(_ context.Context, w *world, _ *dag.Task) (answer, error) {
+	w.mu.Lock()
+	w.asked++
+	w.mu.Unlock()
+	time.Sleep(w.pause)
 	return answer{"re-" + a.Of}, nil
 }
 
@@ -53,6 +58,7 @@ type box struct {
 }
 
 func (box) Kind() string                   { return "test.box" }
+func (box) Common()                        {}
 func (*box) Check() []steps.OptionError    { return nil }
 func (*box) Claims() []steps.Claim         { return nil }
 func (*box) Prepare(context.Context) error { return nil }
@@ -73,6 +79,7 @@ func (b box) Do(_ context.Context, w *world, t *dag.Task) (thing, error) {
 		return thing{}, dag.NotMade(err)
 	}
 	t.Say("read %s", b.Script.Path)
+	time.Sleep(w.pause)
 	w.make(t.Token, t.Builds[0]+": "+text+" "+string(script))
 	return thing{ID: t.Token}, nil
 }
@@ -111,6 +118,8 @@ type things struct {
 	times   map[string]int // how often each text was made
 	failing string         // the build whose lid does not fit
 	secret  string         // what it then tells
+	asked   int            // how often something was looked up
+	pause   time.Duration  // how long each step takes
 }
 
 func (c *things) make(token, text string) {
@@ -234,8 +243,14 @@ func (b *bench) machine() (*app.App, *state.Home) {
 // submitted is a run that was handed over, with the session that did it.
 func (b *bench) submitted(e app.Elsewhere) (*app.Session, *state.Home, temporal.Ref) {
 	b.t.Helper()
+	return b.submittedWith(e, "hunTer2")
+}
+
+// submittedWith is a run of another secret.
+func (b *bench) submittedWith(e app.Elsewhere, pw string) (*app.Session, *state.Home, temporal.Ref) {
+	b.t.Helper()
 	a, home := b.machine()
-	s := a.New(home, app.Request{Template: filepath.Join(b.dir, "t.pkr.hcl"), Vars: map[string]string{"pw": "hunTer2"}})
+	s := a.New(home, app.Request{Template: filepath.Join(b.dir, "t.pkr.hcl"), Vars: map[string]string{"pw": pw}})
 	b.t.Cleanup(func() { s.Close() })
 	for _, do := range []func() error{
 		func() error { return s.Load(b.t.Context(), true) },

@@ -24,6 +24,11 @@ type sessions struct {
 	warn func(format string, a ...any) // may be nil
 	told string                        // what it was told last; guarded by mu
 
+	waits *waits
+
+	keying sync.Mutex // held by who reads the key, or makes it
+	key    []byte     // by which runs compare what they were given
+
 	open sync.WaitGroup // of sessions
 
 	mu   sync.Mutex
@@ -31,7 +36,7 @@ type sessions struct {
 }
 
 func newSessions(a *app.App, home *state.Home, dir string) *sessions {
-	return &sessions{app: a, home: home, dir: dir, runs: map[string]*joined{}}
+	return &sessions{app: a, home: home, dir: dir, waits: newWaits(home), runs: map[string]*joined{}}
 }
 
 // joined is a run that a worker has joined.
@@ -103,6 +108,9 @@ func (w *sessions) join(j *joined, run string) {
 	}
 	if j.err = j.s.Verify(ctx); j.err == nil {
 		j.o = j.s.Driving()
+		j.o.Makers, j.err = w.makers(j, run)
+	}
+	if j.err == nil {
 		j.e, j.err = drive.Engine(j.o)
 	}
 	if j.err != nil {
@@ -111,6 +119,33 @@ func (w *sessions) join(j *joined, run string) {
 	}
 	j.g = j.s.Graph()
 	go j.o.KeepAlive(ctx)
+}
+
+// makers are the runs of the database as a run sees them.
+func (w *sessions) makers(j *joined, run string) (dag.Makers, error) {
+	key, err := w.sharedKey()
+	if err != nil {
+		return nil, err
+	}
+	means, err := j.s.Means(key)
+	if err != nil {
+		return nil, err
+	}
+	return &makers{home: w.home, own: state.Claimant{Run: run, Epoch: j.epoch, Means: means}, waits: w.waits}, nil
+}
+
+// sharedKey is the key by which runs compare what they were given.
+func (w *sessions) sharedKey() ([]byte, error) {
+	w.keying.Lock()
+	defer w.keying.Unlock()
+	if w.key != nil {
+		return w.key, nil
+	}
+	key, err := w.home.SharedKey()
+	if err == nil {
+		w.key = key
+	}
+	return key, err
 }
 
 // leave has a session closed when its last user is done. Whoever calls it holds the

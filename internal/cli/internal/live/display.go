@@ -109,7 +109,7 @@ func (d *Display) Event(e dag.Event) {
 // stays tells which events leave a line, besides the ends of steps.
 func stays(t dag.EventType) bool {
 	switch t {
-	case dag.Warned, dag.Adopted, dag.Vanished, dag.Suspended, dag.Rebuilt, dag.Left:
+	case dag.Warned, dag.Adopted, dag.Awaited, dag.Borrowed, dag.Vanished, dag.Suspended, dag.Rebuilt, dag.Left:
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/runview"
+	"github.com/imgflow/imgflow/state"
 )
 
 // Closing sums up what the last drive of a run has done, and what took its time.
@@ -32,10 +33,14 @@ func (l *Lines) Closing(v *runview.View) {
 	if saved := v.Saved(); reused > 0 && saved > 0 {
 		text += " (" + Duration(saved) + " saved)"
 	}
+	rest := "not reached"
+	if v.Status == state.Done {
+		rest = "not needed" // another run has made what they are for
+	}
 	for _, more := range []struct {
 		n    int
 		what string
-	}{{failed, "failed"}, {left, "not reached"}} {
+	}{{failed, "failed"}, {left, rest}} {
 		if more.n > 0 {
 			text += fmt.Sprintf(", %d %s", more.n, more.what)
 		}

@@ -99,6 +99,14 @@ func (l *Lines) Event(e dag.Event) {
 		l.detail(e, yellow, fmt.Sprintf("%s: trying again in %s", e.Err, Duration(e.Wait)))
 	case dag.Adopted:
 		l.heading(e, l.hue(e.Builds), fmt.Sprintf("Found what an interrupted attempt had made: %s", named(e.Step, text)))
+	case dag.Awaited:
+		if text != "" {
+			l.heading(e, l.hue(e.Builds), capital(text))
+		}
+	case dag.Borrowed:
+		if text != "" {
+			l.heading(e, l.hue(e.Builds), "There is "+text)
+		}
 	case dag.Vanished:
 		l.heading(e, yellow, fmt.Sprintf("%s does not exist any more", text))
 	case dag.Failed:

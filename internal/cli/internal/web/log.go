@@ -61,6 +61,10 @@ func (f filter) lines(e dag.Event) (ls []line) {
 		}
 		class, _, _ = strings.Cut(e.Stream, "/")
 	case dag.Started, dag.Said, dag.Detail, dag.Adopted, dag.Rebuilt:
+	case dag.Awaited, dag.Borrowed:
+		if text == "" {
+			return nil
+		}
 	case dag.Warned:
 		class = "warn"
 	case dag.Retrying:
