@@ -408,7 +408,7 @@ func TestFleetOfMany(t *testing.T) {
 			f.crowd(builds)
 			begun := time.Now()
 			p := f.submit("t.json")
-			if err := p.wait(20 * time.Minute); err != nil || p.code() != 0 {
+			if err := p.wait(10 * time.Minute); err != nil || p.code() != 0 {
 				t.Fatalf("exit status %d, %v:\n%s", p.code(), err, indent(p.output()))
 			}
 			took := time.Since(begun)
