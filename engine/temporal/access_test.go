@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgflow/imgflow/internal/secrettest"
 	"github.com/imgflow/imgflow/internal/temporaltest"
+	"github.com/imgflow/imgflow/internal/tlstest"
 )
 
 // looked is an environment.
@@ -22,7 +23,7 @@ func looked(vars map[string]string) func(string) string {
 // what to do, and no secret.
 func TestWhoCallsTemporal(t *testing.T) {
 	s := temporaltest.New(t)
-	ours, others := temporaltest.NewAuthority(t), temporaltest.NewAuthority(t)
+	ours, others := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
 	soon, past := time.Now().Add(time.Hour), time.Now().Add(-time.Minute)
 	cert, key := ours.Issue("", soon)
 	named, namedKey := ours.Issue("temporal.test", soon)
@@ -102,7 +103,7 @@ func TestWhoCallsTemporal(t *testing.T) {
 // A certificate that is renewed in its place counts from the next connection on.
 func TestACertificateIsRenewed(t *testing.T) {
 	s := temporaltest.New(t)
-	ours, others, until := temporaltest.NewAuthority(t), temporaltest.NewAuthority(t), time.Now().Add(time.Hour)
+	ours, others, until := tlstest.NewAuthority(t), tlstest.NewAuthority(t), time.Now().Add(time.Hour)
 	gate := &temporaltest.Gate{Clients: ours}
 	gate.Cert, gate.Key = ours.Issue("", until)
 	dir := t.TempDir()
@@ -147,7 +148,7 @@ func TestACertificateIsRenewed(t *testing.T) {
 // Where only administrators may look at a namespace, as at Temporal Cloud, what they have added counts.
 func TestOnlyAdministratorsMayLook(t *testing.T) {
 	s := temporaltest.New(t)
-	ours := temporaltest.NewAuthority(t)
+	ours := tlstest.NewAuthority(t)
 	secrettest.Hide(t, "hunTer2")
 	gate := &temporaltest.Gate{Deny: "OperatorService"}
 	gate.Cert, gate.Key = ours.Issue("", time.Now().Add(time.Hour))

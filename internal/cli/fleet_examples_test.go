@@ -62,6 +62,69 @@ func TestFleetCompose(t *testing.T) {
 	}
 }
 
+// What the examples start is a command that the program has, with flags that it has, and they set variables that it reads.
+func TestFleetExamplesAreOfTheProgram(t *testing.T) {
+	var c struct {
+		Services map[string]struct {
+			Build   struct{ Target string }
+			Command []string
+			Env     map[string]string `yaml:"environment"`
+		}
+	}
+	if err := yaml.Unmarshal([]byte(atRoot(t, "examples/fleet/compose.yaml")), &c); err != nil {
+		t.Fatal(err)
+	}
+	unit := atRoot(t, "examples/fleet/imgflow-worker.service")
+	started := regexp.MustCompile(`(?m)^ExecStart=\S+/imgflow-fleet (.*)$`).FindStringSubmatch(unit)
+	if started == nil {
+		t.Fatal("the unit starts another program")
+	}
+	commands, ours := [][]string{strings.Fields(started[1])}, regexp.MustCompile(`\b(IMGFLOW|TEMPORAL)_\w+`)
+	variables := ours.FindAllString(unit, -1)
+	for _, s := range c.Services {
+		if s.Build.Target == "fleet" { // the others are of other programs
+			commands = append(commands, s.Command)
+			for name := range s.Env {
+				variables = append(variables, ours.FindAllString(name, 1)...)
+			}
+		}
+	}
+	if len(commands) != 2 || len(variables) < 4 {
+		t.Fatalf("there are %q, with %q", commands, variables)
+	}
+	for _, args := range commands {
+		if len(args) < 3 || args[0] != "worker" {
+			t.Errorf("it starts %q", args)
+		}
+		for _, a := range args {
+			if name, ok := strings.CutPrefix(a, "--"); ok && flagNamed(workerCommand(), name) == nil {
+				t.Errorf("%q has the flag %s, which the program has not", args, a)
+			}
+		}
+	}
+	if image := atRoot(t, "Dockerfile"); !regexp.MustCompile(`(?s)AS fleet\n.*?ENTRYPOINT \["/?[\w/]*imgflow-fleet"`).MatchString(image) {
+		t.Error("the image fleet starts another program")
+	}
+	var sources strings.Builder
+	for _, folder := range []string{"internal/app", "internal/cli", "engine/temporal", "state"} {
+		files, _ := filepath.Glob(filepath.Join("../..", folder, "*.go"))
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(f, "_test.go") {
+				sources.Write(text)
+			}
+		}
+	}
+	for _, name := range variables {
+		if !strings.Contains(sources.String(), `"`+strings.TrimSuffix(name, "_PATH")+`"`) {
+			t.Errorf("the examples set %s, which the program does not read", name)
+		}
+	}
+}
+
 // The units are ones to systemd.
 func TestFleetUnits(t *testing.T) {
 	units, err := filepath.Glob("../../examples/fleet/*.service")

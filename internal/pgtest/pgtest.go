@@ -46,7 +46,10 @@ var script string
 
 // Run starts a server with settings such as "max_connections=500". It does not wait for the
 // disk (fsync=off) unless they say so: a process that is killed loses nothing by it.
-func Run(settings ...string) (*Server, error) {
+func Run(settings ...string) (*Server, error) { return run("", "", settings) }
+
+// run is Run with a certificate and its key, in PEM, which are used where the settings say ssl=on.
+func run(cert, key string, settings []string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -66,7 +69,7 @@ func Run(settings ...string) (*Server, error) {
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Dir = "/" // which every user may enter
 	// Only what it needs: PG* of the environment must not lead elsewhere.
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "LC_ALL=C", "PASSWORD=" + s.password}
+	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "LC_ALL=C", "PASSWORD=" + s.password, "CERT=" + cert, "KEY=" + key}
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,8 @@ ctl() { "$1/pg_ctl" -D "$dir/data" -s -w -t 60 "$2" "$3" "$4" -l "$dir/log" 2>&1
 prepare() {
 	[ -d "$dir/data" ] && return
 	printf '%s\n' "$PASSWORD" >"$dir/password"
-	"$1/initdb" -D "$dir/data" -U postgres -A scram-sha-256 --pwfile="$dir/password" --no-locale -E UTF8 --no-sync 2>&1 >/dev/null
+	"$1/initdb" -D "$dir/data" -U postgres -A scram-sha-256 --pwfile="$dir/password" --no-locale -E UTF8 --no-sync 2>&1 >/dev/null &&
+		printf '%s\n' "$CERT" >"$dir/data/server.crt" && printf '%s\n' "$KEY" >"$dir/data/server.key"
 }
 
 while read -r word; do
