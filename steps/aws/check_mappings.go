@@ -113,6 +113,12 @@ func checkDevice(f *optionErrors, at func(string) string, option string, d Block
 	checkThroughput(f, at, d)
 }
 
+// beyond tells of a value that is more than EC2 took when its limits were last read. It raises
+// them now and then, so that EC2 decides.
+func (f *optionErrors) beyond(field, most string) {
+	f.Doubt(field, "EC2 took at most %s in %s, and may refuse it", most, limitsRead)
+}
+
 func checkSize(f *optionErrors, at func(string) string, d BlockDevice) {
 	least, most, of := 1, 65536, "a volume"
 	if t, known := volumeTypes[d.VolumeType]; known {
@@ -120,8 +126,10 @@ func checkSize(f *optionErrors, at func(string) string, d BlockDevice) {
 	}
 	switch n := d.VolumeSize; {
 	case n == 0:
-	case n < least || n > most:
-		f.Add(at("volume_size"), "must be from %d to %d GiB for %s", least, most, of)
+	case n < least:
+		f.Add(at("volume_size"), "must be at least %d GiB for %s", least, of)
+	case n > most:
+		f.beyond(at("volume_size"), fmt.Sprintf("%d GiB for %s", most, of))
 	}
 }
 
@@ -135,10 +143,12 @@ func checkIOPS(f *optionErrors, at func(string) string, d BlockDevice) {
 	case n == 0 || !known && d.VolumeType != "":
 	case t.mostIOPS == 0:
 		f.Idle(at("iops"), "only volumes of the types gp3, io1 and io2 have a choice of IOPS")
-	case n < t.leastIOPS || n > t.mostIOPS:
-		f.Add(at("iops"), "must be from %d to %d for %s", t.leastIOPS, t.mostIOPS, d.VolumeType)
+	case n < t.leastIOPS:
+		f.Add(at("iops"), "must be at least %d for %s", t.leastIOPS, d.VolumeType)
+	case n > t.mostIOPS:
+		f.beyond(at("iops"), fmt.Sprintf("%d for %s", t.mostIOPS, d.VolumeType))
 	case d.VolumeSize > 0 && n > max(t.perGiB*d.VolumeSize, freeIOPS(d.VolumeType)):
-		f.Add(at("iops"), "must be at most %d for each GiB of %s: %d here", t.perGiB, d.VolumeType, t.perGiB*d.VolumeSize)
+		f.beyond(at("iops"), fmt.Sprintf("%d for each GiB of %s: %d here", t.perGiB, d.VolumeType, t.perGiB*d.VolumeSize))
 	}
 }
 
@@ -155,8 +165,10 @@ func checkThroughput(f *optionErrors, at func(string) string, d BlockDevice) {
 	case n == 0:
 	case d.VolumeType != "gp3":
 		f.Add(at("throughput"), "is for gp3 only")
-	case n < leastThroughput || n > mostThroughput:
-		f.Add(at("throughput"), "must be from %d to %d MiB/s", leastThroughput, mostThroughput)
+	case n < leastThroughput:
+		f.Add(at("throughput"), "must be at least %d MiB/s", leastThroughput)
+	case n > mostThroughput:
+		f.beyond(at("throughput"), fmt.Sprintf("%d MiB/s", mostThroughput))
 	case n*iopsPerThroughput > max(d.IOPS, freeIOPS(d.VolumeType)):
 		f.Add(at("throughput"), "needs %d IOPS for each MiB/s: set iops to %d", iopsPerThroughput, n*iopsPerThroughput)
 	}

@@ -267,6 +267,9 @@ type volumeType struct {
 	needsIOPS           bool
 }
 
+// limitsRead is when the limits of volumes were last compared with what EC2 publishes.
+const limitsRead = "November 2026"
+
 var volumeTypes = map[string]volumeType{
 	"gp2":      {least: 1, most: 16384},
 	"gp3":      {least: 1, most: 65536, leastIOPS: 3000, mostIOPS: 80000, perGiB: 500},

@@ -219,7 +219,7 @@ func TestLimits(t *testing.T) {
 		l.spoil(b)
 		var fs []steps.OptionError
 		for _, f := range b.Check() {
-			if !f.Harmless {
+			if !f.Harmless || f.Doubtful {
 				fs = append(fs, f)
 			}
 		}
@@ -236,6 +236,31 @@ func TestLimits(t *testing.T) {
 		b.UserData = strings.Repeat("#", maxUserData)
 		if err := limits[l].send(s, b); err != nil || len(b.Check()) > 0 {
 			t.Errorf("%s: %v, %v", l, err, b.Check())
+		}
+	}
+}
+
+// More than EC2 took when its limits were read is a warning, and less than it takes is refused.
+func TestBeyondTheLimits(t *testing.T) {
+	for _, c := range []struct {
+		d     BlockDevice
+		field string
+		doubt bool
+	}{
+		{BlockDevice{VolumeType: "gp3", VolumeSize: 65537}, "volume_size", true},
+		{BlockDevice{VolumeType: "st1", VolumeSize: 124}, "volume_size", false},
+		{BlockDevice{VolumeType: "gp3", VolumeSize: 1000, IOPS: 80001}, "iops", true},
+		{BlockDevice{VolumeType: "io1", VolumeSize: 10, IOPS: 501}, "iops", true},
+		{BlockDevice{VolumeType: "io1", VolumeSize: 10, IOPS: 99}, "iops", false},
+		{BlockDevice{VolumeType: "gp3", VolumeSize: 100, IOPS: 10000, Throughput: 2001}, "throughput", true},
+		{BlockDevice{VolumeType: "gp3", VolumeSize: 100, Throughput: 124}, "throughput", false},
+	} {
+		c.d.DeviceName = "/dev/sdf"
+		b := template()
+		b.LaunchMappings = []BlockDevice{c.d}
+		fs := b.Check()
+		if len(fs) != 1 || fs[0].Field != launchMappings+"[0]."+c.field || fs[0].Doubtful != c.doubt || c.doubt && !strings.Contains(fs[0].Text, limitsRead) {
+			t.Errorf("%+v: %+v", c.d, fs)
 		}
 	}
 }
