@@ -40,6 +40,8 @@ type Summary struct {
 
 	Owner
 
+	// Awaits are the runs that make what it needs, and that it waits for. It is never stored.
+	Awaits []string `json:"awaits,omitempty"`
 	// Problem says why the summary could not be read. It is never stored.
 	Problem string `json:"problem,omitempty"`
 }

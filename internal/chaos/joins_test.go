@@ -57,7 +57,7 @@ func TestFleetJoins(t *testing.T) {
 	f := newFleet(t, 2)
 	f.shared(scaled(60, 200))
 	maker, waiter, ids := f.pair()
-	if text := f.must("show", ids[1]); !strings.Contains(text, "running") {
+	if text := f.must("show", ids[1]); !regexp.MustCompile(`waits for +run ` + ids[0]).MatchString(text) {
 		t.Errorf("while it waits it is shown so:\n%s", text)
 	}
 	for _, m := range f.machines {

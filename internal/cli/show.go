@@ -79,7 +79,10 @@ func chosenRun(id string) (home *state.Home, s state.Summary, err error) {
 	case len(runs) == 0:
 		return nil, s, usagef("cannot show a run: there is none in %s", home.Place())
 	}
-	return home, runs[0], nil
+	if s, err = home.Summary(runs[0].ID); err != nil { // what is damaged is shown as such
+		s = runs[0]
+	}
+	return home, s, nil
 }
 
 // nextSteps are the commands that go on with a run as it stands.

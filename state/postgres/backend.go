@@ -189,11 +189,16 @@ func stored(s state.Summary) (string, error) {
 func (b *backend) Summary(id string) (state.Summary, error) {
 	var text string
 	var held bool
-	err := b.row(`SELECT summary, `+driven+` FROM imgflow.runs WHERE id = $1`, []any{id}, &text, &held)
+	var awaits []string
+	err := b.row(`SELECT summary, `+driven+`, ARRAY(SELECT DISTINCT w.maker FROM imgflow.makers w JOIN imgflow.makers m ON m.run = w.maker AND m.step = w.step AND m.means = w.means
+			WHERE w.run = $1 AND w.maker <> w.run AND `+making+` AND NOT EXISTS (SELECT FROM imgflow.entries e WHERE e.run = w.run AND e.bucket = 'records' AND e.key = w.step) ORDER BY 1)
+		FROM imgflow.runs WHERE id = $1`, []any{id}, &text, &held, &awaits)
 	if err != nil {
 		return state.Summary{}, b.missing(id, err)
 	}
-	return summary(text, held)
+	s, err := summary(text, held)
+	s.Awaits = awaits
+	return s, err
 }
 
 // missing is what it means that there is no row for a run.

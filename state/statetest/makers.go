@@ -55,6 +55,11 @@ func makers(t *testing.T, p *place) {
 	if o := contend(t, h, c, one.Key, two.Key); len(o) > 0 {
 		t.Errorf("for a run of other means others make %v", o)
 	}
+	for id, want := range map[string][]string{a.Run: nil, b.Run: {a.Run}} {
+		if s, err := h.Summary(id); err != nil || !slices.Equal(s.Awaits, want) {
+			t.Errorf("run %s awaits %v, %v", id, s.Awaits, err)
+		}
+	}
 	if m := makingOf(t, h, a, one.Key, 0); m.Maker != a.Run || m.Epoch != a.Epoch {
 		t.Errorf("the maker makes it so: %+v", m)
 	}

@@ -119,6 +119,9 @@ func Run(w io.Writer, s state.Summary, costs cost.Bill, now time.Time) {
 	if s.Status == state.Running {
 		rows = append(rows, []string{"driven by", fmt.Sprintf("process %d on %s", s.PID, s.Host)})
 	}
+	if len(s.Awaits) > 0 {
+		rows = append(rows, []string{"waits for", "run " + strings.Join(s.Awaits, ", run ")})
+	}
 	if s.Err != "" {
 		rows = append(rows, []string{"error", oneLine(s.Err, 200)})
 	}
