@@ -318,8 +318,9 @@ func (m *Made) copy(w io.Writer, it Item) (secret bool, err error) {
 	return secret, nil
 }
 
-// keep stores what a step has written by its notes, and returns where that is.
-func (m *Made) keep(f Folder, token string, ns []localfile.Note, secret bool, warn func(format string, a ...any)) (r ref, err error) {
+// keep stores what a step has written by its notes, and returns where that is. What an earlier attempt has written,
+// whose list the record has, stays written; what it has added is added again, or not.
+func (m *Made) keep(f Folder, token string, earlier json.RawMessage, ns []localfile.Note, secret bool, warn func(format string, a ...any)) (r ref, err error) {
 	root, err := os.OpenRoot(f.Root())
 	if err != nil {
 		return r, err
@@ -346,12 +347,32 @@ func (m *Made) keep(f Folder, token string, ns []localfile.Note, secret bool, wa
 		}
 		r.Secret = r.Secret || it.Secret
 	}
+	before, err := m.before(earlier, seen)
+	if err != nil {
+		return r, err
+	}
+	l.Items = append(before, l.Items...)
 	text, err := json.Marshal(l)
 	if err != nil {
 		return r, err
 	}
 	r.List, err = m.store.PutBlob(strings.NewReader(string(text)))
 	return r, err
+}
+
+// before are the items of a list that a record has, but for additions and files that were written again.
+func (m *Made) before(earlier json.RawMessage, again map[string]bool) (items []Item, err error) {
+	var r ref
+	if earlier == nil || json.Unmarshal(earlier, &r) != nil {
+		return nil, nil
+	}
+	all, err := m.open(r)
+	for _, it := range all {
+		if it.Add == nil && !again[it.Path] {
+			items = append(items, it)
+		}
+	}
+	return items, err
 }
 
 // errLeadsOut says of a link that what it leads to lies outside of what is taken along.

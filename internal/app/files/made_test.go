@@ -102,7 +102,7 @@ func (w *computer) do(n byte, spec string, h *keeper, do func(root string) []loc
 		}
 		return dag.Result{Class: dag.OK}
 	}), w.folder, w.made, func(string) bool { return true }, func(json.RawMessage) bool { return false })
-	return r.Do(w.t.Context(), dag.Call{Key: h.key, Token: fmt.Sprintf("token-%d", n), Spec: json.RawMessage(spec)}, h)
+	return r.Do(w.t.Context(), dag.Call{Key: h.key, Token: fmt.Sprintf("token-%d", n), Spec: json.RawMessage(spec), State: w.recs[h.key].State}, h)
 }
 
 func put(t *testing.T, path, text string, mode fs.FileMode) {
@@ -213,6 +213,27 @@ func TestWhatWasNotKeptIsMadeAgain(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// What a first attempt has written stays written when the second one finds it there; what both add is there once.
+func TestWhatAnEarlierAttemptHasWritten(t *testing.T) {
+	f := newFleet(t)
+	one := f.computer()
+	one.do(1, `{}`, nil, func(root string) []localfile.Note {
+		put(t, root+"/w/first", "first", 0o644)
+		put(t, root+"/w/both", "once", 0o644)
+		return []localfile.Note{{Path: "/w/first"}, {Path: "/w/both"}, {Path: "/w/sums", Add: line("a"), Mode: 0o644}}
+	})
+	f.computer().do(1, `{}`, nil, func(root string) []localfile.Note {
+		put(t, root+"/w/both", "twice", 0o644)
+		return []localfile.Note{{Path: "/w/both"}, {Path: "/w/sums", Add: line("a"), Mode: 0o644}}
+	})
+	f.computer().do(2, `{}`, nil, func(root string) []localfile.Note {
+		if got := held(t, root+"/w/first") + held(t, root+"/w/both") + held(t, root+"/w/sums"); got != "firsttwicea\n" {
+			t.Errorf("there is %q", got)
+		}
+		return nil
+	})
 }
 
 // bringTo brings all that was made to a folder; what was refused is returned by its path.

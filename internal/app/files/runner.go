@@ -56,7 +56,7 @@ func (r *rooted) keep(notes string, c dag.Call, h dag.Host) error {
 	}
 	t := dag.NewTask(c.Run, c.Name, c.Token, h, nil)
 	t.Builds = c.Builds
-	f, err := r.made.keep(r.folder, c.Token, ns, r.secret(c.Spec), t.Warn)
+	f, err := r.made.keep(r.folder, c.Token, c.State[dag.Besides], ns, r.secret(c.Spec), t.Warn)
 	if err != nil {
 		return err
 	}
