@@ -12,26 +12,22 @@ import (
 	"github.com/imgflow/imgflow/state"
 )
 
-// Shared tests a backend whose runs many processes write to.
-func Shared(t *testing.T, b Backend) {
-	for _, c := range []struct {
-		name string
-		run  func(t *testing.T, p *place)
-	}{
-		{"Assign", assign},
-		{"TakenOver", takenOver},
-		{"Refresh", refresh},
-		{"Claim", claim},
-		{"ClaimedTogether", claimedTogether},
-		{"SummaryOfMany", summaryOfMany},
-		{"StoreOfAClaim", storeOfAClaim},
-		{"Makers", makers},
-		{"MakersAtOnce", makersAtOnce},
-		{"SharedKey", sharedKey},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, b.place(t)) })
-	}
+// forShared are those for backends whose runs many processes write to.
+var forShared = []test{
+	{"Assign", assign, "Backend.Assign Backend.Release Backend.Join"},
+	{"TakenOver", takenOver, "Journal.Close"},
+	{"Refresh", refresh, "Journal.Changed Journal.Flush"},
+	{"Claim", claim, "Journal.Claim Journal.Lost"},
+	{"ClaimedTogether", claimedTogether, "Journal.Claim"},
+	{"SummaryOfMany", summaryOfMany, "Journal.Summarize"},
+	{"StoreOfAClaim", storeOfAClaim, "Journal.Claim"},
+	{"Makers", makers, "Backend.Contend Backend.Makings Backend.Yield Backend.Lent"},
+	{"MakersAtOnce", makersAtOnce, "Backend.Contend"},
+	{"SharedKey", sharedKey, "Backend.SharedKey"},
 }
+
+// Shared tests a backend whose runs many processes write to.
+func Shared(t *testing.T, b Backend) { play(t, b, forShared) }
 
 var engine = state.Owner{Command: "temporal://127.0.0.1:7233/default"}
 
