@@ -204,11 +204,6 @@ func TestOneSlipIsOneFault(t *testing.T) {
 
 // offs are values that ask an option for nothing; those of all options, "", null, {} and [], are not repeated.
 var offs = map[string][]string{
-	"encrypt_boot":                  {`false`, `0`},
-	"kms_key_id":                    nil,
-	"region_kms_key_ids":            nil,
-	"skip_save_build_region":        {`false`, `0`},
-	"fast_launch":                   {`{"enable_fast_launch": false}`, `{"enable_fast_launch": "false", "template_version": 0, "region_launch_templates": []}`, `{"template_id": ""}`},
 	"decode_authorization_messages": {`false`, `0`},
 	"mfa_code":                      nil,
 	"vault_aws_engine":              {`{"name": ""}`},
@@ -249,8 +244,6 @@ func TestOffIsSupported(t *testing.T) {
 		}
 		on := map[reflect.Kind]string{reflect.Pointer: `"true"`, reflect.Bool: `1`, reflect.Int: `7`, reflect.Int64: `"1m"`, reflect.Slice: `["x"]`, reflect.Map: `{"a": "0"}`}[k.typ.Kind()]
 		switch {
-		case k.path[0] == "fast_launch":
-			on = `{"enable_fast_launch": "true"}`
 		case k.path[0] == "vault_aws_engine":
 			on = `{"name": "0"}`
 		case k.path[0] == "temporary_iam_instance_profile_policy_document":

@@ -26,11 +26,13 @@ type API struct {
 	DeleteTags                           call[ec2.DeleteTagsInput, ec2.DeleteTagsOutput]
 	DeleteVolume                         call[ec2.DeleteVolumeInput, ec2.DeleteVolumeOutput]
 	DeregisterImage                      call[ec2.DeregisterImageInput, ec2.DeregisterImageOutput]
+	DescribeFastLaunchImages             call[ec2.DescribeFastLaunchImagesInput, ec2.DescribeFastLaunchImagesOutput]
 	DescribeImages                       call[ec2.DescribeImagesInput, ec2.DescribeImagesOutput]
 	DescribeImportImageTasks             call[ec2.DescribeImportImageTasksInput, ec2.DescribeImportImageTasksOutput]
 	DescribeInstanceTypeOfferings        call[ec2.DescribeInstanceTypeOfferingsInput, ec2.DescribeInstanceTypeOfferingsOutput]
 	DescribeInstances                    call[ec2.DescribeInstancesInput, ec2.DescribeInstancesOutput]
 	DescribeKeyPairs                     call[ec2.DescribeKeyPairsInput, ec2.DescribeKeyPairsOutput]
+	DescribeLaunchTemplates              call[ec2.DescribeLaunchTemplatesInput, ec2.DescribeLaunchTemplatesOutput]
 	DescribeSecurityGroups               call[ec2.DescribeSecurityGroupsInput, ec2.DescribeSecurityGroupsOutput]
 	DescribeSnapshots                    call[ec2.DescribeSnapshotsInput, ec2.DescribeSnapshotsOutput]
 	DescribeSpotPriceHistory             call[ec2.DescribeSpotPriceHistoryInput, ec2.DescribeSpotPriceHistoryOutput]
@@ -39,6 +41,7 @@ type API struct {
 	DescribeVolumes                      call[ec2.DescribeVolumesInput, ec2.DescribeVolumesOutput]
 	DescribeVpcs                         call[ec2.DescribeVpcsInput, ec2.DescribeVpcsOutput]
 	DisableImageDeregistrationProtection call[ec2.DisableImageDeregistrationProtectionInput, ec2.DisableImageDeregistrationProtectionOutput]
+	EnableFastLaunch                     call[ec2.EnableFastLaunchInput, ec2.EnableFastLaunchOutput]
 	EnableImageDeprecation               call[ec2.EnableImageDeprecationInput, ec2.EnableImageDeprecationOutput]
 	EnableImageDeregistrationProtection  call[ec2.EnableImageDeregistrationProtectionInput, ec2.EnableImageDeregistrationProtectionOutput]
 	GetConsoleOutput                     call[ec2.GetConsoleOutputInput, ec2.GetConsoleOutputOutput]
@@ -68,11 +71,13 @@ func newAPI(c *ec2.Client) API {
 		DeleteTags:                           c.DeleteTags,
 		DeleteVolume:                         c.DeleteVolume,
 		DeregisterImage:                      c.DeregisterImage,
+		DescribeFastLaunchImages:             c.DescribeFastLaunchImages,
 		DescribeImages:                       c.DescribeImages,
 		DescribeImportImageTasks:             c.DescribeImportImageTasks,
 		DescribeInstanceTypeOfferings:        c.DescribeInstanceTypeOfferings,
 		DescribeInstances:                    c.DescribeInstances,
 		DescribeKeyPairs:                     c.DescribeKeyPairs,
+		DescribeLaunchTemplates:              c.DescribeLaunchTemplates,
 		DescribeSecurityGroups:               c.DescribeSecurityGroups,
 		DescribeSnapshots:                    c.DescribeSnapshots,
 		DescribeSpotPriceHistory:             c.DescribeSpotPriceHistory,
@@ -81,6 +86,7 @@ func newAPI(c *ec2.Client) API {
 		DescribeVolumes:                      c.DescribeVolumes,
 		DescribeVpcs:                         c.DescribeVpcs,
 		DisableImageDeregistrationProtection: c.DisableImageDeregistrationProtection,
+		EnableFastLaunch:                     c.EnableFastLaunch,
 		EnableImageDeprecation:               c.EnableImageDeprecation,
 		EnableImageDeregistrationProtection:  c.EnableImageDeregistrationProtection,
 		GetConsoleOutput:                     c.GetConsoleOutput,

@@ -63,6 +63,7 @@ func (b *EBS) checkImage(f *optionErrors) {
 	}
 	b.Sharing.check(f)
 	b.checkEncryption(f)
+	b.checkFastLaunch(f)
 	f.deprecation(b.DeprecateAt, b.Sharing.public())
 	b.checkTags(f)
 }
@@ -88,6 +89,13 @@ func (b *EBS) checkCopies(f *optionErrors) {
 	case len(b.AMIRegions) == 0:
 		f.Idle("snapshot_copy_duration_minutes", "there are no ami_regions to copy to")
 	}
+	switch elsewhere := func(r string) bool { return r != b.home() }; {
+	case !b.SkipSaveBuildRegion:
+	case b.SkipCreateAMI:
+		f.Idle("skip_save_build_region", "skip_create_ami makes no image")
+	case !slices.ContainsFunc(b.AMIRegions, elsewhere):
+		f.Add("skip_save_build_region", "no image would be left: name another region in ami_regions")
+	}
 }
 
 // elsewhere reports whether regions may have names that AWS does not give.
@@ -106,30 +114,6 @@ func (s Sharing) check(f *optionErrors) {
 
 // public reports whether everybody may launch the image.
 func (s Sharing) public() bool { return slices.Contains(s.Groups, "all") }
-
-// checkEncryption refuses to share what EC2 shares with nobody.
-func (b *EBS) checkEncryption(f *optionErrors) {
-	shared := len(b.Sharing.launchers())+len(b.Sharing.readers()) > 0
-	for i, d := range b.LaunchMappings {
-		at := fmt.Sprintf("launch_block_device_mappings[%d]", i)
-		private := d.KMSKeyID == awsKey || strings.HasSuffix(d.KMSKeyID, ":"+awsKey)
-		switch {
-		case private && shared:
-			f.Add(at+".kms_key_id", "what is encrypted with AWS's own key cannot be shared: name a key of yours")
-		case d.Encrypted == nil || !*d.Encrypted:
-		case b.Sharing.public():
-			f.Add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", at)
-		case slices.Contains(b.SnapshotGroups, "all"):
-			f.Add("snapshot_groups", "encrypted snapshots cannot be public, and %s is encrypted", at)
-		default:
-			continue
-		}
-		return
-	}
-}
-
-// awsKey is the key that AWS makes and manages for an account.
-const awsKey = "alias/aws/ebs"
 
 func (b *EBS) checkTags(f *optionErrors) {
 	f.tags("tags", b.Tags)

@@ -47,7 +47,7 @@ func (o *ImportDisk) Check() []steps.OptionError {
 	case !o.Encrypt:
 	case o.sharing().public():
 		f.Add("ami_groups", "an image with encrypted snapshots cannot be public")
-	case !o.sharing().empty() && (o.KMSKey == awsKey || strings.HasSuffix(o.KMSKey, ":"+awsKey)):
+	case o.sharing().shared() && isAWSKey(o.KMSKey):
 		f.Add("ami_kms_key", "what is encrypted with AWS's own key cannot be shared: name a key of yours")
 	}
 	return f.OptionErrors

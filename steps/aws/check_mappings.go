@@ -18,8 +18,8 @@ var (
 )
 
 func (b *EBS) checkMappings(f *optionErrors) {
-	checkDevices(f, launchMappings, b.LaunchMappings)
-	checkDevices(f, amiMappings, b.AMIMappings)
+	checkDevices(f, launchMappings, b.LaunchMappings, b.home())
+	checkDevices(f, amiMappings, b.AMIMappings, "")
 	launched := map[string]int{} // volumes of the launch, by device
 	for i, d := range b.LaunchMappings {
 		if d.volume() {
@@ -64,7 +64,8 @@ func checkAttached(f *optionErrors, at func(string) string, d, have BlockDevice,
 	}
 }
 
-func checkDevices(f *optionErrors, option string, list []BlockDevice) {
+// checkDevices looks at blocks by themselves; region is that of their keys, "" if it is not known.
+func checkDevices(f *optionErrors, option string, list []BlockDevice, region string) {
 	first := map[string]int{}
 	for i, d := range list {
 		at := func(field string) string { return fmt.Sprintf("%s[%d].%s", option, i, field) }
@@ -81,11 +82,11 @@ func checkDevices(f *optionErrors, option string, list []BlockDevice) {
 		if !twice {
 			first[d.DeviceName] = i
 		}
-		checkDevice(f, at, option, d)
+		checkDevice(f, at, option, d, region)
 	}
 }
 
-func checkDevice(f *optionErrors, at func(string) string, option string, d BlockDevice) {
+func checkDevice(f *optionErrors, at func(string) string, option string, d BlockDevice, region string) {
 	switch {
 	case d.VirtualName == "" || d.NoDevice:
 	case !strings.HasPrefix(d.VirtualName, "ephemeral"):
@@ -105,7 +106,7 @@ func checkDevice(f *optionErrors, at func(string) string, option string, d Block
 		case option == amiMappings:
 			f.Add(at("kms_key_id"), "is for launch_block_device_mappings only")
 		default:
-			f.rule(at("kms_key_id"), d.KMSKeyID, wrongKMSKey)
+			f.key(at("kms_key_id"), d.KMSKeyID, region)
 		}
 	}
 	checkSize(f, at, d)

@@ -15,8 +15,13 @@ func (b *EBS) Claims() (cs []steps.Claim) {
 	if b.SkipCreateAMI || b.AMIName == "" {
 		return nil
 	}
-	home := cmp.Or(b.place.Region, b.Access.Region, environ(b.cloud.o.Getenv).region())
-	for _, region := range slices.Concat([]string{home}, b.AMIRegions) {
+	home, regions := b.home(), b.AMIRegions
+	if b.SkipSaveBuildRegion {
+		regions = slices.DeleteFunc(slices.Clone(regions), func(r string) bool { return r == home })
+	} else {
+		regions = slices.Concat([]string{home}, regions)
+	}
+	for _, region := range regions {
 		cs = append(cs, imageClaim(b.cloud, b.Access, region, b.AMIName))
 	}
 	return cs

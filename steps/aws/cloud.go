@@ -167,6 +167,7 @@ type site struct {
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
 	imports   *poller[types.ImportImageTask]
+	fast      *poller[types.DescribeFastLaunchImagesSuccessItem]
 	launches  *poller[types.Instance] // by the tokens of their making
 	creations *poller[types.Image]    // by the tokens of their making
 	bulk      awssdk.HTTPClient       // for long bodies: without a time for all of an attempt
@@ -207,6 +208,7 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	s.instances = &poller[types.Instance]{s.window, s.listInstances, c.o.Times, where, sizeOfInstance, pool.instances}
 	s.images = &poller[types.Image]{s.window, s.listImages, c.o.Times, where, sizeOfImage, pool.images}
 	s.imports = &poller[types.ImportImageTask]{s.window, s.listImports, c.o.Times, where, sizeOfImport, pool.imports}
+	s.fast = &poller[types.DescribeFastLaunchImagesSuccessItem]{s.window, s.listFast, c.o.Times, where, sizeOfFast, pool.fast}
 	s.launches = &poller[types.Instance]{s.window, s.listLaunches, nil, where, sizeOfInstance, pool.launches}
 	s.creations = &poller[types.Image]{s.window, s.listCreations, nil, where, sizeOfImage, pool.creations}
 	s.bulk = untimed(s.options.HTTPClient)

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -13,12 +14,16 @@ import (
 // its own, for which another ImageReady waits.
 type CopyImage struct {
 	Place                              // where to
-	Of           dag.Out[ReadyImage]   `json:"of"`
-	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
+	Of           dag.Out[ReadyImage]   `json:"of" dag:"attach"`
+	Name         string                `json:"name,omitempty"` // "" is that of the image
+	Source       dag.Out[SourceImage]  `json:"source"`         // nobody reads it: the keys of runs that an earlier imgflow has begun have it
 	Description  dag.Text              `json:"description,omitempty"`
 	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
 	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
 	Minutes      int                   `json:"minutes,omitempty"` // to be done in that time; 0 leaves it to AWS
+	Encrypt      Encrypt               `json:"encrypt,omitzero"`
+
+	Free dag.Out[Deregistered] `json:"free" key:"-"` // what only has to come first
 }
 
 func (CopyImage) Kind() string    { return "aws.copy" }
@@ -40,17 +45,26 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 	if err != nil {
 		return Image{}, err
 	}
+	name := cmp.Or(s.Name, of.Name)
 	in := &ec2.CopyImageInput{
-		ClientToken: ptr(clientToken(t.Token, 0)), Name: &of.Name, Description: optional(description), SourceImageId: &of.ID, SourceRegion: &of.Region,
+		ClientToken: ptr(clientToken(t.Token, 0)), Name: &name, Description: optional(description), SourceImageId: &of.ID, SourceRegion: &of.Region,
 		TagSpecifications: specs,
 	}
 	if s.Minutes > 0 {
 		in.SnapshotCopyCompletionDurationMinutes = ptr(int64(s.Minutes))
 	}
+	if s.Encrypt.All {
+		in.Encrypted, in.KmsKeyId = ptr(true), optional(s.Encrypt.Key)
+	}
+	if of.Temporary { // what is found by its token knows no machine
+		if err := t.Save(machineOf, of.Machine); err != nil {
+			return Image{}, dag.NotMade(err)
+		}
+	}
 	t.Say("copying %s to %s", of.ID, s.Region)
 	out, err := at.api.CopyImage(ctx, in)
 	if err == nil {
-		return Image{Place: s.Place, ID: text(out.ImageId), Name: of.Name, Token: t.Token, Made: now()}, nil
+		return Image{Place: s.Place, ID: text(out.ImageId), Name: name, Token: t.Token, Made: now(), Machine: of.Machine}, nil
 	}
 	if classify("CopyImage", 0, err).class == alreadyExists {
 		image, lookErr := at.image(ctx, t)

@@ -191,6 +191,11 @@ var scenes = []scene{
 			w.t.Fatal(r, err)
 		}
 	}, func(w *world) { w.finished(all(), home, west) }},
+	{"a build of Windows that starts fast", func(w *world) { w.launchTemplate(home, "fast") }, func(w *world) {
+		b := fromWindows()
+		b.FastLaunch.TemplateName = "fast"
+		w.finished(b, home)
+	}},
 	{"a build with as many tags as there may be", func(*world) {}, func(w *world) {
 		b := template()
 		b.Tags = many[dag.Text]("image", maxTags)

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -10,50 +11,68 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// Deregister removes the caller's own images of a name, at the last moment before
-// their successor takes it.
+// Deregister removes the caller's own images of a name in a region, at the last moment before
+// their successor takes it: EC2 has room for one, and renames none. What they are made of
+// stays until that is there.
 type Deregister struct {
-	After     dag.Out[Stopped] `json:"after"`
-	Places    []Place          `json:"places"`
-	Name      string           `json:"name"`
-	Snapshots bool             `json:"snapshots,omitempty"` // delete what they are made of, too
+	Place
+	Name string `json:"name"`
+
+	After dag.Out[Stopped]    `json:"after"` // of the region of the build: the instance can be imaged,
+	Ready dag.Out[ReadyImage] `json:"ready"` // of others: the image can be copied
 }
 
-// Deregistered lists the images that have gone.
+// Deregistered lists the images that have gone, and what they are made of.
 type Deregistered struct {
-	IDs []string `json:"ids,omitempty"`
+	Place
+	IDs       []string `json:"ids,omitempty"`
+	Snapshots []string `json:"snapshots,omitempty"`
 }
 
-func (Deregister) Kind() string    { return "aws.deregister" }
-func (s Deregister) Title() string { return "deregister older images called " + s.Name }
+// madeOf is the name under which the step keeps the snapshots of what it has removed.
+const madeOf = "snapshots"
+
+func (Deregister) Kind() string { return "aws.deregister" }
+func (s Deregister) Title() string {
+	return "deregister older images called " + s.Name + " in " + s.Region
+}
 
 // Do removes what is there; a repeated call finds less to do. An image of this
 // very run is its result and stays.
 func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered, error) {
-	var d Deregistered
-	for _, p := range s.Places {
-		at, err := c.at(ctx, p)
-		if err != nil {
-			return Deregistered{}, err
+	d := Deregistered{Place: s.Place}
+	at, err := c.at(ctx, s.Place)
+	if err != nil {
+		return d, err
+	}
+	out, err := at.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", s.Name)}, IncludeDeprecated: ptr(true)})
+	if err != nil {
+		return d, wrapAPI("look for images called "+s.Name, "DescribeImages", old, err)
+	}
+	if _, err := t.Load(madeOf, &d.Snapshots); err != nil {
+		return d, err
+	}
+	for _, i := range out.Images {
+		if text(i.Name) != s.Name || tag(i.Tags, TagRun) == t.Run {
+			continue
 		}
-		out, err := at.api.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", s.Name)}, IncludeDeprecated: ptr(true)})
-		if err != nil {
-			return Deregistered{}, wrapAPI("look for images called "+s.Name, "DescribeImages", old, err)
+		d.IDs = append(d.IDs, *i.ImageId)
+		for _, id := range snapshots(i) {
+			if !slices.Contains(d.Snapshots, id) {
+				d.Snapshots = append(d.Snapshots, id)
+			}
 		}
-		for _, i := range out.Images {
-			if text(i.Name) != s.Name || tag(i.Tags, TagRun) == t.Run {
-				continue
-			}
-			t.Say("deregistering %s (%s) in %s", *i.ImageId, s.Name, p.Region)
-			if err := at.deregister(ctx, *i.ImageId, time.Time{}); err != nil {
-				return Deregistered{}, err
-			}
-			d.IDs = append(d.IDs, *i.ImageId)
-			if s.Snapshots {
-				if err := at.deleteSnapshots(ctx, snapshots(i), time.Time{}); err != nil {
-					return Deregistered{}, err
-				}
-			}
+	}
+	if len(d.IDs) == 0 {
+		return d, nil
+	}
+	if err := t.Save(madeOf, d.Snapshots); err != nil { // nobody can tell once the images have gone
+		return d, err
+	}
+	for _, id := range d.IDs {
+		t.Say("deregistering %s (%s) in %s", id, s.Name, s.Region)
+		if err := at.deregister(ctx, id, time.Time{}); err != nil {
+			return d, err
 		}
 	}
 	return d, nil

@@ -6,15 +6,15 @@
 // [EBS] holds the options. [EBS.Wire] adds the steps; the provisioners come between
 // connect and stop:
 //
-//	access ┬─ source ──────────┬─ launch ─ wait ─ connect ─ (provisioners) ─┬─ stop ──┬─ image ─ image-ready ─┬─ share, imds, deprecate, protect
+//	access ┬─ source ──────────┬─ launch ─ wait ─ connect ─ (provisioners) ─┬─ stop ──┬─ image ─ image-ready ─┬─ share, imds, deprecate, protect, ...
 //	       ├─ name-check ──────┤                                            └ regroup ┘                       └─ copy-REGION ─ copy-ready-REGION ─ ...
 //	       ├─ network ─ group ─ admit ─┤
 //	key ───┴─ keypair ─────────┤
 //	host-key ──────────────────┘
 //
-// Some steps are there only when the template needs them: values (checks, before the
-// launch, settings that depend on the source image), password (of Windows), volumes
-// and keep-volumes, enhance, deregister, and all that follow image-ready.
+// Some steps are there only when the template needs them: values (checks, before the launch, settings that depend
+// on the source image), kms-keys and fast-launch-template (in each region, before the launch), password (of Windows),
+// volumes and keep-volumes, enhance, deregister, drop-snapshots, copied, and all that follow image-ready.
 //
 // An image with tests is a candidate first: between image and image-ready stand
 //

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -164,6 +165,17 @@ func (b *EBS) copyRegions() []string {
 	return slices.DeleteFunc(slices.Compact(rs), func(r string) bool { return r == b.place.Region })
 }
 
+// onlyCopies reports whether the image itself is there only to be copied.
+func (b *EBS) onlyCopies() bool { return b.SkipSaveBuildRegion && !b.SkipCreateAMI }
+
+// resultRegions are the regions in which an image stays.
+func (b *EBS) resultRegions() []string {
+	if b.onlyCopies() {
+		return b.copyRegions()
+	}
+	return append([]string{b.place.Region}, b.copyRegions()...)
+}
+
 // imageTags are the tags of the image: its own over those of the run.
 func (b *EBS) imageTags() map[dag.Text]dag.Text {
 	own := withBlocks(b.Tags, b.Tag)
@@ -186,5 +198,8 @@ func (b *EBS) Prepare(ctx context.Context) error {
 		return err
 	}
 	b.cloud.learn(b.place)
+	if b.onlyCopies() && len(b.copyRegions()) == 0 {
+		return fmt.Errorf("no image would be left of a build in %s with skip_save_build_region: name another region in ami_regions", b.place.Region)
+	}
 	return nil
 }

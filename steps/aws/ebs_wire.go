@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/imgflow/imgflow/dag"
@@ -21,7 +23,8 @@ type wiring struct {
 	values    dag.Out[CheckedValues]
 	volumes   dag.Out[Volumes]
 	access    dag.Out[CheckedAccess]
-	temporary bool // a group is to be left
+	fast      map[string]dag.Out[FoundTemplate] // of fast launch, by region
+	temporary bool                              // a group is to be left
 }
 
 // Wire adds the steps of the build: those that make a machine, those of its
@@ -46,10 +49,15 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	launch := Launch{Place: w.place, Build: bd.Own(), MachineOptions: w.MachineOptions, Spot: w.SpotOptions.effective(), PublicIP: w.PublicIP,
 		Source: w.source, KeyName: w.KeyPairName, GroupIDs: w.groupIDs()}
 	if !w.SkipCreateAMI {
-		for _, r := range append([]string{w.place.Region}, w.copyRegions()...) {
+		for _, r := range w.resultRegions() {
 			launch.Checked = append(launch.Checked, dag.Add(g, bd, named("name-check", r, w.place.Region),
 				NameCheck{Place: Place{w.place.Account, r}, Name: w.AMIName, Force: w.force(), Access: access(r)}))
 		}
+	}
+	launch.Keys = w.checkKeys(access)
+	w.fast = w.templates(access)
+	if w.encrypts() {
+		launch.Encrypt = Encrypt{All: true, Key: w.keyOf(w.place.Region, w.place.Region)}
 	}
 	w.values = w.checkValues()
 	launch.Values = w.values
@@ -71,6 +79,9 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	var endpoint dag.Out[comm.Endpoint]
 	var m dag.Out[comm.Machine]
 	w.instance, endpoint, m = w.boot("", launch)
+	for _, r := range slices.Sorted(maps.Keys(w.fast)) {
+		g.Sequence(w.instance.Key(), w.fast[r].Key())
+	}
 	if w.keepsVolumes() {
 		w.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: w.instance, Running: endpoint})
 	}
@@ -126,39 +137,66 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	if w.ENASupport != nil || w.SriovSupport {
 		stopped = dag.Add(g, bd, "enhance", Enhance{From: stopped, ENA: w.ENASupport, SRIOV: w.SriovSupport})
 	}
-	if w.force() {
-		d := Deregister{After: stopped, Places: []Place{w.place}, Name: w.AMIName, Snapshots: w.ForceDeleteSnapshot}
-		for _, r := range w.copyRegions() {
-			d.Places = append(d.Places, Place{w.place.Account, r})
-		}
-		image.Free = dag.Add(g, bd, "deregister", d)
+	if w.force() && !w.onlyCopies() {
+		image.Free = dag.Add(g, bd, "deregister", Deregister{Place: w.place, Name: w.AMIName, After: stopped})
 	}
 	image.From = stopped
+	if w.onlyCopies() {
+		image.Name = ""
+	}
 	created := dag.Add(g, bd, "image", image)
 	tested := w.test(created)
-	ready := dag.Add(g, bd, "image-ready", w.ready(created))
-	dag.Keep(g, created, ready)
+	wait := w.ready(created)
+	wait.Temporary = w.onlyCopies()
+	ready := dag.Add(g, bd, "image-ready", wait)
 	g.Sequence(ready.Key(), tested...)
 	w.keep(KeepVolumes{Volumes: w.volumes, Image: ready})
-	product := Product{Of: created, Images: []dag.Out[ReadyImage]{ready}}
-	finish := func(region string, image dag.Out[ReadyImage]) {
-		for _, step := range w.addImageSteps(region, image) {
+	product := Product{Of: created}
+	finish := func(region string, image dag.Out[ReadyImage], older dag.Out[Deregistered]) {
+		product.Images = append(product.Images, image)
+		for _, step := range w.addImageSteps(region, image, older) {
 			g.Sequence(step, tested...) // of an edited template, the image may be ready already
 			made.Finishing = append(made.Finishing, step)
 		}
 		made.Artifacts = append(made.Artifacts, dag.As[steps.Artifact](image))
 	}
-	finish(w.place.Region, ready)
-	for _, r := range w.copyRegions() {
-		copied := dag.Add(g, bd, "copy-"+r, CopyImage{Place: Place{w.place.Account, r}, Of: ready, Source: w.source, Description: w.AMIDescription,
-			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: w.SnapshotCopyMinutes})
+	if !w.onlyCopies() {
+		dag.Keep(g, created, ready)
+		finish(w.place.Region, ready, image.Free)
+	}
+	for n, r := range w.copyRegions() {
+		step := CopyImage{Place: Place{w.place.Account, r}, Of: ready, Source: w.source, Description: w.AMIDescription,
+			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: w.SnapshotCopyMinutes}
+		if w.onlyCopies() {
+			step.Name = w.AMIName
+		}
+		if w.encrypts() {
+			step.Encrypt = Encrypt{All: true, Key: w.keyOf(r, w.place.Region)}
+		}
+		if w.force() {
+			step.Free = dag.Add(g, bd, "deregister-"+r, Deregister{Place: step.Place, Name: w.AMIName, Ready: ready})
+			g.Sequence(step.Free.Key(), tested...)
+		}
+		copied := dag.Add(g, bd, "copy-"+r, step)
 		g.Sequence(copied.Key(), tested...)
-		there := dag.Add(g, bd, "copy-ready-"+r, w.ready(copied))
+		wait := w.ready(copied)
+		if w.encrypts() {
+			wait.Key = cmp.Or(step.Encrypt.Key, awsKey)
+		}
+		there := dag.Add(g, bd, "copy-ready-"+r, wait)
 		dag.Keep(g, copied, there)
-		product.Images = append(product.Images, there)
-		finish(r, there)
+		if w.onlyCopies() && n == 0 {
+			product.Of = copied // what is only to be copied goes
+		}
+		finish(r, there, step.Free)
 	}
 	made.Product = func() dag.Out[steps.Product] { return dag.Add(g, bd, "product", product) }
+	if w.onlyCopies() { // it stays for a resume until all copies are there
+		if len(tested) == 0 {
+			dag.Stay(g, created, ready)
+		}
+		dag.Serve(g, created, dag.Add(g, bd, "copied", Copied{Of: ready, Copies: product.Images}))
+	}
 	return made
 }
 
@@ -186,14 +224,28 @@ func (b *EBS) keepsVolumes() bool {
 
 // addImageSteps adds what is done to a finished image, each a goal of its own: a late
 // failure leaves the image and everything else that was reached.
-func (w *wiring) addImageSteps(region string, of dag.Out[ReadyImage]) (goals []dag.Key) {
+func (w *wiring) addImageSteps(region string, of dag.Out[ReadyImage], older dag.Out[Deregistered]) (goals []dag.Key) {
 	add := func(step string, s dag.Step[*Cloud, Attributed]) {
 		goal := dag.Add(w.g, w.build, named(step, region, w.place.Region), s)
 		dag.Goal(w.g, goal)
 		goals = append(goals, goal.Key())
 	}
-	if !w.Sharing.empty() {
-		add("share", Share{Of: of, Sharing: w.Sharing})
+	if older.Set() && w.ForceDeleteSnapshot {
+		goal := dag.Add(w.g, w.build, named("drop-snapshots", region, w.place.Region), DropSnapshots{Old: older, New: of})
+		dag.Goal(w.g, goal)
+		goals = append(goals, goal.Key())
+	}
+	if len(w.Sharing.launchers()) > 0 {
+		add("share", Share{Of: of, Sharing: w.Sharing.launching()})
+	}
+	if len(w.Sharing.readers()) > 0 {
+		add("share-snapshots", ShareSnapshots{Of: of, Users: w.SnapshotUsers, Groups: w.SnapshotGroups})
+	}
+	if len(w.ProductCodes) > 0 {
+		add("product-codes", AddProductCodes{Of: of, Codes: w.ProductCodes})
+	}
+	if _, on := w.FastLaunch.in(region, w.place.Region); on {
+		add("fast-launch", EnableFastLaunch{Of: of, Template: w.fast[region], Parallel: w.FastLaunch.MaxParallelLaunches, Target: w.FastLaunch.TargetResourceCount})
 	}
 	if w.IMDSSupport != "" {
 		add("imds", RequireIMDSv2{Of: of})

@@ -315,6 +315,8 @@ func (e *Error) permission() string {
 	switch {
 	case strings.Contains(e.Message, "kms:Decrypt"):
 		return "kms:Decrypt"
+	case e.Call == "DescribeKey":
+		return "kms:" + e.Call
 	case e.Call == "GetParameter":
 		return "ssm:" + e.Call
 	case e.Call == "GetSecretValue":

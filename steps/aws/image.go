@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 type CreateImage struct {
 	From         dag.Out[Stopped]      `json:"from" dag:"attach"`
 	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
-	Name         string                `json:"name"`
+	Name         string                `json:"name"`   // "" has the image called by its token: it is to be copied alone
 	Description  dag.Text              `json:"description,omitempty"`
 	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
 	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
@@ -38,7 +39,7 @@ type Image struct {
 	Token string    `json:"token"` // its snapshots carry it too
 	Made  time.Time `json:"made"`
 
-	Machine comm.Machine `json:"machine,omitzero"` // that it was made of; not of a copy
+	Machine comm.Machine `json:"machine,omitzero"` // that it was made of; of a copy only where that is all that stays
 }
 
 // machineOf is the name under which an image's machine is kept until it is made.
@@ -46,7 +47,7 @@ const machineOf = "machine"
 
 func (CreateImage) Kind() string    { return "aws.image" }
 func (CreateImage) Common()         {}
-func (s CreateImage) Title() string { return "create the image " + s.Name }
+func (s CreateImage) Title() string { return "create the image " + cmp.Or(s.Name, "to copy") }
 
 // Patience covers the limits on snapshots of one volume.
 func (CreateImage) Patience() time.Duration { return 15 * time.Minute }
@@ -63,8 +64,9 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	if err != nil {
 		return Image{}, err
 	}
+	name := cmp.Or(s.Name, t.Token)
 	in := &ec2.CreateImageInput{
-		InstanceId: &from.ID, Name: &s.Name, Description: optional(description),
+		InstanceId: &from.ID, Name: &name, Description: optional(description),
 		TagSpecifications: specs,
 	}
 	for _, d := range s.Mappings {
@@ -73,13 +75,13 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	if err := t.Save(machineOf, from.Machine); err != nil { // what is found by its token knows no machine
 		return Image{}, dag.NotMade(err)
 	}
-	t.Say("creating the image %s from %s", s.Name, from.ID)
+	t.Say("creating the image %s from %s", name, from.ID)
 	out, err := at.api.CreateImage(ctx, in)
 	if err == nil {
 		t.Say("image %s", text(out.ImageId))
-		return Image{from.Place, text(out.ImageId), s.Name, t.Token, now(), from.Machine}, nil
+		return Image{from.Place, text(out.ImageId), name, t.Token, now(), from.Machine}, nil
 	}
-	doing := fmt.Sprintf("create the image %q", s.Name)
+	doing := fmt.Sprintf("create the image %q", name)
 	if classify("CreateImage", 0, err).class == alreadyExists {
 		image, lookErr := at.image(ctx, t)
 		if lookErr == nil {

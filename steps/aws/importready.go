@@ -39,7 +39,7 @@ func (s DescribeImport) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyIma
 			return ReadyImage{}, wrapAPI("describe "+of.ID, "ModifyImageAttribute", since(of.Made), err)
 		}
 	}
-	ready := ReadyImage{steps.Artifact{Kind: "image", ID: of.ID, Region: of.Region, Name: of.Name}, of.Account, of.Snapshots}
+	ready := ReadyImage{Artifact: steps.Artifact{Kind: "image", ID: of.ID, Region: of.Region, Name: of.Name}, Account: of.Account, Snapshots: of.Snapshots}
 	mark := ImageReady{}
 	if exceedsTagLimit(s.Tags) {
 		mark.Tags = s.Tags

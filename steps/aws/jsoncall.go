@@ -21,8 +21,8 @@ import (
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// jsonService is a service that speaks the AWS JSON protocol 1.1. Of Systems Manager
-// and Secrets Manager a data source makes one call each, for which their SDK packages
+// jsonService is a service that speaks the AWS JSON protocol 1.1. Of Systems Manager,
+// Secrets Manager and KMS one call each is made, for which their SDK packages
 // are too large: the smallest in the program, sso, has 90 KB.
 type jsonService struct {
 	signed   string // in signatures and host names
@@ -33,6 +33,7 @@ type jsonService struct {
 
 var (
 	parameterStore = jsonService{"ssm", "AmazonSSM", "SSM", "SSM"}
+	keyService     = jsonService{"kms", "TrentService", "KMS", "KMS"}
 	secretsManager = jsonService{"secretsmanager", "secretsmanager", "SECRETS_MANAGER", "Secrets Manager"}
 )
 

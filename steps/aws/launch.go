@@ -31,11 +31,13 @@ type Launch struct {
 	GroupIDs []string                 `json:"group_ids,omitempty"` // existing security groups
 	Groups   []dag.Out[SecurityGroup] `json:"groups,omitempty" dag:"attach"`
 	HostKey  dag.Out[comm.Key]        `json:"host_key"` // the machine is to show, where it takes one
+	Encrypt  Encrypt                  `json:"encrypt,omitzero"`
 
 	// What only has to come first.
 	Checked  []dag.Out[Namesakes]   `json:"checked,omitempty" key:"-"`
 	Admitted dag.Out[Admitted]      `json:"admitted" key:"-"`
 	Values   dag.Out[CheckedValues] `json:"values" key:"-"`
+	Keys     []dag.Out[CheckedKeys] `json:"keys,omitempty" key:"-"`
 }
 
 // Instance is a launched machine.

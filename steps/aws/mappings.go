@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,22 +9,49 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
+// Encrypt has every volume of an instance encrypted, so that its image is, too, and no
+// image that is not has to be made and copied.
+type Encrypt struct {
+	All bool   `json:"all,omitempty"`
+	Key string `json:"key,omitempty"` // of KMS, where a volume has none of its own; "" is the account's own
+}
+
+// encrypt has a volume of a launch encrypted.
+func (e Encrypt) encrypt(v *types.EbsBlockDevice) {
+	if e.All {
+		v.Encrypted = ptr(true)
+		v.KmsKeyId = cmp.Or(v.KmsKeyId, optional(e.Key))
+	}
+}
+
 // mappings are the volumes of the launch. Every volume ends with the instance
 // unless the template says otherwise, whatever the source image says.
 func (s Launch) mappings(source SourceImage) (ms []types.BlockDeviceMapping) {
 	var named []string
+	add := func(m types.BlockDeviceMapping) {
+		if m.Ebs != nil {
+			s.Encrypt.encrypt(m.Ebs)
+		}
+		ms = append(ms, m)
+	}
 	for _, d := range s.LaunchMappings {
 		named = append(named, d.DeviceName)
 		m := d.mapping()
 		if m.Ebs != nil && m.Ebs.DeleteOnTermination == nil {
 			m.Ebs.DeleteOnTermination = ptr(true)
 		}
-		ms = append(ms, m)
+		add(m)
 	}
-	for _, name := range source.Leaves {
-		if !slices.Contains(named, name) {
-			ms = append(ms, types.BlockDeviceMapping{DeviceName: ptr(name), Ebs: &types.EbsBlockDevice{DeleteOnTermination: ptr(true)}})
+	for _, d := range source.Devices {
+		leaves := slices.Contains(source.Leaves, d.Name)
+		if slices.Contains(named, d.Name) || !leaves && !s.Encrypt.All {
+			continue
 		}
+		m := types.BlockDeviceMapping{DeviceName: ptr(d.Name), Ebs: &types.EbsBlockDevice{}}
+		if leaves {
+			m.Ebs.DeleteOnTermination = ptr(true)
+		}
+		add(m)
 	}
 	if s.NoEphemeral {
 		ms = append(ms, noEphemeral()...)

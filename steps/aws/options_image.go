@@ -52,16 +52,13 @@ type ImageOptions struct {
 
 	Sharing
 
-	// Encrypts the image's snapshots. Default: as the source image has it.
-	EncryptBoot *bool `json:"encrypt_boot,omitempty" option:"unsupported"`
-	// The KMS key of the image in the region of the build. Default: the account's.
-	KMSKeyID string `json:"kms_key_id,omitempty" option:"unsupported"`
-	// The KMS key of the image's copy, by region. Default: the account's.
-	RegionKMSKeyIDs map[string]string `json:"region_kms_key_ids,omitempty" option:"unsupported"`
-	// Keeps the image's copies alone, not the image in the region of the build. Default: `false`.
-	SkipSaveBuildRegion bool `json:"skip_save_build_region,omitempty" option:"unsupported"`
+	EncryptionOptions
+
+	// Keeps the image's copies alone: the image in the region of the build has a name of its own, and goes when all
+	// copies are there. Default: `false`.
+	SkipSaveBuildRegion bool `json:"skip_save_build_region,omitempty"`
 	// Has instances of a Windows image start faster, from prepared snapshots. Default: off.
-	FastLaunch FastLaunch `json:"fast_launch,omitzero" option:"unsupported"`
+	FastLaunch FastLaunch `json:"fast_launch,omitzero"`
 }
 
 // Sharing says who else may use the image and its snapshots.
@@ -92,9 +89,9 @@ type Protection struct {
 
 // FastLaunch is the block fast_launch, for images of Windows.
 type FastLaunch struct {
-	// Turns it on. Default: `false`.
+	// Turns it on; so does any other option of the block. Default: `false`.
 	Enable bool `json:"enable_fast_launch,omitempty"`
-	// The id of the launch template that the snapshots are prepared with. Default: none.
+	// The id of the launch template that the snapshots are prepared with in the region of the build. Default: none.
 	TemplateID string `json:"template_id,omitempty"`
 	// The name of that launch template, in place of its id. Default: none.
 	TemplateName string `json:"template_name,omitempty"`

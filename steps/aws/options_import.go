@@ -116,8 +116,8 @@ func (o *ImportDisk) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[step
 		made = product()
 		dag.Keep(g, named, made)
 	}
-	if share := (Share{Of: ready, Sharing: o.sharing()}); !share.empty() {
-		dag.Goal(g, dag.Add(g, b, step("share"), share))
+	if s := o.sharing(); len(s.launchers()) > 0 {
+		dag.Goal(g, dag.Add(g, b, step("share"), Share{Of: ready, Sharing: s}))
 	}
 	if o.IMDSSupport != "" {
 		dag.Goal(g, dag.Add(g, b, step("imds"), RequireIMDSv2{Of: ready}))

@@ -85,6 +85,7 @@ var sizes = map[string]size{
 	"TerminateInstances":      {100, 5},
 	"CopyImage":               {100, 1},
 	"CreateTags":              {100, 10},
+	"EnableFastLaunch":        {5, 2},
 	"DeleteTags":              {100, 10},
 	"DeleteSnapshot":          {100, 5},
 	"DeleteVolume":            {100, 5},

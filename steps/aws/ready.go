@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // ImageReady waits until an image can be used. From then on the instance that it
@@ -23,6 +24,9 @@ type ImageReady struct {
 	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
 	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
 	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
+
+	Key       string `json:"key,omitempty"`       // that a copy is encrypted with, which EC2 looks at only by now
+	Temporary bool   `json:"temporary,omitempty"` // it is there to be copied, and no result
 }
 
 // ReadyImage is a finished image.
@@ -30,6 +34,18 @@ type ReadyImage struct {
 	steps.Artifact
 	Account   string   `json:"account,omitempty"`
 	Snapshots []string `json:"snapshots,omitempty"`
+
+	// Of an image that is no result, the machine that it was made of.
+	Temporary bool         `json:"temporary,omitempty"`
+	Machine   comm.Machine `json:"machine,omitzero"`
+}
+
+// Artifacts is the image, unless it is no result.
+func (i ReadyImage) Artifacts() []steps.Artifact {
+	if i.Temporary {
+		return nil
+	}
+	return i.Artifact.Artifacts()
 }
 
 func (i ReadyImage) place() Place { return Place{i.Account, i.Region} }
@@ -41,10 +57,19 @@ func (ImageReady) Title() string { return "wait until the image is ready" }
 func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, error) {
 	in := s.Image.Value()
 	at, i, err := c.available(ctx, t, in)
-	if err != nil {
+	var failed *failedImage
+	switch {
+	case errors.As(err, &failed) && s.Key != "":
+		return ReadyImage{}, fmt.Errorf("%w; it was to be encrypted with %s: look whether that key is there in %s, is enabled, and lets you use it, then resume", err, s.Key, in.Region)
+	case err != nil:
 		return ReadyImage{}, err
 	}
-	a := ReadyImage{steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name}, in.Account, snapshots(i)}
+	a := ReadyImage{Artifact: steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name}, Account: in.Account, Snapshots: snapshots(i)}
+	if s.Temporary {
+		a.Temporary, a.Machine = true, in.Machine
+		t.Say("%s: %s can be copied", a.Region, a.ID)
+		return a, nil
+	}
 	if err := s.mark(ctx, t, at, a, since(in.Made)); err != nil {
 		return ReadyImage{}, err
 	}
@@ -52,7 +77,11 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, 
 	return a, nil
 }
 
-// available waits until an image can be used.
+// failedImage is why EC2 has not made an image.
+type failedImage struct{ error }
+
+// available waits until an image can be used. One that EC2 has given up is of no use and
+// still has its name: it is removed, so that a resume makes it anew.
 func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image) (*site, types.Image, error) {
 	at, err := c.at(ctx, in.Place)
 	if err != nil {
@@ -71,9 +100,11 @@ func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image) (*site, ty
 		if i.StateReason != nil && text(i.StateReason.Message) != "" {
 			why = text(i.StateReason.Message)
 		}
-		return false, fmt.Errorf("cannot use %s: it is %s: %s", in.ID, i.State, why)
+		return false, &failedImage{fmt.Errorf("cannot use %s in %s: it is %s: %s", in.ID, in.Region, i.State, why)}
 	})
 	switch {
+	case errors.As(err, new(*failedImage)):
+		return nil, i, errors.Join(err, at.removeImage(ctx, in.ID, in.Token, in.Made))
 	case errors.Is(err, dag.ErrNotFound):
 		return nil, i, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
 	case isCall(err):

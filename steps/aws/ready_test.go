@@ -48,13 +48,16 @@ func TestImageReady(t *testing.T) {
 		})
 	}
 	state("failed")
-	if _, err := step.Do(t.Context(), w.cloud, task("t")); err == nil || err.Error() != "cannot use "+m.ID+": it is failed: no space" {
+	if _, err := step.Do(t.Context(), w.cloud, task("t")); err == nil || err.Error() != "cannot use "+m.ID+" in us-east-1: it is failed: no space" {
 		t.Errorf("one that has failed: %v", err)
 	}
 	if after := watched(); meanwhile != 1 || after != 0 {
 		t.Errorf("%d were told how far the image is while they waited for it, and %d afterwards", meanwhile, after)
 	}
 	w.front.setPlay(nil)
+	if v := w.inventory(); len(v.images)+len(v.snapshots) > 0 {
+		t.Errorf("what has failed is of no use, and left: %+v", v)
+	}
 	step.Image = dag.Lit(Image{Place: here, ID: "ami-00000000000000000", Made: time.Now().Add(-time.Hour)})
 	if _, err := step.Do(t.Context(), w.cloud, task("t")); err == nil || !strings.Contains(err.Error(), "does not exist any more") {
 		t.Errorf("one that is not there: %v", err)

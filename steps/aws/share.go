@@ -9,7 +9,7 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// Share lets others use a finished image.
+// Share lets others launch a finished image.
 type Share struct {
 	Of dag.Out[ReadyImage] `json:"of"`
 	Sharing
@@ -24,43 +24,25 @@ type Attributed struct {
 func (Share) Kind() string  { return "aws.share" }
 func (Share) Title() string { return "share the image" }
 
-// Do makes one call for each attribute; doing it twice is no error.
+// Do makes one call; doing it twice is no error.
 func (s Share) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
 	of := s.Of.Value()
 	at, err := c.at(ctx, of.place())
 	if err != nil {
 		return Attributed{}, err
 	}
-	if add := s.launchers(); len(add) > 0 {
-		t.Say("sharing %s", of.ID)
-		_, err := at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
-			ImageId: &of.ID, LaunchPermission: &types.LaunchPermissionModifications{Add: add}})
-		if err != nil {
-			return Attributed{}, wrapAPI("share "+of.ID, "ModifyImageAttribute", 0, err)
-		}
-	}
-	if len(s.ProductCodes) > 0 {
-		_, err := at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{ImageId: &of.ID, ProductCodes: s.ProductCodes})
-		if err != nil {
-			return Attributed{}, wrapAPI("add product codes to "+of.ID, "ModifyImageAttribute", 0, err)
-		}
-	}
-	if add := s.readers(); len(add) > 0 {
-		for _, id := range of.Snapshots {
-			t.Say("sharing %s", id)
-			_, err := at.api.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
-				SnapshotId: &id, CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add}})
-			if err != nil {
-				return Attributed{}, wrapAPI("share "+id, "ModifySnapshotAttribute", 0, err)
-			}
-		}
+	t.Say("sharing %s", of.ID)
+	_, err = at.api.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+		ImageId: &of.ID, LaunchPermission: &types.LaunchPermissionModifications{Add: s.launchers()}})
+	if err != nil {
+		return Attributed{}, wrapAPI("share "+of.ID, "ModifyImageAttribute", 0, err)
 	}
 	return Attributed{of.place(), of.ID}, nil
 }
 
-// empty reports whether the image stays the caller's own.
-func (s Sharing) empty() bool {
-	return len(s.launchers()) == 0 && len(s.readers()) == 0 && len(s.ProductCodes) == 0
+// launching is what says who may launch the image.
+func (s Sharing) launching() Sharing {
+	return Sharing{Users: s.Users, Groups: s.Groups, OrgARNs: s.OrgARNs, OUARNs: s.OUARNs}
 }
 
 func (s Sharing) launchers() (add []types.LaunchPermission) {

@@ -60,7 +60,7 @@ func TestCopiesAndSharesAreGoalsOfTheirOwn(t *testing.T) {
 func TestShare(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	of := w.ready("name")
-	step := Share{Of: dag.Lit(of), Sharing: Sharing{Users: []string{"123456789012"}, Groups: []string{"all"}, SnapshotUsers: []string{"210987654321"}}}
+	step := Share{Of: dag.Lit(of), Sharing: Sharing{Users: []string{"123456789012"}, Groups: []string{"all"}}}
 	if a := twice(t, w, step); a.ID != of.ID || a.Place != here {
 		t.Errorf("%+v", a)
 	}
@@ -73,13 +73,7 @@ func TestShare(t *testing.T) {
 	if !slices.Equal(who, []string{"123456789012", "all"}) {
 		t.Errorf("the image is shared with %q", who)
 	}
-	snapshot := must(w.client().DescribeSnapshotAttribute(t.Context(), &ec2.DescribeSnapshotAttributeInput{SnapshotId: &of.Snapshots[0], Attribute: types.SnapshotAttributeNameCreateVolumePermission}))
-	if ps := snapshot.CreateVolumePermissions; len(ps) != 1 || text(ps[0].UserId) != "210987654321" {
-		t.Errorf("the snapshot is shared with %+v", ps)
-	}
 	refused(t, w, "ModifyImageAttribute", step, "cannot share "+of.ID+": ")
-	refused(t, w, "ModifySnapshotAttribute", step, "cannot share "+of.Snapshots[0]+": ")
-	refused(t, w, "ModifyImageAttribute", Share{Of: dag.Lit(of), Sharing: Sharing{ProductCodes: []string{"abc"}}}, "cannot add product codes to "+of.ID+": ")
 	var form url.Values
 	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, f url.Values) bool {
 		form = f

@@ -46,6 +46,7 @@ type pool struct {
 	instances *waits[types.Instance]
 	images    *waits[types.Image]
 	imports   *waits[types.ImportImageTask]
+	fast      *waits[types.DescribeFastLaunchImagesSuccessItem]
 	launches  *waits[types.Instance]
 	creations *waits[types.Image]
 	progress  *progress
@@ -63,7 +64,7 @@ func (p *Shared) pool(a Access, region, endpoint string, asked map[string]string
 	s := p.pools[digest]
 	if s == nil {
 		s = &pool{batches: newBatches(), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](), images: newWaits[types.Image](),
-			imports: newWaits[types.ImportImageTask](), launches: newWaits[types.Instance](), creations: newWaits[types.Image](), progress: newProgress()}
+			imports: newWaits[types.ImportImageTask](), fast: newWaits[types.DescribeFastLaunchImagesSuccessItem](), launches: newWaits[types.Instance](), creations: newWaits[types.Image](), progress: newProgress()}
 		p.pools[digest] = s
 	}
 	return s

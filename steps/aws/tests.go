@@ -72,7 +72,8 @@ func (w *wiring) test(created dag.Out[Image]) (passed []dag.Key) {
 	dag.Stay(w.g, created, image)
 	for _, t := range w.tests {
 		launch := w.launch
-		launch.Checked, launch.Values = nil, dag.Out[CheckedValues]{}
+		launch.Checked, launch.Keys, launch.Values = nil, nil, dag.Out[CheckedValues]{}
+		launch.Encrypt = Encrypt{} // its volumes are as the image has them
 		launch.Build, launch.MachineOptions, launch.Source = w.build.Own()+" "+t.name, t.machine(launch.MachineOptions), image
 		if t.InstanceType != "" {
 			launch.Spot.SpotTypes = nil

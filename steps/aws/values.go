@@ -26,6 +26,9 @@ type CheckValues struct {
 	OwnTagsOnly  bool                  `json:"own_tags_only,omitempty"` // the image has none of RunTags
 	ShownTags    bool                  `json:"shown_tags,omitempty"`    // the instance shows RunTags to what runs on it
 	Sharing
+	FastLaunch     bool          `json:"fast_launch,omitempty"`
+	EncryptBoot    *bool         `json:"encrypt_boot,omitempty"`
+	CopiesPlain    bool          `json:"copies_plain,omitempty"` // there are copies, which get no key
 	DeprecateAt    string        `json:"deprecate_at,omitempty"`
 	LaunchMappings []BlockDevice `json:"launch_mappings,omitempty"`
 	AMIMappings    []BlockDevice `json:"ami_mappings,omitempty"`
@@ -61,6 +64,9 @@ func (s CheckValues) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedValu
 	s.Sharing.check(&f)
 	f.deprecation(s.DeprecateAt, s.Sharing.public())
 	s.devices(&f, source)
+	if s.FastLaunch && !strings.EqualFold(source.Platform, "windows") {
+		f.Add("fast_launch", "it is for images of Windows, and EC2 takes %s for %s", source.ID, cmp.Or(source.Details, "another system"))
+	}
 	for _, e := range f.OptionErrors {
 		if !e.Harmless { // else validate has said it
 			errs = append(errs, fmt.Errorf("cannot use %s", e.Error()))
@@ -102,8 +108,17 @@ func (s CheckValues) devices(f *optionErrors, source SourceImage) {
 	overlay(have, s.LaunchMappings)
 	f.laidOver(amiMappings, s.AMIMappings, have, source)
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if v := have[name]; v.Encrypted != nil && *v.Encrypted && s.Sharing.public() {
+		switch v := have[name]; {
+		case v.Encrypted == nil || !*v.Encrypted:
+		case s.Sharing.public():
 			f.Add("ami_groups", "an image with encrypted volumes cannot be public, and %s is encrypted", name)
+		case s.CopiesPlain && s.Sharing.shared():
+			f.Add("ami_regions", "copies of %s are encrypted with the account's own key of their region, and cannot be shared: set encrypt_boot and region_kms_key_ids", name)
+		}
+	}
+	for _, d := range source.Devices {
+		if _, there := have[d.Name]; there && d.Encrypted && s.EncryptBoot != nil && !*s.EncryptBoot {
+			f.Add("encrypt_boot", "it cannot be false: %s of %s is encrypted, and what is encrypted stays so", d.Name, source.ID)
 		}
 	}
 }
@@ -166,6 +181,8 @@ func (w *wiring) checkValues() dag.Out[CheckedValues] {
 	if !w.SkipCreateAMI {
 		s.Description, s.Tags, s.SnapshotTags = w.AMIDescription, withBlocks(w.Tags, w.Tag), withBlocks(w.SnapshotTags, w.SnapshotTag)
 		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = w.SkipRunTags, w.Sharing, w.DeprecateAt, w.AMIMappings
+		s.FastLaunch = w.FastLaunch.on()
+		s.EncryptBoot, s.CopiesPlain = w.EncryptBoot, len(w.copyRegions()) > 0 && !w.encrypts() && w.Sharing.shared()
 	}
 	if !s.needed() {
 		return dag.Out[CheckedValues]{}
@@ -175,7 +192,7 @@ func (w *wiring) checkValues() dag.Out[CheckedValues] {
 
 // needed reports whether something is to be found that validate cannot find.
 func (s CheckValues) needed() bool {
-	if len(s.LaunchMappings)+len(s.AMIMappings) > 0 || s.Sharing.public() {
+	if len(s.LaunchMappings)+len(s.AMIMappings) > 0 || s.Sharing.public() || s.CopiesPlain || s.FastLaunch || s.EncryptBoot != nil && !*s.EncryptBoot {
 		return true
 	}
 	texts := slices.Concat([]string{string(s.Description), s.DeprecateAt}, s.Users, s.Groups, s.OrgARNs, s.OUARNs, s.ProductCodes, s.SnapshotUsers, s.SnapshotGroups)
