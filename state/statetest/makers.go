@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/state"
@@ -92,6 +93,9 @@ func makers(t *testing.T, p *place) {
 	if o := contend(t, h, b, one.Key, two.Key); !maps.Equal(o, map[dag.Key]string{two.Key: a.Run}) || makingOf(t, h, b, one.Key, 0).Maker != b.Run {
 		t.Errorf("then others make %v", o)
 	}
+	if err := h.Yield(b.Run, b.Epoch, two.Key); err != nil || makingOf(t, h, b, two.Key, 0).Maker != a.Run {
+		t.Errorf("who only waits yields: %v", err)
+	}
 	if err := h.Release(a.Run, a.Epoch); err != nil {
 		t.Fatal(err)
 	}
@@ -129,13 +133,17 @@ func makersAtOnce(t *testing.T, p *place) {
 	steps := []dag.Key{Record(1).Key, Record(2).Key, Record(3).Key}
 	var won [3]atomic.Int32
 	var wg sync.WaitGroup
-	for i := range runs {
-		c := claimant(t, h, "x")
+	var all []state.Claimant
+	for range runs {
+		all = append(all, claimant(t, h, "x"))
+	}
+	for i, c := range all {
 		wg.Go(func() {
 			for n := range steps { // in any order
 				at := (n + i) % len(steps)
 				mine := false
 				if err := h.Contend(c, steps[at:at+1], func(others map[dag.Key]string) []dag.Key {
+					time.Sleep(10 * time.Millisecond) // for the others to come
 					if mine = len(others) == 0; mine {
 						return steps[at : at+1]
 					}
