@@ -393,7 +393,7 @@ build {
 	f.ends(f.begin([]string{"PKR_VAR_password=" + secret}, "run", "--on", f.server.URL(), "t.pkr.hcl"), 0)
 	f.leaves(1)
 	stored, h := f.stored(), f.history()
-	if h.workflows == 0 || !strings.Contains(string(h.bytes), "shell") || !strings.Contains(stored, "shell") || !strings.Contains(stored, "it is <sensitive>-and-more") {
+	if h.workflows == 0 || !strings.Contains(string(h.bytes), "shell") || !strings.Contains(stored, "shell") || !strings.Contains(stored, `it is \u003csensitive\u003e-and-more`) {
 		t.Fatalf("%d workflows with %d events: the test looks for the wrong thing", h.workflows, h.events)
 	}
 }
