@@ -29,6 +29,7 @@ type Node struct {
 	Given    bool            `json:"given,omitempty"`   // its output was there before, and stays
 	Common   bool            `json:"common,omitempty"`  // it comes to the same in every run; see Common
 	Guard    bool            `json:"guard,omitempty"`   // it is done before the machine that it stands on goes; see Guarded
+	Chooses  bool            `json:"chooses,omitempty"` // among what others make: another day it may find another; see Chooser
 	Texts    []Reference     `json:"texts,omitempty"`   // what its texts refer to
 	Format   int             `json:"format,omitempty"`  // of the spec
 
@@ -164,6 +165,9 @@ func (g *Graph) addStep(b Build, name, kind string, s, nothing any, thing bool) 
 	n.Thing = thing
 	_, n.Given = nothing.(Given)
 	_, n.Common = s.(Common)
+	if c, ok := s.(Chooser); ok {
+		n.Chooses = c.Chooses()
+	}
 	spec, err := json.Marshal(s)
 	if err != nil {
 		g.errs = append(g.errs, fmt.Errorf("%s: cannot store the settings: %w", name, err))

@@ -70,6 +70,29 @@ func (g *Graph) First() *Graph {
 	return g.part(wanted)
 }
 
+// Choices is the part of a graph that chooses what builds begin from, which others make anew:
+// the lookups, and the steps that choose (see [Chooser]). What depends on things that the run
+// makes is not in it.
+func (g *Graph) Choices() *Graph {
+	wanted, impure := map[Key]bool{}, map[Key]bool{}
+	for _, n := range g.Nodes {
+		impure[n.Key] = n.Thing || n.Given || slices.ContainsFunc(n.before(), func(k Key) bool { return impure[k] })
+		wanted[n.Key] = n.Chooses && !impure[n.Key]
+	}
+	for _, k := range g.Lookups {
+		wanted[k] = !impure[k]
+	}
+	chosen := maps.Clone(wanted)
+	p := g.part(wanted)
+	p.Goals, p.known = nil, nil
+	for _, n := range p.Nodes {
+		if chosen[n.Key] {
+			p.goal(n.Key)
+		}
+	}
+	return p
+}
+
 // Without is the part of a graph that is still to be tried when some steps have failed
 // or were skipped, and what is skipped now as it comes after them. Builds with such a
 // step stay as they are, but for what others need of them.

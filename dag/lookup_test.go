@@ -184,3 +184,45 @@ func TestWithout(t *testing.T) {
 		}
 	}
 }
+
+// choice is a step that chooses, or not.
+type choice struct {
+	Free  bool
+	After Out[keyPairOut]
+}
+
+func (choice) Kind() string    { return "toy.choice" }
+func (c choice) Chooses() bool { return c.Free }
+func (c choice) Do(context.Context, *world, *Task) (lookOut, error) {
+	return lookOut{}, nil
+}
+
+// Of a graph the choices are its lookups and what chooses, with what these need, but not what depends
+// on a thing.
+func TestChoices(t *testing.T) {
+	g, web := NewGraph(nil), Build{Name: "web", Type: "toy"}
+	g.LookUp("toy.x", Add(g, web, "data.toy.x", look{"x"}).Key())
+	Add(g, web, "look", look{"y"})
+	free := Add(g, web, "free", choice{Free: true})
+	Add(g, web, "named", choice{})
+	made := Add(g, web, "key", keyPair{"web"})
+	Add(g, web, "later", choice{Free: true, After: made})
+	Keep(g, made, made)
+	names := func(g *Graph) (names []string) {
+		for _, n := range g.Nodes {
+			names = append(names, n.Name)
+		}
+		return names
+	}
+	p := g.Choices()
+	if got := names(p); !slices.Equal(got, []string{"data.toy.x", "free"}) || !slices.Contains(p.Goals, free.Key()) || len(p.Goals) != 2 {
+		t.Errorf("chosen are %q for %v", got, p.Goals)
+	}
+	e, err := New(Options{Store: &MemStore{}, Kinds: []Kind{Bind[look](newWorld()), Bind[choice](newWorld()), Bind[keyPair](newWorld())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := e.Solve(t.Context(), p); err != nil || len(r.Failed) > 0 || len(e.Records()) != 2 {
+		t.Errorf("%+v, %v, %d steps were done", r, err, len(e.Records()))
+	}
+}

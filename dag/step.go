@@ -46,6 +46,13 @@ type Thing[E, T any] interface {
 // what its earlier form has left.
 type Given interface{ Given() }
 
+// Chooser is implemented by steps that find what a build begins from.
+type Chooser interface {
+	// Chooses tells whether the step chooses among what others make, so that it may find
+	// another one another day, or finds the one that its settings name.
+	Chooses() bool
+}
+
 type titled interface{ Title() string }
 
 // labelled is implemented by things that messages call by a name of their own,

@@ -36,6 +36,7 @@ type Backend interface {
 	Assign(id string, o Owner) (epoch int64, err error)
 	Release(id string, epoch int64) error
 	Join(id string, epoch int64) (Journal, Summary, error)
+	Assigned(id string) (epoch int64, err error)
 
 	// Contend, Makings, Yield and Lent, which returns the values of records, are those of a Home.
 	Contend(c Claimant, steps []dag.Key, choose func(others map[dag.Key]string) []dag.Key) error
@@ -83,6 +84,10 @@ type Journal interface {
 	// PutBlob keeps content by its sum. Blob returns it as it is kept; nil if it is not.
 	PutBlob(sum string, content []byte) error
 	Blob(sum string) ([]byte, error)
+
+	// Adopt and Assign are those of a Run.
+	Adopt(sums []string) error
+	Assign(o Owner) (epoch int64, err error)
 
 	// Claim makes this journal's writes those of whoever does a step from now on. The
 	// journal that it returns is another view of the same run, which is not closed.

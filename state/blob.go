@@ -14,15 +14,24 @@ const MaxBlob = 64 << 20
 // PutBlob keeps content beside the run's records, and returns the SHA-256, in hex, by
 // which Blob finds it. The same content is kept once.
 func (r *Run) PutBlob(content io.Reader) (sum string, err error) {
-	p, err := io.ReadAll(io.LimitReader(content, MaxBlob+1))
+	p, err := blobOf(content, "run "+r.id)
 	if err != nil {
-		return "", fmt.Errorf("cannot read what is to be kept with run %s: %w", r.id, err)
-	}
-	if len(p) > MaxBlob {
-		return "", fmt.Errorf("cannot keep more than %d MiB in one piece with run %s", MaxBlob>>20, r.id)
+		return "", err
 	}
 	sum = sumOf(p)
 	return sum, r.failed(r.journal.PutBlob(sum, p))
+}
+
+// blobOf reads content that is to be kept with something.
+func blobOf(content io.Reader, with string) ([]byte, error) {
+	p, err := io.ReadAll(io.LimitReader(content, MaxBlob+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read what is to be kept with %s: %w", with, err)
+	}
+	if len(p) > MaxBlob {
+		return nil, fmt.Errorf("cannot keep more than %d MiB in one piece with %s", MaxBlob>>20, with)
+	}
+	return p, nil
 }
 
 // Blob returns the content of this sum. The error is fs.ErrNotExist if it was never

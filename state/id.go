@@ -17,8 +17,7 @@ const (
 // millisecond, so that ids sort by time, and four that are random, so that runs
 // of different machines in one account differ.
 func newID(now time.Time) string {
-	id := strconv.FormatInt(now.UnixMilli(), 36)
-	id = strings.Repeat("0", max(0, idClock-len(id))) + id
+	id := idClockOf(now)
 	var b [1]byte
 	for len(id) < idDigits {
 		rand.Read(b[:])
@@ -27,6 +26,21 @@ func newID(now time.Time) string {
 		}
 	}
 	return id
+}
+
+// idOf is an id whose last digits follow from a digest instead.
+func idOf(at time.Time, digest []byte) string {
+	id := idClockOf(at)
+	for _, b := range digest[:idDigits-idClock] {
+		id += string(idAlpha[int(b)%36])
+	}
+	return id
+}
+
+// idClockOf are the digits of a time.
+func idClockOf(at time.Time) string {
+	id := strconv.FormatInt(at.UnixMilli(), 36)
+	return strings.Repeat("0", max(0, idClock-len(id))) + id
 }
 
 // idTime is when the id was made.

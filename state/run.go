@@ -43,16 +43,23 @@ var (
 // Create begins a run and drives it. It fills in the id, the owner and the
 // times of the summary, and Running where the status is empty.
 func (h *Home) Create(s Summary) (*Run, error) {
+	for {
+		s.ID = newID(time.Now())
+		if r, err := h.create(s); !errors.Is(err, fs.ErrExist) {
+			return r, err
+		}
+	}
+}
+
+// create is Create with the id that the summary has; the error is fs.ErrExist if there is
+// such a run.
+func (h *Home) create(s Summary) (*Run, error) {
 	now := time.Now()
 	s.Started, s.Updated, s.Owner, s.Problem = now, now, thisProcess(now), ""
 	s.Status = cmp.Or(s.Status, Running)
-	var j Journal
-	for j == nil {
-		s.ID = newID(now)
-		var err error
-		if j, err = h.backend.Create(s); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("cannot begin a run: %w", err)
-		}
+	j, err := h.backend.Create(s)
+	if err != nil {
+		return nil, fmt.Errorf("cannot begin a run: %w", err)
 	}
 	r, err := h.run(j, s, nil)
 	if err != nil {

@@ -38,6 +38,9 @@ type Summary struct {
 	Err      string         `json:"err,omitempty"`
 	Code     string         `json:"code,omitempty"` // what kind of failure Err is
 
+	Schedule string    `json:"schedule,omitempty"` // the schedule that has made it
+	Due      time.Time `json:"due,omitzero"`       // when that was to be
+
 	Owner
 
 	// Awaits are the runs that make what it needs, and that it waits for. It is never stored.

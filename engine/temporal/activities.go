@@ -61,6 +61,15 @@ func alive(ctx context.Context) (_ context.Context, end func()) {
 	return ctx, func() { close(over); <-silent; cancel(nil) }
 }
 
+// Fire makes the run of one time of a schedule. What has died over it may have made it.
+func (a *activities) Fire(ctx context.Context, f Firing) (Fired, error) {
+	ctx, end := alive(ctx)
+	defer end()
+	x, err := a.Work.Fire(ctx, f)
+	x.Problem = cut(maxText)(x.Problem)
+	return x, err
+}
+
 // Prepare opens a run.
 func (a *activities) Prepare(ctx context.Context, ask Ask) (*Prepared, error) {
 	ctx, end := alive(ctx)

@@ -135,24 +135,37 @@ const mostNamed, mostWord = 50, 200
 
 // start is how a workflow of a run begins. Nobody else can begin it a second time while it is open.
 func (s Submission) start(id string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID: id, TaskQueue: taskQueue,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		TypedSearchAttributes:                    s.attributes(running),
+		Priority:                                 s.priority(),
+	}
+}
+
+// running is how a run is that begins.
+var running = statusKey.ValueSet("running")
+
+// attributes are by what a run is found, and more.
+func (s Submission) attributes(more ...temporal.SearchAttributeUpdate) temporal.SearchAttributes {
 	names := make([]string, 0, mostNamed)
 	for _, b := range s.Builds[:min(len(s.Builds), mostNamed)] {
 		names = append(names, short(b))
 	}
-	found := []temporal.SearchAttributeUpdate{templateKey.ValueSet(short(s.Template)), statusKey.ValueSet("running")}
+	found := append(more, templateKey.ValueSet(short(s.Template)))
 	if len(names) > 0 {
 		found = append(found, buildsKey.ValueSet(names))
 	}
 	if s.Team != "" {
 		found = append(found, teamKey.ValueSet(short(s.Team)))
 	}
-	return client.StartWorkflowOptions{
-		ID: id, TaskQueue: taskQueue,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		TypedSearchAttributes:                    temporal.NewSearchAttributes(found...),
-		Priority:                                 temporal.Priority{PriorityKey: s.Priority, FairnessKey: fairness(s.Team)},
-	}
+	return temporal.NewSearchAttributes(found...)
+}
+
+// priority is how a run comes among others.
+func (s Submission) priority() temporal.Priority {
+	return temporal.Priority{PriorityKey: s.Priority, FairnessKey: fairness(s.Team)}
 }
 
 func short(s string) string {

@@ -62,6 +62,12 @@
 // Workers may be versions of a deployment ([Version]): the workflows of a run stay with the version that has begun them. Its activities on the task
 // queue of the workflows do, too; those on any other queue, which has no versions, are done by whoever serves it.
 //
+// # Schedules
+//
+// A schedule of the server begins a workflow at each time, which has a worker make the run of that time
+// (Work.Fire), and drives it as a child. It lasts as long as that, so that the server begins no
+// other meanwhile. What is in the schedule is its name.
+//
 // # Limits
 //
 // What a workflow gets or gives has at most 1 MiB; beyond that the run is refused, since a server

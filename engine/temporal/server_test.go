@@ -386,7 +386,7 @@ func TestTerminatedItIsRemoved(t *testing.T) {
 // The workflows of today decide what those have decided that were recorded.
 func TestReplay(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) < 6 {
+	if err != nil || len(files) < 7 {
 		t.Fatalf("%d histories are recorded, %v", len(files), err)
 	}
 	for _, file := range files {

@@ -257,6 +257,20 @@ func (w *work) engine(ref Ref) (*dag.Engine, error) {
 	return dag.New(o)
 }
 
+// Fire makes the run of a time, whose name follows from that; but the schedules nothing and wrong have none.
+func (w *work) Fire(_ context.Context, f Firing) (Fired, error) {
+	if err := w.did("fire " + f.Schedule); err != nil {
+		return Fired{}, err
+	}
+	switch f.Schedule {
+	case "nothing":
+		return Fired{}, nil
+	case "wrong":
+		return Fired{Problem: "no image fits"}, nil
+	}
+	return Fired{Ref: Ref{fmt.Sprint("run-", f.Due.UnixMilli()), 1}, Submission: Submission{Template: "toy.json", Team: "toys", Priority: 2}}, nil
+}
+
 func (w *work) Prepare(_ context.Context, ask Ask) (*Prepared, error) {
 	w.mu.Lock()
 	w.asked = append(w.asked, ask)

@@ -21,6 +21,9 @@ type Ref struct {
 // that it returns may hold a secret: servers and people read it. An error says
 // that it could not even begin: another worker tries.
 type Work interface {
+	// Fire makes the run of one time of a schedule, assigned to workflows: once, however often it is
+	// called. It is the zero value if there is none to be made.
+	Fire(ctx context.Context, f Firing) (Fired, error)
 	// Prepare opens the run and returns what [Prepare] makes of its graph. It is called for
 	// each stage of the graph, which it must know as far as it is known by then, and for
 	// each build that has a workflow of its own.

@@ -56,6 +56,7 @@ func register(r interface {
 	r.RegisterWorkflowWithOptions(runFlow, workflow.RegisterOptions{Name: runWorkflow})
 	r.RegisterWorkflowWithOptions(buildFlow, workflow.RegisterOptions{Name: buildWorkflow})
 	r.RegisterWorkflowWithOptions(undoFlow, workflow.RegisterOptions{Name: undoWorkflow})
+	r.RegisterWorkflowWithOptions(fireFlow, workflow.RegisterOptions{Name: fireWorkflow})
 }
 
 // Run works until ctx ends. Calls that are at work are cut off then, and others go on with them.

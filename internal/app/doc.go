@@ -13,6 +13,7 @@
 //	validate  New, Load, or LoadLooked
 //	shell     Open, Give, ReachMachines, Machines, Shell
 //	submit    New, Load, Begin, Verify, Pack; then Join elsewhere, as often as there are workers
+//	schedule  New without a home, Load, Schedule; then Fire elsewhere, at each time
 //
 // A program that builds a template, and says what became of it:
 //

@@ -45,13 +45,18 @@ func (s *Session) Elsewhere() (e Elsewhere) {
 
 // SendTo leaves the run, which was packed, to an engine.
 func (s *Session) SendTo(e Elsewhere) error {
-	if err := s.run.SetDocLater(driveDoc, lastDrive{}); err != nil {
-		return err
-	}
-	if err := s.run.SetDoc(engineDoc, e); err != nil {
+	if err := s.sentTo(e); err != nil {
 		return err
 	}
 	return s.Leave()
+}
+
+// sentTo notes that an engine drives the run.
+func (s *Session) sentTo(e Elsewhere) error {
+	if err := s.run.SetDocLater(driveDoc, lastDrive{}); err != nil {
+		return err
+	}
+	return s.run.SetDoc(engineDoc, e)
 }
 
 // Leave gives the run back, so that others can drive it. What is known of it stays as it
@@ -136,7 +141,10 @@ func (s *Session) Ends(report *dag.Report, failed string) error {
 		return err
 	}
 	d.Report, d.Err = report, failed
-	return s.run.SetDoc(driveDoc, d)
+	if err := s.run.SetDoc(driveDoc, d); err != nil {
+		return err
+	}
+	return s.settle()
 }
 
 // Removed notes and tells how a removal of the run's things has ended.

@@ -46,30 +46,9 @@ func (s *Session) Pack(ctx context.Context) error {
 	if s.ev == nil && s.Packed() {
 		return nil
 	}
-	if s.req.Local {
-		return usagef("cannot hand run %s to workers: it is built in the embedded EC2 of this machine", s.run.ID())
-	}
-	at, nodes := s.place(), s.foreseen(ctx).Nodes
-	m, keys, err := files.Gather(nodes, s.also(at, nodes), at, s.run)
-	if err != nil {
-		return &UsageError{err}
-	}
-	told, err := s.world.Handover()
+	m, sealed, err := s.packed(ctx, s.home, s.run, "run "+s.run.ID())
 	if err != nil {
 		return err
-	}
-	p := pack{Request: *s.req, Sources: s.req.sources, Vars: s.req.Vars, Environ: s.req.asked, Keys: keys, Told: told}
-	p.Sources.Planned, p.Sources.Folder = true, s.req.folder()
-	if s.ev != nil {
-		p.Secrets = s.ev.Secrets
-	}
-	text, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("cannot hand run %s to workers: %w", s.run.ID(), err)
-	}
-	sealed, err := s.home.Seal(text)
-	if err != nil {
-		return fmt.Errorf("cannot hand run %s to workers: %w", s.run.ID(), err)
 	}
 	if err := s.run.SetDocLater(filesDoc, m); err != nil {
 		return err
@@ -100,6 +79,69 @@ func (s *Session) also(at files.Place, nodes []dag.Node) files.Also {
 	return also
 }
 
+// packed is all that others need to do the steps of what, sealed but for its files, which
+// store has then.
+func (s *Session) packed(ctx context.Context, home *state.Home, store files.Store, what string) (*files.Manifest, []byte, error) {
+	if s.req.Local {
+		return nil, nil, usagef("cannot hand %s to workers: it is built in the embedded EC2 of this machine", what)
+	}
+	told, err := s.world.Handover()
+	if err != nil {
+		return nil, nil, err
+	}
+	p := pack{Request: *s.req, Sources: s.req.sources, Vars: s.req.Vars, Environ: s.req.asked, Told: told}
+	p.Sources.Planned, p.Sources.Folder = true, s.req.folder()
+	if s.ev != nil {
+		p.Secrets = s.ev.Secrets
+	}
+	var m *files.Manifest
+	if h := s.req.handed; h != nil { // as it was handed on before
+		m, p.Keys, p.Environ = h.files, h.keys, h.environ
+	} else {
+		at, nodes := s.place(), s.foreseen(ctx).Nodes
+		if m, p.Keys, err = files.Gather(nodes, s.also(at, nodes), at, store); err != nil {
+			return nil, nil, &UsageError{err}
+		}
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot hand %s to workers: %w", what, err)
+	}
+	sealed, err := home.Seal(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot hand %s to workers: %w", what, err)
+	}
+	return m, sealed, nil
+}
+
+// unseal opens a pack.
+func unseal(home *state.Home, sealed []byte) (p pack, err error) {
+	text, err := home.Unseal(sealed)
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err != nil {
+		err = fmt.Errorf("cannot open what it was handed: %w", err)
+	}
+	return p, err
+}
+
+// given is the session of what was packed, whose files are laid out in a folder. What
+// its steps write is noted in made.
+func (a *App) given(home *state.Home, p pack, m *files.Manifest, folder files.Folder, made *files.Made, run *state.Run) *Session {
+	req := p.Request
+	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{folder, m.Place, p.Environ, p.Secrets, m, p.Keys}
+	s := a.session(home, &req, run)
+	s.made = made
+	s.means = means{Endpoint: req.Endpoint, Secrets: p.Secrets, Keys: p.Keys, Environ: p.Environ, Told: p.Told}
+	inWorld := dag.InProcess(s.world.Kinds())
+	if s.runner != nil {
+		inWorld = s.runner
+	}
+	s.runner = m.Runner(inWorld, folder, made, func(kind string) bool { _, uses := s.world.LocalFiles(kind, nil); return uses }, s.world.Confidential)
+	return s
+}
+
 // Packed tells whether others can do the run's steps.
 func (s *Session) Packed() bool {
 	var sealed []byte
@@ -125,7 +167,6 @@ func (a *App) Join(ctx context.Context, home *state.Home, id string, epoch int64
 // unpack is the session of a run by what was packed.
 func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir string) (*Session, error) {
 	var sealed []byte
-	var p pack
 	m := new(files.Manifest)
 	err := run.Doc(packDoc, &sealed)
 	if err == nil {
@@ -134,27 +175,15 @@ func (a *App) unpack(ctx context.Context, home *state.Home, run *state.Run, dir 
 	if err != nil {
 		return nil, err
 	}
-	text, err := home.Unseal(sealed)
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot open what it was handed: %w", err)
-	}
-	folder, err := layOut(ctx, m, dir, run, p.Keys)
+	p, err := unseal(home, sealed)
 	if err != nil {
 		return nil, err
 	}
-	req := p.Request
-	req.Vars, req.sources, req.handed = p.Vars, p.Sources, &handed{folder, m.Place, p.Environ, p.Secrets}
-	s := a.session(home, &req, run)
-	s.made = files.NewMade(run, home)
-	s.means = means{Endpoint: req.Endpoint, Secrets: p.Secrets, Keys: p.Keys, Environ: p.Environ, Told: p.Told}
-	inWorld := dag.InProcess(s.world.Kinds())
-	if s.runner != nil {
-		inWorld = s.runner
+	folder, err := layOut(ctx, m, dir, run.ID()+"-"+m.Digest()[:8], run, p.Keys)
+	if err != nil {
+		return nil, err
 	}
-	s.runner = m.Runner(inWorld, folder, s.made, func(kind string) bool { _, uses := s.world.LocalFiles(kind, nil); return uses }, s.world.Confidential)
+	s := a.given(home, p, m, folder, files.NewMade(run, home), run)
 	recs, err := run.All()
 	s.made.Learn(recs...)
 	if err == nil {
@@ -184,16 +213,16 @@ func (s *Session) Refresh() ([]dag.Record, error) {
 	return recs, err
 }
 
-// layOut lays out the files of a run in a folder of dir, once for all who join the run on this
-// machine, and returns where.
-func layOut(ctx context.Context, m *files.Manifest, dir string, run *state.Run, keys map[string][]byte) (folder files.Folder, err error) {
+// layOut lays out files in a folder of dir, once for all on this machine who name it so, and
+// returns where.
+func layOut(ctx context.Context, m *files.Manifest, dir, name string, store files.Store, keys map[string][]byte) (folder files.Folder, err error) {
 	if err := privateDir(dir); err != nil {
 		return "", err
 	}
 	if dir, err = filepath.EvalSymlinks(dir); err != nil { // steps ask where files really are
 		return "", err
 	}
-	folder = files.Folder(filepath.Join(dir, run.ID()+"-"+m.Digest()[:8]))
+	folder = files.Folder(filepath.Join(dir, name))
 	unlock, err := localfile.Lock(ctx, string(folder)+".lock")
 	if err != nil {
 		return "", err
@@ -206,7 +235,7 @@ func layOut(ctx context.Context, m *files.Manifest, dir string, run *state.Run, 
 	if err := os.RemoveAll(string(half)); err != nil { // that of a process which has died
 		return "", err
 	}
-	if err = m.Lay(ctx, half, run, keys); err == nil {
+	if err = m.Lay(ctx, half, store, keys); err == nil {
 		err = os.Rename(string(half), string(folder))
 	}
 	return folder, err
@@ -232,14 +261,19 @@ func privateDir(dir string) error {
 func Unroll(ctx context.Context, dir, run string) error {
 	folders, err := filepath.Glob(filepath.Join(dir, run+"-????????"))
 	for _, folder := range folders {
-		unlock, lerr := localfile.Lock(ctx, folder+".lock")
-		if lerr != nil {
-			return lerr
-		}
-		err = errors.Join(err, os.RemoveAll(folder))
-		unlock()
+		err = errors.Join(err, unroll(ctx, folder))
 	}
 	return err
+}
+
+// unroll removes files that were laid out in a folder.
+func unroll(ctx context.Context, folder string) error {
+	unlock, err := localfile.Lock(ctx, folder+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return os.RemoveAll(folder)
 }
 
 // Driving is what driving the session's run takes, where an engine elsewhere does it.
@@ -263,6 +297,8 @@ type handed struct {
 	place   files.Place       // where the submitter is
 	environ map[string]string // of the submitter, as far as the template has asked for it
 	secrets map[string]string // of the template
+	files   *files.Manifest
+	keys    map[string][]byte // what files of keys hold
 }
 
 // at is where a file of the submitter lies, whose path is absolute or begins with ~/.

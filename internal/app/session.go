@@ -45,6 +45,7 @@ type Session struct {
 	wanted *dag.Graph // what a run would begin with, where graph is for a look; nil: graph
 
 	plan     *Plan           // that the session carries out; nil: none
+	firing   *Firing         // that makes the run; nil: none
 	passing  passing         // what a session without a run has instead of one
 	frozen   bool            // the run goes on as it was stored
 	means    means           // of a run that was handed on
@@ -330,11 +331,18 @@ func (s *Session) begin() error {
 	for _, b := range s.ev.Builds {
 		sum.Builds = append(sum.Builds, state.BuildSummary{Name: b.Name, Type: b.Type, Status: state.Running})
 	}
-	run, err := s.home.Create(sum)
+	create := s.home.Create
+	if s.firing != nil {
+		sum.Schedule, sum.Due, create = s.firing.Schedule, s.firing.Due, s.home.CreateDue
+	}
+	run, err := create(sum)
 	if err != nil {
 		return err
 	}
 	s.run = run
+	if s.firing != nil {
+		return s.firing.unbegun(run)
+	}
 	if s.plan != nil && s.plan.Salt != nil {
 		return run.SetSalt(s.plan.Salt)
 	}
@@ -436,11 +444,18 @@ func (s *Session) sameOwners(ctx context.Context) error {
 }
 
 // hide makes the run's secrets known to what redacts.
-func (s *Session) hide() {
-	red := s.run.Redact()
+func (s *Session) hide() { s.hideFrom(s.run.Redact()) }
+
+// hideFrom makes the session's secrets known to a redactor.
+func (s *Session) hideFrom(red *state.Redactor) {
 	if h := s.req.handed; h != nil {
 		for _, v := range h.secrets {
 			red.Add(v)
+		}
+		for name, v := range h.environ {
+			if interp.SecretName(name) {
+				red.Add(v)
+			}
 		}
 	}
 	if s.ev != nil {

@@ -192,7 +192,7 @@ func newCommands() *cli.App {
 		CustomAppHelpTemplate: appHelp,
 	}
 	if extras.Fleet != nil {
-		cmds.Commands = append(cmds.Commands, suspendCommand(), workerCommand(), fetchCommand())
+		cmds.Commands = append(cmds.Commands, scheduleCommand(), schedulesCommand(), suspendCommand(), workerCommand(), fetchCommand())
 	}
 	for _, c := range cmds.Commands {
 		c.HideHelpCommand = true

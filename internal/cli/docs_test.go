@@ -206,7 +206,7 @@ func docPages(t *testing.T) (pages []string) {
 var notRun = map[string][]string{
 	"README.md":           {"this test is part of it", "it installs for the user", "it stays until Ctrl-C; the tests of the page start it"},
 	"docs/ui.md":          {"it stays until Ctrl-C; the tests of the page start it"},
-	"docs/distributed.md": {"there is no database in a test of this page; TestDatabaseIsRestarted has one", "there is no server in a test of this page; TestARunElsewhereIsLikeOneHere has one", "there is no server in a test of this page; TestFilesOfWorkersComeHome has one", "there is no server in a test of this page; TestTwoVersionsBesideEachOther has one"},
+	"docs/distributed.md": {"there is no database in a test of this page; TestDatabaseIsRestarted has one", "there is no server in a test of this page; TestARunElsewhereIsLikeOneHere has one", "there is no server in a test of this page; TestFilesOfWorkersComeHome has one", "there is no server in a test of this page; TestAScheduleMakesRuns has one", "there is no server in a test of this page; TestTwoVersionsBesideEachOther has one"},
 	"docs/local.md":       {"there is no Docker in a test; TestScripts/guest imports a root file system"},
 	"docs/release.md":     {"it would release", "there is no release to look at"},
 	"docs/tracing.md":     {"there is no Docker in a test; TestARunIsOneTrace has a collector"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
@@ -36,6 +37,16 @@ type Fleet interface {
 	Going(ctx context.Context, run string) (bool, error)
 	// Watch returns when nothing of a run is under way.
 	Watch(ctx context.Context, run string) error
+	// Schedule has runs of a schedule made at its times, which replace those that it had.
+	Schedule(ctx context.Context, s app.Schedule) error
+	// Unschedule ends its times; if it has none, nothing is to be done.
+	Unschedule(ctx context.Context, name string) error
+	// Pause lets the times of a schedule pass unused, or has them used again.
+	Pause(ctx context.Context, name string, paused bool) error
+	// Trigger makes a time of the schedule of now.
+	Trigger(ctx context.Context, name string) error
+	// Times are its next time, zero if there is none, and whether it is paused, and known.
+	Times(ctx context.Context, name string) (next time.Time, paused, known bool, err error)
 	// Work does steps of runs until ctx ends, and then ends what it has begun. No more
 	// than so many are done at once; 0 lets it choose. Files are laid out in dir. Runs
 	// stay with the version of a deployment, if that has a name. Warn hears of what could not even begin here.

@@ -19,6 +19,7 @@ func listCommand() *cli.Command {
    imgflow list --json          an array of runs, for programs`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "unfinished", Usage: "only runs that can be resumed or destroyed"},
+			&cli.StringFlag{Name: "schedule", Usage: "only runs that the schedule `NAME` has made", Hidden: extras.Fleet == nil},
 			jsonFlag("print an array of runs"),
 		},
 		Action: listRuns,
@@ -39,6 +40,9 @@ func listRuns(c *cli.Context) error {
 	}
 	if c.Bool("unfinished") {
 		runs = slices.DeleteFunc(runs, func(s state.Summary) bool { return !unfinished(s) })
+	}
+	if name := c.String("schedule"); name != "" {
+		runs = slices.DeleteFunc(runs, func(s state.Summary) bool { return s.Schedule != name })
 	}
 	switch {
 	case c.Bool("json"):

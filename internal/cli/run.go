@@ -43,7 +43,7 @@ func runCommand() *cli.Command {
 				&cli.StringSliceFlag{Name: "fault", Usage: "play a `FAULT` of AWS; may be repeated", Category: localFlags},
 			},
 			policyFlags(),
-			[]cli.Flag{&cli.DurationFlag{Name: "max-lifetime", Usage: "let instances end themselves at this `AGE`, whatever happens to imgflow (such as 3h)", Category: policyName}},
+			[]cli.Flag{lifetimeFlag()},
 			fleetFlags(), driveFlags(),
 		),
 		Action: runTemplate,
@@ -53,15 +53,37 @@ func runCommand() *cli.Command {
 // policyFlags say what is done when a build fails or is interrupted.
 func policyFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "on-error", Value: "cleanup", Usage: "`WHAT` to do when a step fails: cleanup, suspend (keep all for a fix and a resume), ask, abort (as suspend), run-cleanup-provisioner (and keep the rest)", Category: policyName},
+		onErrorFlag("cleanup, suspend (keep all for a fix and a resume), ask, abort (as suspend), run-cleanup-provisioner (and keep the rest)"),
 		&cli.StringFlag{Name: "on-interrupt", Value: "suspend", Usage: "`WHAT` to do when interrupted: suspend or cleanup", Category: policyName},
 	}
+}
+
+// onErrorFlag says which words there are.
+func onErrorFlag(words string) cli.Flag {
+	return &cli.StringFlag{Name: "on-error", Value: "cleanup", Usage: "`WHAT` to do when a step fails: " + words, Category: policyName}
+}
+
+func lifetimeFlag() cli.Flag {
+	return &cli.DurationFlag{Name: "max-lifetime", Usage: "let instances end themselves at this `AGE`, whatever happens to imgflow (such as 3h)", Category: policyName}
+}
+
+func parallelFlag() cli.Flag {
+	return &cli.IntFlag{Name: "parallel-builds", Usage: "work at `N` builds at once; 0 is all", Category: policyName}
+}
+
+// parallelBuilds is how many builds are at work at once; 0: all.
+func parallelBuilds(c *cli.Context) (int, error) {
+	n := c.Int("parallel-builds")
+	if n < 0 {
+		return 0, usagef("cannot use -parallel-builds=%d: it must not be negative", n)
+	}
+	return n, nil
 }
 
 // driveFlags say how a run is driven and shown.
 func driveFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.IntFlag{Name: "parallel-builds", Usage: "work at `N` builds at once; 0 is all", Category: policyName},
+		parallelFlag(),
 		&cli.BoolFlag{Name: "debug", Usage: "one build at a time, and ask before each step", Category: policyName},
 		jsonFlag("print events as JSON lines"), progressFlag(), ciFlag(),
 	}, displayFlags()...)
@@ -76,17 +98,13 @@ type policy struct {
 }
 
 func newPolicy(c *cli.Context) (policy, error) {
-	p := policy{onError: c.String("on-error"), onInterrupt: c.String("on-interrupt"), debug: c.Bool("debug")}
+	p := policy{onInterrupt: c.String("on-interrupt"), debug: c.Bool("debug")}
+	var err error
+	if p.onError, err = onErrorOf(c); err != nil {
+		return p, err
+	}
 	if asPacker(c) && !c.IsSet("on-interrupt") {
 		p.onInterrupt = "cleanup" // nobody will type resume
-	}
-	switch p.onError {
-	case "cleanup", "suspend", "ask", "run-cleanup-provisioner":
-	case "abort":
-		p.onError = "suspend"
-	default:
-		words := []string{"cleanup", "suspend", "ask", "abort", "run-cleanup-provisioner"}
-		return p, usagef("cannot use -on-error=%s: choose %s%s", p.onError, strings.Join(words, ", "), suggest(p.onError, words))
 	}
 	if p.onInterrupt != "suspend" && p.onInterrupt != "cleanup" {
 		return p, usagef("cannot use -on-interrupt=%s: choose suspend or cleanup", p.onInterrupt)
@@ -109,6 +127,19 @@ func newPolicy(c *cli.Context) (policy, error) {
 	return p, nil
 }
 
+// onErrorOf is what the flags say about a step that fails.
+func onErrorOf(c *cli.Context) (string, error) {
+	switch word := c.String("on-error"); word {
+	case "cleanup", "suspend", "ask", "run-cleanup-provisioner":
+		return word, nil
+	case "abort":
+		return "suspend", nil
+	default:
+		words := []string{"cleanup", "suspend", "ask", "abort", "run-cleanup-provisioner"}
+		return "", usagef("cannot use -on-error=%s: choose %s%s", word, strings.Join(words, ", "), suggest(word, words))
+	}
+}
+
 func runTemplate(c *cli.Context) error {
 	pol, err := newPolicy(c)
 	if err != nil {
@@ -118,8 +149,9 @@ func runTemplate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if n := c.Int("parallel-builds"); n < 0 {
-		return usagef("cannot use -parallel-builds=%d: it must not be negative", n)
+	parallel, err := parallelBuilds(c)
+	if err != nil {
+		return err
 	}
 	where, err := onFleet(c, pol)
 	if err != nil {
@@ -136,7 +168,7 @@ func runTemplate(c *cli.Context) error {
 	if req.MaxLifetime, err = maxLifetime(c); err != nil {
 		return err
 	}
-	req.Parallel = c.Int("parallel-builds")
+	req.Parallel = parallel
 	wish := local.Settings{Guest: c.String("guest"), Latency: c.String("latency"), Faults: c.StringSlice("fault")}
 	if req.Local {
 		if err := checkLocal(wish); err != nil {

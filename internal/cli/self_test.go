@@ -19,7 +19,7 @@ import (
 
 // commandOf matches where a text has a command of the program of that name.
 func commandOf(program string) *regexp.Regexp {
-	words := append(commandNames(newCommands()), "worker", "suspend", "help", "COMMAND")
+	words := append(commandNames(newCommands()), "worker", "suspend", "schedule", "schedules", "help", "COMMAND")
 	return regexp.MustCompile("(^|[^\\w/-])" + program + " (" + strings.Join(words, `\b|`) + "\\b)|`" + program + " %")
 }
 
@@ -101,7 +101,7 @@ func TestFleetSaysItsOwnName(t *testing.T) {
 		}
 		return string(out)
 	}
-	names := append(commandNames(newCommands()), "worker", "suspend")
+	names := append(commandNames(newCommands()), "worker", "suspend", "schedule", "schedules")
 	for _, name := range names {
 		for _, args := range [][]string{{"help", name}, {"man", name}} {
 			if out := says(args...); !ours.MatchString(strings.ReplaceAll(out, `\-`, "-")) {

@@ -275,23 +275,39 @@ func (b *backend) Assign(id string, o state.Owner) (epoch int64, err error) {
 		if err := tx.QueryRow(ctx, `SELECT summary, NOT assigned AND `+driven+` FROM imgflow.runs WHERE id = $1 FOR UPDATE`, id).Scan(&text, &held); err != nil {
 			return b.missing(id, err)
 		}
-		s, err := summary(text, true)
 		if held {
+			s, _ := summary(text, true)
 			return &state.BusyError{Run: id, Owner: s.Owner}
 		}
-		if err != nil {
-			return err
-		}
-		s.Owner = o
-		if text, err = stored(s); err != nil {
-			return err
-		}
-		if err := forget(ctx, tx, id); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, assigned = true, lease_until = NULL, summary = $2 WHERE id = $1 RETURNING epoch`, id, text).Scan(&epoch)
+		epoch, err = assign(ctx, tx, id, text, o)
+		return err
 	})
 	return epoch, err
+}
+
+// assign assigns a run with this summary, whose row is locked.
+func assign(ctx context.Context, tx pgx.Tx, id, text string, o state.Owner) (epoch int64, err error) {
+	s, err := summary(text, true)
+	if err != nil {
+		return 0, err
+	}
+	s.Owner = o
+	if text, err = stored(s); err != nil {
+		return 0, err
+	}
+	if err := forget(ctx, tx, id); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `UPDATE imgflow.runs SET epoch = epoch + 1, assigned = true, lease_until = NULL, summary = $2 WHERE id = $1 RETURNING epoch`, id, text).Scan(&epoch)
+	return epoch, err
+}
+
+func (b *backend) Assigned(id string) (epoch int64, err error) {
+	err = b.row(`SELECT CASE WHEN assigned THEN epoch ELSE 0 END FROM imgflow.runs WHERE id = $1`, []any{id}, &epoch)
+	if err != nil {
+		return 0, b.missing(id, err)
+	}
+	return epoch, nil
 }
 
 // forget removes what was known of those who wrote to a run in earlier epochs, and of what it made then.

@@ -17,7 +17,9 @@
 //	keys       the key by which such runs compare their secrets, sealed
 //	workers    who does steps, and was there just now
 //	writers    the number of the last batch of each process that writes
-//	blobs      contents by their SHA-256; run_blobs says which runs have them
+//	schedules  what runs are made of again and again, and what was found out for it
+//	blobs      contents by their SHA-256; run_blobs says which runs have them, schedule_blobs
+//	           which schedules
 //
 // # Writes
 //

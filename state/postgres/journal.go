@@ -491,7 +491,12 @@ func (j *journal) SetDrawn(graph []byte) error {
 }
 
 func (j *journal) PutBlob(sum string, content []byte) error {
-	return j.writing(j.b.change(blobTime, func(ctx context.Context, tx pgx.Tx) error {
+	return j.writing(j.b.putBlob(`INSERT INTO imgflow.run_blobs VALUES ($1, $2) ON CONFLICT DO NOTHING`, j.id, sum, content))
+}
+
+// putBlob keeps content, and notes whose it is.
+func (b *backend) putBlob(note, owner, sum string, content []byte) error {
+	return b.change(blobTime, func(ctx context.Context, tx pgx.Tx) error {
 		var there bool
 		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM imgflow.blobs WHERE sum = $1)`, sum).Scan(&there); err != nil {
 			return err
@@ -501,9 +506,37 @@ func (j *journal) PutBlob(sum string, content []byte) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO imgflow.run_blobs VALUES ($1, $2) ON CONFLICT DO NOTHING`, j.id, sum)
+		_, err := tx.Exec(ctx, note, owner, sum)
+		return err
+	})
+}
+
+func (j *journal) Adopt(sums []string) error {
+	return j.writing(j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO imgflow.run_blobs SELECT $1, u FROM unnest($2::text[]) AS u ON CONFLICT DO NOTHING`, j.id, sums)
 		return err
 	}))
+}
+
+func (j *journal) Assign(o state.Owner) (epoch int64, err error) {
+	if err := j.Flush(); err != nil {
+		return 0, err
+	}
+	err = j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+		var text string
+		err := tx.QueryRow(ctx, `SELECT summary FROM imgflow.runs WHERE `+j.held()+` FOR UPDATE`, j.id, j.epoch).Scan(&text)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return j.lost()
+		}
+		if err == nil {
+			epoch, err = assign(ctx, tx, j.id, text, o)
+		}
+		return err
+	})
+	if err == nil {
+		j.lost()
+	}
+	return epoch, j.writing(err)
 }
 
 func (j *journal) Blob(sum string) (content []byte, err error) {
@@ -542,13 +575,19 @@ func (j *journal) Prune() error {
 		if _, err := tx.Exec(ctx, `DELETE FROM imgflow.runs WHERE `+j.held(), j.id, j.epoch); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM imgflow.blobs b WHERE sum = ANY ($1) AND NOT EXISTS (SELECT FROM imgflow.run_blobs r WHERE r.sum = b.sum)`, sums)
-		return err
+		return dropBlobs(ctx, tx, sums)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot forget run %s: %w", j.id, err)
 	}
 	return nil
+}
+
+// dropBlobs forgets those contents that nobody has.
+func dropBlobs(ctx context.Context, tx pgx.Tx, sums []string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM imgflow.blobs b WHERE sum = ANY ($1) AND NOT EXISTS (SELECT FROM imgflow.run_blobs r WHERE r.sum = b.sum)
+		AND NOT EXISTS (SELECT FROM imgflow.schedule_blobs s WHERE s.sum = b.sum)`, sums)
+	return err
 }
 
 var errClosed = errors.New("cannot write to a run that is closed")

@@ -57,6 +57,9 @@ func (Source) Kind() string    { return "aws.source" }
 func (Source) Common()         {}
 func (s Source) Title() string { return "find the source image" }
 
+// Chooses tells whether the template describes the image, and does not name it.
+func (s Source) Chooses() bool { return s.SourceAMI == "" }
+
 // Do asks for the images that fit and chooses one.
 func (s Source) Do(ctx context.Context, c *Cloud, t *dag.Task) (SourceImage, error) {
 	id, err := filled(t, "source_ami", s.SourceAMI)

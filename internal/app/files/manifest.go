@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -55,6 +56,15 @@ func (m *Manifest) Digest() string {
 	text, _ := json.Marshal(m) // plain data
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// Pieces are the digests of all pieces, each once, in order.
+func (m *Manifest) Pieces() (sums []string) {
+	for _, e := range m.Entries {
+		sums = append(sums, e.Pieces...)
+	}
+	slices.Sort(sums)
+	return slices.Compact(sums)
 }
 
 // Abs is the absolute path of a file as an option names it.

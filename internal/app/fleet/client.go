@@ -105,6 +105,27 @@ func (c *Client) drives(home *state.Home) func(ctx context.Context, run string) 
 // Watch returns when nothing of a run is under way.
 func (c *Client) Watch(ctx context.Context, run string) error { return c.c.Watch(ctx, run) }
 
+// Schedule has runs of a schedule made at its times.
+func (c *Client) Schedule(ctx context.Context, s app.Schedule) error {
+	return c.c.Schedule(ctx, s.Name, s.Cron, s.Zone, temporal.Submission{Template: filepath.Base(s.Template), Team: s.Team, Priority: s.Priority})
+}
+
+// Unschedule ends the times of a schedule.
+func (c *Client) Unschedule(ctx context.Context, name string) error { return c.c.Unschedule(ctx, name) }
+
+// Pause lets the times of a schedule pass unused, or has them used again.
+func (c *Client) Pause(ctx context.Context, name string, paused bool) error {
+	return c.c.Pause(ctx, name, paused)
+}
+
+// Trigger makes a time of a schedule of now.
+func (c *Client) Trigger(ctx context.Context, name string) error { return c.c.Trigger(ctx, name) }
+
+// Times are the next time of a schedule, and whether it is paused, and known.
+func (c *Client) Times(ctx context.Context, name string) (next time.Time, paused, known bool, err error) {
+	return c.c.Times(ctx, name)
+}
+
 // Work does steps of runs until ctx ends, at most so many at once; 0 lets the engine's
 // worker choose. The files of runs are laid out in dir. Runs stay with the version of a deployment, if that has a
 // name. Warn hears of what could not even begin, and of a version that new runs do not go to.

@@ -46,9 +46,13 @@ func (a *ask) Add(g *dag.Graph, b dag.Build, name string) dag.Key {
 func (a ask) Do(_ context.Context, w *world, _ *dag.Task) (answer, error) {
 	w.mu.Lock()
 	w.asked++
+	failing, answers := w.failing, w.answers
 	w.mu.Unlock()
 	time.Sleep(w.pause)
-	return answer{"re-" + a.Of}, nil
+	if failing == "ask" {
+		return answer{}, fmt.Errorf("nobody answers: %s", w.secret)
+	}
+	return answer{answers + a.Of}, nil
 }
 
 // box is a builder of one thing, made of a file and a secret.
@@ -120,6 +124,8 @@ type things struct {
 	secret  string         // what it then tells
 	asked   int            // how often something was looked up
 	pause   time.Duration  // how long each step takes
+	answers string         // how data sources begin what they answer
+	load    func()         // is called when a template is loaded next
 }
 
 func (c *things) make(token, text string) {
@@ -156,7 +162,14 @@ type world struct {
 	*things
 }
 
-func (*world) Catalog(bool) compile.Catalog {
+func (w *world) Catalog(bool) compile.Catalog {
+	w.mu.Lock()
+	load := w.load
+	w.load = nil
+	w.mu.Unlock()
+	if load != nil {
+		load()
+	}
 	return compile.Catalog{Builders: map[string]func() steps.Source{"box": func() steps.Source { return &box{} }},
 		Data: map[string]func() steps.Data{"ask": func() steps.Data { return &ask{} }}}
 }
@@ -211,7 +224,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	secrettest.Hide(t, "hunTer2")
-	b := &bench{t: t, url: pgtest.Database(t), dir: t.TempDir(), work: filepath.Join(t.TempDir(), "work"), things: &things{made: map[string]string{}, times: map[string]int{}, secret: "hunTer2"}}
+	b := &bench{t: t, url: pgtest.Database(t), dir: t.TempDir(), work: filepath.Join(t.TempDir(), "work"), things: &things{made: map[string]string{}, times: map[string]int{}, secret: "hunTer2", answers: "re-"}}
 	for name, text := range map[string]string{"t.pkr.hcl": boxes, "x.sh": "SCRIPT"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

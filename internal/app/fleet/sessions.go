@@ -192,6 +192,9 @@ func (w *sessions) tidyAll() {
 		run, _, _ := strings.Cut(f.Name(), "-")
 		w.tidy(run)
 	}
+	if err := app.UnrollFirings(context.Background(), w.dir); err != nil && w.warn != nil {
+		w.warn("files of schedules stay in %s: %v", w.dir, err)
+	}
 }
 
 // sweep leaves what is idle for long until ctx ends, and then all, and waits for that.

@@ -56,6 +56,21 @@ func (w *sessions) Prepare(ctx context.Context, ask temporal.Ask) (_ *temporal.P
 	return p, err
 }
 
+// Fire makes the run of one time of a schedule.
+func (w *sessions) Fire(ctx context.Context, f temporal.Firing) (_ temporal.Fired, err error) {
+	defer func() {
+		if err != nil && ctx.Err() == nil && w.warn != nil {
+			w.warn("schedule %s: %v", f.Schedule, err)
+		}
+	}()
+	x, err := w.app.Fire(ctx, w.home, app.Firing(f), w.dir)
+	if err != nil || x.Run == "" {
+		return temporal.Fired{Problem: x.Problem}, err
+	}
+	s, err := submission(w.home, x.Run, x.Where)
+	return temporal.Fired{Ref: temporal.Ref{Run: x.Run, Epoch: x.Epoch}, Submission: s}, err
+}
+
 // announced are the steps of a graph that are in a part of it and nobody has announced.
 func announced(g, part *dag.Graph) *dag.Graph {
 	fresh := &dag.Graph{}

@@ -116,6 +116,9 @@ func Run(w io.Writer, s state.Summary, costs cost.Bill, now time.Time) {
 	if !costs.Empty() {
 		rows = append(rows, []string{"cost", oneLine(costs.Text(), 300)})
 	}
+	if s.Schedule != "" {
+		rows = append(rows, []string{"schedule", fmt.Sprintf("%s, of %s", s.Schedule, s.Due.Local().Format(time.DateTime))})
+	}
 	if s.Status == state.Running {
 		rows = append(rows, []string{"driven by", fmt.Sprintf("process %d on %s", s.PID, s.Host)})
 	}
