@@ -191,8 +191,8 @@ func newCommands() *cli.App {
 		},
 		CustomAppHelpTemplate: appHelp,
 	}
-	if extras.Fleet != nil {
-		cmds.Commands = append(cmds.Commands, scheduleCommand(), schedulesCommand(), suspendCommand(), workerCommand(), fetchCommand())
+	if extras.Commands != nil {
+		cmds.Commands = append(cmds.Commands, extras.Commands()...)
 	}
 	for _, c := range cmds.Commands {
 		c.HideHelpCommand = true

@@ -106,7 +106,7 @@ func wants(f cli.Flag, value string) string {
 }
 
 func unknownCommand(app *cli.App, name string) error {
-	if slices.Contains([]string{"schedule", "schedules", "suspend", "worker"}, name) {
+	if slices.Contains([]string{"fetch", "schedule", "schedules", "suspend", "worker"}, name) {
 		return usagef("cannot do %q: %s", name, installFleet)
 	}
 	return usagef("cannot do %q: %s has no such command%s; `%s` lists them", name, self.Name, suggest(name, append(commandNames(app), "help")), self.Command("help"))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/state"
@@ -12,6 +14,9 @@ import (
 // Extras are what a program can do besides what imgflow does. They are handed in, so
 // that imgflow links none of it.
 type Extras struct {
+	// Commands are those of a fleet, FleetCommands. A program that does not have them is
+	// lighter.
+	Commands func() []*cli.Command
 	// OpenState opens the home whose runs are in the database that a URL names, with a
 	// directory of this machine for the rest.
 	OpenState func(dir, url string) (*state.Home, error)

@@ -31,6 +31,11 @@ func fleetFlags() []cli.Flag {
 	}
 }
 
+// FleetCommands are those that need an engine with workers.
+func FleetCommands() []*cli.Command {
+	return []*cli.Command{scheduleCommand(), schedulesCommand(), suspendCommand(), workerCommand(), fetchCommand()}
+}
+
 // installFleet says which program can do what this one cannot.
 const installFleet = "this program builds by itself alone: install the one that has workers, go install github.com/imgflow/imgflow/cmd/imgflow-fleet@latest, and type imgflow-fleet in place of imgflow"
 

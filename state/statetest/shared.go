@@ -24,6 +24,8 @@ var forShared = []test{
 	{"Makers", makers, "Backend.Contend Backend.Makings Backend.Yield Backend.Lent"},
 	{"MakersAtOnce", makersAtOnce, "Backend.Contend"},
 	{"SharedKey", sharedKey, "Backend.SharedKey"},
+	{"AssignHeld", assignHeld, "Backend.Assigned Journal.Assign"},
+	{"Schedules", schedules, "Journal.Adopt Schedules.All Schedules.Get Schedules.Put Schedules.Note Schedules.Remove Schedules.PutBlob Schedules.Blob"},
 }
 
 // Shared tests a backend whose runs many processes write to.

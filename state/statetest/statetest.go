@@ -81,6 +81,8 @@ var forAll = []test{
 	{"Recipients", recipients, "Journal.Get"},
 	{"Prune", prune, "Journal.Prune Backend.Sweep"},
 	{"Blobs", blobs, "Journal.PutBlob Journal.Blob"},
+	{"DueRun", dueRun, "Backend.Create"},
+	{"DueRunByChance", byChance, "Backend.Create"},
 }
 
 // Run tests a backend. The test program's TestMain calls Main.

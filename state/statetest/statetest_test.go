@@ -14,7 +14,7 @@ import (
 // backend itself can damage them.
 func TestEveryMethodHasACase(t *testing.T) {
 	var have, of []string
-	for _, x := range []reflect.Type{reflect.TypeFor[state.Backend](), reflect.TypeFor[state.Journal](), reflect.TypeFor[state.Events]()} {
+	for _, x := range []reflect.Type{reflect.TypeFor[state.Backend](), reflect.TypeFor[state.Journal](), reflect.TypeFor[state.Events](), reflect.TypeFor[state.Schedules]()} {
 		for m := range x.NumMethod() {
 			have = append(have, x.Name()+"."+x.Method(m).Name)
 		}
