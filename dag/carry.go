@@ -46,10 +46,7 @@ func (e *Engine) Carry(ctx context.Context, g *Graph, x Order) (o Outcome, chang
 	if x.Again { // whoever was lost may have changed them
 		c.changed.note(c.touched(g, x.Key)...)
 	}
-	for _, r := range c.changed.all() {
-		changed = append(changed, r.Slim())
-	}
-	return o, changed
+	return o, e.Slim(c.changed.all())
 }
 
 // Tell tells people of an order that is no call. The error says that other runs could not be told.

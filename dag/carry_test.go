@@ -317,3 +317,77 @@ func TestSlim(t *testing.T) {
 		t.Errorf("a step that nobody can do: %v", err)
 	}
 }
+
+// at is an environment whose steps call a site, which only what makes things says.
+type at struct{ *world }
+
+func (at) Site(spec json.RawMessage) string {
+	var s struct{ Image string }
+	json.Unmarshal(spec, &s)
+	return s.Image
+}
+
+// sited makes a spot, off is done there, and between them is a step that calls nobody.
+type (
+	sited   struct{ Image string }
+	spot    struct{ ID string }
+	between struct{ Spot Out[spot] }
+	off     struct{ Between Out[string] }
+)
+
+func (sited) Kind() string                                        { return "toy.sited" }
+func (sited) Do(context.Context, at, *Task) (spot, error)         { return spot{}, nil }
+func (s spot) Find(context.Context, at, *Task) (spot, error)      { return s, nil }
+func (spot) Undo(context.Context, at, *Task) error                { return nil }
+func (between) Kind() string                                      { return "toy.between" }
+func (between) Do(context.Context, *world, *Task) (string, error) { return "", nil }
+func (off) Kind() string                                          { return "toy.off" }
+func (off) Do(context.Context, at, *Task) (string, error)         { return "", nil }
+
+// A step calls where its settings say, or else where what it reads was made, through whatever
+// is done on the way, which calls nobody. The orders of a pass over the skeleton say so.
+func TestWhereStepsCall(t *testing.T) {
+	w := newWorld()
+	st := &MemStore{}
+	e, err := New(Options{Run: "r", Store: st, Kinds: []Kind{Bind[sited](at{w}), Bind[between](w), Bind[off](at{w})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGraph(nil)
+	for _, site := range []string{"here", "there"} {
+		b := Build{Name: site}
+		i := Add(g, b, "launch", sited{site})
+		Goal(g, Add(g, b, "off", off{Add(g, b, "between", between{i})}))
+	}
+	s, err := e.Skeleton(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"launch here": "here", "between here": "", "off here": "here", "launch there": "there", "between there": "", "off there": "there"}
+	for _, n := range asData(t, s).Nodes {
+		if what := n.Name + " " + n.Builds[0]; n.Site != want[what] {
+			t.Errorf("%s calls %q", what, n.Site)
+		}
+	}
+	p := NewPass(s, nil, Rules{})
+	for _, x := range p.Decide(time.Now()) {
+		if site := asData(t, x).Site; x.Makes() && site != "here" && site != "there" {
+			t.Errorf("the order for %s is for %q", x.Name, site)
+		}
+	}
+	var recs []Record
+	for _, n := range g.Nodes {
+		recs = append(recs, Record{Node: n, Status: Doing})
+	}
+	e.recs.note(recs...)
+	for _, r := range e.Slim(recs) {
+		if what := r.Name + " " + r.Builds[0]; r.Site != want[what] {
+			t.Errorf("the record of %s says %q", what, r.Site)
+		}
+	}
+	for _, x := range NewRemoval(e.Slim(recs[:1]), func(Record) bool { return true }).Decide(time.Now()) {
+		if x.Call() && x.Site != "here" {
+			t.Errorf("the removal of %s is for %q", x.Name, x.Site)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type Order struct {
 	Name   string `json:"name,omitempty"` // of the step
 	Place  int    `json:"place"`          // the step's among those of the stage
 	Why    string `json:"why,omitempty"`
+	Site   string `json:"site,omitempty"` // where it calls; see Caller
 
 	Removal bool          `json:"removal,omitempty"` // it is about a thing on its way out
 	First   bool          `json:"first,omitempty"`   // the first of its kind: the intent is journaled before
@@ -232,7 +233,11 @@ func (d *Pass) Decide(now time.Time) []Order {
 
 // add decides something about a step.
 func (d *Pass) add(i int, x Order) {
-	x.Place, x.Key, x.Name = i, d.x.nodes[i].Key, d.x.nodes[i].Name
+	n := d.x.nodes[i]
+	x.Place, x.Key, x.Name = i, n.Key, n.Name
+	if x.Makes() || x.Looks() || x.Action == undo {
+		x.Site = n.Site
+	}
 	d.ds = append(d.ds, x)
 }
 

@@ -35,6 +35,8 @@ type Node struct {
 
 	// Patience is for how long it is tried again, in a skeleton; 0 is the default.
 	Patience time.Duration `json:"patience,omitempty"`
+	// Site is where it calls, in a skeleton and in a slim record; see Caller.
+	Site string `json:"site,omitempty"`
 }
 
 // unreadable reports whether the spec has a form that cannot be read any more.

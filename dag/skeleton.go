@@ -28,6 +28,51 @@ func (r Record) Slim() Record {
 	return s
 }
 
+// Slim are slim records, with where their steps call.
+func (e *Engine) Slim(rs []Record) (slim []Record) {
+	at := e.sites(nil)
+	for _, r := range rs {
+		s := r.Slim()
+		s.Site = at.of(r.Node)
+		slim = append(slim, s)
+	}
+	return slim
+}
+
+// sites knows where steps call.
+type sites struct {
+	e     *Engine
+	g     *Graph         // may be nil: steps are in records alone then
+	known map[Key]string // where what a step has made is
+}
+
+func (e *Engine) sites(g *Graph) sites { return sites{e, g, map[Key]string{}} }
+
+// of is where a step calls; "" if it calls nowhere.
+func (s sites) of(n Node) string {
+	if s.e.kinds[n.Kind].site == nil {
+		return ""
+	}
+	return s.made(n)
+}
+
+// made is where what a step makes is: where its settings say, or else where what it reads
+// was made.
+func (s sites) made(n Node) string {
+	site, ok := s.known[n.Key]
+	if ok {
+		return site
+	}
+	if at := s.e.kinds[n.Kind].site; at != nil {
+		site = at(n.Spec)
+	}
+	for i := 0; site == "" && i < len(n.Needs); i++ {
+		site = s.made(s.e.node(s.g, n.Needs[i]))
+	}
+	s.known[n.Key] = site
+	return site
+}
+
 // Skeleton is the graph without the settings of its steps. A pass over it decides what
 // a pass over the graph would. The errors are those of Solve.
 func (e *Engine) Skeleton(g *Graph) (*Graph, error) {
@@ -37,8 +82,10 @@ func (e *Engine) Skeleton(g *Graph) (*Graph, error) {
 	s := *g
 	s.digest, s.known, s.whole = nil, nil, nil
 	s.Nodes = make([]Node, len(g.Nodes))
+	at := e.sites(g)
 	for i, n := range g.Nodes {
 		s.Nodes[i] = n.slim()
+		s.Nodes[i].Site = at.of(n)
 		if p := e.patience(n); p != defaultPatience {
 			s.Nodes[i].Patience = p
 		}

@@ -53,6 +53,16 @@ type Chooser interface {
 	Chooses() bool
 }
 
+// Caller is implemented by environments whose steps call a service that is at many sites,
+// such as an account in a region. What many steps ask of one site can be asked together by
+// whoever does them all.
+type Caller interface {
+	// Site is where a step calls whose settings are these, in a word that holds no secret and
+	// is the same for all who call there, in every process. "" is not known by them: the
+	// step calls where what it reads was made.
+	Site(spec json.RawMessage) string
+}
+
 type titled interface{ Title() string }
 
 // labelled is implemented by things that messages call by a name of their own,
@@ -72,6 +82,7 @@ type Kind struct {
 	read   func(out json.RawMessage) error // for what is no output of it
 	eval   func(out json.RawMessage, expr string) (string, error)
 	wait   func(spec json.RawMessage) (patience Patient)
+	site   func(spec json.RawMessage) string // nil: its steps call none
 }
 
 // Bind binds a step type to its environment. It panics for a type whose
@@ -87,7 +98,11 @@ func Bind[S Step[E, T], E, T any](env E) Kind {
 		m.find = func(ctx context.Context, out any, t *Task) (any, error) { return out.(Thing[E, T]).Find(ctx, env, t) }
 		m.undo = func(ctx context.Context, out any, t *Task) error { return out.(Thing[E, T]).Undo(ctx, env, t) }
 	}
-	return bind(zero.Kind(), m)
+	k := bind(zero.Kind(), m)
+	if c, ok := any(env).(Caller); ok {
+		k.site = c.Site
+	}
+	return k
 }
 
 // methods are what a kind needs of its types. They are all that is compiled for each

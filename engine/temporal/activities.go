@@ -15,6 +15,8 @@ import (
 // activities are what the workflows have done by workers.
 type activities struct {
 	Work Work
+	// ending is closed when this worker ends. A lane that goes to another worker ends nothing.
+	ending <-chan struct{}
 	// current is an error if the server has given what an activity does to another worker.
 	current func(ctx context.Context) error
 }
@@ -39,7 +41,7 @@ var errStopping = errors.New("this worker ends")
 
 // alive says that the activity is at work until end is called. The context ends with the
 // activity's, or with the worker, which is its cause then.
-func alive(ctx context.Context) (_ context.Context, end func()) {
+func (a *activities) alive(ctx context.Context) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	over, silent := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -50,7 +52,7 @@ func alive(ctx context.Context) (_ context.Context, end func()) {
 			select {
 			case <-ticker.C:
 				activity.RecordHeartbeat(ctx)
-			case <-activity.GetWorkerStopChannel(ctx):
+			case <-a.ending:
 				cancel(errStopping)
 				return
 			case <-over:
@@ -72,7 +74,7 @@ func (a *activities) Fire(ctx context.Context, f Firing) (Fired, error) {
 
 // Prepare opens a run.
 func (a *activities) Prepare(ctx context.Context, ask Ask) (*Prepared, error) {
-	ctx, end := alive(ctx)
+	ctx, end := a.alive(ctx)
 	defer end()
 	p, err := a.Work.Prepare(ctx, ask)
 	return fitting(ask.Run, "its graph", p, err)
@@ -80,7 +82,7 @@ func (a *activities) Prepare(ctx context.Context, ask Ask) (*Prepared, error) {
 
 // Undo opens a run for a removal.
 func (a *activities) Undo(ctx context.Context, ref Ref, what json.RawMessage) (*Prepared, error) {
-	ctx, end := alive(ctx)
+	ctx, end := a.alive(ctx)
 	defer end()
 	p, err := a.Work.Undo(ctx, ref, what)
 	return fitting(ref.Run, "what is to be removed", p, err)
@@ -95,7 +97,7 @@ func (a *activities) Carry(ctx context.Context, ref Ref, x dag.Order) (Carried, 
 		return Carried{}, err
 	}
 	x.Again = x.Again || activity.GetInfo(ctx).Attempt > 1
-	ctx, end := alive(ctx)
+	ctx, end := a.alive(ctx)
 	defer end()
 	o, changed, err := a.Work.Carry(ctx, ref, x)
 	if err == nil && o.Err != nil && errors.Is(context.Cause(ctx), errStopping) {
@@ -111,14 +113,14 @@ func (a *activities) Tell(ctx context.Context, ref Ref, xs []dag.Order) error {
 
 // Finish ends a run.
 func (a *activities) Finish(ctx context.Context, ref Ref, report dag.Report, failed string) error {
-	ctx, end := alive(ctx)
+	ctx, end := a.alive(ctx)
 	defer end()
 	return a.Work.Finish(ctx, ref, report, failed)
 }
 
 // Undone ends a removal.
 func (a *activities) Undone(ctx context.Context, ref Ref, left []dag.Failure, failed string) error {
-	ctx, end := alive(ctx)
+	ctx, end := a.alive(ctx)
 	defer end()
 	return a.Work.Undone(ctx, ref, left, failed)
 }

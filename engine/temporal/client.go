@@ -42,8 +42,12 @@ var (
 // Client submits runs to the workers of a namespace.
 type Client struct {
 	c         client.Client
+	host      string
 	namespace string
 }
+
+// Name tells the namespace of a server from others.
+func (t *Client) Name() string { return t.host + "/" + t.namespace }
 
 // Dial connects to temporal://HOST:PORT/NAMESPACE, or, with TLS, to temporals://HOST:PORT/NAMESPACE. Who
 // is calling, and whom it trusts, is said by the variables of Temporal's own tools, which getenv looks up. It makes the
@@ -63,7 +67,7 @@ func Dial(ctx context.Context, address string, getenv func(string) string) (*Cli
 	if err != nil {
 		return nil, unreachable(o.HostPort, err)
 	}
-	t := &Client{c, o.Namespace}
+	t := &Client{c, o.HostPort, o.Namespace}
 	if err := t.introduce(ctx); err != nil {
 		c.Close()
 		return nil, err

@@ -32,8 +32,13 @@
 //
 // A wait of minutes is an activity that sleeps, mostly: three events of history, whatever it takes, and a goroutine of the
 // worker. A worker takes 1,000 calls at once, so a place costs nothing. What is polled is polled for all of
-// them together: the steps of one account and region in one process share a poller (package steps/aws). So there is one
-// poller a worker and account, not one a wait.
+// them together: the steps of one account and region in one process share a poller (package steps/aws).
+//
+// # Lanes
+//
+// An order that calls a site ([dag.Order].Site) is on the task queue of the site's lane, which one worker serves, so that
+// there is one poller an account. Which one follows from who is there ([Worker.Serve]), which is the affair of who starts workers. Two that
+// serve a lane for a moment do each order once, as on any queue. A worker that loses a lane ends its calls there.
 //
 // A wait for what another run makes has a queue of its own, so that it never takes a place that the other one needs.
 //

@@ -39,10 +39,10 @@ func orderOptions(ctx workflow.Context, x dag.Order) workflow.Context {
 		most = 0 // no limit
 	}
 	ctx = activityOptions(ctx, most, fmt.Sprintf("%s: %s", x.Action, x.Name))
+	o := workflow.GetActivityOptions(ctx)
+	o.TaskQueue = queueOf(x)
 	if x.Waits() {
-		o := workflow.GetActivityOptions(ctx)
 		o.TaskQueue, o.WaitForCancellation = waitQueue, false
-		ctx = workflow.WithActivityOptions(ctx, o)
 	}
-	return ctx
+	return workflow.WithActivityOptions(ctx, o)
 }

@@ -33,6 +33,7 @@ type world struct {
 	Suspnd bool             // what has failed stays
 	Label  string           // of things
 	Size   int              // of the names of builds, for graphs that are too large
+	At     string           // where steps call; "": nowhere
 
 	mu sync.Mutex
 }
@@ -41,6 +42,9 @@ func newWorld(t testing.TB, builds int) *world {
 	secrettest.Hide(t, hidden, found)
 	return &world{Dir: t.TempDir(), Builds: builds, Fail: map[string]error{}, Twice: map[string]bool{}}
 }
+
+// Site is where all steps call.
+func (w *world) Site(json.RawMessage) string { return w.At }
 
 func (w *world) path(name string) string {
 	return filepath.Join(w.Dir, strings.ReplaceAll(name, "/", "-"))

@@ -93,9 +93,7 @@ func Prepare(e *dag.Engine, g *dag.Graph, ask Ask) (*Prepared, error) {
 	if p.Rules.Elsewhere, err = e.Elsewhere(part); err != nil {
 		return nil, err
 	}
-	for _, r := range e.RecordsOf(part) {
-		p.Records = append(p.Records, r.Slim())
-	}
+	p.Records = e.Slim(e.RecordsOf(part))
 	if ask.Build != "" { // whom else a step is for does not matter there
 		p.Rules.Parallel = 0
 		for i := range p.Graph.Nodes {
@@ -111,14 +109,13 @@ func Prepare(e *dag.Engine, g *dag.Graph, ask Ask) (*Prepared, error) {
 // Removal makes of the records of a run what a workflow needs that removes some of its things.
 func Removal(e *dag.Engine, which func(dag.Record) bool) *Prepared {
 	p := &Prepared{}
-	for _, r := range e.Records() {
-		if r.Alive() {
-			p.Records = append(p.Records, r.Slim())
-			if which(r) {
-				p.Remove = append(p.Remove, r.Key)
-			}
+	alive := slices.DeleteFunc(e.Records(), func(r dag.Record) bool { return !r.Alive() })
+	for _, r := range alive {
+		if which(r) {
+			p.Remove = append(p.Remove, r.Key)
 		}
 	}
+	p.Records = e.Slim(alive)
 	return p
 }
 

@@ -1,49 +1,69 @@
 package temporal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 )
 
 // Worker does what the workflows of a namespace decide, and decides for them.
 type Worker struct {
+	c            client.Client
 	calls, waits worker.Worker
+	acts         *activities
+	ending       chan struct{} // closed when Run ends
 	failed       chan error
+
+	mu    sync.Mutex
+	ended bool
+	lanes [Lanes]worker.Worker // that it serves; nil: others do
+	work  [Lanes]int           // that it serves, or has left and that have calls to end
 }
 
 // mostWaits is how many things a worker waits for at once that other runs make. They have a
 // queue of their own: if they took the places of calls, nobody might be left to make them.
 const mostWaits = 10000
 
-// NewWorker returns a worker that does so many calls at once; 0 is 1,000: most of them wait.
+// NewWorker returns a worker that does so many calls at once of those that are of no lane; 0
+// is 1,000: most of them wait. It serves no lane until it is told which workers there are.
 func NewWorker(c *Client, w Work, concurrency int, v Version) *Worker {
-	if concurrency <= 0 {
-		concurrency = 1000
-	}
-	failed := make(chan error, 2)
-	o := worker.Options{
-		MaxConcurrentActivityExecutionSize: concurrency,
-		// Whoever is suspended hears of it in the answer to a heartbeat.
-		DefaultHeartbeatThrottleInterval: beat, MaxHeartbeatThrottleInterval: beat,
+	t := &Worker{c: c.c, ending: make(chan struct{}), failed: make(chan error, 1)}
+	t.acts = &activities{w, t.ending, beating}
+	t.calls = t.queue(taskQueue, worker.Options{
+		MaxConcurrentActivityExecutionSize: cmp.Or(concurrency, 1000),
+		WorkerStopTimeout:                  stopTimeout,
 		// The workflows of a worker that is gone go to another one soon.
 		StickyScheduleToStartTimeout: time.Second,
-		WorkerStopTimeout:            20 * time.Second,
 		DeadlockDetectionTimeout:     patience,
 		DeploymentOptions:            v.options(),
-		OnFatalError:                 func(err error) { failed <- err },
+	})
+	register(t.calls)
+	t.waits = t.queue(waitQueue, worker.Options{MaxConcurrentActivityExecutionSize: mostWaits, WorkerStopTimeout: stopTimeout, DisableWorkflowWorker: true})
+	return t
+}
+
+// stopTimeout is how long calls may take to end that are cut off.
+const stopTimeout = 20 * time.Second
+
+// queue is what takes work off a task queue.
+func (w *Worker) queue(name string, o worker.Options) worker.Worker {
+	// Whoever is suspended hears of it in the answer to a heartbeat.
+	o.DefaultHeartbeatThrottleInterval, o.MaxHeartbeatThrottleInterval = beat, beat
+	o.OnFatalError = func(err error) {
+		select {
+		case w.failed <- err:
+		default:
+		}
 	}
-	calls := worker.New(c.c, taskQueue, o)
-	register(calls)
-	o.MaxConcurrentActivityExecutionSize, o.DisableWorkflowWorker, o.DeploymentOptions = mostWaits, true, worker.DeploymentOptions{}
-	waits := worker.New(c.c, waitQueue, o)
-	for _, t := range []worker.Worker{calls, waits} {
-		t.RegisterActivity(&activities{w, beating})
-	}
-	return &Worker{calls, waits, failed}
+	t := worker.New(w.c, name, o)
+	t.RegisterActivity(w.acts)
+	return t
 }
 
 // patience is for how long a workflow may decide without a pause. A busy machine is no deadlock.
@@ -61,11 +81,11 @@ func register(r interface {
 
 // Run works until ctx ends. Calls that are at work are cut off then, and others go on with them.
 func (w *Worker) Run(ctx context.Context) error {
+	defer w.end()
 	for _, t := range []worker.Worker{w.calls, w.waits} {
 		if err := t.Start(); err != nil {
 			return fmt.Errorf("cannot work for Temporal: %w", err)
 		}
-		defer t.Stop()
 	}
 	select {
 	case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/drive"
 	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/state"
 )
 
 // A run that an engine elsewhere drives: its submitter leaves it, follows its events, and
@@ -28,6 +29,24 @@ type Elsewhere struct {
 	Team     string `json:"team,omitempty"`
 	Priority int    `json:"priority,omitempty"` // from 1, the first, to 5; 0: none
 	OnError  string `json:"on_error,omitempty"` // suspend, run-cleanup-provisioner; empty: cleanup
+}
+
+// Worker is what a process needs that does steps of runs for an engine elsewhere.
+type Worker struct {
+	Home *state.Home
+	Dir  string // where the files of runs are laid out
+	Most int    // steps at once that reach machines; 0 lets the engine choose
+	// Runs stay with the version of a deployment, if that has a name.
+	Deployment, Version string
+	// Attend tells the other workers of an engine, until ctx ends, that this one is there, and
+	// with which lanes of the engine's work it is busy, as bits. Told hears of the others. Nil:
+	// there are none.
+	Attend func(ctx context.Context, engine string, busy func() uint32, told func(self string, there map[string]uint32)) error
+	// Share is told what part of what is granted at a site is for this worker. It may be nil.
+	Share func(part func(site string) float64)
+	// Warn hears of what could not even begin, and of a version that new runs do not go to. It
+	// may be nil.
+	Warn func(format string, a ...any)
 }
 
 // lastDrive is how the last drive of the run has gone.

@@ -387,7 +387,7 @@ func (s *Session) Verify(ctx context.Context) error {
 	if s.known {
 		return nil
 	}
-	if err := s.loadPlaces(); err != nil {
+	if err := s.LearnPlaces(); err != nil {
 		return err
 	}
 	if err := s.sameOwners(ctx); err != nil {
@@ -397,8 +397,8 @@ func (s *Session) Verify(ctx context.Context) error {
 	return nil
 }
 
-// loadPlaces tells the world where the run's steps work, and have worked.
-func (s *Session) loadPlaces() error {
+// LearnPlaces tells the world where the run's steps work, and have worked.
+func (s *Session) LearnPlaces() error {
 	recs, err := s.run.All()
 	if err != nil {
 		return err

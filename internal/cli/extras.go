@@ -20,9 +20,8 @@ type Extras struct {
 	// OpenState opens the home whose runs are in the database that a URL names, with a
 	// directory of this machine for the rest.
 	OpenState func(dir, url string) (*state.Home, error)
-	// Attend tells the other workers of the database that a URL names, until ctx ends, that
-	// this process is one, and this one how many they are.
-	Attend func(ctx context.Context, url string, told func(workers int)) error
+	// Attend is app.Worker.Attend for workers whose database a URL names.
+	Attend func(ctx context.Context, url, engine string, busy func() uint32, told func(self string, there map[string]uint32)) error
 	// Fleet reaches the engine that its URL names, such as temporal://HOST:PORT/NAMESPACE,
 	// whose workers do the steps of runs. Who is calling it is said by variables, which getenv looks up. Nil: there is none.
 	Fleet func(ctx context.Context, url string, getenv func(string) string) (Fleet, error)
@@ -52,10 +51,8 @@ type Fleet interface {
 	Trigger(ctx context.Context, name string) error
 	// Times are its next time, zero if there is none, and whether it is paused, and known.
 	Times(ctx context.Context, name string) (next time.Time, paused, known bool, err error)
-	// Work does steps of runs until ctx ends, and then ends what it has begun. No more
-	// than so many are done at once; 0 lets it choose. Files are laid out in dir. Runs
-	// stay with the version of a deployment, if that has a name. Warn hears of what could not even begin here.
-	Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, deployment, version string, warn func(format string, a ...any)) error
+	// Work does steps of runs until ctx ends, and then ends what it has begun.
+	Work(ctx context.Context, a *app.App, o app.Worker) error
 	// Close ends the connection.
 	Close()
 }

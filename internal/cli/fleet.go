@@ -328,7 +328,7 @@ func workerCommand() *cli.Command {
    imgflow worker --on temporal://engine:7233/default --concurrency 50`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "on", Usage: "the `URL` of the engine", Required: true},
-			&cli.IntFlag{Name: "concurrency", Usage: "do at most `N` steps at once; 0: 1,000"},
+			&cli.IntFlag{Name: "concurrency", Usage: "do at most `N` steps at once that reach machines; 0: 1,000. Calls of AWS, which mostly wait, are not bounded"},
 			&cli.StringFlag{Name: "dir", Usage: "lay the files of runs out in this `DIRECTORY`, which no other user can look into"},
 			&cli.StringFlag{Name: "deployment", Usage: "runs stay with the version of imgflow that began them, of the workers of the deployment of this `NAME`"},
 		},
@@ -370,15 +370,12 @@ func work(c *cli.Context) error {
 		ls.Warn("Interrupted (%s): no new step begins here; other workers go on with what is under way. A second interrupt exits at once.", sig)
 	}, func() { os.Exit(exitInterrupt) })
 	defer in.stop()
+	o := app.Worker{Home: home, Dir: a.Env.Abs(dir), Most: c.Int("concurrency"), Deployment: c.String("deployment"), Version: versionText(), Share: shared.Share, Warn: ls.Warn}
 	if url := os.Getenv("IMGFLOW_STATE"); url != "" && extras.Attend != nil {
-		var attending sync.WaitGroup
-		defer attending.Wait()
-		attending.Go(func() {
-			if err := extras.Attend(in.context(), url, shared.Share); err != nil {
-				ls.Warn("cannot learn how many workers there are, so this one calls AWS as if it were alone: %v", err)
-			}
-		})
+		o.Attend = func(ctx context.Context, engine string, busy func() uint32, told func(string, map[string]uint32)) error {
+			return extras.Attend(ctx, url, engine, busy, told)
+		}
 	}
 	ls.Say("Working for %s%s.", c.String("on"), asVersion(c.String("deployment")))
-	return f.Work(in.context(), a, home, a.Env.Abs(dir), c.Int("concurrency"), c.String("deployment"), versionText(), ls.Warn)
+	return f.Work(in.context(), a, o)
 }

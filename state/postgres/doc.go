@@ -15,7 +15,7 @@
 //	claims     how often each step was claimed
 //	makers     which run makes a step that several need, and which runs wait for it
 //	keys       the key by which such runs compare their secrets, sealed
-//	workers    who does steps, and was there just now
+//	workers    who does steps, and for which lanes of an engine, and was there just now
 //	writers    the number of the last batch of each process that writes
 //	schedules  what runs are made of again and again, and what was found out for it
 //	blobs      contents by their SHA-256; run_blobs says which runs have them, schedule_blobs

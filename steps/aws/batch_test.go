@@ -45,7 +45,7 @@ func (e *ender) terminate(ctx context.Context, in *ec2.TerminateInstancesInput, 
 // end has n callers terminate an instance each.
 func (e *ender) end(t *testing.T, n int) (errs []error) {
 	api := API{TerminateInstances: e.terminate}
-	newBatches().put(&api)
+	newBatches(0).put(&api)
 	errs = make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
@@ -114,7 +114,7 @@ func TestOneOfManyGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &ender{}
 		api := API{TerminateInstances: e.terminate}
-		newBatches().put(&api)
+		newBatches(0).put(&api)
 		short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -167,7 +167,7 @@ func TestNamesAreLookedForTogether(t *testing.T) {
 			}
 			return out, sleep.For(ctx, time.Second)
 		}}}
-		s.named = newBatches().names.of(s.lookForNames)
+		s.named = newBatches(0).names.of(s.lookForNames)
 		var wg sync.WaitGroup
 		for i := range 2*maxBatch + 1 {
 			wg.Go(func() {
@@ -198,7 +198,7 @@ func TestOtherCallsGoAlone(t *testing.T) {
 			mu.Unlock()
 			return &ec2.CreateTagsOutput{}, sleep.For(ctx, time.Second)
 		}}
-		newBatches().put(&api)
+		newBatches(0).put(&api)
 		s := &site{api: api}
 		var wg sync.WaitGroup
 		for _, of := range []struct{ tag, id string }{{"x", "1"}, {"x", "2"}, {"x", "3"}, {"y", "4"}, {"y", "5"}} {

@@ -2,6 +2,8 @@ package aws
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +84,7 @@ type Cloud struct {
 	naming
 	known []Place
 	sites map[Place]*site
+	told  map[Place]string // what Site has told
 }
 
 // NewCloud returns a cloud that knows no account yet. It makes no call.
@@ -104,7 +107,7 @@ func NewCloud(o CloudOptions) *Cloud {
 	if o.Secret == nil {
 		o.Secret = func(name string) (string, error) { return "", fmt.Errorf("the value of %s is not known", name) }
 	}
-	return &Cloud{o: o, accounts: map[string]Access{}, naming: newNaming(), sites: map[Place]*site{}}
+	return &Cloud{o: o, accounts: map[string]Access{}, naming: newNaming(), sites: map[Place]*site{}, told: map[Place]string{}}
 }
 
 // Direct sends every call of every region to an endpoint, signed with the key, as
@@ -130,6 +133,31 @@ func (c *Cloud) Learn(nodes []dag.Node) {
 			c.learn(p)
 		}
 	}
+}
+
+// Site is the account and the region in which a step with such settings calls.
+func (c *Cloud) Site(spec json.RawMessage) string {
+	var p Place
+	if json.Unmarshal(spec, &p) != nil || p.Region == "" {
+		return ""
+	}
+	c.mu.Lock()
+	site, a := c.told[p], c.accounts[p.Account]
+	c.mu.Unlock()
+	if site == "" {
+		site = siteOf(a, c.meant(a), p.Region)
+		c.mu.Lock()
+		c.told[p] = site
+		c.mu.Unlock()
+	}
+	return site
+}
+
+// siteOf is a word for the account that settings mean, in a region. Of what they mean the id
+// of the access key goes into it, and nothing secret.
+func siteOf(a, meant Access, region string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{a.name(), meant.AccessKey, region}, "\x00")))
+	return hex.EncodeToString(sum[:8])
 }
 
 func (c *Cloud) learn(p Place) {
@@ -238,11 +266,13 @@ func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Clien
 		asked[name] = c.o.Getenv(name)
 		return asked[name]
 	})
+	meant := c.meant(a)
+	site := siteOf(a, meant, region)
 	var client *ec2.Client
 	if c.o.Endpoint != "" {
-		a = Access{AccessKey: c.o.AccessKey, SecretKey: dag.Secret(c.o.SecretKey)}
+		meant = Access{AccessKey: c.o.AccessKey, SecretKey: dag.Secret(c.o.SecretKey)}
 		client = ec2.New(ec2.Options{
-			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: a.httpClient(env, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
+			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: meant.httpClient(env, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
 		})
 	} else {
@@ -251,14 +281,13 @@ func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Clien
 			return nil, nil, err
 		}
 		client = a.client(cfg, region, env, pace)
-		a = c.meant(a)
 	}
 	endpoint := ""
 	if e := client.Options().BaseEndpoint; e != nil {
 		endpoint = *e
 	}
-	pace.grant = c.o.Shared.grant(a, region, endpoint)
-	return client, c.o.Shared.pool(a, region, endpoint, asked, c.o.Now), nil
+	pace.grant = c.o.Shared.grant(meant, site, region, endpoint)
+	return client, c.o.Shared.pool(meant, region, endpoint, asked, c.o.ConsistencyWindow, c.o.Now), nil
 }
 
 // findAnywhere looks for what a task's token names, in the given place or, when that is

@@ -16,26 +16,30 @@ import (
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// Share says that so many processes call the same accounts, this one and others: each
-// takes its part of what AWS grants, so that all together are granted it once.
-func (p *Shared) Share(callers int) {
+// Share says that processes elsewhere call the same sites, in the words of Cloud.Site, and
+// which part of what AWS grants to each is this one's. It may be called again when that
+// changes. What is granted at once is not there from the beginning then: whoever has called
+// there before may just have used it.
+func (p *Shared) Share(part func(site string) float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.callers = max(callers, 1)
+	p.part = part
 	for _, g := range p.grants {
-		g.share(p.callers)
+		g.take(part(g.site))
 	}
 }
 
-// grant is what is granted to an account.
-func (p *Shared) grant(a Access, region, endpoint string) *grant {
-	digest := p.digest(a, region, endpoint)
+// grant is what is granted to an account: to what its settings mean, at a site.
+func (p *Shared) grant(meant Access, site, region, endpoint string) *grant {
+	digest := p.digest(meant, region, endpoint)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.grants[digest]
 	if g == nil {
 		g = newGrant(isLoopback(endpoint))
-		g.callers = p.callers
+		if g.site = site; p.part != nil {
+			g.empty, g.part = true, p.part(site)
+		}
 		p.grants[digest] = g
 	}
 	return g
@@ -45,21 +49,22 @@ func (p *Shared) grant(a Access, region, endpoint string) *grant {
 // publishes, or this process's part of them.
 type grant struct {
 	free    bool // nobody has published a pace: calls wait for one another once they were throttled
+	empty   bool // buckets fill from the beginning
+	site    string
 	mu      sync.Mutex
 	buckets map[string]*bucket
-	callers int
+	part    float64
 }
 
-func newGrant(free bool) *grant {
-	return &grant{free: free, buckets: map[string]*bucket{}, callers: 1}
-}
+func newGrant(free bool) *grant { return &grant{free: free, buckets: map[string]*bucket{}, part: 1} }
 
-func (g *grant) share(callers int) {
+// take makes this process's part of the buckets another one.
+func (g *grant) take(part float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.callers = callers
+	g.part = part
 	for _, b := range g.buckets {
-		b.share(callers)
+		b.take(part)
 	}
 }
 
@@ -126,7 +131,10 @@ func (g *grant) bucket(name string, s size) *bucket {
 	b := g.buckets[name]
 	if b == nil {
 		b = &bucket{whole: s, size: s, tokens: rate.NewLimiter(s.refill, s.burst)}
-		b.share(g.callers)
+		b.take(g.part)
+		if g.empty {
+			b.tokens.AllowN(time.Now(), b.burst)
+		}
 		if g.free {
 			b.tokens.SetLimit(rate.Inf)
 		}
@@ -245,20 +253,15 @@ func atMost(n int) func(*middleware.Stack) error {
 // bucket grants calls at a rate that throttling shrinks.
 type bucket struct {
 	whole  size       // what AWS grants
-	mu     sync.Mutex // of what share and learn change
+	mu     sync.Mutex // of what take and learn change
 	size              // this process's part of it
 	tokens *rate.Limiter
 }
 
-// share makes the bucket one of so many that fill what AWS grants together. As long as
-// there is more than one, a fifth of it is left to whoever else calls that account.
-func (b *bucket) share(callers int) {
+// take makes the bucket a part of what AWS grants.
+func (b *bucket) take(part float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	part := 1.0
-	if callers > 1 {
-		part = 0.8 / float64(callers)
-	}
 	was := b.refill
 	b.size = size{max(1, int(float64(b.whole.burst)*part)), b.whole.refill * rate.Limit(part)}
 	if pace := b.tokens.Limit(); pace != rate.Inf {

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/time/rate"
 
-	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/ec2local"
 )
 
@@ -171,25 +170,32 @@ func TestPacesAreShared(t *testing.T) {
 }
 
 // Processes that call one account take a part of what it is granted, from the moment on at
-// which that is known, and what throttling has taught stays.
+// which that is known, and what throttling has taught stays. A bucket that is new then is empty.
 func TestAPartOfThePace(t *testing.T) {
 	shared := NewShared()
-	g := shared.grant(Access{AccessKey: "a"}, home, "")
-	free := shared.grant(Access{AccessKey: "a"}, home, "http://127.0.0.1:1")
+	g := shared.grant(Access{AccessKey: "a"}, "ours", home, "")
+	free := shared.grant(Access{AccessKey: "a"}, "ours", home, "http://127.0.0.1:1")
+	other := shared.grant(Access{AccessKey: "b"}, "theirs", home, "")
 	free.calls("DescribeImages")
 	old, slow := g.calls("DescribeImages"), g.calls("RunInstances")
 	slow.learn(ec2Error("RequestLimitExceeded"))
 	taught := slow.tokens.Limit()
-	shared.Share(4)
+	part := 0.2
+	share := func(site string) float64 { return map[string]float64{"ours": part, "theirs": 0.5}[site] }
+	shared.Share(share)
 	fresh := g.calls("CreateTags")
-	for _, x := range []struct {
+	later := shared.grant(Access{AccessKey: "c"}, "ours", home, "").calls("CreateTags")
+	for i, x := range []struct {
 		b      *bucket
 		limit  rate.Limit
 		tokens int
-	}{{old, 4, 20}, {fresh, 2, 20}, {slow, taught / 5, 1}, {free.calls("DescribeImages"), rate.Inf, 20}} {
+	}{{old, 4, 20}, {fresh, 2, 20}, {later, 2, 20}, {other.calls("CreateTags"), 5, 50}, {slow, taught / 5, 1}, {free.calls("DescribeImages"), rate.Inf, 20}} {
 		if got := x.b.tokens; got.Limit() != x.limit || got.Burst() != x.tokens {
-			t.Errorf("%v a second and %d at once, wanted %v and %d", got.Limit(), got.Burst(), x.limit, x.tokens)
+			t.Errorf("%d: %v a second and %d at once, wanted %v and %d", i, got.Limit(), got.Burst(), x.limit, x.tokens)
 		}
+	}
+	if full, empty := fresh.tokens.Tokens(), later.tokens.Tokens(); full < 19 || empty > 19 {
+		t.Errorf("%v tokens are there where others did not call before, and %v where they may have", full, empty)
 	}
 	for range 100 {
 		slow.learn(nil)
@@ -201,7 +207,8 @@ func TestAPartOfThePace(t *testing.T) {
 	if err := askTurn(many, &limiter{1, g}, "TerminateInstances"); err != nil {
 		t.Error(err)
 	}
-	shared.Share(1)
+	part = 1
+	shared.Share(share)
 	if got := old.tokens; got.Limit() != 20 || got.Burst() != 100 {
 		t.Errorf("alone again it has %v a second and %d at once", got.Limit(), got.Burst())
 	}
@@ -218,12 +225,14 @@ func TestProcessesShareWhatIsGranted(t *testing.T) {
 		for range processes {
 			o := w.cloud.o
 			o.Shared = NewShared()
-			o.Shared.grant(Access{AccessKey: o.AccessKey, SecretKey: dag.Secret(o.SecretKey)}, home, o.Endpoint).free = false // as AWS's own endpoint
-			o.Shared.Share(callers)
+			if callers > 1 {
+				o.Shared.Share(func(string) float64 { return 0.8 / float64(callers) })
+			}
 			client, _, err := NewCloud(o).client(t.Context(), Access{}, home)
 			if err != nil {
 				t.Fatal(err)
 			}
+			client.Options().Retryer.(*limiter).free = false // as AWS's own endpoint
 			client = ec2.New(client.Options(), func(o *ec2.Options) {
 				o.Retryer = throttleCount{o.Retryer.(*limiter), &refused}
 			})

@@ -31,6 +31,8 @@ type poller[T any] struct {
 // waits are those of all pollers that look for the same: what is due at the same time is
 // asked for in one call, by one of those who wait for it.
 type waits[T any] struct {
+	breath func(waits int) time.Duration // how long there is between two calls for so many
+
 	mu      sync.Mutex
 	watches map[*watch[T]]bool
 	wake    chan struct{}      // a watch was added; nil when nobody polls
@@ -93,7 +95,6 @@ type watch[T any] struct {
 	begun time.Time // that for which it waits
 	since time.Time
 	due   time.Time
-	gap   time.Duration // between the last look and the next
 	done  func(T) (bool, error)
 	end   chan result[T]
 }
@@ -103,7 +104,9 @@ type result[T any] struct {
 	err error
 }
 
-func newWaits[T any]() *waits[T] { return &waits[T]{watches: map[*watch[T]]bool{}} }
+func newWaits[T any](breath func(waits int) time.Duration) *waits[T] {
+	return &waits[T]{breath: breath, watches: map[*watch[T]]bool{}}
+}
 
 // fresh is how long ago something may have been asked for so that the wait for it
 // tells how long that takes: times in records have whole seconds, and those of EC2
@@ -164,16 +167,27 @@ func (p *waits[T]) drop(w *watch[T]) {
 	}
 }
 
-// mostIDs is how many values a filter takes, and breath how long there is at least
-// between two calls: many waits that begin one by one share a look.
+// mostIDs is how many values a filter takes.
+const mostIDs = 200
+
+// breathing is how long there is at least between two looks. It grows with how many wait, so
+// that those that have begun one by one share a look, and however many there are cost few.
+func breathing(window time.Duration) func(waits int) time.Duration {
+	return func(waits int) time.Duration {
+		return max(shortBreath, min(time.Duration(waits)*shortBreath, window/longBreath))
+	}
+}
+
+// shortBreath is the pause for one that waits, and longBreath what part of the window in which
+// EC2 shows things the longest is.
 const (
-	mostIDs = 200
-	breath  = 50 * time.Millisecond
+	shortBreath = 100 * time.Millisecond
+	longBreath  = 4
 )
 
 func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
 	for ctx.Err() == nil {
-		ws, next := p.due(time.Now())
+		ws, all, next := p.due(time.Now())
 		if len(ws) == 0 {
 			timer := time.NewTimer(next)
 			select {
@@ -206,30 +220,34 @@ func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
 		for _, w := range ws {
 			p.tell(w, seen, err)
 		}
-		if sleep.For(ctx, calls*breath) != nil {
+		if sleep.For(ctx, calls*p.breath(all)) != nil {
 			return
 		}
 	}
 }
 
-// due are the watches whose turn it is, with those whose turn is near; where there
-// are none, next is how long that will be so.
-func (p *waits[T]) due(now time.Time) (ws []*watch[T], next time.Duration) {
+// due are the watches whose turn it is, with those whose turn is next as far as the calls for
+// the first have room, of how many in all. Where there are none, next is how long that will be
+// so.
+func (p *waits[T]) due(now time.Time) (ws []*watch[T], all int, next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next = time.Minute
 	for w := range p.watches {
-		next = min(next, w.due.Sub(now))
+		ws = append(ws, w)
 	}
-	if next > 0 {
-		return nil, next
+	slices.SortFunc(ws, func(a, b *watch[T]) int { return a.due.Compare(b.due) })
+	n := 0
+	for n < len(ws) && !ws[n].due.After(now) {
+		n++
 	}
-	for w := range p.watches {
-		if w.due.Sub(now) <= w.gap/4 {
-			ws = append(ws, w)
-		}
+	switch {
+	case len(ws) == 0:
+		return nil, 0, time.Minute
+	case n == 0:
+		return nil, len(ws), ws[0].due.Sub(now)
 	}
-	return ws, 0
+	calls := (n + mostIDs - 1) / mostIDs
+	return ws[:min(calls*mostIDs, len(ws))], len(ws), 0
 }
 
 // tell gives a watch what was seen, and ends it or makes its next turn.
@@ -257,7 +275,7 @@ func (p *waits[T]) tell(w *watch[T], seen map[string]T, err error) {
 		w.task.Retrying(wrapAPI("ask how far it is", "", old, err), gap)
 	}
 	p.mu.Lock()
-	w.gap, w.due = gap, now.Add(gap)
+	w.due = now.Add(gap)
 	p.mu.Unlock()
 }
 

@@ -14,16 +14,16 @@ import (
 // Shared is what clouds of one process share that are given the same one: how fast the calls
 // of an account may go, and what of them goes together.
 type Shared struct {
-	key     [32]byte // of the digests of accounts, random
-	mu      sync.Mutex
-	grants  map[string]*grant
-	pools   map[string]*pool
-	callers int // processes that call the same accounts, with this one
+	key    [32]byte // of the digests of accounts, random
+	mu     sync.Mutex
+	grants map[string]*grant
+	pools  map[string]*pool
+	part   func(site string) float64 // nil: all; see Share
 }
 
 // NewShared returns that of a process that calls its accounts alone.
 func NewShared() *Shared {
-	p := &Shared{grants: map[string]*grant{}, pools: map[string]*pool{}, callers: 1}
+	p := &Shared{grants: map[string]*grant{}, pools: map[string]*pool{}}
 	rand.Read(p.key[:])
 	return p
 }
@@ -54,8 +54,9 @@ type pool struct {
 }
 
 // pool is that of an account: of all whose settings mean the same in the light of what was
-// asked of the environment for them. Now is this computer's clock.
-func (p *Shared) pool(a Access, region, endpoint string, asked map[string]string, now func() time.Time) *pool {
+// asked of the environment for them. Window is that of CloudOptions, and now this computer's
+// clock.
+func (p *Shared) pool(a Access, region, endpoint string, asked map[string]string, window time.Duration, now func() time.Time) *pool {
 	text, _ := json.Marshal(asked) // texts always marshal
 	a.Profile += " " + string(text)
 	digest := p.digest(a, region, endpoint)
@@ -63,8 +64,9 @@ func (p *Shared) pool(a Access, region, endpoint string, asked map[string]string
 	defer p.mu.Unlock()
 	s := p.pools[digest]
 	if s == nil {
-		s = &pool{batches: newBatches(), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](), images: newWaits[types.Image](),
-			imports: newWaits[types.ImportImageTask](), fast: newWaits[types.DescribeFastLaunchImagesSuccessItem](), launches: newWaits[types.Instance](), creations: newWaits[types.Image](), progress: newProgress()}
+		breath := breathing(window)
+		s = &pool{batches: newBatches(window / longBreath), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](breath), images: newWaits[types.Image](breath),
+			imports: newWaits[types.ImportImageTask](breath), fast: newWaits[types.DescribeFastLaunchImagesSuccessItem](breath), launches: newWaits[types.Instance](breath), creations: newWaits[types.Image](breath), progress: newProgress()}
 		p.pools[digest] = s
 	}
 	return s

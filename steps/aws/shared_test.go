@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -139,5 +140,36 @@ func TestFindsGoTogether(t *testing.T) {
 	}
 	if n := w.front.count("DescribeInstances") + w.front.count("DescribeImages"); n > steps || most < steps/2 {
 		t.Errorf("%d looks for %d instances and images, at most %d of them in one", n, steps, most)
+	}
+}
+
+// A site is named alike by all who call it, whatever they call its account and its secrets, and
+// its name tells no secret.
+func TestSiteOfSettings(t *testing.T) {
+	const secret = "wJalrXUtnFEMI"
+	of := func(a Access, region string) string {
+		c := NewCloud(CloudOptions{Secret: func(string) (string, error) { return secret, nil }})
+		spec, err := json.Marshal(NameCheck{Place: Place{Account: c.Register(a), Region: region}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Site(spec)
+	}
+	one := of(Access{AccessKey: "AKIDEXAMPLE", SecretKey: secret}, home)
+	for what, x := range map[string]struct {
+		site string
+		same bool
+	}{
+		"marks for the secret": {of(Access{AccessKey: "AKIDEXAMPLE", SecretKey: dag.Secret(dag.Mark("k"))}, home), true},
+		"another account":      {of(Access{AccessKey: "AKIDOTHER", SecretKey: secret}, home), false},
+		"another region":       {of(Access{AccessKey: "AKIDEXAMPLE", SecretKey: secret}, "eu-west-1"), false},
+		"a profile":            {of(Access{Profile: "p"}, home), false},
+	} {
+		if x.site == "" || (x.site == one) != x.same {
+			t.Errorf("%s: %q beside %q", what, x.site, one)
+		}
+	}
+	if site := NewCloud(CloudOptions{}).Site(json.RawMessage(`{"instance": {}}`)); site != "" {
+		t.Errorf("settings that name no place are of %q", site)
 	}
 }

@@ -111,9 +111,10 @@ func (s *site) setTags(ctx context.Context, m map[string]string, ids ...string) 
 }
 
 // markFinished marks images and snapshots as results. They have no lease from then on,
-// and its tag says so in words: to delete it would be another call.
+// and its tag says so in words: to delete it would be another call. The time has whole minutes,
+// so that what is finished together is marked by one call.
 func (s *site) markFinished(ctx context.Context, ids ...string) error {
-	m := map[string]string{TagArtifact: time.Now().UTC().Format(time.RFC3339), TagExpires: "never"}
+	m := map[string]string{TagArtifact: time.Now().UTC().Truncate(time.Minute).Format(time.RFC3339), TagExpires: "never"}
 	return s.setTags(ctx, m, ids...)
 }
 

@@ -126,25 +126,27 @@ func (c *Client) Times(ctx context.Context, name string) (next time.Time, paused
 	return c.c.Times(ctx, name)
 }
 
-// Work does steps of runs until ctx ends, at most so many at once; 0 lets the engine's
-// worker choose. The files of runs are laid out in dir. Runs stay with the version of a deployment, if that has a
-// name. Warn hears of what could not even begin, and of a version that new runs do not go to.
-func (c *Client) Work(ctx context.Context, a *app.App, home *state.Home, dir string, most int, deployment, version string, warn func(format string, a ...any)) error {
-	v := temporal.Version{Deployment: deployment, Build: version}
+// Work does steps of runs until ctx ends.
+func (c *Client) Work(ctx context.Context, a *app.App, o app.Worker) error {
+	v := temporal.Version{Deployment: o.Deployment, Build: o.Version}
 	if err := v.Check(); err != nil {
 		return err
 	}
-	w := newSessions(a, home, dir)
-	w.warn = warn
-	w.waits.going = c.drives(home)
+	if o.Warn == nil {
+		o.Warn = func(string, ...any) {}
+	}
+	w := newSessions(a, o.Home, o.Dir)
+	w.warn = o.Warn
+	w.waits.going = c.drives(o.Home)
 	w.tidyAll()
-	worker := temporal.NewWorker(c.c, w, most, v)
+	worker := temporal.NewWorker(c.c, w, o.Most, v)
 	var beside sync.WaitGroup
 	sweeping, stop := context.WithCancel(context.Background())
 	beside.Go(func() { w.sweep(sweeping) })
 	working, end := context.WithCancel(ctx)
-	if deployment != "" {
-		beside.Go(func() { c.tellCurrent(working, v, warn) })
+	beside.Go(func() { c.attend(working, worker, o) })
+	if o.Deployment != "" {
+		beside.Go(func() { c.tellCurrent(working, v, o.Warn) })
 	}
 	err := worker.Run(ctx)
 	end()
@@ -161,5 +163,30 @@ func (c *Client) tellCurrent(ctx context.Context, v temporal.Version, warn func(
 		warn("%v", err)
 	case current != v.Build:
 		warn("New runs go to version %s of the deployment %s. To have them go to this one: temporal worker deployment set-current-version --deployment-name %[2]s --build-id %s", current, v.Deployment, quote.Sh(v.Build))
+	}
+}
+
+// whole is the part of what AWS grants that the workers of a fleet take: the rest is left to
+// whoever else calls that account.
+const whole = 0.8
+
+// attend has the worker serve the lanes that are its own among those of the workers that are
+// there, and take its part of what is granted there.
+func (c *Client) attend(ctx context.Context, worker *temporal.Worker, o app.Worker) {
+	told := func(self string, there map[string]uint32) {
+		if o.Share != nil {
+			o.Share(func(site string) float64 { return whole / float64(1+temporal.Sharing(site, there)) })
+		}
+		if err := worker.Serve(self, there); err != nil {
+			o.Warn("%v", err)
+		}
+	}
+	if o.Attend == nil {
+		told("", nil)
+		return
+	}
+	if err := o.Attend(ctx, c.c.Name(), worker.Busy, told); err != nil {
+		o.Warn("cannot learn which workers there are, so this one calls AWS as if it were alone: %v", err)
+		told("", nil)
 	}
 }

@@ -50,6 +50,8 @@ type joined struct {
 	e    *dag.Engine
 	stop context.CancelFunc // ends the renewal of the run's lease
 
+	owner sync.Mutex // held by who verifies whose things the run's are
+
 	graph sync.Mutex // held by who looks at g, or makes it anew
 	g     *dag.Graph
 
@@ -106,7 +108,7 @@ func (w *sessions) join(j *joined, run string) {
 	if j.s, j.err = w.app.Join(ctx, w.home, run, j.epoch, w.dir); j.err != nil {
 		return
 	}
-	if j.err = j.s.Verify(ctx); j.err == nil {
+	if j.err = j.s.LearnPlaces(); j.err == nil {
 		j.o = j.s.Driving()
 		j.o.Makers, j.err = w.makers(j, run)
 	}
@@ -221,6 +223,14 @@ func (w *sessions) leaveAll(which func(*joined) bool) {
 			w.leave(run, j)
 		}
 	}
+}
+
+// verify makes sure that what the run makes is of the same owner as before. It asks, so it is
+// for who calls anyway.
+func (j *joined) verify(ctx context.Context) error {
+	j.owner.Lock()
+	defer j.owner.Unlock()
+	return j.s.Verify(ctx)
 }
 
 // of is the graph of the run that has a step: another worker may have made it anew since

@@ -90,6 +90,11 @@ func (w *sessions) Carry(ctx context.Context, ref temporal.Ref, x dag.Order) (o 
 		return o, nil, err
 	}
 	defer done()
+	if x.Site != "" {
+		if err := j.verify(ctx); err != nil {
+			return o, nil, err
+		}
+	}
 	claim, err := j.o.Run.Claim(x.Key)
 	if err != nil {
 		return o, nil, err
