@@ -18,9 +18,10 @@ import (
 type crew struct {
 	imgflow  string // the program
 	dir      string
-	url      string // of the embedded EC2
-	state    string // the URL of the database
-	key      string // a file with the age identity of the workers
+	url      string   // of the embedded EC2
+	env      []string // more of the workers' environment
+	state    string   // the URL of the database
+	key      string   // a file with the age identity of the workers
 	identity *age.X25519Identity
 	server   *temporaltest.Server
 	machines []*machine
@@ -70,7 +71,7 @@ func (c *crew) replace(m *machine, env ...string) error {
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + m.dir, "IMGFLOW_HOME=" + filepath.Join(m.dir, "home"), "IMGFLOW_STATE=" + c.state, "IMGFLOW_IDENTITY=" + c.key, "AWS_ENDPOINT_URL=" + c.url,
 		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-	}, env...)
+	}, append(c.env, env...)...)
 	p, err := launch(cmd)
 	if err == nil {
 		m.proc = p
