@@ -65,7 +65,7 @@ func (a *activities) alive(ctx context.Context) (_ context.Context, end func()) 
 
 // Fire makes the run of one time of a schedule. What has died over it may have made it.
 func (a *activities) Fire(ctx context.Context, f Firing) (Fired, error) {
-	ctx, end := alive(ctx)
+	ctx, end := a.alive(ctx)
 	defer end()
 	x, err := a.Work.Fire(ctx, f)
 	x.Problem = cut(maxText)(x.Problem)

@@ -16,7 +16,7 @@ import (
 var migrations embed.FS
 
 // level is that of the schema which this program knows.
-const level = 3
+const level = 4
 
 // migrating is the advisory lock under which the schema is changed.
 const migrating = 0x696d67666c6f77 // "imgflow"
