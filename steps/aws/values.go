@@ -68,7 +68,10 @@ func (s CheckValues) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedValu
 		f.Add("fast_launch", "it is for images of Windows, and EC2 takes %s for %s", source.ID, cmp.Or(source.Details, "another system"))
 	}
 	for _, e := range f.OptionErrors {
-		if !e.Harmless { // else validate has said it
+		switch {
+		case e.Doubtful: // what the volumes of the source image say, which validate did not know
+			t.Warn("%s", e.Error())
+		case !e.Harmless: // else validate has said it
 			errs = append(errs, fmt.Errorf("cannot use %s", e.Error()))
 		}
 	}

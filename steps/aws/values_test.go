@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,10 +49,8 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", SnapshotID: "snap-0123456789abcdef0"}}
 		}, []string{"snapshot_id of /dev/sda1 in ami_block_device_mappings: cannot be given"}},
 		{"type", func(b *EBS) {
-			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "io1", IOPS: 500}}
 			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "st1", VolumeSize: 125}}
-		}, []string{"iops of /dev/sda1 in launch_block_device_mappings: must be at most 50 for each GiB of io1: 400 here",
-			"volume_type of /dev/sda1 in ami_block_device_mappings: no machine starts"}},
+		}, []string{"volume_type of /dev/sda1 in ami_block_device_mappings: no machine starts"}},
 		{"smaller", func(b *EBS) {
 			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "gp3"}}
 			b.AMIMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeSize: 7}}
@@ -96,6 +95,21 @@ func TestLateValuesAreCheckedBeforeTheLaunch(t *testing.T) {
 	v.devices(&f, SourceImage{RootDevice: "/dev/sda1", Devices: []SourceDevice{{Name: "/dev/sda1", Size: 8, Encrypted: true}, {Name: "/dev/sdb", Size: 8, Encrypted: true}}})
 	if len(f.OptionErrors) != 2 || !strings.Contains(f.OptionErrors[0].Text, "/dev/sda1") || !strings.Contains(f.OptionErrors[1].Text, "/dev/sdc") {
 		t.Error(f.OptionErrors)
+	}
+}
+
+// What the volumes of the source image make doubtful is told before the launch, and EC2
+// decides.
+func TestLateDoubts(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	b := template()
+	b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "io1", IOPS: 500}}
+	told := &events{}
+	w.engine(&dag.MemStore{}, told).Solve(t.Context(), w.graph(b))
+	if !slices.ContainsFunc(told.list, func(e dag.Event) bool {
+		return e.Step == "values" && strings.Contains(e.Text, "50 for each GiB of io1: 400 here")
+	}) {
+		t.Errorf("no doubt in %+v", told.list)
 	}
 }
 
