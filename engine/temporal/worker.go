@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -19,9 +20,12 @@ type Worker struct {
 	acts         *activities
 	ending       chan struct{} // closed when Run ends
 	failed       chan error
+	back         atomic.Pointer[time.Time] // until then it has stepped aside; nil: it never has
 
 	mu    sync.Mutex
 	ended bool
+	self  string               // what it is called among those that are there
+	there map[string]uint32    // the others, and what they are busy with
 	lanes [Lanes]worker.Worker // that it serves; nil: others do
 	work  [Lanes]int           // that it serves, or has left and that have calls to end
 }
@@ -36,8 +40,8 @@ func NewWorker(c *Client, w Work, concurrency int, v Version) *Worker {
 	t := &Worker{c: c.c, ending: make(chan struct{}), failed: make(chan error, 1)}
 	t.acts = &activities{w, t.ending, beating}
 	t.calls = t.queue(taskQueue, worker.Options{
-		MaxConcurrentActivityExecutionSize: cmp.Or(concurrency, 1000),
-		WorkerStopTimeout:                  stopTimeout,
+		Tuner:             t.tuner(cmp.Or(concurrency, 1000)),
+		WorkerStopTimeout: stopTimeout,
 		// The workflows of a worker that is gone go to another one soon.
 		StickyScheduleToStartTimeout: time.Second,
 		DeadlockDetectionTimeout:     patience,
@@ -55,15 +59,18 @@ const stopTimeout = 20 * time.Second
 func (w *Worker) queue(name string, o worker.Options) worker.Worker {
 	// Whoever is suspended hears of it in the answer to a heartbeat.
 	o.DefaultHeartbeatThrottleInterval, o.MaxHeartbeatThrottleInterval = beat, beat
-	o.OnFatalError = func(err error) {
-		select {
-		case w.failed <- err:
-		default:
-		}
-	}
+	o.OnFatalError = w.fail
 	t := worker.New(w.c, name, o)
 	t.RegisterActivity(w.acts)
 	return t
+}
+
+// fail ends the worker with an error.
+func (w *Worker) fail(err error) {
+	select {
+	case w.failed <- err:
+	default:
+	}
 }
 
 // patience is for how long a workflow may decide without a pause. A busy machine is no deadlock.

@@ -161,8 +161,8 @@ func TestCampaignOfAFleet(t *testing.T) {
 
 // TestFleetLosesWorkers: workers are killed at random while they build, and the Temporal
 // server once. There is each image once and nothing else, each script ran once, each line
-// stands once. Each worker has asked EC2 what one process asks at most, and a few times more
-// for each kill.
+// stands once. All workers together have asked EC2 little more than one process asks, and a
+// few times more for each kill.
 func TestFleetLosesWorkers(t *testing.T) {
 	t.Parallel()
 	builds, ticks := scaled(6, 50), scaled(20, 40)
@@ -210,8 +210,11 @@ func TestFleetLosesWorkers(t *testing.T) {
 	}
 	t.Logf("%d builds, %d workers killed: %s; undisturbed %s; one process %s", builds, kills, took.Round(100*time.Millisecond), calmly.Round(100*time.Millisecond), alone.Round(100*time.Millisecond))
 	t.Logf("calls: %d, %v; undisturbed %d, %v; one process %d, %v", total(calls), calls, total(calm), calm, total(one), one)
-	if most := len(f.machines)*total(one) + 6*kills; total(calls) > most {
-		t.Errorf("%d calls, more than %d: for each worker the %d of one process, and 6 for each kill", total(calls), most, total(one))
+	if *long && 5*total(calm) > 6*total(one) {
+		t.Errorf("%d calls of a fleet that nobody disturbs, more than 1.2 times the %d of one process", total(calm), total(one))
+	}
+	if most := total(one)*6/5 + 8*kills; total(calls) > most {
+		t.Errorf("%d calls, more than %d: 1.2 times the %d of one process, and 8 for each kill", total(calls), most, total(one))
 	}
 }
 

@@ -42,7 +42,7 @@ func (b schedules) Get(name string) (state.Schedule, error) {
 func (b schedules) Put(s state.Schedule, sums []string) error {
 	return b.writing(s.Name, b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO imgflow.schedules (name, spec, files, pack) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, files = excluded.files, pack = excluded.pack`, s.Name, s.Spec, s.Files, s.Pack); err != nil {
+			ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, files = excluded.files, pack = excluded.pack`, s.Name, string(s.Spec), string(s.Files), s.Pack); err != nil {
 			return err
 		}
 		// Another who has put a schedule of this name meanwhile may have dropped them.
@@ -66,9 +66,18 @@ func (b schedules) drop(ctx context.Context, tx pgx.Tx, which string, args ...an
 	return dropBlobs(ctx, tx, sums)
 }
 
+// orNull is a text, or null where there is none.
+func orNull(text []byte) *string {
+	if text == nil {
+		return nil
+	}
+	s := string(text)
+	return &s
+}
+
 func (b schedules) Note(name string, look, base []byte) error {
 	return b.writing(name, b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE imgflow.schedules SET look = coalesce($2, look), base = coalesce($3, base) WHERE name = $1`, name, look, base)
+		_, err := tx.Exec(ctx, `UPDATE imgflow.schedules SET look = coalesce($2, look), base = coalesce($3, base) WHERE name = $1`, name, orNull(look), orNull(base))
 		return err
 	}))
 }

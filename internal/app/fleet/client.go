@@ -140,6 +140,7 @@ func (c *Client) Work(ctx context.Context, a *app.App, o app.Worker) error {
 	w.waits.going = c.drives(o.Home)
 	w.tidyAll()
 	worker := temporal.NewWorker(c.c, w, o.Most, v)
+	w.aside = worker.StepAside
 	var beside sync.WaitGroup
 	sweeping, stop := context.WithCancel(context.Background())
 	beside.Go(func() { w.sweep(sweeping) })

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -22,7 +23,9 @@ type sessions struct {
 	home *state.Home
 	dir  string                        // where the files of runs are laid out
 	warn func(format string, a ...any) // may be nil
-	told string                        // what it was told last; guarded by mu
+	// aside has this worker begin nothing for a while.
+	aside func()
+	told  string // what it was told last; guarded by mu
 
 	waits *waits
 
@@ -36,7 +39,7 @@ type sessions struct {
 }
 
 func newSessions(a *app.App, home *state.Home, dir string) *sessions {
-	return &sessions{app: a, home: home, dir: dir, waits: newWaits(home), runs: map[string]*joined{}}
+	return &sessions{app: a, home: home, dir: dir, waits: newWaits(home), aside: func() {}, runs: map[string]*joined{}}
 }
 
 // joined is a run that a worker has joined.
@@ -86,7 +89,9 @@ func (w *sessions) take(ctx context.Context, run string, epoch int64) (j *joined
 	}
 	select {
 	case <-j.ready:
-		err = j.err
+		if err = j.err; err != nil && !errors.As(err, new(*state.FencedError)) {
+			w.aside() // another worker may be able to
+		}
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
