@@ -42,7 +42,7 @@ var layers = []layer{
 	{of: "internal/quote", why: "what is special to a shell is so whoever runs one"},
 	{of: "internal/localfile", may: []string{"golang.org/x/sys/..."}, why: "reading a file within bounds does not depend on what it is for"},
 	{of: "dag", may: []string{"internal/errcode", "internal/sleep", "github.com/dominikbraun/graph/..."}, why: "the engine never prints and knows no cloud, no state file and no template", tests: []string{"dag/dagtest"}},
-	{of: "engine/temporal", may: []string{"internal/localfile", "internal/self", "dag", "go.temporal.io/sdk/...", "go.temporal.io/api/..."},
+	{of: "engine/temporal", may: []string{"internal/localfile", "internal/self", "internal/sleep", "dag", "go.temporal.io/sdk/...", "go.temporal.io/api/..."},
 		why: "workflows decide whatever the steps are, and whatever keeps their records", tests: []string{"internal/tlstest", "internal/temporaltest", "internal/secrettest", "google.golang.org/protobuf/..."}},
 	{of: "state/internal/queue", why: "how writes are grouped does not depend on what is written"},
 	{of: "state/statetest", may: []string{"state", "dag", "dag/dagtest", "filippo.io/age/..."}, why: "the suite is for every backend"},
