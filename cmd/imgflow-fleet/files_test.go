@@ -163,7 +163,7 @@ func TestFilesOfWorkersComeHome(t *testing.T) {
 	if again := tree(t, away); again["manifest.json"] != got["manifest.json"] || again["made/web.sums"] != got["made/web.sums"] {
 		t.Errorf("fetched again there is %q", again)
 	}
-	out = b.output(0, b.machine("other", "fetch", run, "out"))
+	b.output(0, b.machine("other", "fetch", run, "out"))
 	for name, text := range tree(t, filepath.Join(b.dir, "other", "out")) {
 		if want, ok := got[name]; ok && want != text && name != "manifest.json" && name != "made/web.sums" {
 			t.Errorf("%s is elsewhere\n%q, and here\n%q", name, text, want)

@@ -53,11 +53,11 @@ func TestTwoVersionsBesideEachOther(t *testing.T) {
 		t.Errorf("the first run ends with %v:\n%s", err, out.String())
 	}
 	for run, want := range map[string]string{first: "v1.0.0", b.newest(): "v2.0.0"} {
-		d, err := c.DescribeWorkflowExecution(context.Background(), run, "")
+		d, err := c.DescribeWorkflow(context.Background(), run, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId(); got != want {
+		if got := d.RawResponse.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId(); got != want {
 			t.Errorf("run %s was driven by version %q, not %s:\n%s", run, got, want, second)
 		}
 	}

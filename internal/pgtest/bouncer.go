@@ -22,6 +22,8 @@ var ErrNoBouncer = errors.New("PgBouncer is missing: install Debian's package pg
 var bounceScript string
 
 // bouncing is held open for as long as the PgBouncer is to run.
+//
+//lint:ignore U1000 what nobody has any more is closed
 var bouncing io.Closer
 
 // bouncer is the port of the PgBouncer before the server that tests of one process share. It ends with the process.

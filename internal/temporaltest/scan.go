@@ -57,11 +57,11 @@ func (s *Server) Scan(ctx context.Context, secrets []string) (workflows int, err
 
 // each calls look with all that there is of a workflow.
 func each(ctx context.Context, c client.Client, w *common.WorkflowExecution, look func(proto.Message) error) error {
-	now, err := c.DescribeWorkflowExecution(ctx, w.GetWorkflowId(), w.GetRunId())
+	now, err := c.DescribeWorkflow(ctx, w.GetWorkflowId(), w.GetRunId())
 	if err != nil {
 		return err
 	}
-	if err := look(now); err != nil {
+	if err := look(now.RawResponse); err != nil {
 		return err
 	}
 	for events := c.GetWorkflowHistory(ctx, w.GetWorkflowId(), w.GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
