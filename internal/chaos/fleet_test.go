@@ -159,6 +159,79 @@ func TestCampaignOfAFleet(t *testing.T) {
 	})
 }
 
+// drive is one drive of a run by workflows, as their histories tell it.
+type drive struct {
+	begun time.Time
+	ended time.Time     // of the last build
+	spare time.Duration // how long it took until then without the time in which calls of lost workers stood still
+}
+
+// drives are those of the fleet's runs with a workflow for each build, in the order in which they began.
+// A call that another worker has ended stood still from when it was asked for until that one began; where several of a
+// build did so at the same time, that counts once.
+func (f *fleet) drives() (all []drive) {
+	f.t.Helper()
+	c, err := client.Dial(client.Options{HostPort: f.server.Address, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer c.Close()
+	list, err := c.ListWorkflow(f.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: temporaltest.Namespace, PageSize: 1000})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	type span struct{ from, to time.Time }
+	type told struct {
+		begun, ended time.Time
+		still        []span
+	}
+	runs, builds := map[string]told{}, map[string][]told{}
+	for _, w := range list.GetExecutions() {
+		id := w.GetExecution().GetWorkflowId()
+		t := told{begun: w.GetStartTime().AsTime(), ended: w.GetCloseTime().AsTime()}
+		asked := map[int64]time.Time{}
+		for events := c.GetWorkflowHistory(f.t.Context(), id, w.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+			e, err := events.Next()
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			asked[e.GetEventId()] = e.GetEventTime().AsTime()
+			if a := e.GetActivityTaskStartedEventAttributes(); a.GetAttempt() > 1 {
+				t.still = append(t.still, span{asked[a.GetScheduledEventId()], e.GetEventTime().AsTime()})
+			}
+		}
+		if run, _, child := strings.Cut(id, "/"); child {
+			builds[run] = append(builds[run], t)
+		} else {
+			runs[id] = t
+		}
+	}
+	for id, run := range runs {
+		d := drive{begun: run.begun}
+		for _, b := range builds[id] {
+			still := slices.DeleteFunc(slices.Concat(run.still, b.still), func(s span) bool { return s.from.After(b.ended) })
+			slices.SortFunc(still, func(a, b span) int { return a.from.Compare(b.from) })
+			took, until := b.ended.Sub(run.begun), run.begun
+			for _, s := range still {
+				if s.from.Before(until) {
+					s.from = until
+				}
+				if s.to.After(s.from) {
+					took -= s.to.Sub(s.from)
+					until = s.to
+				}
+			}
+			d.spare = max(d.spare, took)
+			if b.ended.After(d.ended) {
+				d.ended = b.ended
+			}
+		}
+		all = append(all, d)
+	}
+	slices.SortFunc(all, func(a, b drive) int { return a.begun.Compare(b.begun) })
+	return all
+}
+
 // TestFleetLosesWorkers: workers are killed at random while they build, and the Temporal
 // server once. There is each image once and nothing else, each script ran once, each line
 // stands once. All workers together have asked EC2 little more than one process asks, and a
@@ -210,6 +283,12 @@ func TestFleetLosesWorkers(t *testing.T) {
 	}
 	t.Logf("%d builds, %d workers killed: %s; undisturbed %s; one process %s", builds, kills, took.Round(100*time.Millisecond), calmly.Round(100*time.Millisecond), alone.Round(100*time.Millisecond))
 	t.Logf("calls: %d, %v; undisturbed %d, %v; one process %d, %v", total(calls), calls, total(calm), calm, total(one), one)
+	if drives := f.drives(); len(drives) == 2 { // the builds of fewer have no workflows of their own
+		for i, name := range []string{"undisturbed", "with kills"} {
+			t.Logf("%s: the last image after %s, and after %s without the time in which calls of lost workers stood still",
+				name, drives[i].ended.Sub(drives[i].begun).Round(100*time.Millisecond), drives[i].spare.Round(100*time.Millisecond))
+		}
+	}
 	if *long && 5*total(calm) > 6*total(one) {
 		t.Errorf("%d calls of a fleet that nobody disturbs, more than 1.2 times the %d of one process", total(calm), total(one))
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type proxy struct {
 	to      string
 	packets atomic.Int64 // in both directions
 	cutAt   atomic.Int64 // the packet that does not arrive, with all of its connection; 0: none
+	delay   atomic.Int64 // nanoseconds that each packet takes
 }
 
 // through returns a URL that leads to a database by a proxy.
@@ -67,9 +69,31 @@ func (p *proxy) carry(from, to net.Conn) {
 		if err != nil || p.packets.Add(1) == p.cutAt.Load() {
 			return
 		}
+		time.Sleep(time.Duration(p.delay.Load()))
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
+	}
+}
+
+// A content may be on its way for longer than a transaction may be idle.
+func TestASlowLink(t *testing.T) {
+	url, p := through(t, pgtest.Database(t))
+	h, err := Open(t.TempDir(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := h.Create(state.Summary{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p.delay.Store(int64(idleTime / 20))
+	begun := time.Now()
+	_, err = r.PutBlob(bytes.NewReader(make([]byte, 40<<16)))
+	p.delay.Store(0)
+	if took := time.Since(begun); err != nil || took < idleTime {
+		t.Errorf("after %s: %v", took, err)
 	}
 }
 

@@ -497,6 +497,10 @@ func (j *journal) PutBlob(sum string, content []byte) error {
 // putBlob keeps content, and notes whose it is.
 func (b *backend) putBlob(note, owner, sum string, content []byte) error {
 	return b.change(blobTime, func(ctx context.Context, tx pgx.Tx) error {
+		// To the server the transaction is idle for as long as the content is on its way.
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, blobTime.Milliseconds())); err != nil {
+			return err
+		}
 		var there bool
 		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM imgflow.blobs WHERE sum = $1)`, sum).Scan(&there); err != nil {
 			return err

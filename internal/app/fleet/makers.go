@@ -11,8 +11,8 @@ import (
 )
 
 // How often a worker looks what the runs have come to that others wait for, all of them with one
-// question; and how often whether these are still driven. Tests shorten them.
-var (
+// question; and how often whether these are still driven.
+const (
 	lookEvery = time.Second
 	doubtFor  = 10 * time.Second
 )
@@ -73,7 +73,8 @@ func (m *makers) Await(ctx context.Context, step dag.Key, steps []dag.Key, told 
 type waits struct {
 	home *state.Home
 	// going reports whether a run is still driven; nil: all that are said to be.
-	going func(ctx context.Context, run string) (bool, error)
+	going    func(ctx context.Context, run string) (bool, error)
+	doubtFor time.Duration // that of the package; tests shorten it
 
 	mu   sync.Mutex
 	all  []*waiter
@@ -88,7 +89,9 @@ type waiter struct {
 	news chan state.Making // that was found and not taken yet
 }
 
-func newWaits(home *state.Home) *waits { return &waits{home: home, kick: make(chan struct{}, 1)} }
+func newWaits(home *state.Home) *waits {
+	return &waits{home: home, doubtFor: doubtFor, kick: make(chan struct{}, 1)}
+}
 
 func (s *waits) begin(run string, step dag.Key) *waiter {
 	w := &waiter{Wait: state.Wait{Run: run, Step: step}, news: make(chan state.Making, 1)}
@@ -140,7 +143,7 @@ func (s *waits) watch() {
 		for _, w := range all {
 			w.tell(makings[state.Wait{Run: w.Run, Step: w.Step}])
 		}
-		if time.Since(doubted) > doubtFor {
+		if time.Since(doubted) > s.doubtFor {
 			s.doubt(makings)
 			doubted = time.Now()
 		}
@@ -185,7 +188,7 @@ func (s *waits) doubt(makings map[state.Wait]state.Making) {
 	if s.going == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), doubtFor)
+	ctx, cancel := context.WithTimeout(context.Background(), s.doubtFor)
 	defer cancel()
 	asked := map[string]bool{}
 	for _, m := range makings {

@@ -110,8 +110,6 @@ func TestTwoRunsAtOnce(t *testing.T) {
 
 // When whoever makes it is driven no more, though it was not given back, another one makes it.
 func TestTheMakerIsLost(t *testing.T) {
-	defer func(was time.Duration) { doubtFor = was }(doubtFor)
-	doubtFor = 100 * time.Millisecond
 	b := newBench(t)
 	_, _, lost := b.submitted(here)
 	dead := b.worker()
@@ -130,6 +128,7 @@ func TestTheMakerIsLost(t *testing.T) {
 	s, home, ref := b.submitted(here)
 	w := b.worker()
 	asked := make(chan string, 100)
+	w.waits.doubtFor = 100 * time.Millisecond
 	w.waits.going = func(_ context.Context, run string) (bool, error) {
 		asked <- run
 		return false, nil
