@@ -40,9 +40,14 @@ type Schedules interface {
 }
 
 // NoSchedule is the error of Schedules that have none of this name: it is fs.ErrNotExist.
-func NoSchedule(name, place string) error {
-	return fmt.Errorf("cannot find the schedule %q in %s: `%s` lists those that there are: %w", name, place, self.Command("schedules"), fs.ErrNotExist)
+func NoSchedule(name, place string) error { return &noScheduleError{name, place} }
+
+type noScheduleError struct{ name, place string }
+
+func (e *noScheduleError) Error() string {
+	return fmt.Sprintf("cannot find the schedule %q in %s: `%s` lists those that there are", e.name, e.place, self.Command("schedules"))
 }
+func (e *noScheduleError) Unwrap() error { return fs.ErrNotExist }
 
 // Schedules are those of the home, which must be in a database.
 func (h *Home) Schedules() (Schedules, error) {

@@ -247,7 +247,7 @@ func TestANewBaseIsBuiltUpon(t *testing.T) {
 	}
 }
 
-// A worker that is killed while it makes a run, or drives one, is replaced; and while the database is away, nothing is lost: there is
+// A worker that is killed while it makes a run, or drives one, is replaced: there is
 // one run of each time.
 func TestAFiringSurvives(t *testing.T) {
 	t.Parallel()
