@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 )
@@ -58,6 +59,7 @@ func TestWhatProgramsReadOfARunElsewhere(t *testing.T) {
 			if on != "" {
 				args = append(args, "--on", on)
 			}
+			time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // each image has the name of its second
 			cmd := b.machine("me", append(args, template)...)
 			out, err := cmd.Output()
 			if err != nil {

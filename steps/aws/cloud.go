@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -199,6 +200,9 @@ type site struct {
 	launches  *poller[types.Instance] // by the tokens of their making
 	creations *poller[types.Image]    // by the tokens of their making
 	bulk      awssdk.HTTPClient       // for long bodies: without a time for all of an attempt
+	// first is what firstLook has seen. No other cloud may have it: the same settings, such as
+	// a profile, may be those of another owner by now.
+	first atomic.Pointer[defaultGroups]
 }
 
 // at returns the site of a place where things may be.

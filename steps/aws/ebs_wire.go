@@ -90,8 +90,8 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 
 // network looks for where instances of the types can be.
 func (w *wiring) network(types []string) FindNetwork {
-	return FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, InstanceTypes: types, GroupIDs: w.groupIDs(), KeyName: w.KeyPairName,
-		Access: w.access}
+	return FindNetwork{Place: w.place, NetworkOptions: w.NetworkOptions, GroupIDs: w.groupIDs(), KeyName: w.KeyPairName,
+		Access: w.access}.of(types)
 }
 
 // boot adds the steps from a launch to a machine that lets us in. Their names begin with

@@ -18,7 +18,8 @@ import (
 type FindNetwork struct {
 	Place
 	NetworkOptions
-	InstanceTypes []string `json:"instance_types,omitempty"` // of which the subnet's zone has to offer one
+	InstanceType  string   `json:"instance_type,omitempty"`  // that the subnet's zone has to offer
+	InstanceTypes []string `json:"instance_types,omitempty"` // or several, of which it has to offer one
 	GroupIDs      []string `json:"group_ids,omitempty"`      // existing security groups that the launch will name
 	KeyName       string   `json:"key_name,omitempty"`       // an existing key pair that it will name
 
@@ -44,6 +45,24 @@ type Subnet struct {
 // private reports whether an instance may get no public address there.
 func (n Network) private() bool {
 	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Private })
+}
+
+// of has the types in the network's settings. One stands where it has always stood: the
+// key of a network that an earlier version has found stays the same.
+func (s FindNetwork) of(types []string) FindNetwork {
+	if len(types) == 1 {
+		s.InstanceType = types[0]
+	} else {
+		s.InstanceTypes = types
+	}
+	return s
+}
+
+func (s FindNetwork) offered() []string {
+	if s.InstanceType != "" {
+		return []string{s.InstanceType}
+	}
+	return s.InstanceTypes
 }
 
 func (FindNetwork) Kind() string  { return "aws.network" }
@@ -208,9 +227,9 @@ func (s FindNetwork) defaultSubnets(ctx context.Context, at *site, n *Network) e
 		n.VPC = text(out.Vpcs[0].VpcId)
 	}
 	offers, err := at.api.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{
-		LocationType: types.LocationTypeAvailabilityZone, Filters: []types.Filter{filter("instance-type", s.InstanceTypes...)}})
+		LocationType: types.LocationTypeAvailabilityZone, Filters: []types.Filter{filter("instance-type", s.offered()...)}})
 	if err != nil {
-		return wrapAPI("find the zones that offer "+either(s.InstanceTypes), "DescribeInstanceTypeOfferings", old, err)
+		return wrapAPI("find the zones that offer "+either(s.offered()), "DescribeInstanceTypeOfferings", old, err)
 	}
 	zones := map[string]bool{}
 	for _, o := range offers.InstanceTypeOfferings {
@@ -226,7 +245,7 @@ func (s FindNetwork) defaultSubnets(ctx context.Context, at *site, n *Network) e
 	}
 	found = slices.DeleteFunc(found, func(f types.Subnet) bool { return !zones[text(f.AvailabilityZone)] })
 	if len(found) == 0 {
-		return fmt.Errorf("cannot use associate_public_ip_address: no default subnet of %s is in a zone that offers %s; set subnet_id", n.VPC, either(s.InstanceTypes))
+		return fmt.Errorf("cannot use associate_public_ip_address: no default subnet of %s is in a zone that offers %s; set subnet_id", n.VPC, either(s.offered()))
 	}
 	return n.take(found)
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -50,7 +49,6 @@ type pool struct {
 	launches  *waits[types.Instance]
 	creations *waits[types.Image]
 	progress  *progress
-	first     atomic.Pointer[defaultGroups] // what firstLook has seen
 }
 
 // pool is that of an account: of all whose settings mean the same in the light of what was
