@@ -452,7 +452,7 @@ func TestALargeFileTakesLittleMemory(t *testing.T) {
 		t.Fatal(res.Err)
 	}
 	runtime.ReadMemStats(&after)
-	if grown := after.HeapSys - before.HeapSys; store.n != 1<<30/madeBytes+1 || store.most != madeBytes || grown > 16*madeBytes {
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); store.n != 1<<30/madeBytes+1 || store.most != madeBytes || grown > 16*madeBytes {
 		t.Errorf("%d pieces of at most %d bytes, and %d bytes of memory", store.n, store.most, grown)
 	}
 }
