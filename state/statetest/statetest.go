@@ -522,15 +522,20 @@ func follow(t *testing.T, p *place) {
 	}
 	next := func(want string) {
 		t.Helper()
+		s := ""
 		select {
-		case s := <-got:
-			if s != want {
-				t.Fatalf("followed %q, want %q", s, want)
+		case s = <-got:
+		case err := <-done: // what it has shown came before
+			if len(got) == 0 {
+				t.Fatalf("Follow ended before %q: %v", want, err)
 			}
-		case err := <-done:
-			t.Fatalf("Follow ended before %q: %v", want, err)
+			s = <-got
+			done <- err
 		case <-time.After(30 * time.Second):
 			t.Fatalf("%q never came", want)
+		}
+		if s != want {
+			t.Fatalf("followed %q, want %q", s, want)
 		}
 	}
 	end := func() {
