@@ -16,6 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -171,30 +173,17 @@ type drive struct {
 // build did so at the same time, that counts once.
 func (f *fleet) drives() (all []drive) {
 	f.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: f.server.Address, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer c.Close()
-	list, err := c.ListWorkflow(f.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: temporaltest.Namespace, PageSize: 1000})
-	if err != nil {
-		f.t.Fatal(err)
-	}
 	type span struct{ from, to time.Time }
 	type told struct {
 		begun, ended time.Time
 		still        []span
 	}
 	runs, builds := map[string]told{}, map[string][]told{}
-	for _, w := range list.GetExecutions() {
+	for w, events := range f.workflows() {
 		id := w.GetExecution().GetWorkflowId()
 		t := told{begun: w.GetStartTime().AsTime(), ended: w.GetCloseTime().AsTime()}
 		asked := map[int64]time.Time{}
-		for events := c.GetWorkflowHistory(f.t.Context(), id, w.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
-			e, err := events.Next()
-			if err != nil {
-				f.t.Fatal(err)
-			}
+		for _, e := range events {
 			asked[e.GetEventId()] = e.GetEventTime().AsTime()
 			if a := e.GetActivityTaskStartedEventAttributes(); a.GetAttempt() > 1 {
 				t.still = append(t.still, span{asked[a.GetScheduledEventId()], e.GetEventTime().AsTime()})
@@ -350,34 +339,50 @@ type history struct {
 // history reads all histories.
 func (f *fleet) history() (h history) {
 	f.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: f.server.Address, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	if err != nil {
-		f.t.Fatal(err)
+	for _, events := range f.workflows() {
+		h.workflows++
+		for _, e := range events {
+			p, err := proto.Marshal(e)
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			h.events++
+			h.bytes = append(h.bytes, p...)
+		}
 	}
-	defer c.Close()
-	for page := []byte(nil); ; {
-		list, err := c.ListWorkflow(f.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: temporaltest.Namespace, NextPageToken: page})
+	return h
+}
+
+// workflows are all that the server has, with their histories. It is asked for 100 at a time: with
+// SQLite below, a page of 1,000 takes it more than the ten seconds after which a call ends.
+func (f *fleet) workflows() iter.Seq2[*workflowpb.WorkflowExecutionInfo, []*historypb.HistoryEvent] {
+	return func(yield func(*workflowpb.WorkflowExecutionInfo, []*historypb.HistoryEvent) bool) {
+		f.t.Helper()
+		c, err := client.Dial(client.Options{HostPort: f.server.Address, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		for _, w := range list.GetExecutions() {
-			h.workflows++
-			events := c.GetWorkflowHistory(f.t.Context(), w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-			for events.HasNext() {
-				e, err := events.Next()
-				if err != nil {
-					f.t.Fatal(err)
-				}
-				p, err := proto.Marshal(e)
-				if err != nil {
-					f.t.Fatal(err)
-				}
-				h.events++
-				h.bytes = append(h.bytes, p...)
+		defer c.Close()
+		for page, more := []byte(nil), true; more; more = len(page) > 0 {
+			list, err := c.ListWorkflow(f.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: temporaltest.Namespace, PageSize: 100, NextPageToken: page})
+			if err != nil {
+				f.t.Fatal(err)
 			}
-		}
-		if page = list.GetNextPageToken(); len(page) == 0 {
-			return h
+			page = list.GetNextPageToken()
+			for _, w := range list.GetExecutions() {
+				var all []*historypb.HistoryEvent
+				events := c.GetWorkflowHistory(f.t.Context(), w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+				for events.HasNext() {
+					e, err := events.Next()
+					if err != nil {
+						f.t.Fatal(err)
+					}
+					all = append(all, e)
+				}
+				if !yield(w, all) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -391,17 +396,9 @@ func (f *fleet) stored() string {
 		f.t.Fatal(err)
 	}
 	defer db.Close(ctx)
-	rows, err := db.Query(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = 'imgflow'`)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		f.t.Fatal(err)
-	}
 	var all strings.Builder
-	for _, table := range tables {
-		rows, err := db.Query(ctx, "SELECT * FROM imgflow."+pgx.Identifier{table}.Sanitize())
+	for _, table := range f.tables(db) {
+		rows, err := db.Query(ctx, "SELECT * FROM "+table)
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -424,7 +421,21 @@ func (f *fleet) stored() string {
 	return all.String()
 }
 
-// rows are how many the database has.
+// tables are those of imgflow, as SQL names them.
+func (f *fleet) tables(db *pgx.Conn) []string {
+	f.t.Helper()
+	rows, err := db.Query(f.t.Context(), `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'imgflow'`)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return tables
+}
+
+// rows are how many the database has, in all tables.
 func (f *fleet) rows() (n int) {
 	f.t.Helper()
 	ctx := f.t.Context()
@@ -433,9 +444,12 @@ func (f *fleet) rows() (n int) {
 		f.t.Fatal(err)
 	}
 	defer db.Close(ctx)
-	const all = `SELECT (SELECT count(*) FROM imgflow.entries) + (SELECT count(*) FROM imgflow.events) + (SELECT count(*) FROM imgflow.offsets) + (SELECT count(*) FROM imgflow.claims)`
-	if err := db.QueryRow(ctx, all).Scan(&n); err != nil {
-		f.t.Fatal(err)
+	for _, table := range f.tables(db) {
+		var has int
+		if err := db.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&has); err != nil {
+			f.t.Fatal(err)
+		}
+		n += has
 	}
 	return n
 }
