@@ -16,14 +16,14 @@ const (
 	// A call that is made by somebody who is lost is made by so many others before the
 	// pass decides what that means.
 	callAttempts = 3
-	attempts     = 20
+	attempts     = 60
 )
 
 // activityOptions are those of one that is tried so often.
 func activityOptions(ctx workflow.Context, most int32, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: longest, HeartbeatTimeout: heartbeatTimeout, WaitForCancellation: true, Summary: summary,
-		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 20 * time.Second, MaximumAttempts: most},
+		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second, MaximumAttempts: most},
 	})
 }
 

@@ -26,21 +26,21 @@ type batches struct {
 	names        *batcher[imageNames, imagesNamed]
 }
 
-func newBatches(longest time.Duration) batches {
+func newBatches(b breath) batches {
 	return batches{
-		stops: newBatcher(longest, func(in *ec2.StopInstancesInput) *[]string { return &in.InstanceIds },
+		stops: newBatcher(b, func(in *ec2.StopInstancesInput) *[]string { return &in.InstanceIds },
 			func(out ec2.StopInstancesOutput, ids []string) *ec2.StopInstancesOutput {
 				out.StoppingInstances = changesOf(out.StoppingInstances, ids)
 				return &out
 			}),
-		terminations: newBatcher(longest, func(in *ec2.TerminateInstancesInput) *[]string { return &in.InstanceIds },
+		terminations: newBatcher(b, func(in *ec2.TerminateInstancesInput) *[]string { return &in.InstanceIds },
 			func(out ec2.TerminateInstancesOutput, ids []string) *ec2.TerminateInstancesOutput {
 				out.TerminatingInstances = changesOf(out.TerminatingInstances, ids)
 				return &out
 			}),
-		tags:   newBatcher(longest, func(in *ec2.CreateTagsInput) *[]string { return &in.Resources }, entire[ec2.CreateTagsOutput]),
-		untags: newBatcher(longest, func(in *ec2.DeleteTagsInput) *[]string { return &in.Resources }, entire[ec2.DeleteTagsOutput]),
-		names:  newBatcher(longest, func(in *imageNames) *[]string { return &in.Names }, entire[imagesNamed]),
+		tags:   newBatcher(b, func(in *ec2.CreateTagsInput) *[]string { return &in.Resources }, entire[ec2.CreateTagsOutput]),
+		untags: newBatcher(b, func(in *ec2.DeleteTagsInput) *[]string { return &in.Resources }, entire[ec2.DeleteTagsOutput]),
+		names:  newBatcher(b, func(in *imageNames) *[]string { return &in.Names }, entire[imagesNamed]),
 	}
 }
 
@@ -67,9 +67,9 @@ func changesOf(all []types.InstanceStateChange, ids []string) []types.InstanceSt
 // After a call of a kind there is a pause, in which others gather: as long as somebody comes in
 // it, it is twice as long the next time, up to the longest.
 type batcher[In, Out any] struct {
-	longest time.Duration
-	ids     func(*In) *[]string              // the things that a call is about
-	part    func(out Out, ids []string) *Out // of an answer, what is about some of them
+	breath breath
+	ids    func(*In) *[]string              // the things that a call is about
+	part   func(out Out, ids []string) *Out // of an answer, what is about some of them
 
 	mu      sync.Mutex
 	waiting map[string][]*caller[In, Out] // by what they say but for the things, while a call of that kind is on its way
@@ -88,8 +88,8 @@ type batchResult[Out any] struct {
 	err error
 }
 
-func newBatcher[In, Out any](longest time.Duration, ids func(*In) *[]string, part func(Out, []string) *Out) *batcher[In, Out] {
-	return &batcher[In, Out]{longest: longest, ids: ids, part: part, waiting: map[string][]*caller[In, Out]{}}
+func newBatcher[In, Out any](b breath, ids func(*In) *[]string, part func(Out, []string) *Out) *batcher[In, Out] {
+	return &batcher[In, Out]{breath: b, ids: ids, part: part, waiting: map[string][]*caller[In, Out]{}}
 }
 
 // of is a call that goes together with others.
@@ -131,7 +131,7 @@ func (j *batcher[In, Out]) about(ctx context.Context, in *In) context.Context {
 
 // sendWaiting sends what all want that wait, until nobody does.
 func (j *batcher[In, Out]) sendWaiting(kind string) {
-	for pause := min(shortBreath, j.longest); ; pause = min(2*pause, j.longest) {
+	for pause := j.breath.shortest; ; pause = min(2*pause, j.breath.longest) {
 		time.Sleep(pause)
 		j.mu.Lock()
 		ps := slices.DeleteFunc(j.waiting[kind], func(p *caller[In, Out]) bool { return p.ctx.Err() != nil })

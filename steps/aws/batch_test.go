@@ -45,7 +45,7 @@ func (e *ender) terminate(ctx context.Context, in *ec2.TerminateInstancesInput, 
 // end has n callers terminate an instance each.
 func (e *ender) end(t *testing.T, n int) (errs []error) {
 	api := API{TerminateInstances: e.terminate}
-	newBatches(0).put(&api)
+	newBatches(breath{}).put(&api)
 	errs = make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
@@ -77,6 +77,34 @@ func TestCallsGoTogether(t *testing.T) {
 			t.Errorf("calls about %v instances", sizes)
 		}
 	})
+}
+
+// In a fleet those who call the same come one after the other, so the one who calls waits for
+// more of them.
+func TestAFleetWaitsForMoreCalls(t *testing.T) {
+	calls := func(fleet bool) (n int) {
+		synctest.Test(t, func(t *testing.T) {
+			e := &ender{}
+			api := API{TerminateInstances: e.terminate}
+			newBatches(breathOf(8*time.Second, fleet)).put(&api)
+			var all sync.WaitGroup
+			for i := range 50 {
+				all.Go(func() {
+					time.Sleep(time.Duration(i) * 80 * time.Millisecond)
+					if _, err := api.TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: []string{fmt.Sprint(i)}}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			n = len(e.calls)
+			time.Sleep(time.Minute) // the pause after the last
+		})
+		return n
+	}
+	if alone, fleet := calls(false), calls(true); fleet > 3 || alone <= fleet {
+		t.Errorf("%d calls of a process alone, and %d of one in a fleet", alone, fleet)
+	}
 }
 
 // One that is not there fails alone.
@@ -114,7 +142,7 @@ func TestOneOfManyGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &ender{}
 		api := API{TerminateInstances: e.terminate}
-		newBatches(0).put(&api)
+		newBatches(breath{}).put(&api)
 		short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -167,7 +195,7 @@ func TestNamesAreLookedForTogether(t *testing.T) {
 			}
 			return out, sleep.For(ctx, time.Second)
 		}}}
-		s.named = newBatches(0).names.of(s.lookForNames)
+		s.named = newBatches(breath{}).names.of(s.lookForNames)
 		var wg sync.WaitGroup
 		for i := range 2*maxBatch + 1 {
 			wg.Go(func() {
@@ -198,7 +226,7 @@ func TestOtherCallsGoAlone(t *testing.T) {
 			mu.Unlock()
 			return &ec2.CreateTagsOutput{}, sleep.For(ctx, time.Second)
 		}}
-		newBatches(0).put(&api)
+		newBatches(breath{}).put(&api)
 		s := &site{api: api}
 		var wg sync.WaitGroup
 		for _, of := range []struct{ tag, id string }{{"x", "1"}, {"x", "2"}, {"x", "3"}, {"y", "4"}, {"y", "5"}} {

@@ -31,7 +31,7 @@ type poller[T any] struct {
 // waits are those of all pollers that look for the same: what is due at the same time is
 // asked for in one call, by one of those who wait for it.
 type waits[T any] struct {
-	breath func(waits int) time.Duration // how long there is between two calls for so many
+	breath breath
 
 	mu      sync.Mutex
 	watches map[*watch[T]]bool
@@ -104,7 +104,7 @@ type result[T any] struct {
 	err error
 }
 
-func newWaits[T any](breath func(waits int) time.Duration) *waits[T] {
+func newWaits[T any](breath breath) *waits[T] {
 	return &waits[T]{breath: breath, watches: map[*watch[T]]bool{}}
 }
 
@@ -170,20 +170,29 @@ func (p *waits[T]) drop(w *watch[T]) {
 // mostIDs is how many values a filter takes.
 const mostIDs = 200
 
-// breathing is how long there is at least between two looks. It grows with how many wait, so
-// that those that have begun one by one share a look, and however many there are cost few.
-func breathing(window time.Duration) func(waits int) time.Duration {
-	return func(waits int) time.Duration {
-		return max(shortBreath, min(time.Duration(waits)*shortBreath, window/longBreath))
+// breath is how long there is at least between two calls that are made for many, and how long
+// at most.
+type breath struct{ shortest, longest time.Duration }
+
+// breathOf is the breath where EC2 shows things within a window. Steps of a fleet get to the
+// process that calls a site one after the other, not together, so that it waits for more of them.
+func breathOf(window time.Duration, fleet bool) breath {
+	b := breath{perWait, window / 4}
+	if fleet {
+		b.shortest = time.Second
 	}
+	b.shortest = min(b.shortest, b.longest)
+	return b
 }
 
-// shortBreath is the pause for one that waits, and longBreath what part of the window in which
-// EC2 shows things the longest is.
-const (
-	shortBreath = 100 * time.Millisecond
-	longBreath  = 4
-)
+// perWait is by how much the pause between two looks grows with each that waits, so that those
+// that have begun one by one share a look, and however many there are cost few.
+const perWait = 100 * time.Millisecond
+
+// of is the pause between two looks for so many.
+func (b breath) of(waits int) time.Duration {
+	return max(b.shortest, min(time.Duration(waits)*perWait, b.longest))
+}
 
 func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
 	for ctx.Err() == nil {
@@ -220,7 +229,7 @@ func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
 		for _, w := range ws {
 			p.tell(w, seen, err)
 		}
-		if sleep.For(ctx, calls*p.breath(all)) != nil {
+		if sleep.For(ctx, calls*p.breath.of(all)) != nil {
 			return
 		}
 	}

@@ -59,7 +59,7 @@ func isDone(done bool) (bool, error) { return done, nil }
 func TestPollerServesAllWaitsWithOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watched{takes: time.Minute, call: 20 * time.Millisecond}
-		p := &poller[bool]{time.Second, w.list, nil, "", alike, newWaits[bool](breathing(time.Second))}
+		p := &poller[bool]{time.Second, w.list, nil, "", alike, newWaits[bool](breathOf(time.Second, false))}
 		const waits = 450
 		var all sync.WaitGroup
 		begun := time.Now()
@@ -106,7 +106,7 @@ func TestWaitsLearn(t *testing.T) {
 		var costs []cost
 		for n := range 4 {
 			times := usual.Open(path)
-			p := &poller[bool]{time.Second, w.list, times, "here", sized, newWaits[bool](breathing(time.Second))}
+			p := &poller[bool]{time.Second, w.list, times, "here", sized, newWaits[bool](breathOf(time.Second, false))}
 			before, begun := w.calls, time.Now()
 			if _, err := p.wait(t.Context(), nil, fmt.Sprint(n), untilAvailable, isDone); err != nil {
 				t.Fatal(err)
@@ -136,7 +136,7 @@ func TestWaitsOfAnEarlierProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		times := usual.Open(filepath.Join(t.TempDir(), "times.json"))
 		w := &watched{takes: 2 * time.Second}
-		p := &poller[bool]{time.Second, w.list, times, "", alike, newWaits[bool](breathing(time.Second))}
+		p := &poller[bool]{time.Second, w.list, times, "", alike, newWaits[bool](breathOf(time.Second, false))}
 		begun := time.Now()
 		if _, err := p.wait(t.Context(), nil, "a", untilAvailable.since(begun.Add(-60*time.Second)), isDone); err != nil {
 			t.Fatal(err)
@@ -161,7 +161,7 @@ func TestPollerTrouble(t *testing.T) {
 				return map[string]bool{"a": false}, nil
 			}
 			return nil, ec2Error(code)
-		}, nil, "", alike, newWaits[bool](breathing(time.Second))}
+		}, nil, "", alike, newWaits[bool](breathOf(time.Second, false))}
 		_, err := p.wait(t.Context(), nil, "a", expected{}, isDone)
 		if code, _ := apiError(err); code != "UnauthorizedOperation" || len(codes) > 0 {
 			t.Errorf("%v, with %v to come", err, codes)

@@ -62,8 +62,8 @@ func (p *Shared) pool(a Access, region, endpoint string, asked map[string]string
 	defer p.mu.Unlock()
 	s := p.pools[digest]
 	if s == nil {
-		breath := breathing(window)
-		s = &pool{batches: newBatches(window / longBreath), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](breath), images: newWaits[types.Image](breath),
+		breath := breathOf(window, p.part != nil)
+		s = &pool{batches: newBatches(breath), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](breath), images: newWaits[types.Image](breath),
 			imports: newWaits[types.ImportImageTask](breath), fast: newWaits[types.DescribeFastLaunchImagesSuccessItem](breath), launches: newWaits[types.Instance](breath), creations: newWaits[types.Image](breath), progress: newProgress()}
 		p.pools[digest] = s
 	}
