@@ -273,8 +273,17 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 func bringHome(ctx context.Context, ls *render.Lines, s *app.Session, into string) error {
 	id := s.Summary().ID
 	not, err := s.Bring(ctx, into)
+	failed := 0
 	for _, r := range not {
+		if r.Failed {
+			failed++
+			ls.Warn("%s did not come home: %s", r.Path, r.Why)
+			continue
+		}
 		ls.Warn("%s stays with the run: %s. To have all files of the run elsewhere: %s", r.Path, r.Why, self.Command("fetch", id, "DIRECTORY"))
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of its files did not come", failed)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot bring home what run %s has written: %w: when that is mended, %s goes on", id, err, self.Command("fetch", id))

@@ -31,7 +31,15 @@ type Bringing struct {
 }
 
 // Refused is a file that was not brought.
-type Refused struct{ Path, Why string }
+type Refused struct {
+	Path, Why string
+	Failed    bool // it belongs here, and something is to be mended first
+}
+
+// storeError says that the store could not be read: other files are not in it either.
+type storeError struct{ error }
+
+func (e *storeError) Unwrap() error { return e.error }
 
 // final is what has become of a file by all that steps did to it.
 type final struct {
@@ -57,12 +65,12 @@ func (m *Made) finals() (map[string]*final, error) {
 			case it.Gone:
 				delete(all, it.Path)
 				continue
-			case it.Add == nil:
+			case !it.adds():
 				f = &final{whole: &it}
 			case f == nil:
 				f = &final{}
 			}
-			if it.Add != nil {
+			if it.adds() {
 				f.adds, f.ids = append(f.adds, it), append(f.ids, fmt.Sprintf("%.16s %d", r.List, i))
 			}
 			if all[it.Path] = f; len(all) > mostEntries {
@@ -74,7 +82,7 @@ func (m *Made) finals() (map[string]*final, error) {
 }
 
 // Bring puts what the steps have made where it belongs on this computer, once. What is
-// there and must stay is refused.
+// there and must stay is refused. A file that cannot be opened or written keeps no other from coming.
 func (m *Made) Bring(ctx context.Context, b Bringing) (not []Refused, err error) {
 	all, err := m.finals()
 	if err != nil || len(all) == 0 {
@@ -93,11 +101,13 @@ func (m *Made) Bring(ctx context.Context, b Bringing) (not []Refused, err error)
 		if why == "" {
 			why, err = m.bring(ctx, b, s, all[path])
 		}
-		if err != nil {
-			return not, fmt.Errorf("cannot write %s: %w", filepath.Join(s.Base, s.Rel), err)
+		if errors.As(err, new(*storeError)) {
+			return not, err
 		}
-		if why != "" {
-			not = append(not, Refused{path, why})
+		if err != nil {
+			not = append(not, Refused{path, fmt.Sprintf("cannot write %s: %v", filepath.Join(s.Base, s.Rel), err), true})
+		} else if why != "" {
+			not = append(not, Refused{path, why, false})
 		}
 	}
 	return not, nil
@@ -191,6 +201,9 @@ func (b Bringing) keep(k kept) error {
 
 // bring brings one file, or says why not.
 func (m *Made) bring(ctx context.Context, b Bringing, s Spot, f *final) (why string, err error) {
+	if err := m.unseal(f.adds); err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(s.Base, 0o755); err != nil {
 		return "", err
 	}

@@ -153,7 +153,7 @@ func copyPiece(w io.Writer, store Store, sum string, most int64) (int64, error) 
 func pieceOf(store Store, sum string) ([]byte, error) {
 	p, err := store.Blob(sum)
 	if err != nil {
-		return nil, err
+		return nil, &storeError{err}
 	}
 	if len(p) > pieceBytes {
 		return nil, errors.New("a piece of it is longer than it should be")

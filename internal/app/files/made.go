@@ -40,6 +40,9 @@ type Item struct {
 	Sealed []byte              `json:"sealed,omitempty"` // an addition that is secret
 }
 
+// adds tells whether the file gets an addition, be it sealed.
+func (it Item) adds() bool { return it.Add != nil || len(it.Sealed) > 0 }
+
 // list is what one step has done, in order.
 type list struct {
 	Token string `json:"token"` // of its making: no two lists are alike
@@ -106,7 +109,7 @@ func (m *Made) next() ref {
 	return ref{Serial: m.last.Serial + 1, Secret: m.last.Secret}
 }
 
-// open reads a list.
+// open reads a list. Additions that are sealed stay so.
 func (m *Made) open(f ref) ([]Item, error) {
 	p, err := m.store.Blob(f.List)
 	if err != nil {
@@ -119,21 +122,32 @@ func (m *Made) open(f ref) ([]Item, error) {
 	if len(l.Items) > mostEntries {
 		return nil, errTooMany
 	}
-	for i, it := range l.Items {
+	for _, it := range l.Items {
 		if _, err := below(it.Path); err != nil {
 			return nil, err
 		}
-		if len(it.Sealed) > 0 {
-			text, err := m.vault.Unseal(it.Sealed)
-			if err == nil {
-				err = json.Unmarshal(text, &l.Items[i].Add)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("cannot open what was added to %s: %w", it.Path, err)
-			}
-		}
 	}
 	return l.Items, nil
+}
+
+// unseal opens the additions among items that are sealed.
+func (m *Made) unseal(items []Item) error {
+	for i, it := range items {
+		if len(it.Sealed) == 0 {
+			continue
+		}
+		text, err := m.vault.Unseal(it.Sealed)
+		if err == nil {
+			err = json.Unmarshal(text, &items[i].Add)
+		}
+		if err == nil && items[i].Add == nil {
+			err = errors.New("there is nothing in it")
+		}
+		if err != nil {
+			return fmt.Errorf("cannot open what was added to it: %w", err)
+		}
+	}
+	return nil
 }
 
 // Folder is where a worker has the files of a run.
@@ -177,7 +191,11 @@ func (m *Made) layOut(ctx context.Context, f Folder) error {
 			}
 			for _, group := range grouped(items) {
 				rel, _ := below(group[0].Path) // open has looked at it
-				if err := m.put(root, rel, group); err != nil {
+				err := m.unseal(group)
+				if err == nil {
+					err = m.put(root, rel, group)
+				}
+				if err != nil {
 					return fmt.Errorf("%s: %w", group[0].Path, err)
 				}
 			}
@@ -202,7 +220,7 @@ func (m *Made) mark(f Folder, r ref) error {
 // grouped are items that follow each other: additions to one file are put there at once.
 func grouped(items []Item) (groups [][]Item) {
 	for i, it := range items {
-		if i > 0 && it.Add != nil && items[i-1].Add != nil && items[i-1].Path == it.Path {
+		if i > 0 && it.adds() && items[i-1].adds() && items[i-1].Path == it.Path {
 			groups[len(groups)-1] = append(groups[len(groups)-1], it)
 			continue
 		}
@@ -368,7 +386,7 @@ func (m *Made) before(earlier json.RawMessage, again map[string]bool) (items []I
 	}
 	all, err := m.open(r)
 	for _, it := range all {
-		if it.Add == nil && !again[it.Path] {
+		if !it.adds() && !again[it.Path] {
 			items = append(items, it)
 		}
 	}

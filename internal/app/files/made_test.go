@@ -398,6 +398,73 @@ func TestWhatIsNotBrought(t *testing.T) {
 	}
 }
 
+// stranger is a vault that can open nothing.
+type stranger struct{ lid }
+
+func (stranger) Unseal([]byte) ([]byte, error) { return nil, errors.New("it is sealed for others") }
+
+// gone is a store that cannot be reached for one thing.
+type gone struct {
+	Store
+	sum string
+}
+
+func (g gone) Blob(sum string) ([]byte, error) {
+	if sum == g.sum {
+		return nil, errors.New("the database is away")
+	}
+	return g.Store.Blob(sum)
+}
+
+// What cannot be opened or written keeps nothing else from coming; a store that cannot be read does.
+func TestOneFileStopsNoOther(t *testing.T) {
+	f := newFleet(t)
+	f.computer().do(1, `{}`, nil, func(root string) []localfile.Note {
+		put(t, root+"/w/a-key", "hunTer2", 0o600)
+		put(t, root+"/w/c-nowhere", "c", 0o644)
+		put(t, root+"/w/d", "d", 0o644)
+		return []localfile.Note{{Path: "/w/c-nowhere"}, {Path: "/w/d"}, {Path: "/w/a-key"}, {Path: "/w/b-sums", Add: line("b"), Mode: 0o600}}
+	})
+	home := t.TempDir()
+	put(t, home+"/file", "", 0o644)
+	b := Bringing{Run: "r", Memory: t.TempDir(), Place: func(path string) (Spot, string) {
+		switch name := filepath.Base(path); name {
+		case "c-nowhere":
+			return Spot{Base: home + "/file/below", Rel: name, Over: true}, ""
+		default:
+			return Spot{Base: home, Rel: name, Over: true}, ""
+		}
+	}}
+	bring := func(v Vault, s Store) (told []string, err error) {
+		m := NewMade(s, v)
+		m.Learn(f.recs[dag.Key{1}])
+		not, err := m.Bring(t.Context(), b)
+		for _, r := range not {
+			told = append(told, fmt.Sprintf("%s %t %s", filepath.Base(r.Path), r.Failed, r.Why))
+		}
+		return told, err
+	}
+	told, err := bring(stranger{}, f.store)
+	if all := strings.Join(told, "\n"); err != nil || len(told) != 3 || strings.Count(all, "true cannot write "+home) != 3 || strings.Count(all, "it is sealed for others") != 2 {
+		t.Errorf("%v, and these were told:\n%s", err, all)
+	}
+	if got := held(t, home+"/a-key") + " " + held(t, home+"/b-sums") + " " + held(t, home+"/d"); got != "nothing nothing d" {
+		t.Errorf("there is %s", got)
+	}
+	// With the right identity the rest comes.
+	if told, err := bring(lid{}, f.store); err != nil || len(told) != 1 {
+		t.Errorf("%v, and these were told:\n%q", err, told)
+	}
+	if got := held(t, home+"/a-key") + " " + held(t, home+"/b-sums"); got != "hunTer2 b\n" {
+		t.Errorf("there is %s", got)
+	}
+	b.Memory = t.TempDir()
+	sum, _ := f.store.PutBlob(strings.NewReader("d"))
+	if _, err := bring(lid{}, gone{f.store, sum}); err == nil || !strings.Contains(err.Error(), "the database is away") {
+		t.Errorf("without its database: %v", err)
+	}
+}
+
 // Whoever has the store, and no identity, can open a private file to nobody.
 func TestAPrivateFileStaysPrivate(t *testing.T) {
 	f := newFleet(t)
