@@ -40,13 +40,12 @@ func (s *mortal) Put(rs ...dag.Record) error {
 	return s.MemStore.Put(rs...)
 }
 
-// A build dies at every write of its store. Resumed, it ends with exactly one
-// image of the only instance that ever was; destroyed, it leaves nothing.
-func TestDeathAtEveryWrite(t *testing.T) {
+// deaths has a build die at every stepth write of its store, before that lands and after, each time in
+// a world of its own. Then is what another process does with what the store has.
+func deaths(t *testing.T, step int, graph func(*world) *dag.Graph, then func(w *world, g *dag.Graph, at int, store *dag.MemStore)) {
 	count := &mortal{}
 	w := newWorld(t, ec2local.Faults{})
-	w.build(count, w.graph(whole()))
-	step := 3
+	w.build(count, graph(w))
 	if *every {
 		step = 1
 	}
@@ -57,50 +56,57 @@ func TestDeathAtEveryWrite(t *testing.T) {
 				w := newWorld(t, ec2local.Faults{})
 				w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
 				store := &mortal{at: at, lands: lands}
-				g := w.graph(whole())
+				g := graph(w)
 				if _, err := w.engine(store, &events{}).Solve(t.Context(), g); err == nil && store.dead {
 					t.Fatal("the death was not noticed")
 				}
-				second := &mortal{}
-				second.Put(must(store.All())...)
-				if at%2 == 0 { // a second death, somewhere in the resume
-					second.at, second.writes = 2+at/2, 0
-					w.forget(g)
-					w.engine(second, &events{}).Solve(t.Context(), g)
-				}
-				last := &dag.MemStore{}
-				last.Put(must(second.All())...)
-				w.forget(g)
-				e := w.build(last, g)
-				w.only(1)
-				all, err := w.site().describeInstances(t.Context())
-				if err != nil || len(all) != 1 {
-					t.Errorf("%d instances ever were, %v", len(all), err)
-				}
-				left, err := e.Destroy(t.Context(), func(dag.Record) bool { return true })
-				if err != nil || len(left) > 0 {
-					t.Fatal(left, err)
-				}
-				w.only(0)
-			})
-			t.Run(fmt.Sprintf("%d landed %v destroy", at, lands), func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t, ec2local.Faults{})
-				w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
-				store := &mortal{at: at, lands: lands}
-				g := w.graph(whole())
-				w.engine(store, &events{}).Solve(t.Context(), g)
 				last := &dag.MemStore{}
 				last.Put(must(store.All())...)
 				w.forget(g)
-				left, err := w.engine(last, &events{}).Destroy(t.Context(), func(dag.Record) bool { return true })
-				if err != nil || len(left) > 0 {
-					t.Fatal(left, err)
-				}
-				w.only(0)
+				then(w, g, at, last)
 			})
 		}
 	}
+}
+
+// destroyed removes all that a store has.
+func (w *world) destroyed(e *dag.Engine) {
+	w.t.Helper()
+	left, err := e.Destroy(w.t.Context(), func(dag.Record) bool { return true })
+	if err != nil || len(left) > 0 {
+		w.t.Fatal(left, err)
+	}
+}
+
+// A build dies at every write of its store. Resumed, it ends with exactly one
+// image of the only instance that ever was; destroyed, it leaves nothing.
+func TestDeathAtEveryWrite(t *testing.T) {
+	graph := func(w *world) *dag.Graph { return w.graph(whole()) }
+	deaths(t, 3, graph, func(w *world, g *dag.Graph, at int, store *dag.MemStore) {
+		if at%2 == 0 { // a second death, somewhere in the resume
+			second := &mortal{}
+			second.Put(must(store.All())...)
+			second.at, second.writes = 2+at/2, 0
+			w.engine(second, &events{}).Solve(w.t.Context(), g)
+			store = &dag.MemStore{}
+			store.Put(must(second.All())...)
+			w.forget(g)
+		}
+		e := w.build(store, g)
+		w.only(1)
+		all, err := w.site().describeInstances(w.t.Context())
+		if err != nil || len(all) != 1 {
+			w.t.Errorf("%d instances ever were, %v", len(all), err)
+		}
+		w.destroyed(e)
+		w.only(0)
+	})
+	t.Run("destroy", func(t *testing.T) {
+		deaths(t, 3, graph, func(w *world, _ *dag.Graph, _ int, store *dag.MemStore) {
+			w.destroyed(w.engine(store, &events{}))
+			w.only(0)
+		})
+	})
 }
 
 // forget makes the cloud that of a new process, which knows the graph alone.

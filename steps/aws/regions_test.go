@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -180,42 +179,17 @@ func TestOnlyCopiesSurviveDeath(t *testing.T) {
 		b.SkipSaveBuildRegion, b.IMDSSupport = true, "v2.0"
 		return b
 	}
-	count := &mortal{}
-	w := newWorld(t, ec2local.Faults{})
-	w.build(count, w.graph(plan()))
-	step := 4
-	if *every {
-		step = 1
-	}
-	for at := 1; at <= count.writes; at += step {
-		for _, lands := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d landed %v", at, lands), func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t, ec2local.Faults{})
-				w.cloud.o.ConsistencyWindow = 50 * time.Millisecond
-				store := &mortal{at: at, lands: lands}
-				g := w.graph(plan())
-				if _, err := w.engine(store, &events{}).Solve(t.Context(), g); err == nil && store.dead {
-					t.Fatal("the death was not noticed")
-				}
-				last := &dag.MemStore{}
-				last.Put(must(store.All())...)
-				w.forget(g)
-				e := w.build(last, g)
-				w.only(0)
-				for _, region := range []string{west, "eu-west-1"} {
-					w.called(region, "image-1")
-				}
-				left, err := e.Destroy(t.Context(), func(dag.Record) bool { return true })
-				if err != nil || len(left) > 0 {
-					t.Fatal(left, err)
-				}
-				for _, region := range []string{west, "eu-west-1"} {
-					if n := len(w.imagesIn(region)) + len(w.snapshotsIn(region)); n > 0 {
-						t.Errorf("%d things are left in %s", n, region)
-					}
-				}
-			})
+	deaths(t, 4, func(w *world) *dag.Graph { return w.graph(plan()) }, func(w *world, g *dag.Graph, _ int, store *dag.MemStore) {
+		e := w.build(store, g)
+		w.only(0)
+		for _, region := range []string{west, "eu-west-1"} {
+			w.called(region, "image-1")
 		}
-	}
+		w.destroyed(e)
+		for _, region := range []string{west, "eu-west-1"} {
+			if n := len(w.imagesIn(region)) + len(w.snapshotsIn(region)); n > 0 {
+				w.t.Errorf("%d things are left in %s", n, region)
+			}
+		}
+	})
 }
