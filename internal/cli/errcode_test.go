@@ -24,7 +24,7 @@ var provoked = map[errcode.Code]string{
 	errcode.RunNotFound: "errors.txtar", errcode.RunBusy: "errors.txtar", errcode.SecretWithheld: "errors.txtar", errcode.StatementInvalid: "errors.txtar",
 	errcode.StateDamaged: "TestDamage", errcode.StateNewer: "TestSchema", errcode.StateUnwritable: "TestFullDisk", errcode.ThingsExist: "TestPrune",
 	errcode.NotRemoved: "TestOutcome", errcode.UnknownStepKind: "TestKindThatIsNotBoundIsRefused",
-	errcode.NoCredentials: "errors.txtar", errcode.Unauthorized: "TestErrorCodes", errcode.Throttled: "TestErrorCodes", errcode.NoCapacity: "TestErrorCodes", errcode.QuotaReached: "TestErrorCodes",
+	errcode.NoCredentials: "errors.txtar", errcode.CredentialsExpired: "TestExpiredCredentials", errcode.Unauthorized: "TestErrorCodes", errcode.Throttled: "TestErrorCodes", errcode.NoCapacity: "TestErrorCodes", errcode.QuotaReached: "TestErrorCodes",
 	errcode.NameTaken: "TestNameCheck", errcode.CloudNotFound: "TestErrorCodes", errcode.CloudRefused: "TestErrorCodes", errcode.CloudNoAnswer: "TestErrorCodes",
 	errcode.ConnectTimeout: "errors.txtar", errcode.AuthRefused: "TestConnectRefused", errcode.HostKeyChanged: "TestHostKeyMismatch", errcode.CertUntrusted: "TestCertificates",
 	errcode.MachineDown: "TestWait", errcode.JobLost: "TestWindowsRebootedBeforeHeard", errcode.ScriptFailed: "errors.txtar", errcode.TimedOut: "errors.txtar",

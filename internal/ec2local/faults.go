@@ -23,6 +23,7 @@ type Faults struct {
 	Lag       time.Duration // new things and tags become visible within this time
 	Full      string        // pools without room, with + between them: spot, TYPE or TYPE@ZONE
 	Spot      time.Duration // spot instances are reclaimed after this time; 0 never
+	Token     time.Duration // credentials of roles end after this time, whatever was asked for; 0: as asked for
 	Reclaims  int           // so many of them; 0 is all
 	Seed      uint64        // same seed, same faults for the nth call of an action
 }
@@ -37,7 +38,7 @@ func ParseFaults(text string) (Faults, error) {
 	shares := map[string]*float64{
 		"throttle": &f.Throttle, "error": &f.Error, "reset": &f.Reset, "lostreply": &f.LostReply, "capacity": &f.Capacity,
 	}
-	times := map[string]*time.Duration{"lag": &f.Lag, "spot": &f.Spot}
+	times := map[string]*time.Duration{"lag": &f.Lag, "spot": &f.Spot, "token": &f.Token}
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok {
@@ -78,7 +79,7 @@ func ParseFaults(text string) (Faults, error) {
 			}
 			f.Seed = n
 		default:
-			known := []string{"full", "lag", "reclaims", "seed", "spot"}
+			known := []string{"full", "lag", "reclaims", "seed", "spot", "token"}
 			for n := range shares {
 				known = append(known, n)
 			}

@@ -16,8 +16,8 @@ import (
 )
 
 func TestParseFaults(t *testing.T) {
-	got, err := ParseFaults("throttle=0.2, error=0.05,reset=0.03,lag=5s,capacity=0.1,lostreply=0.02,spot=1m,reclaims=2,full=spot+t2.micro@us-east-1a,seed=42")
-	want := Faults{Throttle: 0.2, Error: 0.05, Reset: 0.03, Lag: 5 * time.Second, Capacity: 0.1, LostReply: 0.02, Spot: time.Minute, Reclaims: 2, Full: "spot+t2.micro@us-east-1a", Seed: 42}
+	got, err := ParseFaults("throttle=0.2, error=0.05,reset=0.03,lag=5s,capacity=0.1,lostreply=0.02,spot=1m,reclaims=2,token=1h,full=spot+t2.micro@us-east-1a,seed=42")
+	want := Faults{Throttle: 0.2, Error: 0.05, Reset: 0.03, Lag: 5 * time.Second, Capacity: 0.1, LostReply: 0.02, Spot: time.Minute, Reclaims: 2, Token: time.Hour, Full: "spot+t2.micro@us-east-1a", Seed: 42}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

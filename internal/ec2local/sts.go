@@ -72,6 +72,9 @@ func assumeRole(c *call, q *assumeRoleRequest) (*assumeRoleResponse, error) {
 		}
 		d = time.Duration(*q.DurationSeconds) * time.Second
 	}
+	if end := c.s.injector.Token; end > 0 {
+		d = end
+	}
 	role := m[3][strings.LastIndex(m[3], "/")+1:]
 	x := &session{
 		KeyID:   "ASIA" + strings.ToUpper(strings.ReplaceAll(uuid.NewString(), "-", ""))[:16],

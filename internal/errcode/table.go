@@ -30,23 +30,24 @@ const (
 	UnknownStepKind  Code = "unknown-step-kind"
 	StatementInvalid Code = "statement-invalid"
 
-	NoCredentials  Code = "no-credentials"
-	Unauthorized   Code = "unauthorized"
-	Throttled      Code = "throttled"
-	NoCapacity     Code = "no-capacity"
-	QuotaReached   Code = "quota-reached"
-	NameTaken      Code = "name-taken"
-	CloudNotFound  Code = "cloud-not-found"
-	CloudRefused   Code = "cloud-refused"
-	CloudNoAnswer  Code = "cloud-no-answer"
-	ConnectTimeout Code = "connect-timeout"
-	AuthRefused    Code = "auth-refused"
-	HostKeyChanged Code = "host-key-changed"
-	CertUntrusted  Code = "certificate-untrusted"
-	MachineDown    Code = "machine-down"
-	JobLost        Code = "job-lost"
-	ScriptFailed   Code = "script-failed"
-	TimedOut       Code = "timed-out"
+	NoCredentials      Code = "no-credentials"
+	CredentialsExpired Code = "credentials-expired"
+	Unauthorized       Code = "unauthorized"
+	Throttled          Code = "throttled"
+	NoCapacity         Code = "no-capacity"
+	QuotaReached       Code = "quota-reached"
+	NameTaken          Code = "name-taken"
+	CloudNotFound      Code = "cloud-not-found"
+	CloudRefused       Code = "cloud-refused"
+	CloudNoAnswer      Code = "cloud-no-answer"
+	ConnectTimeout     Code = "connect-timeout"
+	AuthRefused        Code = "auth-refused"
+	HostKeyChanged     Code = "host-key-changed"
+	CertUntrusted      Code = "certificate-untrusted"
+	MachineDown        Code = "machine-down"
+	JobLost            Code = "job-lost"
+	ScriptFailed       Code = "script-failed"
+	TimedOut           Code = "timed-out"
 )
 
 // Table tells of every code. Its order is that of docs/errors.md.
@@ -135,8 +136,11 @@ var Table = []Info{
 	{NoCredentials, "There are no usable AWS credentials.",
 		"Neither the template nor the environment, a profile or the instance has any that can sign a call.",
 		"Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE. Without an account, build with --local."},
+	{CredentialsExpired, "The credentials of AWS have expired.",
+		"They were those of a role or a login, which live for a time. The run is suspended: its machines stay, and lose nothing.",
+		"Get new ones as the message says, such as with `aws sso login`, then `imgflow resume RUN`."},
 	{Unauthorized, "AWS does not let the caller do this.",
-		"The credentials are wrong or have expired, or lack the permission that the message names.",
+		"The credentials are wrong, or lack the permission that the message names.",
 		"Mend them, then `imgflow resume RUN`. A wrong clock of this machine looks the same."},
 	{Throttled, "AWS has refused a call because there were too many.",
 		"It was tried again for as long as its step is patient.",

@@ -193,6 +193,7 @@ type site struct {
 	named     call[imageNames, imagesNamed] // looks for images by name
 	loopback  bool                          // the endpoint is on this machine
 	window    time.Duration
+	relogin   string // how to get new credentials when these have expired
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
 	imports   *poller[types.ImportImageTask]
@@ -228,8 +229,14 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	if err != nil {
 		return nil, dag.NotMade(err)
 	}
-	client = ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = append(o.APIOptions, pool.clock.learn, pool.slots) })
-	s := &site{Place: p, pool: pool, api: newAPI(client), options: client.Options(), window: c.o.ConsistencyWindow}
+	renew := ""
+	if c.o.Endpoint == "" {
+		renew = c.accounts[p.Account].renewal(ctx, c.o.Getenv)
+	}
+	client = ec2.New(client.Options(), func(o *ec2.Options) {
+		o.APIOptions = append(o.APIOptions, pool.clock.learn, pool.slots, tellExpired(renew))
+	})
+	s := &site{Place: p, pool: pool, api: newAPI(client), options: client.Options(), window: c.o.ConsistencyWindow, relogin: renew}
 	where := p.Region
 	if e := client.Options().BaseEndpoint; e != nil {
 		s.loopback = isLoopback(*e)

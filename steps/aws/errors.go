@@ -198,6 +198,10 @@ func wrapAPI(doing, call string, age time.Duration, err error) error {
 	r := classify(call, age, err)
 	text := &Error{Doing: doing, Call: call, Advice: r.advice, Err: err, class: r.class}
 	text.Code, text.Message = apiError(err)
+	var ended *expiredError
+	if errors.As(err, &ended) {
+		text.Advice, text.expired = "the credentials have expired: "+ended.renew+", then resume the run", true
+	}
 	if strings.Contains(text.Message, "valid region") {
 		text.Advice = "look at region: the endpoint that was called belongs to another one"
 	}
@@ -264,11 +268,14 @@ type Error struct {
 
 	class    errorClass
 	notFound bool
+	expired  bool // the credentials have
 }
 
 // ErrCode is the code of the failure.
 func (e *Error) ErrCode() errcode.Code {
 	switch {
+	case e.expired:
+		return errcode.CredentialsExpired
 	case noCredentials(e.Err):
 		return errcode.NoCredentials
 	case e.Code == "" && (isCall(e.Err) || isNoReply(e.Err)):
@@ -299,7 +306,7 @@ func (e *Error) Error() string {
 		if lacksPermission(e.Code) {
 			return text + " (the credentials lack the permission " + e.permission() + ")"
 		}
-	case noCredentials(e.Err):
+	case noCredentials(e.Err) && !e.expired:
 		return text + "no usable AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or access_key and secret_key in the template (" + clip(innermost(e.Err), 300) + ")"
 	default:
 		text += clip(innermost(e.Err), 300)

@@ -92,7 +92,7 @@ func (s *site) tries(ctx context.Context, service, operation string, once func()
 			if ambiguous {
 				err = &ambiguousError{err}
 			}
-			return attempt - 1, err
+			return attempt - 1, expired(s.relogin, err)
 		}
 		ambiguous = ambiguous || !isThrottled(err) && !noCredentials(err)
 		wait, _ := pace.RetryDelay(attempt, err)

@@ -62,7 +62,7 @@ func (c *Cloud) owner(ctx context.Context, p Place, a Access) (string, error) {
 	}
 	out, err := a.sts(cfg, c.o.Getenv).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", wrapAPI(doing, "GetCallerIdentity", old, err)
+		return "", wrapAPI(doing, "GetCallerIdentity", old, expired(at.relogin, err))
 	}
 	if out.Account == nil {
 		return "", errors.New("cannot " + doing + ": the answer names no account")

@@ -220,8 +220,26 @@ func Engine(o Options) (*dag.Engine, error) { return engine(o, newSink(o, o.Run)
 func engine(o Options, s dag.Sink) (*dag.Engine, error) { return engineOn(o.Run, o, s) }
 
 func engineOn(store dag.Store, o Options, s dag.Sink) (*dag.Engine, error) {
+	o.OnFailure = o.suspends()
 	return dag.New(dag.Options{Run: o.Run.ID(), Store: store, Sink: s, Kinds: o.Kinds, Runner: o.Runner, Secret: o.Secret,
 		OnFailure: o.OnFailure, BeforeStep: o.BeforeStep, Around: o.Around, Parallel: o.Parallel, Makers: o.Makers, Leaves: o.Leaves})
+}
+
+// expired reports whether a failure is only that credentials have expired: with new ones the run
+// goes on, and without them nothing could be removed.
+func expired(err error) bool { return errcode.Of(err) == errcode.CredentialsExpired }
+
+// suspends is OnFailure, but for failures with which everything stays.
+func (o Options) suspends() func(context.Context, dag.Node, error) dag.Decision {
+	return func(ctx context.Context, n dag.Node, err error) dag.Decision {
+		switch {
+		case expired(err):
+			return dag.Suspend
+		case o.OnFailure == nil:
+			return dag.Cleanup
+		}
+		return o.OnFailure(ctx, n, err)
+	}
 }
 
 // keptAlive runs f while o.KeepAlive runs, and waits for both. When another process has
@@ -361,7 +379,7 @@ func judge(sum state.Summary, g *dag.Graph, recs []dag.Record, report *dag.Repor
 		if held {
 			sum.Status = state.Suspended
 		}
-	case report.Suspended, failed > 0 && held && len(report.Left) == 0:
+	case report.Suspended, failed > 0 && held && !slices.ContainsFunc(report.Left, func(f dag.Failure) bool { return !expired(f.Err) }):
 		sum.Status = state.Suspended
 	case failed == 0 && len(report.Left) == 0:
 		sum.Status = state.Done

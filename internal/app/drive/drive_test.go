@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -179,6 +180,9 @@ func TestSolveTellsWhatBecameOfEachBuild(t *testing.T) {
 		{"one fails and is kept", func(b *bench, o *Options) {
 			b.fail["b-sand"] = errors.New("cannot")
 			o.OnFailure = func(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }
+		}, "suspended, a done, b failed", 2},
+		{"credentials have expired", func(b *bench, _ *Options) {
+			b.fail["b-sand"] = errcode.With(errcode.CredentialsExpired, errors.New("cannot"))
 		}, "suspended, a done, b failed", 2},
 		{"nothing can be removed", func(b *bench, _ *Options) { b.stuck = true }, "partial, a done, b done", 4},
 	} {
