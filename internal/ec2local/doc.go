@@ -41,7 +41,8 @@
 //
 // # Parameters, secrets and keys
 //
-// Systems Manager has a Parameter Store, in which public parameters name the images
+// Systems Manager has sessions of Session Manager to ports of instances that have an instance
+// profile, whose data channels are on this port, too. It has a Parameter Store, in which public parameters name the images
 // of the catalogue. It and Secrets Manager hold what calls put there, and what the file
 // [Options].Seed says. Their values are in the store as they are, and nowhere else. KMS
 // has keys that encrypt nothing: EC2 looks at them as AWS does, after it has answered.

@@ -13,6 +13,7 @@ import (
 // A caller is who a request comes from and where it belongs.
 type caller struct {
 	region, service string
+	host            string   // by which the caller reaches this endpoint
 	session         *session // nil for the holder of the key itself
 	signature       string
 }
@@ -42,7 +43,7 @@ func (s *Server) authenticate(r *message) (caller, error) {
 	if sig == nil {
 		return caller{service: "ec2"}, authFailure()
 	}
-	c := caller{region: sig.region, service: sig.service, signature: sig.sum}
+	c := caller{region: sig.region, service: sig.service, host: r.Host, signature: sig.sum}
 	if !knownRegion(c.region) {
 		return c, fail("AuthFailure", "Credential should be scoped to a valid region.")
 	}

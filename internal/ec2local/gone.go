@@ -42,6 +42,7 @@ func (t *txn) prune() {
 		}
 	}
 	t.pruneSecrets()
+	t.pruneSessions()
 	t.pruneImports()
 	t.pruneUploads()
 	old := func(at time.Time) bool { return at.Before(t.now.Add(-memory)) }

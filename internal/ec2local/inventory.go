@@ -106,6 +106,11 @@ func (s *Server) Inventory() Inventory {
 		for _, x := range all[secret](t, "") {
 			add(&x.base, "secret", x.ID, "", false)
 		}
+		for _, x := range all[managedSession](t, "") {
+			if x.Ended.IsZero() {
+				add(&x.base, "session", x.Target, x.status(), false)
+			}
+		}
 		for _, x := range all[kmsKey](t, "") {
 			add(&x.base, "kms-key", strings.Join(x.Aliases, ","), x.metadata().KeyState, false)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/sessionmanager"
 )
 
 // lives are the instances being driven: for each one a goroutine that looks at
@@ -384,7 +385,7 @@ func (x *life) keepRunning(ctx context.Context, i *instance) (time.Duration, boo
 	x.mu.Unlock()
 	switch {
 	case exit != "":
-		x.up = false
+		x.down()
 		x.s.logf("%s %s guest ended: %s", x.region, x.id, exit)
 		switch exit {
 		case guest.PowerOff:
@@ -424,8 +425,14 @@ func (x *life) halt(ctx context.Context) error {
 	if err := x.machine.Stop(ctx); err != nil {
 		return err
 	}
-	x.up = false
+	x.down()
 	return nil
+}
+
+// down says that the guest runs no more, nor what goes with it.
+func (x *life) down() {
+	x.up = false
+	x.s.agents.each(x.id, func(a *sessionmanager.Agent) { a.Close("the instance is down") })
 }
 
 // failed ends an instance whose guest would not boot at launch, as EC2 ends one

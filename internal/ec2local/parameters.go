@@ -12,11 +12,12 @@ import (
 )
 
 // ssmOperations are the actions of Systems Manager that this endpoint has: those of
-// its Parameter Store.
+// its Parameter Store, and of Session Manager.
 var ssmOperations = map[string]operation{
 	"DeleteParameter":       writesJSON(deleteParameter),
 	"DeleteParameters":      writesJSON(deleteParameters),
 	"DescribeParameters":    readsJSON(describeParameters),
+	"DescribeSessions":      readsJSON(describeSessions),
 	"GetParameter":          readsJSON(getParameter),
 	"GetParameterHistory":   readsJSON(getParameterHistory),
 	"GetParameters":         readsJSON(getParameters),
@@ -24,6 +25,9 @@ var ssmOperations = map[string]operation{
 	"LabelParameterVersion": writesJSON(labelParameterVersion),
 	"ListTagsForResource":   readsJSON(listParameterTags),
 	"PutParameter":          writesJSON(putParameter),
+	"ResumeSession":         writesJSON(resumeSession),
+	"StartSession":          writesJSON(startSession),
+	"TerminateSession":      writesJSON(terminateSession),
 }
 
 // A parameter is a name for values, of which the newest counts. Its id is the name.

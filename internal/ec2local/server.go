@@ -65,6 +65,7 @@ type Server struct {
 	commits  commits
 	bulletin bulletin
 	seeding  seeding
+	agents   agents
 
 	logMu sync.Mutex
 	log   io.Writer
@@ -143,6 +144,7 @@ func (t *txn) open() error {
 	if err := t.index(); err != nil {
 		return err
 	}
+	t.endSessions()
 	t.prune()
 	return nil
 }
@@ -253,6 +255,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why := stranger(r); why != "" {
 		note = "?"
 		refuse(fail("AccessDenied", "The request is refused: %s.", why))
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, channelPrefix) {
+		if err := s.serveChannel(w, r); err != nil {
+			note = "? " + err.Error()
+		}
 		return
 	}
 	if q := s.readS3(w, r, id); q != nil {

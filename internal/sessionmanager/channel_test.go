@@ -1,0 +1,90 @@
+package sessionmanager
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// collected gathers what a channel delivers.
+func collecting(into *[]byte) func(uint32, []byte) (bool, error) {
+	return func(_ uint32, p []byte) (bool, error) {
+		*into = append(*into, p...)
+		return true, nil
+	}
+}
+
+func numbered(n int64, text string) *message {
+	return &message{kind: kindInput, number: n, id: uuid.New(), what: payloadData, payload: []byte(text)}
+}
+
+// Messages come in any order, twice, and some far too early.
+func TestWhatComesIsPutInOrder(t *testing.T) {
+	var got []byte
+	c := newChannel(kindOutput, kindInput, collecting(&got))
+	defer c.fail(errMessage)
+	for _, n := range []int64{2, 1, 1, 0, 0, 9_000_000, -5, 3, 2} {
+		if err := c.take(numbered(n, string(rune('a'+n%26&15)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if string(got) != "abcd" || len(c.held) != 0 || c.size != 0 {
+		t.Errorf("%q, and %d held with %d bytes", got, len(c.held), c.size)
+	}
+}
+
+// What comes before its turn takes a bounded place.
+func TestWhatIsHeldIsBounded(t *testing.T) {
+	var got []byte
+	c := newChannel(kindOutput, kindInput, collecting(&got))
+	defer c.fail(errMessage)
+	big := string(bytes.Repeat([]byte("x"), maxHeld/8))
+	for n := int64(1); n < 50; n++ {
+		c.take(numbered(n, big))
+	}
+	if c.size > maxHeld {
+		t.Errorf("%d bytes are held", c.size)
+	}
+}
+
+// A side that does not answer ends the session, and one that has no link does later.
+func TestAChannelThatDoesNotGetOn(t *testing.T) {
+	c := newChannel(kindOutput, kindInput, collecting(new([]byte)))
+	defer c.fail(errMessage)
+	near, _ := pipeLinks(t)
+	c.post(payloadData, []byte("hello"))
+	now := time.Now()
+	if err := c.look(now.Add(stalled + time.Second)); err != nil {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := c.look(now.Add(abandoned + time.Second)); err == nil {
+		t.Error("without a link for ever")
+	}
+	c.link = near
+	if err := c.look(now.Add(stalled - time.Second)); err != nil {
+		t.Errorf("a moment ago: %v", err)
+	}
+	if err := c.look(now.Add(stalled + time.Second)); err == nil {
+		t.Error("goes on though nothing is acknowledged")
+	}
+}
+
+// A message that was lost is sent again.
+func TestWhatIsLostIsSentAgain(t *testing.T) {
+	c := newChannel(kindOutput, kindInput, collecting(new([]byte)))
+	defer c.fail(errMessage)
+	c.post(payloadData, []byte("hello"))
+	near, far := pipeLinks(t)
+	go c.carry(near)
+	for range 2 {
+		_, b, err := far.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := decode(b); err != nil || string(m.payload) != "hello" || m.number != 0 {
+			t.Errorf("%+v %v", m, err)
+		}
+	}
+}
