@@ -248,7 +248,7 @@ func dialLink(ctx context.Context, h HTTP, address string) (*link, error) {
 	case u.Scheme == "ws" && ip != nil && ip.IsLoopback():
 		u.Scheme = "http"
 	default:
-		return nil, errors.New("the address of the data channel does not begin with wss:")
+		return nil, errors.New("the address of the data channel is none that begins with wss: or of this machine")
 	}
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
