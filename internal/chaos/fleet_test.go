@@ -122,8 +122,9 @@ func total(calls map[string]int) (n int) {
 }
 
 // alone runs the same template by one process that keeps its run in files, in a world of its
-// own, and returns the calls that it made and how long it took.
-func (f *fleet) alone(endpoint ...string) (calls map[string]int, took time.Duration) {
+// own, and returns the calls that it made and how long it took. The process is
+// killed so many times, every two seconds, and resumed.
+func (f *fleet) alone(kills int, endpoint ...string) (calls map[string]int, took time.Duration) {
 	f.t.Helper()
 	s := stageOf(f.t, imgflow(f.t), append([]string{"--guest", "sandbox"}, endpoint...)...)
 	text, err := os.ReadFile(f.path("t.json"))
@@ -132,9 +133,21 @@ func (f *fleet) alone(endpoint ...string) (calls map[string]int, took time.Durat
 	}
 	s.file("t.json", string(text))
 	begun := time.Now()
-	s.ends(s.begin(nil, "run", "t.json"), 0)
-	took = time.Since(begun)
-	return s.calls(), took
+	p := s.begin(nil, "run", "t.json")
+	for ; kills > 0; kills-- {
+		select {
+		case <-p.ended:
+			kills = 1
+		case <-time.After(2 * time.Second):
+			p.signal(syscall.SIGKILL)
+			<-p.ended
+			if p.killed() {
+				p = s.begin(nil, "resume", s.only())
+			}
+		}
+	}
+	s.ends(p, 0)
+	return s.calls(), time.Since(begun)
 }
 
 // TestCampaignOfAFleet plays seeds, and kills at some writes, with workers that build.
@@ -231,7 +244,7 @@ func TestFleetLosesWorkers(t *testing.T) {
 	slow := []string{"--latency", "running=2s,image=5s"}
 	f := newFleet(t, 3, slow...)
 	f.crowd(builds, onceEach(ticks)...)
-	one, alone := f.alone(slow...)
+	one, alone := f.alone(0, slow...)
 	calm, calmly, images := map[string]int{}, time.Duration(0), builds
 	if *long { // what it takes when nobody disturbs
 		begun := time.Now()
@@ -277,6 +290,10 @@ func TestFleetLosesWorkers(t *testing.T) {
 			t.Logf("%s: the last image after %s, and after %s without the time in which calls of lost workers stood still",
 				name, drives[i].ended.Sub(drives[i].begun).Round(100*time.Millisecond), drives[i].spare.Round(100*time.Millisecond))
 		}
+	}
+	if *long {
+		dying, took := f.alone(kills, slow...)
+		t.Logf("one process that is killed and resumed as often: %s, %d calls, %v", took.Round(100*time.Millisecond), total(dying), dying)
 	}
 	if *long && total(calm) > 2*total(one) {
 		t.Errorf("%d calls of a fleet that nobody disturbs, more than twice the %d of one process", total(calm), total(one))
