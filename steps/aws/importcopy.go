@@ -15,6 +15,7 @@ type NameImport struct {
 	Name        string                `json:"name"`
 	Description dag.Text              `json:"description,omitempty"`
 	Tags        map[dag.Text]dag.Text `json:"tags,omitempty"`
+	Encrypt     Encrypt               `json:"encrypt,omitzero"` // as the imported image; else the copy has the account's own key
 }
 
 func (NameImport) Kind() string    { return "aws.import-copy" }
@@ -28,5 +29,5 @@ func (s NameImport) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error
 	of := s.Of.Value()
 	var from ReadyImage
 	from.ID, from.Region, from.Account, from.Name = of.ID, of.Region, of.Account, s.Name
-	return CopyImage{Place: of.Place, Of: dag.Lit(from), Description: s.Description, Tags: s.Tags}.Do(ctx, c, t)
+	return CopyImage{Place: of.Place, Of: dag.Lit(from), Description: s.Description, Tags: s.Tags, Encrypt: s.Encrypt}.Do(ctx, c, t)
 }

@@ -61,7 +61,7 @@ type Access struct {
 	SkipMetadataAPICheck bool `json:"skip_metadata_api_check,omitempty"`
 	// Does not ask first whose the credentials are, so a resume cannot compare the account either. Default: `false`.
 	SkipCredentialValidation bool `json:"skip_credential_validation,omitempty"`
-	// Has no effect: waits find their own pace and have no limit.
+	// Accepted and without effect: waits find their own pace and have no limit.
 	Polling Polling `json:"aws_polling,omitzero"`
 
 	// Decodes by STS what AWS says when it refuses a call. Default: `false`.
@@ -157,6 +157,9 @@ func (a Access) optionErrors() (fs []steps.OptionError) {
 	}
 	if n := a.AssumeRole.DurationSeconds; n != 0 && (n < 900 || n > 43200) {
 		add("assume_role.duration_seconds", "must be from 900 to 43200")
+	}
+	if a.Polling != (Polling{}) {
+		fs = append(fs, steps.OptionError{Field: "aws_polling", Text: "waits find their own pace, and have no limit", Harmless: true})
 	}
 	if a.CustomEndpointEC2 != "" {
 		if u, err := url.Parse(a.CustomEndpointEC2); err != nil || u.Scheme == "" || u.Host == "" {

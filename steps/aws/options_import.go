@@ -107,7 +107,7 @@ func (o *ImportDisk) Add(g *dag.Graph, b dag.Build, name string, in dag.Out[step
 		made = product()
 		dag.Keep(g, task, made)
 	} else {
-		named := dag.Add(g, b, step("copy"), NameImport{Of: imported, Name: o.Name, Description: o.Description, Tags: o.Tags})
+		named := dag.Add(g, b, step("copy"), NameImport{Of: imported, Name: o.Name, Description: o.Description, Tags: o.Tags, Encrypt: Encrypt{All: o.Encrypt, Key: o.KMSKey}})
 		wait := ImageReady{Image: named}
 		if exceedsTagLimit(o.Tags) {
 			wait.Tags = o.Tags
