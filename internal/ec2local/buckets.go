@@ -32,9 +32,11 @@ func (q *s3Request) own(c *call) (*s3Bucket, error) {
 	switch {
 	case b == nil:
 		return nil, fail("NoSuchBucket", "The specified bucket does not exist")
+	case accountOf(b.Region) != c.account():
+		return nil, fail("AccessDenied", "Access Denied")
 	case b.Region != c.region:
-		q.w.Header().Set("X-Amz-Bucket-Region", b.Region)
-		return nil, fail("PermanentRedirect", "The bucket you are attempting to access must be addressed in its own region, %s.", b.Region)
+		q.w.Header().Set("X-Amz-Bucket-Region", regionOf(b.Region))
+		return nil, fail("PermanentRedirect", "The bucket you are attempting to access must be addressed in its own region, %s.", regionOf(b.Region))
 	}
 	return b, nil
 }
@@ -47,8 +49,10 @@ func (c *call) newBucket(name string) (there bool, err error) {
 	switch b := c.bucket(name); {
 	case b != nil && b.Region == c.region:
 		return true, nil
+	case b != nil && accountOf(b.Region) != c.account():
+		return false, fail("BucketAlreadyExists", "The requested bucket name is not available: somebody else has it.")
 	case b != nil:
-		return false, fail("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it: it is in %s.", b.Region)
+		return false, fail("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it: it is in %s.", regionOf(b.Region))
 	case len(all[s3Bucket](c.txn, "")) >= maxBuckets:
 		return false, fail("TooManyBuckets", "You have attempted to create more buckets than allowed")
 	}
@@ -61,12 +65,12 @@ func createBucket(q *s3Request) (func(), error) {
 	if err := q.readXML(&asked); err != nil {
 		return nil, err
 	}
-	if r := asked.LocationConstraint; r != "" && r != q.who.region || r == "" && q.who.region != "us-east-1" && partitionOf(q.who.region).name == "aws" {
-		return nil, fail("IllegalLocationConstraintException", "The location constraint is not that of the region that the request was sent to, %s.", q.who.region)
+	if r := asked.LocationConstraint; r != "" && r != regionOf(q.who.region) || r == "" && regionOf(q.who.region) != "us-east-1" && partitionOf(q.who.region).name == "aws" {
+		return nil, fail("IllegalLocationConstraintException", "The location constraint is not that of the region that the request was sent to, %s.", regionOf(q.who.region))
 	}
 	err := q.update(func(c *call) error {
 		there, err := c.newBucket(q.bucket)
-		if err == nil && there && c.region != "us-east-1" {
+		if err == nil && there && regionOf(c.region) != "us-east-1" {
 			return fail("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
 		}
 		return err
@@ -86,7 +90,7 @@ func headBucket(q *s3Request) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	q.w.Header().Set("X-Amz-Bucket-Region", q.who.region)
+	q.w.Header().Set("X-Amz-Bucket-Region", regionOf(q.who.region))
 	return q.done(http.StatusOK)
 }
 
@@ -115,7 +119,7 @@ func getBucketLocation(q *s3Request) (func(), error) {
 		if b == nil {
 			return fail("NoSuchBucket", "The specified bucket does not exist")
 		}
-		if where = b.Region; where == "us-east-1" {
+		if where = regionOf(b.Region); where == "us-east-1" {
 			where = "" // as it was when there was no other
 		}
 		return nil
@@ -142,9 +146,12 @@ func listBuckets(q *s3Request) (func(), error) {
 		Owner   s3Owner
 		Buckets []bucketItem `xml:"Buckets>Bucket"`
 	}
-	list.Owner.ID = account
+	list.Owner.ID = accountOf(q.who.region)
 	err := q.view(func(c *call) error {
 		for _, b := range all[s3Bucket](c.txn, "") {
+			if accountOf(b.Region) != c.account() {
+				continue
+			}
 			list.Buckets = append(list.Buckets, bucketItem{b.ID, s3Stamp(b.Created)})
 		}
 		return nil

@@ -2,9 +2,9 @@ package ec2local
 
 import "fmt"
 
-// seedDefaults gives every region what an account finds there: a default VPC with a
+// seedDefaults gives regions what an account finds there: a default VPC with a
 // subnet in each zone, a way out, and a default security group.
-func (t *txn) seedDefaults() error {
+func (t *txn) seedDefaults(regions ...string) error {
 	for _, region := range regions {
 		id := fixedID("vpc", "default "+region)
 		if get[vpc](t, region, id) != nil {
@@ -14,7 +14,7 @@ func (t *txn) seedDefaults() error {
 		put(t, &vpc{base: made(id), CIDR: "172.31.0.0/16", Default: true})
 		for i, z := range zones(region) {
 			put(t, &subnet{
-				base: made(fixedID("subnet", "default "+z.Name)), VPC: id, CIDR: fmt.Sprintf("172.31.%d.0/20", 16*i),
+				base: made(fixedID("subnet", "default "+placeIn(z.Name, accountOf(region)))), VPC: id, CIDR: fmt.Sprintf("172.31.%d.0/20", 16*i),
 				Zone: z.Name, ZoneID: z.ID, Default: true, PublicIP: true,
 			})
 		}

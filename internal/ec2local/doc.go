@@ -34,10 +34,13 @@
 // not verified; the rest holds.
 //
 // The region is that of the signature's scope: any of AWS, of China and of the
-// US government, too, whose names differ as theirs do. There is one account,
-// 123456789012, in all of them, and every instance type is known. Every region has a default VPC with a subnet in each of three
-// zones, and the same catalogue of public images: Ubuntu, Debian, Amazon Linux,
-// Windows, several dates of each.
+// US government, too, whose names differ as theirs do. Every instance type is
+// known. Every region has a default VPC with a subnet in each of three zones, and the
+// same catalogue of public images: Ubuntu, Debian, Amazon Linux, Windows, several dates of each.
+//
+// The key's account is 123456789012. Another one is called as by a role that was taken there,
+// or by an access key whose id is the number of the account, with the same secret. It has
+// things of its own, and sees what others share with it; all accounts are of every organization.
 //
 // # Parameters, secrets and keys
 //

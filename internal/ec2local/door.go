@@ -12,7 +12,7 @@ import (
 
 // A caller is who a request comes from and where it belongs.
 type caller struct {
-	region, service string
+	region, service string   // region is a place
 	host            string   // by which the caller reaches this endpoint
 	session         *session // nil for the holder of the key itself
 	signature       string
@@ -57,6 +57,9 @@ func (s *Server) authenticate(r *message) (caller, error) {
 			key = c.session.key(s.key)
 		}
 	}
+	if c.session == nil && accountID.MatchString(sig.keyID) {
+		key.ID = sig.keyID
+	}
 	switch {
 	case s.anyKey:
 	case sig.token != "" && c.session == nil, !sig.covers(r), !sig.verify(r, key):
@@ -66,7 +69,8 @@ func (s *Server) authenticate(r *message) (caller, error) {
 	case c.session != nil && !s.now().Before(c.session.Until):
 		return c, refusal(c.service, "RequestExpired", "ExpiredToken", "The security token included in the request is expired")
 	}
-	return c, nil
+	c.region = placeIn(c.region, accountOfKey(sig.keyID, c.session))
+	return c, s.inhabit(c.region)
 }
 
 // refusal is an error whose code differs between EC2 and the other services.

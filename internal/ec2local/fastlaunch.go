@@ -2,7 +2,6 @@ package ec2local
 
 import (
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -63,7 +62,7 @@ func (f fastLaunch) now(at time.Time) fastLaunch {
 
 func (c *call) fastLaunchItem(m *image) fastLaunchItem {
 	f := m.Fast.now(c.now)
-	i := fastLaunchItem{Image: m.ID, Type: "snapshot", Snapshots: fastSnapshots{f.Target}, Parallel: f.Parallel, Owner: account, State: f.State, Reason: f.Reason, At: stamp(f.At)}
+	i := fastLaunchItem{Image: m.ID, Type: "snapshot", Snapshots: fastSnapshots{f.Target}, Parallel: f.Parallel, Owner: c.account(), State: f.State, Reason: f.Reason, At: stamp(f.At)}
 	if f.Template+f.Name != "" {
 		i.Template = &fastTemplate{f.Template, f.Name, f.Version}
 	}
@@ -102,12 +101,13 @@ func enableFastLaunch(c *call, q *enableFastLaunchRequest) (*fastLaunchItem, err
 		}
 	}
 	if r := q.LaunchTemplate; r != nil {
-		if _, err := c.template(r.LaunchTemplateId, r.LaunchTemplateName); err != nil {
+		t, err := c.template(r.LaunchTemplateId, r.LaunchTemplateName)
+		if err != nil {
 			return nil, err
 		}
 		f.Template, f.Name, f.Version = r.LaunchTemplateId, r.LaunchTemplateName, r.Version
-		if n, err := strconv.Atoi(r.Version); r.Version != "$Latest" && r.Version != "$Default" && (err != nil || n != 1) {
-			return nil, fail("InvalidLaunchTemplateId.VersionNotFound", "Could not find the specified version %s.", r.Version)
+		if _, err := t.version(r.Version); err != nil {
+			return nil, err
 		}
 	}
 	f.Trouble = c.noPlace(q)

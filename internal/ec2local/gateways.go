@@ -37,7 +37,7 @@ var gatewayFilters = filters[gateway]{
 	"internet-gateway-id": func(c *call, g *gateway) []string { return one(g.ID) },
 	"attachment.vpc-id":   func(c *call, g *gateway) []string { return one(g.VPC) },
 	"attachment.state":    func(c *call, g *gateway) []string { return one("available") },
-	"owner-id":            func(c *call, g *gateway) []string { return one(account) },
+	"owner-id":            func(c *call, g *gateway) []string { return one(c.account()) },
 }.tagged(tagsOf[gateway])
 
 func describeInternetGateways(c *call, q *describeGatewaysRequest) (*describeGatewaysResponse, error) {
@@ -52,7 +52,7 @@ func describeInternetGateways(c *call, q *describeGatewaysRequest) (*describeGat
 	r := &describeGatewaysResponse{pageResponse: next}
 	for _, g := range gs {
 		r.Gateways.Items = append(r.Gateways.Items, gatewayItem{
-			g.ID, account, set[gatewayAttachment]{[]gatewayAttachment{{g.VPC, "available"}}}, c.tagSet(g.ID),
+			g.ID, c.account(), set[gatewayAttachment]{[]gatewayAttachment{{g.VPC, "available"}}}, c.tagSet(g.ID),
 		})
 	}
 	return r, nil

@@ -163,7 +163,7 @@ var groupFilters = filters[group]{
 	"group-name":                    func(c *call, g *group) []string { return one(g.Name) },
 	"description":                   func(c *call, g *group) []string { return one(g.Description) },
 	"vpc-id":                        func(c *call, g *group) []string { return one(g.VPC) },
-	"owner-id":                      func(c *call, g *group) []string { return one(account) },
+	"owner-id":                      func(c *call, g *group) []string { return one(c.account()) },
 	"ip-permission.cidr":            ruleValues(false, func(r *groupRule) []string { return one(r.IPv4) }),
 	"ip-permission.ipv6-cidr":       ruleValues(false, func(r *groupRule) []string { return one(r.IPv6) }),
 	"ip-permission.group-id":        ruleValues(false, func(r *groupRule) []string { return one(r.Group) }),
@@ -203,8 +203,8 @@ func describeSecurityGroups(c *call, q *describeGroupsRequest) (*describeGroupsR
 	r := &describeGroupsResponse{pageResponse: next}
 	for _, g := range gs {
 		r.Groups.Items = append(r.Groups.Items, groupItem{
-			Owner: account, ID: g.ID, ARN: g.arn(), Name: g.Name, Description: g.Description, VPC: g.VPC,
-			In: permissions(g.Rules, false), Out: permissions(g.Rules, true), Tags: c.tagSet(g.ID),
+			Owner: c.account(), ID: g.ID, ARN: g.arn(), Name: g.Name, Description: g.Description, VPC: g.VPC,
+			In: permissions(g.Rules, false, c.account()), Out: permissions(g.Rules, true, c.account()), Tags: c.tagSet(g.ID),
 		})
 	}
 	return r, nil

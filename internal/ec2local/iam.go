@@ -16,8 +16,8 @@ var iamOperations = map[string]operation{
 	"RemoveRoleFromInstanceProfile": writes(removeRoleFromProfile),
 }
 
-// home is the region of what has none: the name of the partition.
-func (c *call) home() string { return partitionOf(c.region).name }
+// home is the place of what has no region: the name of the partition, for the account.
+func (c *call) home() string { return placeIn(partitionOf(c.region).name, c.account()) }
 
 func iamBase(c *call, name string) base {
 	b := c.newBase(name)

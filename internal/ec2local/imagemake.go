@@ -88,7 +88,7 @@ func (c *call) ebs(m *mapping, e *ebsRequest, root bool) error {
 		if root && m.Snapshot != "" {
 			return fail("InvalidBlockDeviceMapping", "The snapshot of the root device cannot be changed.")
 		}
-		s, err := find[snapshot](c, e.SnapshotId)
+		s, err := c.readable(e.SnapshotId)
 		if err != nil {
 			return fail("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", e.SnapshotId)
 		}
@@ -171,9 +171,9 @@ func createImage(c *call, q *createImageRequest) (*imageIDResponse, error) {
 		return nil, err
 	}
 	m := &image{
-		base: c.newBase(newID("ami")), Name: q.Name, Description: q.Description, Owner: account, State: "pending", Due: c.now.Add(c.s.takes.image),
+		base: c.newBase(newID("ami")), Name: q.Name, Description: q.Description, Owner: c.account(), State: "pending", Due: c.now.Add(c.s.takes.image),
 		Arch: i.Arch, Platform: i.Platform, PlatformDetails: i.PlatformDetails, UsageOperation: i.UsageOperation, RootDevice: i.RootDevice,
-		Virt: i.Virt, ENA: i.ENA, Sriov: i.Sriov, BootMode: i.BootMode, Imds: i.ImageImds, SourceInstance: i.ID, SourceImage: i.ImageID, SourceRegion: i.Region,
+		Virt: i.Virt, ENA: i.ENA, Sriov: i.Sriov, BootMode: i.BootMode, Imds: i.ImageImds, SourceInstance: i.ID, SourceImage: i.ImageID, SourceRegion: regionOf(i.Region),
 		User: i.User, Release: i.Release,
 	}
 	for _, a := range q.BlockDeviceMappings {
@@ -243,7 +243,7 @@ func registerImage(c *call, q *registerImageRequest) (*imageIDResponse, error) {
 		return nil, missing("RootDeviceName")
 	}
 	m := &image{
-		base: c.newBase(newID("ami")), Name: q.Name, Description: q.Description, Owner: account, State: "available",
+		base: c.newBase(newID("ami")), Name: q.Name, Description: q.Description, Owner: c.account(), State: "available",
 		Arch: q.Architecture, PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances", RootDevice: q.RootDeviceName, Virt: q.VirtualizationType,
 		ENA: q.EnaSupport, Sriov: q.SriovNetSupport, BootMode: q.BootMode, Imds: q.ImdsSupport, TPM: q.TpmSupport, UEFI: q.UefiData,
 	}
@@ -301,7 +301,7 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 		return nil, invalid("Invalid source region: %s", q.SourceRegion)
 	}
 	there := *c
-	there.region = q.SourceRegion
+	there.region = placeIn(q.SourceRegion, c.account())
 	from, err := there.image(q.SourceImageId)
 	if err != nil {
 		return nil, err
@@ -326,10 +326,10 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 	m := new(image)
 	*m = *from
 	m.base = c.newBase(newID("ami"))
-	m.Name, m.Description, m.Owner, m.OwnerAlias = q.Name, q.Description, account, ""
+	m.Name, m.Description, m.Owner, m.OwnerAlias = q.Name, q.Description, c.account(), ""
 	m.State, m.Due = "pending", c.now.Add(c.s.takes.copy)
 	m.Public, m.Users, m.Orgs, m.Units, m.ProductCodes = false, nil, nil, nil, nil
-	m.SourceInstance, m.SourceImage, m.SourceRegion = "", from.ID, from.Region
+	m.SourceInstance, m.SourceImage, m.SourceRegion = "", from.ID, regionOf(from.Region)
 	m.Protection, m.Cooldown, m.Fast = "", false, nil
 	m.Mappings = slices.Clone(from.Mappings)
 	for n := range m.Mappings {
@@ -343,6 +343,9 @@ func copyImage(c *call, q *copyImageRequest) (*imageIDResponse, error) {
 			Encrypted:   d.Encrypted,
 		}
 		if old := get[snapshot](c.txn, from.Region, d.Snapshot); old != nil {
+			if accountOf(from.Region) != c.account() && !old.openTo(c.account()) {
+				return nil, fail("InvalidRequest", "You do not have permission to access the storage of this ami")
+			}
 			s.Layers = old.Layers
 		}
 		if err := c.encryptCopy(s, q.Encrypted, q.KmsKeyId); err != nil {

@@ -90,16 +90,27 @@ func (m *image) root() *mapping {
 
 // image finds an image that a request names, one's own or a public one.
 func (c *call) image(id string) (*image, error) {
-	for _, m := range catalogue(c.region) {
+	for _, m := range catalogue(regionOf(c.region)) {
 		if m.ID == id {
 			return m, nil
 		}
 	}
 	m, err := find[image](c, id)
+	if err != nil {
+		if s := shared(c, id, func(m *image) bool { return m.openTo(c.account()) }); s != nil {
+			return s, nil
+		}
+	}
 	if err != nil && wellFormed("ami", id) {
 		return nil, fail("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
 	}
 	return m, err
+}
+
+// openTo tells whether another account may launch the image. Which accounts are of an
+// organization is not looked at: all of this endpoint are.
+func (m *image) openTo(account string) bool {
+	return m.Public || slices.Contains(m.Users, account) || len(m.Orgs)+len(m.Units) > 0
 }
 
 // ownImage finds an image that the caller may change.
@@ -108,7 +119,7 @@ func (c *call) ownImage(id string) (*image, error) {
 		return nil, missing("ImageId")
 	}
 	m, err := c.image(id)
-	if err == nil && m.Owner != account {
+	if err == nil && m.Owner != c.account() {
 		return nil, fail("AuthFailure", "Not authorized for image:%s", id)
 	}
 	return m, err
@@ -291,21 +302,19 @@ var imageFilters = filters[image]{
 	"block-device-mapping.volume-type":           mappingValues(func(m *mapping) []string { return one(m.Type) }),
 }.tagged(tagsOf[image]).found("image-id", "name")
 
-var accountID = patternOf(`^[0-9]{12}$`)
-
 // ownedBy tells whether an image has one of the owners that a request names.
-func (m *image) ownedBy(owners []string) bool {
+func (m *image) ownedBy(owners []string, self string) bool {
 	for _, o := range owners {
-		if o == m.Owner || o == "self" && m.Owner == account || o == m.OwnerAlias && o != "" {
+		if o == m.Owner || o == "self" && m.Owner == self || o == m.OwnerAlias && o != "" {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *image) executableBy(users []string) bool {
+func (m *image) executableBy(users []string, self string) bool {
 	for _, u := range users {
-		if u == "all" && m.Public || u == "self" && slices.Contains(m.Users, account) || slices.Contains(m.Users, u) {
+		if u == "all" && m.Public || u == "self" && slices.Contains(m.Users, self) || slices.Contains(m.Users, u) {
 			return true
 		}
 	}
@@ -335,14 +344,15 @@ func describeImages(c *call, q *describeImagesRequest) (*describeImagesResponse,
 		ms = append(ms, m)
 	}
 	if len(q.ImageIds) == 0 {
-		if len(q.Owners) == 0 || (&image{Owner: account}).ownedBy(q.Owners) {
+		if len(q.Owners) == 0 || (&image{Owner: c.account()}).ownedBy(q.Owners, c.account()) {
 			ms, _ = about(c, imageFilters, nil, q.Filters)
 		}
-		ms = append(ms, catalogue(c.region)...)
+		ms = append(ms, c.imagesShared(q.Owners)...)
+		ms = append(ms, catalogue(regionOf(c.region))...)
 	}
 	ms = slices.DeleteFunc(slices.Clone(ms), func(m *image) bool {
-		hidden := !q.IncludeDeprecated && len(q.ImageIds) == 0 && m.Owner != account && !m.Deprecation.IsZero() && c.now.After(m.Deprecation)
-		return hidden || len(q.Owners) > 0 && !m.ownedBy(q.Owners) || len(q.ExecutableUsers) > 0 && !m.executableBy(q.ExecutableUsers)
+		hidden := !q.IncludeDeprecated && len(q.ImageIds) == 0 && m.Owner != c.account() && !m.Deprecation.IsZero() && c.now.After(m.Deprecation)
+		return hidden || len(q.Owners) > 0 && !m.ownedBy(q.Owners, c.account()) || len(q.ExecutableUsers) > 0 && !m.executableBy(q.ExecutableUsers, c.account())
 	})
 	ms, err := imageFilters.apply(c, q.Filters, ms)
 	if err != nil {
@@ -356,6 +366,22 @@ func describeImages(c *call, q *describeImagesRequest) (*describeImagesResponse,
 		r.Images.Items = append(r.Images.Items, c.imageItem(m))
 	}
 	return r, nil
+}
+
+// imagesShared are the images of other accounts that are open to the caller, if calls about
+// images of these owners are about them.
+func (c *call) imagesShared(owners []string) (ms []*image) {
+	for _, place := range c.s.inhabited.beside(c.region) {
+		if len(owners) > 0 && !slices.Contains(owners, accountOf(place)) {
+			continue
+		}
+		for _, m := range all[image](c.txn, place) {
+			if m.seen(c.txn) && m.openTo(c.account()) {
+				ms = append(ms, m)
+			}
+		}
+	}
+	return ms
 }
 
 type deregisterRequest struct {

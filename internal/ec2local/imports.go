@@ -251,7 +251,7 @@ func (t *txn) imported(i *importTask) {
 		Description: "Created by AWS-VMImport service for " + i.ID, Encrypted: i.Encrypted, KMS: i.KMS, Disk: i.Format,
 	}
 	m := &image{
-		base: c.newBase(newID("ami")), Name: i.ID, Description: "AWS-VMImport service: " + i.Platform, Owner: account, State: "available", Arch: i.Arch,
+		base: c.newBase(newID("ami")), Name: i.ID, Description: "AWS-VMImport service: " + i.Platform, Owner: c.account(), State: "available", Arch: i.Arch,
 		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances", RootDevice: "/dev/sda1", Virt: "hvm", ENA: true, BootMode: i.BootMode, Disk: i.Format,
 	}
 	if i.Platform == "windows" {

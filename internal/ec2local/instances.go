@@ -311,7 +311,7 @@ func (c *call) instanceItem(i *instance) instanceItem {
 			public = e.public()
 		}
 		x := instanceInterface{
-			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Description: e.Description, Owner: account, Status: "in-use", MAC: e.mac(), Addr: e.Addr, DNS: e.Addr,
+			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Description: e.Description, Owner: c.account(), Status: "in-use", MAC: e.mac(), Addr: e.Addr, DNS: e.Addr,
 			Check: !e.NoCheck, Groups: c.groupSet(e.Groups), Public: public, Addrs: set[privateAddress]{[]privateAddress{{e.Addr, e.Addr, true, public}}}, Type: "interface",
 		}
 		x.Attachment.ID, x.Attachment.Status, x.Attachment.At, x.Attachment.Delete = e.Attachment, "attached", stamp(e.At), true
@@ -357,7 +357,7 @@ var instanceFilters = filters[instance]{
 	"launch-time":                 func(c *call, i *instance) []string { return one(stamp(i.Launched)) },
 	"network-interface.subnet-id": func(c *call, i *instance) []string { return one(i.Subnet) },
 	"network-interface.vpc-id":    func(c *call, i *instance) []string { return one(i.VPC) },
-	"owner-id":                    func(c *call, i *instance) []string { return one(account) },
+	"owner-id":                    func(c *call, i *instance) []string { return one(c.account()) },
 	"platform":                    func(c *call, i *instance) []string { return one(i.Platform) },
 	"private-ip-address":          func(c *call, i *instance) []string { return one(i.Addr) },
 	"reservation-id":              func(c *call, i *instance) []string { return one(i.Reservation) },
@@ -420,7 +420,7 @@ func (c *call) reservations(is []*instance) set[reservationItem] {
 		if !ok {
 			n = len(out.Items)
 			at[i.Reservation] = n
-			out.Items = append(out.Items, reservationItem{ID: i.Reservation, Owner: account})
+			out.Items = append(out.Items, reservationItem{ID: i.Reservation, Owner: c.account()})
 		}
 		out.Items[n].Instances.Items = append(out.Items[n].Instances.Items, c.instanceItem(i))
 	}

@@ -119,7 +119,7 @@ var interfaceFilters = filters[netInterface]{
 	"status":                       func(c *call, e *netInterface) []string { return one("in-use") },
 	"private-ip-address":           func(c *call, e *netInterface) []string { return one(e.Addr) },
 	"addresses.private-ip-address": func(c *call, e *netInterface) []string { return one(e.Addr) },
-	"owner-id":                     func(c *call, e *netInterface) []string { return one(account) },
+	"owner-id":                     func(c *call, e *netInterface) []string { return one(c.account()) },
 	"attachment.attachment-id":     func(c *call, e *netInterface) []string { return one(e.Attachment) },
 	"addresses.association.public-ip": func(c *call, e *netInterface) []string {
 		if !e.Public {
@@ -155,9 +155,9 @@ func describeNetworkInterfaces(c *call, q *describeInterfacesRequest) (*describe
 	r := &describeInterfacesResponse{pageResponse: next}
 	for _, e := range es {
 		r.Interfaces.Items = append(r.Interfaces.Items, interfaceItem{
-			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Zone: e.Zone, Description: e.Description, Owner: account, Status: "in-use",
+			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Zone: e.Zone, Description: e.Description, Owner: c.account(), Status: "in-use",
 			MAC: e.mac(), Addr: e.Addr, DNS: e.Addr, Check: !e.NoCheck, Groups: c.groupSet(e.Groups),
-			Attachment: &interfaceAttachment{e.Attachment, e.Instance, account, 0, 0, "attached", stamp(e.At), true},
+			Attachment: &interfaceAttachment{e.Attachment, e.Instance, c.account(), 0, 0, "attached", stamp(e.At), true},
 			Public:     e.public(), Addrs: set[privateAddress]{[]privateAddress{{e.Addr, e.Addr, true, e.public()}}}, Type: "interface", Tags: c.tagSet(e.ID),
 		})
 	}

@@ -14,6 +14,7 @@ type Item struct {
 	Kind    string            `json:"kind"` // as in tags: instance, image, key-pair ...
 	ID      string            `json:"id"`
 	Region  string            `json:"region"`
+	Account string            `json:"account,omitempty"` // of another account than the first
 	Name    string            `json:"name,omitempty"`
 	State   string            `json:"state,omitempty"`
 	Tags    map[string]string `json:"tags,omitempty"`
@@ -55,7 +56,10 @@ func (s *Server) Inventory() Inventory {
 	var v Inventory
 	err := s.view(func(t *txn) error {
 		add := func(b *base, kind, name, state string, initial bool) {
-			i := Item{Kind: kind, ID: b.ID, Region: b.Region, Name: name, State: state, Default: initial}
+			i := Item{Kind: kind, ID: b.ID, Region: regionOf(b.Region), Name: name, State: state, Default: initial}
+			if regionOf(b.Region) != b.Region {
+				i.Account = accountOf(b.Region)
+			}
 			for _, g := range t.storedTags(b.Region, b.ID) {
 				if i.Tags == nil {
 					i.Tags = map[string]string{}

@@ -101,7 +101,7 @@ type keyMetadata struct {
 }
 
 func (k *kmsKey) metadata() keyMetadata {
-	m := keyMetadata{AWSAccountId: account, KeyId: k.ID, Arn: k.arn(), CreationDate: epoch(k.Created), Enabled: !k.Disabled, Description: k.Description,
+	m := keyMetadata{AWSAccountId: accountOf(k.Region), KeyId: k.ID, Arn: k.arn(), CreationDate: epoch(k.Created), Enabled: !k.Disabled, Description: k.Description,
 		KeyUsage: k.Usage, KeyState: "Enabled", Origin: "AWS_KMS", KeyManager: "CUSTOMER", KeySpec: k.Spec, CustomerMasterKeySpec: k.Spec,
 		MultiRegion: strings.HasPrefix(k.ID, "mrk-")}
 	if k.Disabled {
@@ -246,10 +246,14 @@ func (c *call) sowKey(name string) error {
 		return nil
 	}
 	if parts := strings.SplitN(name, ":", 6); parts[0] == "arn" {
-		if len(parts) < 6 || !knownRegion(parts[3]) || name != arn("kms", parts[3], parts[5]) {
-			return notSeeded(name)
+		if len(parts) < 6 {
+			return c.notSeeded(name)
 		}
-		if parts[3] != c.region {
+		place := placeIn(parts[3], c.account())
+		if !knownRegion(place) || name != arn("kms", place, parts[5]) {
+			return c.notSeeded(name)
+		}
+		if place != c.region {
 			return nil
 		}
 		name = strings.TrimPrefix(parts[5], "key/")
@@ -261,12 +265,12 @@ func (c *call) sowKey(name string) error {
 	case keyAlias.MatchString(name) && !strings.HasPrefix(name, "alias/aws/"):
 		k.Aliases = []string{name}
 	default:
-		return notSeeded(name)
+		return c.notSeeded(name)
 	}
 	put(c.txn, k)
 	return nil
 }
 
-func notSeeded(name string) error {
-	return fail("ValidationException", "%q is no id, alias or ARN of a key of the account %s", name, account)
+func (c *call) notSeeded(name string) error {
+	return fail("ValidationException", "%q is no id, alias or ARN of a key of the account %s", name, c.account())
 }

@@ -144,7 +144,7 @@ type parameterMetadata struct {
 
 func (p *parameter) metadata(v *parameterVersion) parameterMetadata {
 	return parameterMetadata{p.ID, v.Type, p.arn(), v.KeyID, v.Description, v.Pattern, epoch(v.Modified),
-		globalARN(partitionOf(p.Region).name, "iam", "user/ec2local"), v.Number, v.Tier, v.DataType, []string{}}
+		globalARN(placeIn(partitionOf(p.Region).name, accountOf(p.Region)), "iam", "user/ec2local"), v.Number, v.Tier, v.DataType, []string{}}
 }
 
 type describeParametersRequest struct {

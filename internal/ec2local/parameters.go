@@ -59,7 +59,7 @@ func (*parameter) table() string { return "parameter" }
 func (p *parameter) arn() string {
 	name := "parameter/" + strings.TrimPrefix(p.ID, "/")
 	if p.public {
-		return "arn:" + partitionOf(p.Region).name + ":ssm:" + p.Region + "::" + name
+		return "arn:" + partitionOf(p.Region).name + ":ssm:" + regionOf(p.Region) + "::" + name
 	}
 	return arn("ssm", p.Region, name)
 }
@@ -115,7 +115,7 @@ func (c *call) parameter(name string) *parameter {
 	if p := get[parameter](c.txn, c.region, name); p != nil {
 		return p
 	}
-	list := publicParameters(c.region)
+	list := publicParameters(regionOf(c.region))
 	if n, ok := slices.BinarySearchFunc(list, name, func(p *parameter, name string) int { return cmp.Compare(p.ID, name) }); ok {
 		return list[n]
 	}
@@ -125,7 +125,7 @@ func (c *call) parameter(name string) *parameter {
 // ownName is what a request names by name or by ARN, without a selector.
 func (c *call) ownName(name string) string {
 	rest, ok := strings.CutPrefix(name, arn("ssm", c.region, "parameter/"))
-	public, isPublic := strings.CutPrefix(name, "arn:"+partitionOf(c.region).name+":ssm:"+c.region+"::parameter/")
+	public, isPublic := strings.CutPrefix(name, "arn:"+partitionOf(c.region).name+":ssm:"+regionOf(c.region)+"::parameter/")
 	switch {
 	case isPublic:
 		return "/" + public

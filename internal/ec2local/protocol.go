@@ -12,9 +12,6 @@ import (
 	"github.com/imgflow/imgflow/internal/ec2local/model"
 )
 
-// account is the one account of the endpoint.
-const account = "123456789012"
-
 // maxBody is more than the largest request EC2 takes.
 const maxBody = 1 << 20
 

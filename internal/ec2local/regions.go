@@ -47,7 +47,7 @@ func (p *partition) all() []string {
 // partitionOf is the partition of a region; nil of one that there is not.
 func partitionOf(region string) *partition {
 	for n := range partitions {
-		if partitions[n].has(region) {
+		if partitions[n].has(regionOf(region)) {
 			return &partitions[n]
 		}
 	}
@@ -62,16 +62,19 @@ var regions = func() (list []string) {
 	return list
 }()
 
-func knownRegion(name string) bool { return partitionOf(name) != nil }
+// knownRegion tells whether there is such a place.
+func knownRegion(name string) bool {
+	return partitionOf(name) != nil && accountID.MatchString(accountOf(name)) && name == placeIn(regionOf(name), accountOf(name))
+}
 
 // arn is the name of something of a region.
 func arn(service, region, rest string) string {
-	return "arn:" + partitionOf(region).name + ":" + service + ":" + region + ":" + account + ":" + rest
+	return "arn:" + partitionOf(region).name + ":" + service + ":" + regionOf(region) + ":" + accountOf(region) + ":" + rest
 }
 
-// globalARN is the name of something of a whole partition.
+// globalARN is the name of something of a whole partition, the home of a call.
 func globalARN(partition, service, rest string) string {
-	return "arn:" + partition + ":" + service + "::" + account + ":" + rest
+	return "arn:" + regionOf(partition) + ":" + service + "::" + accountOf(partition) + ":" + rest
 }
 
 // zoneLetters are the zones that a region has here.
@@ -82,6 +85,7 @@ type zone struct {
 }
 
 func zones(region string) []*zone {
+	region = regionOf(region)
 	var z []*zone
 	for i, l := range zoneLetters {
 		z = append(z, &zone{ID: shortRegion(region) + "-az" + string(rune('1'+i)), Region: region, Name: region + string(l)})

@@ -49,7 +49,7 @@ type describeRouteTablesResponse struct {
 var routeTableFilters = filters[routeTable]{
 	"route-table-id":   func(c *call, r *routeTable) []string { return one(r.ID) },
 	"vpc-id":           func(c *call, r *routeTable) []string { return one(r.VPC) },
-	"owner-id":         func(c *call, r *routeTable) []string { return one(account) },
+	"owner-id":         func(c *call, r *routeTable) []string { return one(c.account()) },
 	"route.gateway-id": func(c *call, r *routeTable) []string { return append(one(r.Gateway), "local") },
 	"association.main": func(c *call, r *routeTable) []string { return yes(true) },
 }.tagged(tagsOf[routeTable])
@@ -70,7 +70,7 @@ func describeRouteTables(c *call, q *describeRouteTablesRequest) (*describeRoute
 			routes = append(routes, routeItem{"0.0.0.0/0", t.Gateway, "active", "CreateRoute"})
 		}
 		r.Tables.Items = append(r.Tables.Items, routeTableItem{
-			t.ID, t.VPC, account, set[routeItem]{routes},
+			t.ID, t.VPC, c.account(), set[routeItem]{routes},
 			set[routeAssociation]{[]routeAssociation{{"rtbassoc-" + t.ID[4:], t.ID, true, cidrState{"associated"}}}}, c.tagSet(t.ID),
 		})
 	}

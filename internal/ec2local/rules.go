@@ -67,7 +67,7 @@ type permission struct {
 }
 
 // permissions gathers rules of the same protocol and ports, as describing shows them.
-func permissions(rules []groupRule, egress bool) set[permission] {
+func permissions(rules []groupRule, egress bool, owner string) set[permission] {
 	var out set[permission]
 	for _, r := range rules {
 		if r.Egress != egress {
@@ -88,7 +88,7 @@ func permissions(rules []groupRule, egress bool) set[permission] {
 		case r.IPv6 != "":
 			p.IPv6.Items = append(p.IPv6.Items, ipv6Range{r.IPv6, r.Description})
 		case r.Group != "":
-			p.Groups.Items = append(p.Groups.Items, groupPair{account, r.Group, r.Description})
+			p.Groups.Items = append(p.Groups.Items, groupPair{owner, r.Group, r.Description})
 		case r.PrefixList != "":
 			p.Prefixes.Items = append(p.Prefixes.Items, prefixList{r.PrefixList, r.Description})
 		}
@@ -144,12 +144,12 @@ type authorizeResponse struct {
 
 func (c *call) ruleItem(g *group, r groupRule) ruleItem {
 	i := ruleItem{
-		ID: r.ID, Group: g.ID, Owner: account, Egress: r.Egress, Protocol: r.Protocol, From: r.From, To: r.To,
+		ID: r.ID, Group: g.ID, Owner: accountOf(g.Region), Egress: r.Egress, Protocol: r.Protocol, From: r.From, To: r.To,
 		IPv4: r.IPv4, IPv6: r.IPv6, PrefixList: r.PrefixList, Description: r.Description, Tags: c.tagSet(r.ID),
 		ARN: arn("ec2", c.region, "security-group-rule/"+r.ID),
 	}
 	if r.Group != "" {
-		i.Reference = &groupReference{r.Group, account}
+		i.Reference = &groupReference{r.Group, accountOf(g.Region)}
 	}
 	return i
 }

@@ -205,7 +205,7 @@ func (c *call) createInstanceResources(i *instance, maps []mapping, tags map[str
 		}
 		root := d.Device == i.RootDevice
 		v.Attach = &attachment{Instance: i.ID, Device: d.Device, State: "attached", At: c.now.UTC(), DeleteOnTermination: d.DeleteOnTermination, Root: root}
-		if s := get[snapshot](c.txn, c.region, d.Snapshot); s != nil {
+		if s := c.content(d.Snapshot); s != nil {
 			v.Layers = s.Layers
 			if root {
 				i.Layers = s.Layers

@@ -100,7 +100,7 @@ func (q *s3Request) check() error {
 		}
 		return fail("NotImplemented", "The header x-amz-%s is not supported by this endpoint.", name)
 	}
-	if owner := q.Header.Get("X-Amz-Expected-Bucket-Owner"); owner != "" && owner != account {
+	if owner := q.Header.Get("X-Amz-Expected-Bucket-Owner"); owner != "" && owner != accountOf(q.who.region) {
 		return fail("AccessDenied", "Access Denied")
 	}
 	if strings.HasPrefix(q.payload, "STREAMING-") {

@@ -62,10 +62,11 @@ type Server struct {
 	now      func() time.Time
 	net      addresses
 
-	commits  commits
-	bulletin bulletin
-	seeding  seeding
-	agents   agents
+	commits   commits
+	bulletin  bulletin
+	seeding   seeding
+	agents    agents
+	inhabited inhabited
 
 	logMu sync.Mutex
 	log   io.Writer
@@ -112,7 +113,7 @@ func New(o Options) (*Server, error) {
 	s.seeding.path, s.seeding.must = cmp.Or(o.Seed, filepath.Join(o.Dir, "seed.json")), o.Seed != ""
 	err = db.Update(func(b *bolt.Tx) error { return guard(&txn{Tx: b, s: s, now: s.now()}, (*txn).open) })
 	if err == nil {
-		err = s.update((*txn).seedDefaults)
+		err = s.update(func(t *txn) error { return t.seedDefaults(regions...) })
 	}
 	if err == nil {
 		err = s.sow()
@@ -145,6 +146,7 @@ func (t *txn) open() error {
 		return err
 	}
 	t.endSessions()
+	t.findInhabited()
 	t.prune()
 	return nil
 }

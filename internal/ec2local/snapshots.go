@@ -88,7 +88,7 @@ type snapshotItem struct {
 
 func (c *call) snapshotItem(s *snapshot) snapshotItem {
 	i := snapshotItem{
-		ID: s.ID, Volume: s.Volume, State: s.State, Message: s.Message, Started: stamp(s.Created), Progress: c.progress(s), Owner: account, Size: s.Size,
+		ID: s.ID, Volume: s.Volume, State: s.State, Message: s.Message, Started: stamp(s.Created), Progress: c.progress(s), Owner: c.account(), Size: s.Size,
 		Description: s.Description, Encrypted: s.Encrypted, KMS: s.KMS, Tier: "standard", Tags: c.tagSet(s.ID),
 	}
 	if !s.Done.IsZero() {
@@ -112,7 +112,7 @@ func (c *call) progress(s *snapshot) string {
 var snapshotFilters = filters[snapshot]{
 	"description":  func(c *call, s *snapshot) []string { return one(s.Description) },
 	"encrypted":    func(c *call, s *snapshot) []string { return yes(s.Encrypted) },
-	"owner-id":     func(c *call, s *snapshot) []string { return one(account) },
+	"owner-id":     func(c *call, s *snapshot) []string { return one(c.account()) },
 	"owner-alias":  func(c *call, s *snapshot) []string { return nil },
 	"progress":     func(c *call, s *snapshot) []string { return one(c.progress(s)) },
 	"snapshot-id":  func(c *call, s *snapshot) []string { return one(s.ID) },
@@ -143,14 +143,14 @@ func describeSnapshots(c *call, q *describeSnapshotsRequest) (*describeSnapshots
 		return nil, err
 	}
 	ss = slices.DeleteFunc(ss, func(s *snapshot) bool {
-		if len(q.OwnerIds) > 0 && !slices.Contains(q.OwnerIds, "self") && !slices.Contains(q.OwnerIds, account) {
+		if len(q.OwnerIds) > 0 && !slices.Contains(q.OwnerIds, "self") && !slices.Contains(q.OwnerIds, c.account()) {
 			return true
 		}
 		if len(q.RestorableByUserIds) == 0 {
 			return false
 		}
 		for _, u := range q.RestorableByUserIds {
-			if u == "all" && s.Public || u == "self" || u == account || slices.Contains(s.Users, u) {
+			if u == "all" && s.Public || u == "self" || u == c.account() && s.Region == c.region || slices.Contains(s.Users, u) {
 				return false
 			}
 		}
@@ -235,12 +235,12 @@ func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error
 	if !partitionOf(c.region).has(q.SourceRegion) {
 		return nil, invalid("Invalid source region: %s", q.SourceRegion)
 	}
-	if q.DestinationRegion != "" && q.DestinationRegion != c.region {
+	if q.DestinationRegion != "" && q.DestinationRegion != regionOf(c.region) {
 		return nil, invalid("The destination region %s is not the region of the request.", q.DestinationRegion)
 	}
 	there := *c
-	there.region = q.SourceRegion
-	from, err := find[snapshot](&there, q.SourceSnapshotId)
+	there.region = placeIn(q.SourceRegion, c.account())
+	from, err := there.readable(q.SourceSnapshotId)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func copySnapshot(c *call, q *copySnapshotRequest) (*copySnapshotResponse, error
 		Due: c.now.Add(c.s.takes.copy), Encrypted: from.Encrypted, Layers: from.Layers, User: from.User, Release: from.Release, Disk: from.Disk,
 	}
 	if s.Description == "" {
-		s.Description = "[Copied " + from.ID + " from " + from.Region + "]"
+		s.Description = "[Copied " + from.ID + " from " + regionOf(from.Region) + "]"
 	}
 	if err := c.encryptCopy(s, q.Encrypted, q.KmsKeyId); err != nil {
 		return nil, err
@@ -287,6 +287,29 @@ func (c *call) encryptCopy(s *snapshot, asked *bool, key string) error {
 		s.KMS, s.Trouble = c.volumeKey(key)
 	}
 	return nil
+}
+
+// openTo tells whether another account may make volumes and copies of the snapshot.
+func (s *snapshot) openTo(account string) bool { return s.Public || slices.Contains(s.Users, account) }
+
+// readable finds a snapshot of which the caller may make volumes and copies.
+func (c *call) readable(id string) (*snapshot, error) {
+	s, err := find[snapshot](c, id)
+	if err != nil {
+		if other := shared(c, id, func(s *snapshot) bool { return s.openTo(c.account()) }); other != nil {
+			return other, nil
+		}
+	}
+	return s, err
+}
+
+// content is the snapshot that a volume begins from, whosever it is: whether it may was asked
+// before. It is nil of a public image.
+func (c *call) content(id string) *snapshot {
+	if s := get[snapshot](c.txn, c.region, id); s != nil {
+		return s
+	}
+	return shared(c, id, func(*snapshot) bool { return true })
 }
 
 type snapshotIDRequest struct{ SnapshotId string }

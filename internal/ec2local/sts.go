@@ -25,7 +25,7 @@ func getCallerIdentity(c *call, _ *noParameters) (*identity, error) {
 	if x := c.session; x != nil {
 		return &identity{x.User, x.Account, x.ARN}, nil
 	}
-	return &identity{"AIDAEC2LOCAL000000000", account, globalARN(c.home(), "iam", "user/ec2local")}, nil
+	return &identity{"AIDAEC2LOCAL000000000", c.account(), globalARN(c.home(), "iam", "user/ec2local")}, nil
 }
 
 type assumeRoleRequest struct {

@@ -53,7 +53,7 @@ var subnetFilters = filters[subnet]{
 	"default-for-az":             func(c *call, s *subnet) []string { return yes(s.Default) },
 	"defaultForAz":               func(c *call, s *subnet) []string { return yes(s.Default) },
 	"map-public-ip-on-launch":    func(c *call, s *subnet) []string { return yes(s.PublicIP) },
-	"owner-id":                   func(c *call, s *subnet) []string { return one(account) },
+	"owner-id":                   func(c *call, s *subnet) []string { return one(c.account()) },
 	"state":                      func(c *call, s *subnet) []string { return one("available") },
 	"available-ip-address-count": func(c *call, s *subnet) []string { return number(int64(c.room(s))) },
 }.tagged(tagsOf[subnet])
@@ -69,7 +69,7 @@ func (c *call) room(s *subnet) int {
 
 func (c *call) subnetItem(s *subnet) subnetItem {
 	return subnetItem{
-		ID: s.ID, ARN: arn("ec2", s.Region, "subnet/"+s.ID), State: "available", Owner: account,
+		ID: s.ID, ARN: arn("ec2", s.Region, "subnet/"+s.ID), State: "available", Owner: c.account(),
 		VPC: s.VPC, CIDR: s.CIDR, Available: c.room(s), Zone: s.Zone, ZoneID: s.ZoneID, Default: s.Default, PublicIP: s.PublicIP,
 		Tags: c.tagSet(s.ID),
 	}

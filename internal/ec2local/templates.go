@@ -4,12 +4,19 @@ import (
 	"encoding/json"
 )
 
-// A launchTemplate has one version here: what a builder makes for one fleet.
+// A launchTemplate has the data of its first version, and those that came later.
 type launchTemplate struct {
 	base
-	Name string        `json:"name"`
-	Data launchRequest `json:"data"`
+	Name    string            `json:"name"`
+	Data    launchRequest     `json:"data"`
+	About   string            `json:"about,omitempty"` // of the first version
+	Later   []templateVersion `json:"later,omitempty"`
+	Default int               `json:"default,omitempty"` // 0 is the first version
 }
+
+func (t *launchTemplate) latest() int { return 1 + len(t.Later) }
+
+func (t *launchTemplate) standard() int { return max(1, t.Default) }
 
 func (*launchTemplate) table() string { return "template" }
 func (*launchTemplate) refer() (string, string, string) {
@@ -35,7 +42,7 @@ type templateItem struct {
 }
 
 func (c *call) templateItem(t *launchTemplate) templateItem {
-	return templateItem{t.ID, t.Name, stamp(t.Created), globalARN(c.home(), "iam", "user/ec2local"), 1, 1, c.tagSet(t.ID)}
+	return templateItem{t.ID, t.Name, stamp(t.Created), globalARN(c.home(), "iam", "user/ec2local"), t.standard(), t.latest(), c.tagSet(t.ID)}
 }
 
 type templateResponse struct {
@@ -63,7 +70,7 @@ func createLaunchTemplate(c *call, q *createTemplateRequest) (*templateResponse,
 	if err != nil {
 		return nil, err
 	}
-	t := &launchTemplate{base: c.newBase(newID("lt")), Name: q.LaunchTemplateName, Data: q.LaunchTemplateData}
+	t := &launchTemplate{base: c.newBase(newID("lt")), Name: q.LaunchTemplateName, Data: q.LaunchTemplateData, About: q.VersionDescription}
 	put(c.txn, t)
 	if err := c.setTags(c.region, t.ID, tags); err != nil {
 		return nil, err
@@ -106,17 +113,27 @@ func (c *call) fromTemplate(q *runRequest) error {
 	if err != nil {
 		return err
 	}
-	if v := q.LaunchTemplate.Version; v != "" && v != "1" && v != "$Latest" && v != "$Default" {
-		return fail("InvalidLaunchTemplateId.VersionNotFound", "Could not find the specified version %s for the launch template with ID %s.", v, t.ID)
-	}
-	// The template's fields first, the request's own over them.
-	own, err := json.Marshal(q.launchRequest)
+	v, err := t.version(q.LaunchTemplate.Version)
 	if err != nil {
 		return err
 	}
+	merged, err := v.Data.under(q.launchRequest)
+	if err != nil {
+		return err
+	}
+	q.launchRequest = merged
+	return nil
+}
+
+// under is the data of a version with those of a request over them.
+func (d launchRequest) under(request launchRequest) (launchRequest, error) {
+	own, err := json.Marshal(request)
+	if err != nil {
+		return d, err
+	}
 	var set map[string]json.RawMessage
 	if err := json.Unmarshal(own, &set); err != nil {
-		return err
+		return d, err
 	}
 	for name, v := range set {
 		if s := string(v); s == `""` || s == "null" || s == "false" {
@@ -125,10 +142,9 @@ func (c *call) fromTemplate(q *runRequest) error {
 	}
 	merged, err := json.Marshal(set)
 	if err != nil {
-		return err
+		return d, err
 	}
-	q.launchRequest = t.Data
-	return json.Unmarshal(merged, &q.launchRequest)
+	return d, json.Unmarshal(merged, &d)
 }
 
 type describeTemplatesRequest struct {

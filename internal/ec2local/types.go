@@ -265,7 +265,7 @@ func describeInstanceTypeOfferings(c *call, q *describeOfferingsRequest) (*descr
 	var places []string
 	switch q.LocationType {
 	case "region":
-		places = []string{c.region}
+		places = []string{regionOf(c.region)}
 	case "availability-zone":
 		for _, z := range zones(c.region) {
 			places = append(places, z.Name)

@@ -185,7 +185,7 @@ func createVolume(c *call, q *createVolumeRequest) (*volumeItem, error) {
 	}
 	v := c.newVolume(m, q.AvailabilityZone)
 	v.State, v.Due = "creating", c.now.Add(c.s.takes.volume)
-	if s := get[snapshot](c.txn, c.region, m.Snapshot); s != nil {
+	if s := c.content(m.Snapshot); s != nil {
 		if s.State != "completed" {
 			return nil, fail("IncorrectState", "Snapshot '%s' is not in 'completed' state: it is %s.", s.ID, s.State)
 		}

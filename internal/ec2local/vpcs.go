@@ -59,13 +59,13 @@ var vpcFilters = filters[vpc]{
 	"cidr-block-association.cidr-block": func(c *call, v *vpc) []string { return one(v.CIDR) },
 	"is-default":                        func(c *call, v *vpc) []string { return yes(v.Default) },
 	"isDefault":                         func(c *call, v *vpc) []string { return yes(v.Default) },
-	"owner-id":                          func(c *call, v *vpc) []string { return one(account) },
+	"owner-id":                          func(c *call, v *vpc) []string { return one(c.account()) },
 	"state":                             func(c *call, v *vpc) []string { return one("available") },
 }.tagged(tagsOf[vpc])
 
 func (c *call) vpcItem(v *vpc) vpcItem {
 	return vpcItem{
-		ID: v.ID, Owner: account, State: "available", CIDR: v.CIDR,
+		ID: v.ID, Owner: c.account(), State: "available", CIDR: v.CIDR,
 		CIDRs: set[cidrAssociation]{[]cidrAssociation{{"vpc-cidr-assoc-" + v.ID[4:], v.CIDR, cidrState{"associated"}}}},
 		DHCP:  "dopt-" + v.ID[4:], Tags: c.tagSet(v.ID), Tenancy: "default", Default: v.Default,
 	}
