@@ -49,6 +49,9 @@ func (o *outcome) String() string {
 	if len(o.Copies) > 0 {
 		extra = " +copy"
 	}
+	if o.Encrypted {
+		extra += " +encrypted"
+	}
 	what := o.Guest
 	if o.Seed != 0 {
 		if o.Windows != nil {
@@ -132,7 +135,7 @@ func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
 	}
 	then := o.Then
 	if then == "resume" {
-		if err := o.settle(w); err != nil {
+		if err := o.settle(ctx, w); err != nil {
 			return err
 		}
 	}
@@ -154,24 +157,24 @@ func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
 	}
 	switch then {
 	case "run":
-		if err := o.again(w, "run", "t.json"); err != nil {
+		if err := o.again(ctx, w, "run", "t.json"); err != nil {
 			return err
 		}
 	case "resume":
-		err := o.again(w, "resume", id)
+		err := o.again(ctx, w, "resume", id)
 		if errors.Is(err, errNoPlan) {
 			if err := w.holds(0); err != nil {
 				return fmt.Errorf("a run without a plan has made something: %w", err)
 			}
 			o.tell("no plan yet")
-			err = o.again(w, "run", "t.json")
+			err = o.again(ctx, w, "run", "t.json")
 		}
 		if err != nil {
 			return err
 		}
 	case "destroy":
 		if id != "" {
-			if err := o.again(w, "destroy", id, "--yes"); err != nil {
+			if err := o.again(ctx, w, "destroy", id, "--yes"); err != nil {
 				return err
 			}
 		}
@@ -183,7 +186,7 @@ func (o *outcome) aftermath(ctx context.Context, w *world, killed bool) error {
 		for _, r := range o.Copies {
 			args = append(args, "--region", r)
 		}
-		if err := o.again(w, args...); err != nil {
+		if err := o.again(ctx, w, args...); err != nil {
 			return err
 		}
 	}
@@ -233,7 +236,7 @@ func (o *outcome) strike(w *world, b blow, args ...string) (killed bool, err err
 
 // again repeats a command: it is struck as often as the plan has it, and then
 // must come to its end.
-func (o *outcome) again(w *world, args ...string) error {
+func (o *outcome) again(ctx context.Context, w *world, args ...string) error {
 	for len(o.More) > 0 {
 		b := o.More[0]
 		o.More = o.More[1:]
@@ -242,7 +245,7 @@ func (o *outcome) again(w *world, args ...string) error {
 			return err
 		}
 		if args[0] != "destroy" { // which does not wait for them
-			if err := o.settle(w); err != nil {
+			if err := o.settle(ctx, w); err != nil {
 				return err
 			}
 		}
@@ -274,11 +277,13 @@ func (o *outcome) again(w *world, args ...string) error {
 	}
 }
 
-// settle waits until the workers have ended what nobody follows any more.
-func (o *outcome) settle(w *world) error {
+// settle waits until the workers have ended what nobody follows any more. A run whose submitter was
+// killed before the server had it stays as it is.
+func (o *outcome) settle(ctx context.Context, w *world) error {
 	if w.crew == nil {
 		return nil
 	}
+	lost := false
 	for begun := time.Now(); ; time.Sleep(200 * time.Millisecond) {
 		rs, err := w.runs()
 		if err != nil {
@@ -292,6 +297,13 @@ func (o *outcome) settle(w *world) error {
 			o.half = o.half || o.ended(log)
 			return err
 		}
+		if lost {
+			o.tell("the server does not have it")
+			return nil
+		}
+		// When the server has it no more, its end is known.
+		going, err := w.crew.drives(ctx, rs[0].ID)
+		lost = err == nil && !going
 		if time.Since(begun) > patience {
 			return fmt.Errorf("the workers did not end run %s within %s", rs[0].ID, patience)
 		}
@@ -323,7 +335,7 @@ func (o *outcome) excusable(output string) bool {
 
 // mischief does something to the instance behind the build's back.
 func (o *outcome) mischief(ctx context.Context, w *world) error {
-	if o.Mischief == "" {
+	if o.Mischief == "" || o.Mischief == "reclaim" { // which the embedded EC2 does
 		return nil
 	}
 	inv, err := w.inventory()

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 
 	"filippo.io/age"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 
 	"github.com/imgflow/imgflow/internal/temporaltest"
 )
@@ -95,6 +101,20 @@ func (c *crew) lose() error {
 	m := c.machines[c.lost%len(c.machines)]
 	m.kill()
 	return c.replace(m)
+}
+
+// drives tells whether the server has anything of a run under way.
+func (c *crew) drives(ctx context.Context, run string) (bool, error) {
+	t, err := client.DialContext(ctx, client.Options{HostPort: c.server.Address, Namespace: temporaltest.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		return false, err
+	}
+	defer t.Close()
+	d, err := t.DescribeWorkflow(ctx, run, "")
+	if missing := (*serviceerror.NotFound)(nil); errors.As(err, &missing) {
+		return false, nil
+	}
+	return err == nil && d.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, err
 }
 
 // close kills all workers. What they have printed last is beside them.

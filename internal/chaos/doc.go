@@ -14,7 +14,8 @@
 // Each run has a number, its seed, and all that happens to it is drawn from
 // that: the template, the faults of the embedded EC2 that it builds in (a fifth of
 // all calls throttled, 5 % refused, 3 % of connections cut, some replies lost,
-// things visible up to five seconds late), how long things take there, and the
+// things visible up to five seconds late; some machines are spot instances, which are
+// taken back once or twice), how long things take there, whether the image is encrypted, and the
 // moment at which the real imgflow process gets a real SIGKILL (sometimes a
 // SIGTERM). What follows is drawn, too: the instance may be terminated or
 // rebooted through the EC2 API, and then comes `imgflow resume`, or `imgflow

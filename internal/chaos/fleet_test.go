@@ -162,9 +162,9 @@ func TestCampaignOfAFleet(t *testing.T) {
 	losing(t, func(yield func(job) bool) {
 		kills := c.boundary(1)
 		if !*long {
-			kills = c.cuts(cut{4, "after", "resume"}, cut{90, "before", "worker"})
+			kills = c.cuts(cut{12, "after", "resume"}, cut{90, "before", "worker"})
 		}
-		for _, jobs := range []iter.Seq[job]{c.seeds(303, scaled(1, *runs)), kills} {
+		for _, jobs := range []iter.Seq[job]{c.seeds(142, scaled(1, *runs)), kills} {
 			for j := range jobs {
 				if !yield(j) {
 					return
@@ -172,6 +172,17 @@ func TestCampaignOfAFleet(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWindowsCampaignOfAFleet plays seeds whose workers build images of Windows.
+func TestWindowsCampaignOfAFleet(t *testing.T) {
+	t.Parallel()
+	exe, err := fleetProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t), database: pgtest.New(t), temporal: temporaltest.Program(t)}
+	losing(t, c.seeds(7, scaled(1, *runs)))
 }
 
 // drive is one drive of a run by workflows, as their histories tell it.
@@ -322,6 +333,32 @@ func TestFleetIsPaused(t *testing.T) {
 	f.linesOnce(1, ticks)
 	if n := f.launched(); n != 1 {
 		t.Errorf("%d machines were launched", n)
+	}
+}
+
+// TestFleetLosesASpotMachine: EC2 takes a spot instance back while a script runs on it, and the worker dies that was
+// told. The run goes on by itself on another machine, with all that was done on the first.
+func TestFleetLosesASpotMachine(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, "--fault", "spot=3s,reclaims=1")
+	const ticks = 30
+	f.template(map[string]any{"name": "b000", "spot_price": "auto"}, onceEach(ticks)...)
+	p := f.submit("t.json")
+	f.hears(p, "tick <b000.1>")
+	f.hears(p, "its machine was taken away, so another one is made")
+	f.machines[0].kill()
+	f.replace(f.machines[0])
+	f.ends(p, 0)
+	f.leaves(1)
+	if n := f.launched(); n != 2 {
+		t.Errorf("%d machines were launched", n)
+	}
+	log := f.must("logs")
+	_, second, _ := strings.Cut(log, "its machine was taken away")
+	for i := 1; i <= ticks; i++ {
+		if n := strings.Count(second, fmt.Sprintf("tick <b000.%d>", i)); n != 1 {
+			t.Errorf("line %d stands %d times in the log of the second machine", i, n)
+		}
 	}
 }
 

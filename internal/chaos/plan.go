@@ -12,20 +12,21 @@ import (
 
 // plan is all that a seed decides about a run.
 type plan struct {
-	Seed     uint64
-	Guest    string
-	Windows  *windowsPlan // nil: the image is of Linux
-	Latency  string
-	Faults   string
-	Copies   []string // regions that get a copy of the image
-	Scripts  int
-	Naps     []time.Duration // how long each script takes
-	Tags     bool
-	First    blow      // what befalls the first imgflow
-	Mischief string    // what happens to the instance then: "", terminate or reboot
-	Then     string    // resume, destroy or orphans
-	More     []blow    // what befalls those that follow, before one may finish
-	Losses   [8][]blow // what befalls the workers of each imgflow, where it has any
+	Seed      uint64
+	Guest     string
+	Windows   *windowsPlan // nil: the image is of Linux
+	Latency   string
+	Faults    string
+	Copies    []string // regions that get a copy of the image
+	Scripts   int
+	Naps      []time.Duration // how long each script takes
+	Tags      bool
+	Encrypted bool      // the image is copied to be so
+	First     blow      // what befalls the first imgflow
+	Mischief  string    // what happens to the instance: "", terminate or reboot then, or reclaim, whenever the seed has it
+	Then      string    // resume, destroy or orphans
+	More      []blow    // what befalls those that follow, before one may finish
+	Losses    [8][]blow // what befalls the workers of each imgflow, where it has any
 }
 
 // blow is a signal after so many lines of output and so much time.
@@ -93,7 +94,7 @@ func newPlan(seed uint64, guest, template string) plan {
 	for r.IntN(2) == 0 && len(p.More) < 3 {
 		p.More = append(p.More, newBlow(r, again))
 	}
-	// Drawn apart, so that a seed decides the same of all else with and without workers.
+	// Drawn apart, so that a seed decides the same of all else with and without it.
 	r = rand.New(rand.NewPCG(seed, 0x776f726b_6572))
 	for i := range p.Losses {
 		most := again
@@ -104,6 +105,12 @@ func newPlan(seed uint64, guest, template string) plan {
 			p.Losses[i] = append(p.Losses[i], newBlow(r, most))
 		}
 		slices.SortFunc(p.Losses[i], func(a, b blow) int { return a.Lines - b.Lines })
+	}
+	r = rand.New(rand.NewPCG(seed, 0x73706f74))
+	p.Encrypted = r.IntN(4) == 0
+	if p.Mischief == "" && r.IntN(5) == 0 {
+		p.Mischief = "reclaim"
+		p.Faults = fmt.Sprintf("spot=%dms,reclaims=%d,%s", 500+r.IntN(5000), 1+r.IntN(2), p.Faults)
 	}
 	return p
 }
@@ -134,6 +141,12 @@ func (p plan) template() string {
 	if p.Tags {
 		builder["tags"] = map[string]string{"Seed": fmt.Sprint(p.Seed), "From": "{{ .SourceAMI }}"}
 		builder["snapshot_tags"] = map[string]string{"Seed": fmt.Sprint(p.Seed)}
+	}
+	if p.Encrypted {
+		builder["encrypt_boot"] = true
+	}
+	if p.Mischief == "reclaim" {
+		builder["spot_price"] = "auto"
 	}
 	if p.Copies != nil {
 		builder["ami_regions"] = p.Copies
