@@ -70,6 +70,20 @@ func (g *Graph) First() *Graph {
 	return g.part(wanted)
 }
 
+// Looks is the part of a graph that only looks something up, whatever the run makes.
+func (g *Graph) Looks() *Graph {
+	wanted := map[Key]bool{}
+	for _, n := range g.Nodes {
+		wanted[n.Key] = n.lookup() && !n.Given && len(n.Takes) == 0 && !slices.ContainsFunc(n.before(), func(k Key) bool { return !wanted[k] })
+	}
+	p := g.part(wanted)
+	p.Goals, p.known = nil, nil
+	for _, n := range p.Nodes {
+		p.goal(n.Key)
+	}
+	return p
+}
+
 // Choices is the part of a graph that chooses what builds begin from, which others make anew:
 // the lookups, and the steps that choose (see [Chooser]). What depends on things that the run
 // makes is not in it.

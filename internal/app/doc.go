@@ -11,6 +11,7 @@
 //	orphans   New, Orphans
 //	plan      New, Load, Plan; or Look, Give, Preview or LoadStored, Explain
 //	validate  New, Load, or LoadLooked
+//	doctor    New, Load, Examine
 //	shell     Open, Give, ReachMachines, Machines, Shell
 //	submit    New, Load, Begin, Verify, Pack; then Join elsewhere, as often as there are workers
 //	schedule  New without a home, Load, Schedule; then Fire elsewhere, at each time

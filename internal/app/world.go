@@ -37,6 +37,9 @@ type World interface {
 	// KeepLease keeps others from taking what the run, which began then, has made for
 	// forgotten, until ctx ends.
 	KeepLease(ctx context.Context, run string, began time.Time)
+	// Examine finds out whether steps, of which lookups have found something already, would be
+	// let do what they are for. Nothing is made.
+	Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key]json.RawMessage) []Finding
 	// Machines reaches the machines of the run.
 	Machines() *comm.Env
 	// Orphans finds what nobody uses. With an error it returns what it could find
@@ -45,6 +48,22 @@ type World interface {
 	// Close ends the world's connections.
 	Close() error
 }
+
+// Finding is what an examination has found.
+type Finding struct {
+	Status string   // OK, Wrong, or Unknown
+	Region string   // "" for what is everywhere
+	What   string   // it is about: credentials, ec2:CreateImage
+	Why    string   // in words; of what is OK it may be ""
+	Builds []string // that need it; none: all
+}
+
+// What a finding says of what it is about.
+const (
+	OK      = "ok"
+	Wrong   = "wrong"
+	Unknown = "unknown" // it could not be found out
+)
 
 // WorldOptions are what a world is made with.
 type WorldOptions struct {

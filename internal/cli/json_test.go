@@ -22,7 +22,7 @@ import (
 // facts is what each command prints with --json, or why it has no such flag.
 var facts = map[string]any{
 	"run": "events", "resume": "events", "logs": "events",
-	"destroy": render.DestroyedJSON{}, "prune": render.PrunedJSON{}, "list": []state.Summary{}, "show": render.ShownJSON{}, "plan": render.PlanJSON{},
+	"destroy": render.DestroyedJSON{}, "prune": render.PrunedJSON{}, "list": []state.Summary{}, "show": render.ShownJSON{}, "plan": render.PlanJSON{}, "doctor": render.ExaminedJSON{},
 	"inspect": render.Content{}, "validate": render.ValidatedJSON{}, "fmt": render.FormattedJSON{}, "init": render.PluginsJSON{}, "plugins": render.PluginsJSON{},
 	"console": render.AnswerJSON{}, "verify": provenance.Statement{}, "version": render.VersionJSON{}, "explain": twoForms{[]render.CodeJSON{}, []render.Explanation{}}, "guest": []importedGuest{},
 

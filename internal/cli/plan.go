@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -18,7 +19,8 @@ import (
 func planCommand() *cli.Command {
 	return &cli.Command{
 		Name: "plan", Usage: "show what a run would do, and change nothing", ArgsUsage: "TEMPLATE", Category: lookGroup,
-		Description: `   Nothing outside of this machine is asked, and no credentials are needed. The signs:
+		Description: `   Nothing outside of this machine is asked, and no credentials are needed, but with
+   --resolve. The signs:
 
      +    is made            ~    has run before, and runs again
     -/+   is removed and made again
@@ -28,11 +30,13 @@ func planCommand() *cli.Command {
    imgflow plan --svg template.json > plan.svg         a picture; also --dot and --mermaid
    imgflow plan --run RUN                              what a resume of the run would do with
                                                        the template as it is now
+   imgflow plan --resolve template.json                also the images that it begins from
    imgflow plan -out FILE template.json                keep the plan; imgflow run FILE does
                                                        exactly that, or says what differs`,
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "plan the resume of the run `RUN`, instead of a template"},
 			&cli.BoolFlag{Name: "frozen", Usage: "with --run: do not look at the template again"},
+			&cli.BoolFlag{Name: "resolve", Usage: "look up what the template refers to: source images, data sources", Category: inputFlags},
 			&cli.BoolFlag{Name: "svg", Usage: "print the graph as a picture for a browser", Category: outputFlags},
 			&cli.BoolFlag{Name: "dot", Usage: "print the graph for Graphviz", Category: outputFlags},
 			&cli.BoolFlag{Name: "mermaid", Usage: "print the graph for Mermaid", Category: outputFlags},
@@ -56,7 +60,7 @@ func plan(c *cli.Context) error {
 	if shapes > 1 {
 		return usagef("cannot print the plan in several forms at once: choose one of --svg, --dot, --mermaid, --json")
 	}
-	s, err := planned(c)
+	s, found, err := planned(c)
 	if busy := (*state.BusyError)(nil); errors.As(err, &busy) && drawing(c) {
 		home, err := findHome()
 		if err != nil {
@@ -86,16 +90,41 @@ func plan(c *cli.Context) error {
 		return draw(c, s.Graph(), steps)
 	case c.Bool("json"):
 		j := render.NewPlanJSON(s.Graph(), p, steps)
-		j.Cost, j.Calls = render.NewForecast(forecast(s, steps)), callsOf(s, p, steps)
-		return render.Indented(w, j)
+		j.Cost, j.Calls, j.Resolved = render.NewForecast(forecast(s, steps)), callsOf(s, p, steps), resolved(found)
+		return cmp.Or(render.Indented(w, j), unresolved(found))
 	default:
 		o := lineOptions(c, w)
 		if o.Color {
 			w = raw(w) // the table is clean
 		}
 		render.Plan(w, s.Graph(), p, steps, forecast(s, steps).Text(), callsOf(s, p, steps), o.Color)
-		return nil
+		render.Resolved(w, resolved(found))
+		return unresolved(found)
 	}
+}
+
+// resolved is what was looked up, for people and programs, without secrets.
+func resolved(found []app.Found) (all []render.ResolvedJSON) {
+	for _, f := range found {
+		r := render.ResolvedJSON{Step: f.Node.Name, Builds: f.Node.Builds, Text: foundText(f)}
+		if f.Err != nil {
+			r.Error = f.Err.Error()
+		}
+		if r.Text != "" || r.Error != "" {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// unresolved is the first failure of what was looked up.
+func unresolved(found []app.Found) error {
+	for _, f := range found {
+		if f.Err != nil {
+			return f.Err
+		}
+	}
+	return nil
 }
 
 // drawing tells whether a picture is asked for.
@@ -120,36 +149,44 @@ func draw(c *cli.Context, g *dag.Graph, steps []explain.Step) error {
 	return g.Mermaid(w, look)
 }
 
-// planned is the session of a template or of a stored run, with its graph loaded.
-func planned(c *cli.Context) (*app.Session, error) {
+// planned is the session of a template or of a stored run, with its graph loaded, and what
+// was looked up for it.
+func planned(c *cli.Context) (s *app.Session, found []app.Found, err error) {
 	if id := c.String("run"); id != "" {
 		if err := wantArgs(c, 0, 0, ""); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for _, name := range []string{"only", "except", "config-type", "strict", "force", "local"} {
+		for _, name := range []string{"only", "except", "config-type", "strict", "force", "local", "resolve"} {
 			if c.IsSet(name) {
-				return nil, usagef("cannot use -%s with --run: that was decided when the run began", name)
+				return nil, nil, usagef("cannot use -%s with --run: that was decided when the run began", name)
 			}
 		}
-		return lookedAt(c, id)
+		s, err = lookedAt(c, id)
+		return s, nil, err
 	}
 	if c.Bool("frozen") {
-		return nil, usagef("cannot use --frozen without --run: a template is always read")
+		return nil, nil, usagef("cannot use --frozen without --run: a template is always read")
+	}
+	if c.Bool("resolve") && c.Bool("local") {
+		return nil, nil, usagef("cannot use --resolve with --local: the images of the embedded EC2 are looked up in a run")
 	}
 	req, err := newRequest(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Force, req.Local = c.Bool("force"), c.Bool("local")
-	s := application().New(nil, req)
+	s = application().New(nil, req)
 	err = s.Load(c.Context, true)
 	warn(lines(c, c.App.ErrWriter), s)
+	if err == nil && c.Bool("resolve") {
+		found, err = s.Resolve(c.Context)
+	}
 	if err != nil {
 		s.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	s.Foresee(c.Context)
-	return s, nil
+	return s, found, nil
 }
 
 // lookedAt is the session of a run as a resume would go on with it; nothing is written

@@ -89,6 +89,13 @@ func (w *world) KeepLease(ctx context.Context, run string, began time.Time) {
 	w.cloud.KeepLease(ctx, run, began)
 }
 
+func (w *world) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key]json.RawMessage) (fs []app.Finding) {
+	for _, f := range w.cloud.Examine(ctx, nodes, found) {
+		fs = append(fs, app.Finding(f))
+	}
+	return fs
+}
+
 func (w *world) Machines() *comm.Env { return w.machines }
 
 func (w *world) Catalog(force bool) compile.Catalog {
@@ -281,6 +288,22 @@ func (*world) LocalFiles(kind string, spec json.RawMessage) (f comm.LocalFiles, 
 func (*world) Confidential(settings json.RawMessage) bool {
 	return len(dag.Node{Spec: settings}.Secrets()) > 0 ||
 		slices.ContainsFunc(steps.SecretValues, func(name string) bool { return bytes.Contains(settings, []byte(name)) })
+}
+
+// foundText is what a step has looked up that is worth telling, in a line, or "".
+func foundText(f app.Found) string {
+	var i aws.SourceImage
+	switch {
+	case f.Out == nil:
+		return ""
+	case f.Node.Kind == (aws.Source{}).Kind() && json.Unmarshal(f.Out, &i) == nil:
+		return i.Text()
+	case !f.Node.Chooses && !strings.Contains(f.Node.Kind, "data-"):
+		return ""
+	case len(dag.Node{Spec: f.Out}.Secrets()) > 0:
+		return "(sensitive)"
+	}
+	return string(f.Out)
 }
 
 // describe says of what a run has recorded which images it began with, and what it has made that lasts.

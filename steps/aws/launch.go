@@ -201,6 +201,25 @@ func (s Launch) placement(zone string) *types.Placement {
 
 // request is the call but for the pool.
 func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInstancesInput, error) {
+	in, err := s.described(c, t, source)
+	if err != nil {
+		return nil, err
+	}
+	if s.KeyPair.Set() {
+		in.KeyName = ptr(s.KeyPair.Value().Name)
+	}
+	data, err := s.userData(c, t, source)
+	if err != nil {
+		return nil, err
+	}
+	if data != "" {
+		in.UserData = ptr(base64.StdEncoding.EncodeToString([]byte(data)))
+	}
+	return in, nil
+}
+
+// described is the request without what the run makes for it.
+func (s Launch) described(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInstancesInput, error) {
 	tags, err := filledTags(t, "run_tags", withBlocks(s.RunTags, s.RunTag))
 	if err != nil {
 		return nil, err
@@ -233,17 +252,7 @@ func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInst
 	if !s.Spot.on() || s.ShutdownBehavior != "stop" { // a spot instance that is asked for once ends then, whatever is said
 		in.InstanceInitiatedShutdownBehavior = types.ShutdownBehavior(s.ShutdownBehavior)
 	}
-	if s.KeyPair.Set() {
-		in.KeyName = ptr(s.KeyPair.Value().Name)
-	}
 	s.hardware(in)
-	data, err := s.userData(c, t, source)
-	if err != nil {
-		return nil, err
-	}
-	if data != "" {
-		in.UserData = ptr(base64.StdEncoding.EncodeToString([]byte(data)))
-	}
 	if s.lifetime(c) > 0 && s.ShutdownBehavior == "" {
 		in.InstanceInitiatedShutdownBehavior = types.ShutdownBehaviorTerminate
 	}

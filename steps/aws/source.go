@@ -180,6 +180,26 @@ func (s Source) view(i types.Image) SourceImage {
 	return v
 }
 
+// Text is what people want to know of the image: its id, name, owner, date and size.
+func (s SourceImage) Text() string {
+	owner := s.Owner
+	if s.OwnerName != "" {
+		owner += " (" + s.OwnerName + ")"
+	}
+	text := fmt.Sprintf("%s, %s, of %s, made %s", s.ID, cmp.Or(s.Name, "without a name"), cmp.Or(owner, "nobody known"), cmp.Or(s.CreationDate, "at a time that is not known"))
+	if s.Architecture != "" {
+		text += ", " + s.Architecture
+	}
+	size := 0
+	for _, d := range s.Devices {
+		size += d.Size
+	}
+	if size > 0 {
+		text += fmt.Sprintf(", %d GiB", size)
+	}
+	return text
+}
+
 // cloudInit reports whether the image is known to run cloud-init, which takes a
 // host key from user data.
 func (s SourceImage) cloudInit() bool {

@@ -180,12 +180,15 @@ func (*world) Direct(app.Endpoint) {}
 func (*world) LocalFiles(string, json.RawMessage) (comm.LocalFiles, bool) {
 	return comm.LocalFiles{}, true
 }
-func (*world) Confidential(json.RawMessage) bool                               { return false }
-func (*world) Learn([]dag.Node)                                                {}
-func (*world) Handover() (json.RawMessage, error)                              { return json.RawMessage("null"), nil }
-func (*world) TakeOver(json.RawMessage) error                                  { return nil }
-func (*world) Owners(context.Context) (map[string]string, error)               { return nil, nil }
-func (*world) KeepLease(ctx context.Context, _ string, _ time.Time)            { <-ctx.Done() }
+func (*world) Confidential(json.RawMessage) bool                    { return false }
+func (*world) Learn([]dag.Node)                                     {}
+func (*world) Handover() (json.RawMessage, error)                   { return json.RawMessage("null"), nil }
+func (*world) TakeOver(json.RawMessage) error                       { return nil }
+func (*world) Owners(context.Context) (map[string]string, error)    { return nil, nil }
+func (*world) KeepLease(ctx context.Context, _ string, _ time.Time) { <-ctx.Done() }
+func (*world) Examine(context.Context, []dag.Node, map[dag.Key]json.RawMessage) []app.Finding {
+	return nil
+}
 func (*world) Machines() *comm.Env                                             { return nil }
 func (*world) Orphans(context.Context, app.OrphanFilter) ([]app.Orphan, error) { return nil, nil }
 func (*world) Close() error                                                    { return nil }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -158,8 +159,31 @@ type PlanJSON struct {
 
 	Changes map[explain.Change]int `json:"changes"` // how many steps are of each
 
+	Resolved []ResolvedJSON `json:"resolved,omitempty"` // with --resolve: what was looked up
+
 	Cost  *ForecastJSON  `json:"cost,omitempty"`  // of a plan that launches instances, roughly
 	Calls map[string]int `json:"calls,omitempty"` // how often AWS will be called, by action, roughly: waits call more often
+}
+
+// ResolvedJSON is what a step of a plan has looked up.
+type ResolvedJSON struct {
+	Step   string   `json:"step"`
+	Builds []string `json:"builds"`
+	Text   string   `json:"text,omitempty"`  // what was found
+	Error  string   `json:"error,omitempty"` // why nothing was
+}
+
+// Resolved writes what was looked up for a plan.
+func Resolved(w io.Writer, all []ResolvedJSON) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	rows := [][]string{{"BUILD", "STEP", "FOUND"}}
+	for _, r := range all {
+		rows = append(rows, []string{buildNames(r.Builds), r.Step, oneLine(cmp.Or(r.Text, r.Error), 300)})
+	}
+	table(w, "", rows)
 }
 
 // PlanStepJSON is one step of a plan.

@@ -1,0 +1,140 @@
+package aws
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/ec2local"
+)
+
+// examined is what an examination of the template finds, by what it is about.
+func (w *world) examined(b *EBS) map[string]Finding {
+	w.t.Helper()
+	g := w.graph(b)
+	store := &dag.MemStore{}
+	if _, err := w.engine(store, &events{}).Solve(w.t.Context(), g.Looks()); err != nil {
+		w.t.Fatal(err)
+	}
+	records, err := store.All()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	found := map[dag.Key]json.RawMessage{}
+	for _, r := range records {
+		if r.Status == dag.Done {
+			found[r.Key] = r.Out
+		}
+	}
+	all := map[string]Finding{}
+	for _, f := range w.cloud.Examine(w.t.Context(), g.Nodes, found) {
+		all[f.Region+" "+f.What] = f
+	}
+	return all
+}
+
+// An examination asks for each call that the build would make, makes nothing, and names
+// what is missing.
+func TestExamine(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	var denied, real []string
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		if !strings.HasPrefix(action, "Describe") && action != "GetCallerIdentity" && form.Get("DryRun") != "true" {
+			real = append(real, action)
+		}
+		if slices.Contains(denied, action) {
+			refuse(rw, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			return true
+		}
+		return false
+	})
+	b := whole()
+	b.AMIRegions = []string{"eu-west-1"}
+	b.Users = []string{"210987654321"}
+	all := w.examined(b)
+	for _, what := range []string{"us-east-1 ec2:RunInstances", "us-east-1 ec2:CreateImage", "us-east-1 ec2:CreateTags", "us-east-1 ec2:ImportKeyPair", "us-east-1 ec2:CreateSecurityGroup",
+		"us-east-1 ec2:ModifyImageAttribute", "us-east-1 ec2:TerminateInstances", "eu-west-1 ec2:CopyImage", "us-east-1 credentials", "eu-west-1 credentials", "us-east-1 clock"} {
+		if f, ok := all[what]; !ok || f.Status != "ok" {
+			t.Errorf("%s: %+v", what, f)
+		}
+	}
+	if len(real) > 0 {
+		t.Errorf("made for good: %v", real)
+	}
+	denied = []string{"CreateImage", "RunInstances"}
+	for what, f := range w.examined(b) {
+		want := "ok"
+		if what == "us-east-1 ec2:CreateImage" || what == "us-east-1 ec2:RunInstances" {
+			want = "wrong"
+		}
+		if f.Status != want || want == "wrong" && (!strings.Contains(f.Why, "lack the permission "+f.What) || !slices.Equal(f.Builds, []string{"amazon-ebs"})) {
+			t.Errorf("%s: %+v", what, f)
+		}
+	}
+	if w.only(0); t.Failed() {
+		return
+	}
+	denied = nil
+	b = whole()
+	b.InstanceProfile = "nobody"
+	if f := w.examined(b)["us-east-1 ec2:RunInstances"]; f.Status != "wrong" || !strings.Contains(f.Why, "iam_instance_profile") {
+		t.Errorf("a profile that there is not: %+v", f)
+	}
+}
+
+// Each dry run is one that EC2 understands, of a call that some step makes.
+func TestDryRuns(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	made := map[string]bool{"CreateTags": true}
+	for _, c := range callings {
+		for _, action := range slices.Concat(c.do, c.undo) {
+			made[action] = true
+		}
+	}
+	for action, ask := range dryRuns {
+		if !made[action] {
+			t.Errorf("no step calls %s", action)
+		}
+		code, message := apiError(ask(t.Context(), w.site().api))
+		if code != "DryRunOperation" && !strings.Contains(code, "NotFound") && !strings.HasSuffix(code, ".Unavailable") && !strings.HasSuffix(code, ".Malformed") && !strings.Contains(message, "does not exist") {
+			t.Errorf("%s: %s: %s", action, code, message)
+		}
+	}
+}
+
+func TestExamineWithoutAnswers(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		refuse(rw, 401, "AuthFailure", "AWS was not able to validate the provided access credentials")
+		return true
+	})
+	all := w.examined(whole())
+	if f := all["us-east-1 credentials"]; f.Status != "wrong" || !strings.Contains(f.Why, "look at the credentials") {
+		t.Errorf("%+v", f)
+	}
+	if f := all["us-east-1 ec2:RunInstances"]; f.Status != "unknown" || !strings.Contains(f.Why, "source image is not known") {
+		t.Errorf("%+v", f)
+	}
+	if f := all["us-east-1 ec2:CreateImage"]; f.Status != "unknown" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestExamineTellsTheClock(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	at := w.site()
+	for _, c := range []struct {
+		off  time.Duration
+		want string
+	}{{0, "ok"}, {2 * time.Minute, "ok"}, {-10 * time.Minute, "wrong"}} {
+		at.clock.set(at.clock.own().Add(c.off))
+		if f := w.cloud.askClock(t.Context(), here); f.Status != c.want || (f.Why == "") != (c.off == 0) {
+			t.Errorf("%s: %+v", c.off, f)
+		}
+	}
+}
