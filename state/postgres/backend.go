@@ -36,6 +36,11 @@ const (
 	blobTime = 10 * time.Minute
 )
 
+// tryOf is how long one try to write so many bytes may take: a slow line carries 16 KiB a second.
+func tryOf(bytes int) time.Duration {
+	return min(tryTime+time.Duration(bytes>>14)*time.Second, blobTime)
+}
+
 // backend keeps runs in a database.
 type backend struct {
 	pool  *pgxpool.Pool
@@ -132,10 +137,37 @@ func passes(err error) bool {
 
 // change does fn in one transaction, again and again as within does.
 func (b *backend) change(try time.Duration, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	return b.changeBy(pgx.TxOptions{}, try, fn)
+}
+
+func (b *backend) changeBy(how pgx.TxOptions, try time.Duration, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	defer queue.CrashPoint()()
 	return b.within(try, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return fn(ctx, tx) })
+		return pgx.BeginTxFunc(ctx, b.pool, how, func(tx pgx.Tx) error { return fn(ctx, tx) })
 	})
+}
+
+// unhurried begins a transaction that waits for what is on its way to it, until that has come [ahead].
+var unhurried = pgx.TxOptions{BeginQuery: fmt.Sprintf(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d`, blobTime.Milliseconds())}
+
+// ahead has contents arrive before the transaction locks anything, since nobody may have to wait for a slow line.
+// From then on it waits no longer than any other. Its statements have them as [arrived].
+func ahead(b *pgx.Batch, contents [][]byte) {
+	b.Queue(`SELECT length(set_config('imgflow.ahead', $1::bytea[]::text, true)), set_config('idle_in_transaction_session_timeout', $2, true)`, contents, fmt.Sprint(idleTime.Milliseconds()))
+}
+
+// arrived are the contents that have come ahead, and the place of each among them, from 1.
+const arrived = `unnest(current_setting('imgflow.ahead')::bytea[]) WITH ORDINALITY AS a (content, i)`
+
+// exec executes one statement, again and again as within does, and returns how many rows that has changed.
+func (b *backend) exec(try time.Duration, sql string, args ...any) (rows int64, err error) {
+	defer queue.CrashPoint()()
+	err = b.within(try, func(ctx context.Context) error {
+		done, err := b.pool.Exec(ctx, sql, args...)
+		rows = done.RowsAffected()
+		return err
+	})
+	return rows, err
 }
 
 // reading says what could not be read.

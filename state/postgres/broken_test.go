@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -76,24 +75,56 @@ func (p *proxy) carry(from, to net.Conn) {
 	}
 }
 
-// A content may be on its way for longer than a transaction may be idle.
+// What is written may be on its way for longer than a transaction may be idle.
 func TestASlowLink(t *testing.T) {
-	url, p := through(t, pgtest.Database(t))
-	h, err := Open(t.TempDir(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := h.Create(state.Summary{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	p.delay.Store(int64(idleTime / 20))
-	begun := time.Now()
-	_, err = r.PutBlob(bytes.NewReader(make([]byte, 40<<16)))
-	p.delay.Store(0)
-	if took := time.Since(begun); err != nil || took < idleTime {
-		t.Errorf("after %s: %v", took, err)
+	large := strings.Repeat("large ", 40<<16/6)
+	for name, write := range map[string]func(h *state.Home, r *state.Run) error{
+		"a file": func(_ *state.Home, r *state.Run) error {
+			_, err := r.PutBlob(strings.NewReader(large))
+			return err
+		},
+		"a document": func(_ *state.Home, r *state.Run) error { return r.SetDoc("pack", large) },
+		"lines": func(_ *state.Home, r *state.Run) error {
+			for n := range 40 {
+				e := line(n)
+				e.Text = large[:1<<16]
+				if err := r.Emit(e); err != nil {
+					return err
+				}
+			}
+			return r.Sync()
+		},
+		"a summary": func(_ *state.Home, r *state.Run) error {
+			return r.SetSummary(func(s *state.Summary) { s.Template = large })
+		},
+		"a schedule": func(h *state.Home, _ *state.Run) error {
+			s, err := h.Schedules()
+			if err != nil {
+				return err
+			}
+			return s.Put(state.Schedule{Name: "web", Spec: []byte("{}"), Files: []byte("{}"), Pack: []byte(large)}, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, p := through(t, pgtest.Database(t))
+			h, err := Open(t.TempDir(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := h.Create(state.Summary{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			p.delay.Store(int64(idleTime / 20))
+			begun := time.Now()
+			err = write(h, r)
+			p.delay.Store(0)
+			if took := time.Since(begun); err != nil || took < idleTime {
+				t.Errorf("after %s: %v", took, err)
+			}
+		})
 	}
 }
 

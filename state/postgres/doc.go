@@ -25,7 +25,7 @@
 //
 // What a process writes to a run goes through one queue, in order: what is put off,
 // events among it, goes with the next write that somebody waits for, or after a tenth of
-// a second. A batch is one transaction. It first locks the row of the run, and finds there
+// a second. A batch is one transaction. What it writes arrives first, however slow the line; then it locks the row of the run, and finds there
 // whether its epoch is over (then it is a *state.FencedError, and nothing of it is
 // written), and in the row of its writer whether an earlier try, whose answer was lost,
 // was committed. So a connection may break at any moment: a write is tried again for

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -195,15 +196,24 @@ func (j *journal) keep() {
 
 // commit writes a batch: all of it, or nothing, once.
 func (j *journal) commit(items []*item) error {
-	return j.b.again(func(ctx context.Context) error {
+	contents, size := make([][]byte, len(items)), 0
+	for n, i := range items {
+		if contents[n] = i.line; i.line == nil && i.claim == nil {
+			contents[n] = state.Frame(i.put.Value)
+		}
+		size += len(contents[n])
+	}
+	return j.b.within(tryOf(size), func(ctx context.Context) error {
 		j.batch++
-		return pgx.BeginFunc(ctx, j.b.pool, func(tx pgx.Tx) error { return j.write(ctx, tx, items) })
+		return pgx.BeginTxFunc(ctx, j.b.pool, unhurried, func(tx pgx.Tx) error { return j.write(ctx, tx, items, contents) })
 	})
 }
 
-func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
+// write writes a batch, of each of whose items there is the content.
+func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item, contents [][]byte) error {
 	var change, before int64
 	first := &pgx.Batch{}
+	ahead(first, contents)
 	first.Queue(`UPDATE imgflow.runs SET changes = changes + 1 WHERE `+j.held()+` RETURNING changes`, j.id, j.epoch).QueryRow(func(r pgx.Row) error { return r.Scan(&change) })
 	first.Queue(`SELECT batch FROM imgflow.writers WHERE run = $1 AND writer = $2`, j.id, j.writer).QueryRow(func(r pgx.Row) error { return r.Scan(&before) })
 	if err := tx.SendBatch(ctx, first).Close(); errors.Is(err, pgx.ErrNoRows) {
@@ -217,11 +227,11 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 	}
 	claimed := map[dag.Key]*claim{}
 	var tokens, streams []string
-	var lines [][]byte
-	var upTo []int64
+	var lines, upTo []int64
 	behind := map[origin]int64{}
-	values := map[state.Bucket]map[string][]byte{}
-	for _, i := range items {
+	values := map[state.Bucket]map[string]int64{}
+	for n, i := range items {
+		place := int64(n + 1)
 		switch {
 		case i.tried != 0 && i.tried == before: // it was committed, and the answer lost
 			continue
@@ -235,11 +245,11 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 			claimed[i.claim.step] = i.claim
 		case i.line == nil:
 			if values[i.put.Bucket] == nil {
-				values[i.put.Bucket] = map[string][]byte{}
+				values[i.put.Bucket] = map[string]int64{}
 			}
-			values[i.put.Bucket][i.put.Key] = state.Frame(i.put.Value)
+			values[i.put.Bucket][i.put.Key] = place
 		default:
-			lines = append(lines, i.line)
+			lines = append(lines, place)
 			if i.from.token != "" {
 				behind[i.from] = i.upTo
 			}
@@ -264,15 +274,16 @@ func (j *journal) write(ctx context.Context, tx pgx.Tx, items []*item) error {
 		})
 	}
 	for bucket, of := range values {
-		var keys, framed [][]byte
-		for k, v := range of {
-			keys, framed = append(keys, []byte(k)), append(framed, v)
+		var keys [][]byte
+		var places []int64
+		for k, place := range of {
+			keys, places = append(keys, []byte(k)), append(places, place)
 		}
-		rest.Queue(`INSERT INTO imgflow.entries SELECT $1, $2, u.key, u.value, $5 FROM unnest($3::bytea[], $4::bytea[]) AS u (key, value)
-			ON CONFLICT (run, bucket, key) DO UPDATE SET value = excluded.value, changed = excluded.changed`, j.id, string(bucket), keys, framed, change)
+		rest.Queue(`INSERT INTO imgflow.entries SELECT $1, $2, u.key, a.content, $5 FROM unnest($3::bytea[], $4::bigint[]) AS u (key, i) JOIN `+arrived+` USING (i)
+			ON CONFLICT (run, bucket, key) DO UPDATE SET value = excluded.value, changed = excluded.changed`, j.id, string(bucket), keys, places, change)
 	}
 	if len(lines) > 0 {
-		rest.Queue(`INSERT INTO imgflow.events (run, line) SELECT $1, u.line FROM unnest($2::bytea[]) WITH ORDINALITY AS u (line, i) ORDER BY i`, j.id, lines)
+		rest.Queue(`INSERT INTO imgflow.events (run, line) SELECT $1, a.content FROM unnest($2::bigint[]) AS u (i) JOIN `+arrived+` USING (i) ORDER BY i`, j.id, lines)
 	}
 	if len(tokens) > 0 {
 		rest.Queue(`INSERT INTO imgflow.offsets SELECT $1, u.token, u.stream, u.behind FROM unnest($2::text[], $3::text[], $4::bigint[]) AS u (token, stream, behind)
@@ -460,30 +471,28 @@ func (j *journal) Summarize(change func(*state.Summary) bool) error {
 	if err := j.Flush(); err != nil {
 		return err
 	}
-	tried := ""
-	return j.writing(j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
+	for tried := ""; ; {
 		var text string
-		err := tx.QueryRow(ctx, `SELECT summary FROM imgflow.runs WHERE `+j.held()+` FOR UPDATE`, j.id, j.epoch).Scan(&text)
+		err := j.b.row(`SELECT summary FROM imgflow.runs WHERE `+j.held(), []any{j.id, j.epoch}, &text)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return j.lost()
 		}
-		if err != nil {
-			return err
-		}
-		if text == tried { // it was committed, and the answer lost
-			return nil
+		if err != nil || text == tried { // it was committed, and the answer lost
+			return j.writing(err)
 		}
 		s := j.b.opened(j.id, text)
 		if !change(&s) {
 			return nil
 		}
-		if text, err = stored(s); err != nil {
+		if tried, err = stored(s); err != nil {
 			return err
 		}
-		tried = text
-		_, err = tx.Exec(ctx, `UPDATE imgflow.runs SET summary = $2 WHERE id = $1`, j.id, text)
-		return err
-	}))
+		was := sha256.Sum256([]byte(text))
+		done, err := j.b.exec(tryOf(len(tried)), `UPDATE imgflow.runs SET summary = $3 WHERE `+j.held()+` AND sha256(convert_to(summary, 'UTF8')) = $4`, j.id, j.epoch, tried, was[:])
+		if err != nil || done > 0 { // else somebody has changed it meanwhile
+			return j.writing(err)
+		}
+	}
 }
 
 func (j *journal) SetDrawn(graph []byte) error {
@@ -496,11 +505,7 @@ func (j *journal) PutBlob(sum string, content []byte) error {
 
 // putBlob keeps content, and notes whose it is.
 func (b *backend) putBlob(note, owner, sum string, content []byte) error {
-	return b.change(blobTime, func(ctx context.Context, tx pgx.Tx) error {
-		// To the server the transaction is idle for as long as the content is on its way.
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, blobTime.Milliseconds())); err != nil {
-			return err
-		}
+	return b.changeBy(unhurried, blobTime, func(ctx context.Context, tx pgx.Tx) error {
 		var there bool
 		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM imgflow.blobs WHERE sum = $1)`, sum).Scan(&there); err != nil {
 			return err
@@ -516,10 +521,8 @@ func (b *backend) putBlob(note, owner, sum string, content []byte) error {
 }
 
 func (j *journal) Adopt(sums []string) error {
-	return j.writing(j.b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO imgflow.run_blobs SELECT $1, u FROM unnest($2::text[]) AS u ON CONFLICT DO NOTHING`, j.id, sums)
-		return err
-	}))
+	_, err := j.b.exec(tryOf(len(sums)*sha256.Size*2), `INSERT INTO imgflow.run_blobs SELECT $1, u FROM unnest($2::text[]) AS u ON CONFLICT DO NOTHING`, j.id, sums)
+	return j.writing(err)
 }
 
 func (j *journal) Assign(o state.Owner) (epoch int64, err error) {

@@ -114,10 +114,7 @@ func (b *backend) Makings(waits []state.Wait) (ms []state.Making, err error) {
 }
 
 func (b *backend) Yield(run string, epoch int64, steps []dag.Key) error {
-	err := b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM imgflow.makers WHERE run = $1 AND epoch = $2 AND maker = run AND ($3 OR step = ANY ($4))`, run, epoch, len(steps) == 0, bytesOf(steps))
-		return err
-	})
+	_, err := b.exec(tryTime, `DELETE FROM imgflow.makers WHERE run = $1 AND epoch = $2 AND maker = run AND ($3 OR step = ANY ($4))`, run, epoch, len(steps) == 0, bytesOf(steps))
 	if err != nil {
 		err = fmt.Errorf("cannot say in %s that run %s makes a step no more: %w", b.place, run, err)
 	}

@@ -40,16 +40,21 @@ func (b schedules) Get(name string) (state.Schedule, error) {
 }
 
 func (b schedules) Put(s state.Schedule, sums []string) error {
-	return b.writing(s.Name, b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO imgflow.schedules (name, spec, files, pack) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, files = excluded.files, pack = excluded.pack`, s.Name, string(s.Spec), string(s.Files), s.Pack); err != nil {
-			return err
-		}
+	contents, size := make([][]byte, len(sums)), len(s.Spec)+len(s.Files)+len(s.Pack)
+	for i, sum := range sums {
+		contents[i], size = []byte(sum), size+len(sum)
+	}
+	return b.writing(s.Name, b.changeBy(unhurried, tryOf(size), func(ctx context.Context, tx pgx.Tx) error {
+		all := &pgx.Batch{}
+		ahead(all, contents)
+		all.Queue(`INSERT INTO imgflow.schedules (name, spec, files, pack) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, files = excluded.files, pack = excluded.pack`, s.Name, string(s.Spec), string(s.Files), s.Pack)
 		// Another who has put a schedule of this name meanwhile may have dropped them.
-		if _, err := tx.Exec(ctx, `INSERT INTO imgflow.schedule_blobs SELECT $1, u FROM unnest($2::text[]) AS u ON CONFLICT DO NOTHING`, s.Name, sums); err != nil {
+		all.Queue(`INSERT INTO imgflow.schedule_blobs SELECT $1, convert_from(content, 'UTF8') FROM `+arrived+` ON CONFLICT DO NOTHING`, s.Name)
+		if err := tx.SendBatch(ctx, all).Close(); err != nil {
 			return err
 		}
-		return b.drop(ctx, tx, `DELETE FROM imgflow.schedule_blobs WHERE schedule = $1 AND sum <> ALL ($2::text[]) RETURNING sum`, s.Name, sums)
+		return b.drop(ctx, tx, `DELETE FROM imgflow.schedule_blobs WHERE schedule = $1 AND sum NOT IN (SELECT convert_from(content, 'UTF8') FROM `+arrived+`) RETURNING sum`, s.Name)
 	}))
 }
 
@@ -76,10 +81,8 @@ func orNull(text []byte) *string {
 }
 
 func (b schedules) Note(name string, look, base []byte) error {
-	return b.writing(name, b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE imgflow.schedules SET look = coalesce($2, look), base = coalesce($3, base) WHERE name = $1`, name, orNull(look), orNull(base))
-		return err
-	}))
+	_, err := b.exec(tryOf(len(look)+len(base)), `UPDATE imgflow.schedules SET look = coalesce($2, look), base = coalesce($3, base) WHERE name = $1`, name, orNull(look), orNull(base))
+	return b.writing(name, err)
 }
 
 func (b schedules) Remove(name string) error {
