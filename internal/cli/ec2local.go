@@ -47,6 +47,7 @@ func ec2localCommand() *cli.Command {
 			&cli.StringFlag{Name: "latency", Value: "none", Usage: "`none`, aws, or times such as image=1m,ssh=19s (running, stopped, terminated): how long things take"},
 			&cli.StringSliceFlag{Name: "fault", Usage: "play `FAULT` such as throttle=0.2 or lag=5s; may be repeated"},
 			&cli.StringFlag{Name: "seed", Usage: "`FILE` of parameters and secrets that are there (default: seed.json in its directory, if there is one)"},
+			&cli.StringFlag{Name: "policy", Usage: "`FILE` with a policy of IAM that binds whoever has the key (default: policy.json in its directory, if there is one)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not print a line for each call"},
 			&cli.BoolFlag{Name: "while-leased", Usage: "end some time after the last local run that uses it", Category: "As local runs start it"},
 			&cli.DurationFlag{Name: "linger", Value: 30 * time.Minute, Usage: "with --while-leased: stay this `LONG` for instances that still run", Category: "As local runs start it"},
@@ -101,7 +102,7 @@ func serveEC2(c *cli.Context) (err error) {
 		log = nil
 	}
 	set := local.Settings{Guest: c.String("guest"), Latency: c.String("latency"), Faults: c.StringSlice("fault")}
-	srv, err := newEC2(ec2Options{Dir: dir, Key: key, Guest: set.Guest, Latency: set.Latency, Faults: strings.Join(set.Faults, ","), Seed: c.String("seed"), Log: log})
+	srv, err := newEC2(ec2Options{Dir: dir, Key: key, Guest: set.Guest, Latency: set.Latency, Faults: strings.Join(set.Faults, ","), Seed: c.String("seed"), Policy: c.String("policy"), Log: log})
 	if err != nil {
 		return err
 	}

@@ -155,6 +155,7 @@ func (w *world) Orphans(ctx context.Context, h app.OrphanFilter) (os []app.Orpha
 type ec2Options struct {
 	Dir, Guest, Latency, Faults string
 	Seed                        string    // a file of parameters and secrets; empty: seed.json in Dir, if there is one
+	Policy                      string    // a file with a policy of IAM; empty: policy.json in Dir, if there is one
 	Key                         local.Key // the zero one: any key is taken
 	Log                         io.Writer // nil: nothing is logged
 }
@@ -198,7 +199,7 @@ func newEC2(o ec2Options) (*ec2Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv, err := ec2local.New(ec2local.Options{Dir: o.Dir, Key: ec2local.Key(o.Key), AnyKey: o.Key == local.Key{}, Guests: guests, Latency: o.Latency, Faults: faults, Seed: o.Seed, Log: o.Log})
+	srv, err := ec2local.New(ec2local.Options{Dir: o.Dir, Key: ec2local.Key(o.Key), AnyKey: o.Key == local.Key{}, Guests: guests, Latency: o.Latency, Faults: faults, Seed: o.Seed, Policy: o.Policy, Log: o.Log})
 	if err != nil {
 		return nil, errors.Join(err, guests.Close())
 	}

@@ -31,7 +31,7 @@
 // name that leads there. So a request is refused, too, if it names a host that is
 // not this machine, if it has an Origin or comes from a site of a browser's, and
 // if it changes something but is no POST. With [Options].AnyKey the signature is
-// not verified; the rest holds.
+// not verified; the rest holds. A policy of IAM ([Options].Policy) bounds what the key may do.
 //
 // The region is that of the signature's scope: any of AWS, of China and of the
 // US government, too, whose names differ as theirs do. Every instance type is

@@ -23,6 +23,8 @@ type role struct {
 
 func (*role) table() string { return "role" }
 
+func (r *role) arn() string { return globalARN(r.Region, "iam", "role"+r.Path+r.ID) }
+
 type roleItem struct {
 	Path        string
 	Name        string `xml:"RoleName"`
@@ -37,7 +39,7 @@ type roleItem struct {
 
 func (c *call) roleItem(r *role) roleItem {
 	return roleItem{
-		Path: r.Path, Name: r.ID, ID: r.Unique, ARN: globalARN(r.Region, "iam", "role"+r.Path+r.ID), Created: iamStamp(r.base),
+		Path: r.Path, Name: r.ID, ID: r.Unique, ARN: r.arn(), Created: iamStamp(r.base),
 		Trust: url.QueryEscape(r.Trust), Description: r.Description, Duration: r.Duration, Tags: c.iamTags(r),
 	}
 }

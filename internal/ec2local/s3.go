@@ -156,6 +156,9 @@ func (s *Server) serveS3(q *s3Request) (note string) {
 	case err == nil:
 		err = s.sow()
 	}
+	if err == nil {
+		err = q.authorize(name)
+	}
 	if err != nil {
 		return note + refuse(err)
 	}

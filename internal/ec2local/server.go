@@ -42,6 +42,10 @@ type Options struct {
 	// it has changed, before the next call that asks for some. If it is empty, it is
 	// seed.json in Dir, which need not be there.
 	Seed string
+	// Policy is a file with a policy of IAM that binds whoever has the key. It is read again
+	// once it has changed. If it is empty, it is policy.json in Dir, which need not be there:
+	// without one everything is allowed.
+	Policy string
 	// Log gets one line a call and one a change of state, without secrets.
 	Log io.Writer
 	// Now is the clock; time.Now if nil.
@@ -67,6 +71,7 @@ type Server struct {
 	seeding   seeding
 	agents    agents
 	inhabited inhabited
+	policing  policing
 
 	logMu sync.Mutex
 	log   io.Writer
@@ -111,12 +116,16 @@ func New(o Options) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.life.s = s
 	s.seeding.path, s.seeding.must = cmp.Or(o.Seed, filepath.Join(o.Dir, "seed.json")), o.Seed != ""
+	s.policing.path, s.policing.must = cmp.Or(o.Policy, filepath.Join(o.Dir, "policy.json")), o.Policy != ""
 	err = db.Update(func(b *bolt.Tx) error { return guard(&txn{Tx: b, s: s, now: s.now()}, (*txn).open) })
 	if err == nil {
 		err = s.update(func(t *txn) error { return t.seedDefaults(regions...) })
 	}
 	if err == nil {
 		err = s.sow()
+	}
+	if err == nil {
+		_, err = s.policing.policy()
 	}
 	if err == nil {
 		err = s.sweepS3()
@@ -399,6 +408,9 @@ func (s *Server) perform(ctx context.Context, o order) (result any, what string,
 		defer func() { begun = t.begun }()
 		c := o.call
 		c.txn = t
+		if err = c.authorize(c.demands); err != nil {
+			return err
+		}
 		result, err = o.op.run(&c)
 		if err == nil && dry {
 			err = fail("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")

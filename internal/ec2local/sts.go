@@ -25,7 +25,7 @@ func getCallerIdentity(c *call, _ *noParameters) (*identity, error) {
 	if x := c.session; x != nil {
 		return &identity{x.User, x.Account, x.ARN}, nil
 	}
-	return &identity{"AIDAEC2LOCAL000000000", c.account(), globalARN(c.home(), "iam", "user/ec2local")}, nil
+	return &identity{"AIDAEC2LOCAL000000000", c.account(), c.principal()}, nil
 }
 
 type assumeRoleRequest struct {
@@ -97,8 +97,11 @@ type decodeResponse struct {
 	Message string `xml:"DecodedMessage"`
 }
 
-// decodeAuthorizationMessage has nothing to decode: this endpoint never answers
-// with an encoded message.
+// decodeAuthorizationMessage says what was refused, and of whom.
 func decodeAuthorizationMessage(c *call, q *decodeRequest) (*decodeResponse, error) {
-	return nil, fail("InvalidAuthorizationMessageException", "The message is not one of this endpoint, which encodes none.")
+	text, ok := c.s.decode(q.EncodedMessage)
+	if !ok {
+		return nil, fail("InvalidAuthorizationMessageException", "The message is not one that this endpoint has encoded.")
+	}
+	return &decodeResponse{text}, nil
 }
