@@ -34,6 +34,7 @@ type bench struct {
 	program  string
 	database string
 	engine   string
+	server   *temporaltest.Server // that it is
 	endpoint string
 	identity string
 	dir      string
@@ -47,7 +48,8 @@ func newBench(t *testing.T) *bench {
 		}
 		t.Skipf("NOT TESTED: builds by workers: instances cannot run here: %v", err)
 	}
-	b := &bench{t: t, engine: temporaltest.New(t).URL(), database: pgtest.Database(t), dir: t.TempDir()}
+	b := &bench{t: t, server: temporaltest.New(t), database: pgtest.Database(t), dir: t.TempDir()}
+	b.engine = b.server.URL()
 	var err error
 	if b.program, err = built(); err != nil {
 		t.Fatal(err)

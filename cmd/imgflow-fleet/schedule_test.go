@@ -282,6 +282,131 @@ func TestAFiringSurvives(t *testing.T) {
 	}
 }
 
+// A schedule fires though the database is away just then, or the Temporal server begins anew: there is one run of that time.
+func TestAFiringOutlivesItsServers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	database := pgtest.New(t)
+	var err error
+	if b.database, err = database.Create(); err != nil {
+		t.Fatal(err)
+	}
+	b.base()
+	b.worker("one")
+	b.schedule(b.onBase("app.json", "true\n"), "--cron", "@every 10s")
+	for _, x := range []struct {
+		what       string
+		end, begin func() error
+	}{
+		{"the database is away", database.Kill, database.Start},
+		{"the Temporal server begins anew", func() error { b.server.Kill(); return nil }, b.server.Start},
+	} {
+		due := b.schedules()[0].Next
+		for time.Until(due) < 2*time.Second {
+			time.Sleep(500 * time.Millisecond)
+			due = b.schedules()[0].Next
+		}
+		b.until("nothing is under way", func() bool { return b.allEnded(len(b.runsOf("app")), "done") })
+		time.Sleep(time.Until(due) - 500*time.Millisecond)
+		if err := x.end(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(due) + time.Second)
+		if err := x.begin(); err != nil {
+			t.Fatal(err)
+		}
+		b.until(x.what+", and the run is done", func() bool {
+			return slices.ContainsFunc(b.runsOf("app"), func(r listed) bool { return r.Due.Equal(due) && r.Status == "done" })
+		})
+	}
+	due := map[time.Time]bool{}
+	for _, r := range b.runsOf("app") {
+		if due[r.Due] {
+			t.Errorf("of %s there are two runs: %+v", r.Due, b.runsOf("app"))
+		}
+		due[r.Due] = true
+	}
+}
+
+// A run of a schedule whose workflow somebody has ended is resumed by hand, and its script has run once; the schedule's next
+// time makes another one beside it.
+func TestARunOfAScheduleIsResumedByHand(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.base()
+	b.worker("one")
+	b.schedule(b.onBase("app.json", "echo step began; sleep 8; echo step ended\n"), "--cron", "0 3 1 1 *")
+	start := func() string {
+		t.Helper()
+		n := len(b.runsOf("app"))
+		b.output(0, b.machine("other", "schedules", "start", "app"))
+		b.until("the script runs", func() bool {
+			runs := b.runsOf("app")
+			return len(runs) > n && strings.Contains(b.output(0, b.machine("other", "logs", runs[0].ID)), "step began")
+		})
+		return b.runsOf("app")[0].ID
+	}
+	first := start()
+	if err := b.dial().TerminateWorkflow(t.Context(), first, "", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	resumed, out := b.machine("other", "resume", "--frozen", first), new(lockedBuffer)
+	resumed.Stdout, resumed.Stderr = out, out
+	if err := resumed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	second := start()
+	if err := resumed.Wait(); err != nil {
+		t.Errorf("resume: %v\n%s", err, out.String())
+	}
+	b.until("both are done", func() bool { return b.allEnded(2, "done") })
+	for _, run := range []string{first, second} {
+		if logs := b.output(0, b.machine("other", "logs", run)); strings.Count(logs, "step began\n") != 1 || strings.Count(logs, "step ended\n") != 1 {
+			t.Errorf("run %s said\n%s", run, logs)
+		}
+	}
+}
+
+// Two schedules of one template fire at the same time: each makes its run.
+func TestTwoSchedulesAtOneTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.base()
+	b.worker("one")
+	b.worker("two")
+	template := b.onBase("app.json", "true\n")
+	for _, name := range []string{"app", "web"} {
+		b.schedule(template, "--cron", "@every 5s", "--name", name)
+	}
+	b.until("each has a run of the same time, and both are done", func() bool {
+		for _, r := range b.runsOf("app") {
+			if r.Status == "done" && slices.ContainsFunc(b.runsOf("web"), func(o listed) bool { return o.Due.Equal(r.Due) && o.Status == "done" }) {
+				return true
+			}
+		}
+		return false
+	})
+	images := map[string]string{}
+	for _, name := range []string{"app", "web"} {
+		for _, r := range b.runsOf(name) {
+			if r.Schedule != name {
+				t.Errorf("%s has %+v", name, r)
+			}
+			for _, build := range r.Builds {
+				for _, a := range build.Artifacts {
+					if of, twice := images[a.ID]; twice {
+						t.Errorf("image %s is of the runs %s and %s", a.ID, of, r.ID)
+					}
+					images[a.ID] = r.ID
+				}
+			}
+		}
+	}
+	if len(images) < 2 {
+		t.Errorf("the images are %v", images)
+	}
+}
+
 // What cannot be scheduled is refused before anything is, with the reason.
 func TestWhatCannotBeScheduled(t *testing.T) {
 	t.Parallel()

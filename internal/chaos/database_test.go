@@ -19,7 +19,7 @@ func (s *stage) crowd(builds int, provisioners ...map[string]any) {
 	var builders []any
 	for i := range builds {
 		b := map[string]any{"type": "amazon-ebs", "name": fmt.Sprintf("b%03d", i), "region": region, "instance_type": "t3.micro", "ssh_username": "ubuntu",
-			"ami_name": fmt.Sprintf("crowd-%03d-{{timestamp}}", i), "source_ami_filter": sourceFilter()}
+			"ami_name": fmt.Sprintf("crowd-%03d-{{uuid}}", i), "source_ami_filter": sourceFilter()}
 		if len(provisioners) == 0 {
 			b["communicator"] = "none"
 		}

@@ -571,3 +571,30 @@ func TestFleetOfMany(t *testing.T) {
 		})
 	}
 }
+
+// TestFleetOfManyRuns makes as many images by one run and by many at once, and prints what each way costs.
+func TestFleetOfManyRuns(t *testing.T) {
+	if !*long {
+		t.Skip("it measures for minutes: -chaos.long")
+	}
+	const builds = 50
+	for _, runs := range []int{1, 10} {
+		t.Run(fmt.Sprint(runs), func(t *testing.T) {
+			f := newFleet(t, 3, "--guest", "none")
+			f.crowd(builds / runs)
+			begun := time.Now()
+			var ps []*proc
+			for range runs {
+				ps = append(ps, f.submit("t.json"))
+			}
+			for _, p := range ps {
+				f.ends(p, 0)
+			}
+			took := time.Since(begun)
+			f.leaves(builds)
+			calls, h := f.calls(), f.history()
+			t.Logf("%d runs of %d builds: %s, %d calls, %d rows, %d events and %d bytes of histories; %v", runs, builds/runs, took.Round(100*time.Millisecond),
+				total(calls), f.rows(), h.events, len(h.bytes), calls)
+		})
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/imgflow/imgflow/internal/secrettest"
 	"github.com/imgflow/imgflow/internal/temporaltest"
 )
 
@@ -114,11 +116,11 @@ func TestFleetJoinsWhatIsGone(t *testing.T) {
 	}
 }
 
-// TestFleetMakesWhatIsNotMade: when the run that others wait for is suspended, or its workflow is ended by hand, one of
-// them makes the image.
+// TestFleetMakesWhatIsNotMade: when the run that others wait for fails, is suspended, or its workflow is ended by hand, one
+// of them makes the image.
 func TestFleetMakesWhatIsNotMade(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"suspended", "terminated"} {
+	for _, how := range []string{"failed", "suspended", "terminated"} {
 		t.Run(how, func(t *testing.T) {
 			f := newFleet(t, 1)
 			f.shared(scaled(60, 200))
@@ -126,6 +128,10 @@ func TestFleetMakesWhatIsNotMade(t *testing.T) {
 			other := f.submit("t.json")
 			f.hears(other, waiting)
 			switch how {
+			case "failed":
+				if err := f.terminate(t.Context(), f.machine()); err != nil {
+					t.Fatal(err)
+				}
 			case "suspended":
 				maker.signal(syscall.SIGINT)
 			case "terminated":
@@ -145,10 +151,45 @@ func TestFleetMakesWhatIsNotMade(t *testing.T) {
 			if err := maker.wait(time.Minute); err != nil {
 				t.Error(err)
 			}
+			if code := map[string]int{"failed": 1, "suspended": 130, "terminated": 1}[how]; maker.code() != code {
+				t.Errorf("the maker has ended with %d, not %d:\n%s", maker.code(), code, indent(maker.output()))
+			}
 			f.must("destroy", ids[0], "--yes")
 			f.leaves(1)
 		})
 	}
+}
+
+// TestFleetJoinsOnlyEqualSecrets: a run that was given another secret waits for nobody, and makes the image itself, though
+// nothing of it is made of the secret. One that was given the same waits.
+func TestFleetJoinsOnlyEqualSecrets(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2)
+	f.shared(scaled(75, 200))
+	text, err := os.ReadFile(f.path("t.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.file("t.json", `{"variables": {"word": null}, "sensitive-variables": ["word"], `+strings.TrimPrefix(string(text), "{"))
+	const one, another = "hunTer2-of-the-first", "hunTer3-of-another"
+	secrettest.Hide(t, one, another)
+	maker := f.submit("-var", "word="+one, "t.json")
+	f.hears(maker, "tick <b000.1>")
+	same := f.submit("-var", "word="+one, "t.json")
+	f.hears(same, waiting)
+	other := f.submit("-var", "word="+another, "t.json")
+	f.hears(other, "tick <b000.1>")
+	other.signal(syscall.SIGINT) // it would find the name taken
+	if err := other.wait(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(other.output(), waiting) || f.launched() != 2 {
+		t.Errorf("%d machines were launched, and who has another secret says\n%s", f.launched(), indent(other.output()))
+	}
+	f.must("destroy", f.ids()[2], "--yes")
+	f.ends(maker, 0)
+	f.ends(same, 0)
+	f.leaves(1)
 }
 
 // TestFleetStopsWaiting: who waits can be suspended, and goes on waiting when it is resumed.
