@@ -466,7 +466,7 @@ func (s *Session) hideFrom(red *state.Redactor) {
 			red.Add(s.req.Vars[name])
 		}
 	}
-	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "VAULT_TOKEN"} {
 		if v := s.env.Get(name); v != "" {
 			red.Add(v)
 		}

@@ -91,6 +91,7 @@ func (c *Cloud) meant(a Access) Access {
 		return text
 	}
 	a.AccessKey, a.SecretKey, a.Token = reveal(a.AccessKey), dag.Secret(reveal(string(a.SecretKey))), dag.Secret(reveal(string(a.Token)))
+	a.MFACode = dag.Secret(reveal(string(a.MFACode)))
 	return c.resolved(a)
 }
 
@@ -99,7 +100,7 @@ func (c *Cloud) meant(a Access) Access {
 // environment, or of a profile that has keys and says nothing else.
 func (c *Cloud) resolved(a Access) Access {
 	ctx, env := context.Background(), environ(c.o.Getenv)
-	if unknown(a.Profile) || unknown(a.SharedCredentialsFile) {
+	if unknown(a.Profile) || unknown(a.SharedCredentialsFile) || a.VaultAWSEngine.Name != "" {
 		return a
 	}
 	var shared config.SharedConfig

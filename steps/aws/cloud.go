@@ -86,6 +86,8 @@ type Cloud struct {
 	known []Place
 	sites map[Place]*site
 	told  map[Place]string // what Site has told
+
+	issued sync.Map // credentials that configure has made, by the settings
 }
 
 // NewCloud returns a cloud that knows no account yet. It makes no call.
@@ -270,6 +272,19 @@ func (c *Cloud) locate(ctx context.Context, a *Access, p *Place) error {
 	return nil
 }
 
+// configure finds the credentials of an account. Those that are made for us, or had for a code that is
+// good once, are the same in each region.
+func (c *Cloud) configure(ctx context.Context, a Access, region string, env environ) (awssdk.Config, error) {
+	cfg, err := a.configure(ctx, region, env, c.o.Secret)
+	if err != nil || a.MFACode == "" && a.VaultAWSEngine.Name == "" {
+		return cfg, err
+	}
+	a.Region = ""
+	all, _ := c.issued.LoadOrStore(a.digest(c.key), cfg.Credentials)
+	cfg.Credentials = all.(awssdk.CredentialsProvider)
+	return cfg, nil
+}
+
 // client makes the EC2 client of an account in a region, and says with whom it shares.
 func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Client, *pool, error) {
 	pace, asked := newLimiter(a.MaxRetries), map[string]string{}
@@ -287,7 +302,7 @@ func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Clien
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
 		})
 	} else {
-		cfg, err := a.configure(ctx, region, env, c.o.Secret)
+		cfg, err := c.configure(ctx, a, region, env)
 		if err != nil {
 			return nil, nil, err
 		}

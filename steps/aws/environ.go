@@ -159,7 +159,7 @@ func (a Access) withoutMetadata(env environ) bool {
 // where the SDK would look for them, in its order: a profile that the template
 // names, keys and tokens of the environment, another profile, the container, the
 // machine.
-func (a Access) load(ctx context.Context, env environ, region string) (awssdk.Config, error) {
+func (a Access) load(ctx context.Context, env environ, region string, more ...func(*config.LoadOptions) error) (awssdk.Config, error) {
 	roots, err := env.authorities()
 	if err != nil {
 		return awssdk.Config{}, err
@@ -186,7 +186,7 @@ func (a Access) load(ctx context.Context, env environ, region string) (awssdk.Co
 		cfg.Credentials = awssdk.NewCredentialsCache(cfg.Credentials)
 		return cfg, nil
 	}
-	opts = append(opts, config.WithSharedConfigProfile(profile))
+	opts = append(append(opts, config.WithSharedConfigProfile(profile)), more...)
 	if cfg.Credentials != nil {
 		opts = append(opts, config.WithCredentialsProvider(cfg.Credentials))
 	}

@@ -298,6 +298,7 @@ func (e *Error) ErrCode() errcode.Code {
 
 func (e *Error) Error() string {
 	text := "cannot " + e.Doing + ": "
+	var vault *vaultError
 	switch {
 	case e.Code != "":
 		if text += e.Code; e.Message != "" {
@@ -306,6 +307,8 @@ func (e *Error) Error() string {
 		if lacksPermission(e.Code) {
 			return text + " (the credentials lack the permission " + e.permission() + ")"
 		}
+	case errors.As(e.Err, &vault):
+		text += vault.Error()
 	case noCredentials(e.Err) && !e.expired:
 		return text + "no usable AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or access_key and secret_key in the template (" + clip(innermost(e.Err), 300) + ")"
 	default:

@@ -26,7 +26,8 @@ func (e *expiredError) Unwrap() error { return e.error }
 // says RequestExpired of a token, and of a clock that is wrong, too.
 func isExpired(err error) bool {
 	code, _ := apiError(err)
-	return code == "RequestExpired" || strings.HasPrefix(code, "ExpiredToken") ||
+	var vault *vaultError
+	return errors.As(err, &vault) && vault.denied || errors.As(err, new(usedCodeError)) || code == "RequestExpired" || strings.HasPrefix(code, "ExpiredToken") ||
 		errors.As(err, new(*ssocreds.InvalidTokenError)) || code == "UnauthorizedException" || code == "InvalidGrantException" // of a login
 }
 
@@ -54,7 +55,12 @@ func tellExpired(renew string) func(*middleware.Stack) error {
 // where they are keys that do not.
 func (a Access) renewal(ctx context.Context, env environ) string {
 	lasting := func(token string) bool { return token == "" && a.AssumeRole.RoleARN == "" }
-	if a.AccessKey != "" {
+	switch {
+	case a.VaultAWSEngine.Name != "":
+		return "set VAULT_TOKEN to one that may use the role " + a.VaultAWSEngine.Name + " of Vault"
+	case a.MFACode != "":
+		return "give a new mfa_code"
+	case a.AccessKey != "":
 		if lasting(string(a.Token)) {
 			return ""
 		}

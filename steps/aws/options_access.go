@@ -19,6 +19,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -66,10 +67,12 @@ type Access struct {
 
 	// Decodes by STS what AWS says when it refuses a call. Default: `false`.
 	DecodeAuthorizationMessages bool `json:"decode_authorization_messages,omitempty" option:"unsupported"`
-	// A one-time code of a device for multi-factor authentication. Default: none.
-	MFACode string `json:"mfa_code,omitempty" option:"unsupported"`
-	// Has HashiCorp Vault make the credentials. Default: none.
-	VaultAWSEngine VaultEngine `json:"vault_aws_engine,omitzero" option:"unsupported"`
+	// A one-time code of a device for multi-factor authentication, which `mfa_serial` of the AWS profile names. It serves
+	// for one session; when that has expired, the run is suspended and needs a new one. Default: none.
+	MFACode dag.Secret `json:"mfa_code,omitempty"`
+	// Has HashiCorp Vault make the credentials, at VAULT_ADDR and with VAULT_TOKEN, and make new ones before they expire.
+	// Default: none.
+	VaultAWSEngine VaultEngine `json:"vault_aws_engine,omitzero"`
 }
 
 // AssumeRole is a role that is taken on top of the credentials found.
@@ -109,7 +112,7 @@ type VaultEngine struct {
 	EngineName string `json:"engine_name,omitempty"`
 	// The ARN of the role that Vault takes by STS. Default: none.
 	RoleARN string `json:"role_arn,omitempty"`
-	// How long the credentials are to live. Default: what Vault says.
+	// How long the credentials of `role_arn` are to live, such as 1h. Default: what Vault says.
 	TTL string `json:"ttl,omitempty"`
 }
 
@@ -142,6 +145,17 @@ func (a Access) optionErrors() (fs []steps.OptionError) {
 		// Where a template is only looked at, there may be no credentials.
 		if _, err := localfile.Read(file, 1<<20); err != nil && !errors.Is(err, os.ErrNotExist) {
 			fs = append(fs, steps.OptionError{Field: "shared_credentials_file", Text: "cannot be read: " + err.Error()})
+		}
+	}
+	if v := a.VaultAWSEngine; v != (VaultEngine{}) {
+		if v.Name == "" {
+			fs = append(fs, steps.OptionError{Field: "vault_aws_engine.name", Text: "must be set: it is the role of Vault"})
+		}
+		if a.AccessKey != "" || a.SecretKey != "" {
+			fs = append(fs, steps.OptionError{Field: "vault_aws_engine", Text: "cannot be used with access_key and secret_key: choose one"})
+		}
+		if v.TTL != "" && v.RoleARN == "" {
+			fs = append(fs, steps.OptionError{Field: "vault_aws_engine.ttl", Text: "needs role_arn beside it: the engine itself says how long users live"})
 		}
 	}
 	if a.MaxRetries < 0 {
@@ -190,7 +204,15 @@ func (a Access) region(ctx context.Context, env environ) (string, error) {
 // configure finds the credentials. Secret gives the values of secrets that the
 // settings mark.
 func (a Access) configure(ctx context.Context, region string, env environ, secret func(string) (string, error)) (awssdk.Config, error) {
-	cfg, err := a.load(ctx, env, region)
+	code, err := interp.Reveal(string(a.MFACode), secret)
+	if err != nil {
+		return awssdk.Config{}, fmt.Errorf("cannot use mfa_code: %w", err)
+	}
+	cfg, err := a.load(ctx, env, region, config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+		if a.MFACode != "" {
+			o.TokenProvider = oneTime(code)
+		}
+	}))
 	if err != nil {
 		return cfg, err
 	}
@@ -205,10 +227,47 @@ func (a Access) configure(ctx context.Context, region string, env environ, secre
 		}
 		cfg.Credentials = awssdk.NewCredentialsCache(credentials.NewStaticCredentialsProvider(texts[0], texts[1], texts[2]))
 	}
-	if r := a.AssumeRole; r.RoleARN != "" {
-		cfg.Credentials = awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(a.sts(cfg, env), r.RoleARN, r.options))
+	if v := a.VaultAWSEngine; v.Name != "" {
+		cfg.Credentials = awssdk.NewCredentialsCache(newVaultKeys(v, env))
+	}
+	r := a.AssumeRole
+	serial, err := a.serial(ctx, env)
+	if err != nil {
+		return awssdk.Config{}, err
+	}
+	if serial != "" && r.RoleARN == "" {
+		cfg.Credentials = awssdk.NewCredentialsCache(mfaSession{a.sts(cfg, env), serial, oneTime(code)})
+	}
+	if r.RoleARN != "" {
+		cfg.Credentials = awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(a.sts(cfg, env), r.RoleARN, r.options, func(o *stscreds.AssumeRoleOptions) {
+			if serial != "" {
+				o.SerialNumber, o.TokenProvider = &serial, oneTime(code)
+			}
+		}))
 	}
 	return cfg, nil
+}
+
+// serial is the device whose one-time codes the template has; "" where it has none, or a profile's
+// own role takes the code.
+func (a Access) serial(ctx context.Context, env environ) (string, error) {
+	if a.MFACode == "" {
+		return "", nil
+	}
+	profile := a.profile(ctx, env)
+	if profile == "" {
+		return "", errNoSerial
+	}
+	shared, err := a.shared(ctx, env, profile)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("cannot read the AWS configuration: %w", err)
+	case shared.MFASerial == "":
+		return "", errNoSerial
+	case shared.RoleARN != "":
+		return "", nil
+	}
+	return shared.MFASerial, nil
 }
 
 // sts makes a client of STS as persistent as those of EC2: without its answer a

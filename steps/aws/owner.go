@@ -56,7 +56,7 @@ func (c *Cloud) owner(ctx context.Context, p Place, a Access) (string, error) {
 	if first.owner != "" {
 		return first.owner, nil
 	}
-	cfg, err := a.configure(ctx, p.Region, c.o.Getenv, c.o.Secret)
+	cfg, err := c.configure(ctx, a, p.Region, c.o.Getenv)
 	if err != nil {
 		return "", err
 	}
