@@ -205,8 +205,6 @@ func TestOneSlipIsOneFault(t *testing.T) {
 // offs are values that ask an option for nothing; those of all options, "", null, {} and [], are not repeated.
 var offs = map[string][]string{
 	"decode_authorization_messages": {`false`, `0`},
-	"mfa_code":                      nil,
-	"vault_aws_engine":              {`{"name": ""}`},
 	"session_manager_port":          {`0`},
 	"pause_before_ssm":              {`"0s"`, `"0m"`},
 	"ssh_bastion_interactive":       {`false`, `0`},
@@ -244,8 +242,6 @@ func TestOffIsSupported(t *testing.T) {
 		}
 		on := map[reflect.Kind]string{reflect.Pointer: `"true"`, reflect.Bool: `1`, reflect.Int: `7`, reflect.Int64: `"1m"`, reflect.Slice: `["x"]`, reflect.Map: `{"a": "0"}`}[k.typ.Kind()]
 		switch {
-		case k.path[0] == "vault_aws_engine":
-			on = `{"name": "0"}`
 		case k.path[0] == "temporary_iam_instance_profile_policy_document":
 			on = `{"Version": "2012-10-17"}`
 		case strings.HasSuffix(k.path[0], "_tag"):
