@@ -202,6 +202,9 @@ func (c *optionCloud) serve(w http.ResponseWriter, r *http.Request, next http.Ha
 		flatten(h.params, body)
 	case strings.HasPrefix(r.URL.Path, "/latest/"):
 		h.action = "IMDS"
+	case strings.HasPrefix(r.URL.Path, "/v1/"):
+		h.action, h.params["@path"] = "Vault", r.URL.Path
+		flatten(h.params, body)
 	default:
 		h.action = "S3" + r.Method
 	}
@@ -296,7 +299,7 @@ func (g optionGroup) session(t *testing.T, c *optionCloud, tmpl string) *app.Ses
 		vars = append(vars, "AWS_ENDPOINT_URL="+c.URL, "AWS_ACCESS_KEY_ID=AKIDUSUAL", "AWS_SECRET_ACCESS_KEY=secret-of-usual")
 	}
 	for _, v := range g.env {
-		vars = append(vars, there.Replace(v))
+		vars = append(vars, strings.ReplaceAll(there.Replace(v), "DIRECTORY", dir))
 	}
 	tmpl = strings.ReplaceAll(there.Replace(tmpl), "DIRECTORY", dir)
 	if err := os.WriteFile(filepath.Join(dir, file), []byte(tmpl), 0o600); err != nil {

@@ -67,14 +67,19 @@ var optionTable = []optionGroup{
 		row("aws_polling.delay_seconds", `"aws_polling": {"delay_seconds": 30}`, "warned: aws_polling has no effect"),
 		row("aws_polling.max_attempts", `"aws_polling": {"max_attempts": 30}`, "warned: aws_polling has no effect"),
 	}},
+	{name: "one-time code", component: "amazon-ebs", env: []string{"AWS_CONFIG_FILE=DIRECTORY/config", "AWS_PROFILE=device"}, fails: true,
+		files: map[string]string{"config": "[profile device]\nmfa_serial = arn:aws:iam::123456789012:mfa/dev\n"}, rows: []optionRow{
+			row("mfa_code", `"mfa_code": "123456", "assume_role": {"role_arn": "arn:aws:iam::123456789012:role/images"}`, "AssumeRole TokenCode=123456; SerialNumber=arn:aws:iam::123456789012:mfa/dev"),
+		}},
+	{name: "vault", component: "amazon-ebs", fails: true, env: []string{"VAULT_ADDR=ENDPOINT", "VAULT_TOKEN=token"}, rows: []optionRow{
+		row("vault_aws_engine", `"vault_aws_engine": {"name": "images"}`, "Vault @x-vault-token=token"),
+		row("vault_aws_engine.name", `"vault_aws_engine": {"name": "images"}`, "Vault @path=/v1/clouds/sts/images"),
+		row("vault_aws_engine.engine_name", `"vault_aws_engine": {"engine_name": "clouds"}`, "Vault @path=/v1/clouds/sts/images"),
+		row("vault_aws_engine.role_arn", `"vault_aws_engine": {"role_arn": "arn:aws:iam::123456789012:role/images"}`, "Vault role_arn=arn:aws:iam::123456789012:role/images"),
+		row("vault_aws_engine.ttl", `"vault_aws_engine": {"ttl": "1h"}`, "Vault ttl=1h"),
+	}},
 	{name: "access to come", component: "amazon-ebs", rows: []optionRow{
 		row("decode_authorization_messages", `"decode_authorization_messages": true`, notYet),
-		row("mfa_code", `"mfa_code": "123456"`, notYet),
-		row("vault_aws_engine", `"vault_aws_engine": {"name": "images"}`, notYet),
-		row("vault_aws_engine.name", `"vault_aws_engine": {"name": "images"}`, notYet),
-		row("vault_aws_engine.engine_name", `"vault_aws_engine": {"engine_name": "aws"}`, notYet),
-		row("vault_aws_engine.role_arn", `"vault_aws_engine": {"role_arn": "arn:aws:iam::123456789012:role/images"}`, notYet),
-		row("vault_aws_engine.ttl", `"vault_aws_engine": {"ttl": "1h"}`, notYet),
 	}},
 
 	// Image.
