@@ -47,3 +47,24 @@ func TestSuspendFromElsewhere(t *testing.T) {
 		t.Errorf("of a run that has ended it says %s", said)
 	}
 }
+
+// A run whose workers are gone, or all of its version, is taken back by whoever suspends, resumes or destroys it.
+func TestARunWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	worker, _ := b.saying("one", "--deployment", "builds")
+	cmd, out := b.begin(b.slow("echo step began; sleep 4; echo step ended"))
+	b.await(out, "step began")
+	run := b.newest()
+	cmd.Process.Signal(syscall.SIGKILL)
+	cmd.Wait()
+	worker.Process.Signal(syscall.SIGKILL)
+	worker.Wait()
+	if said := b.output(0, b.machine("other", "suspend", run)); !strings.Contains(said, "is not under way") || !strings.Contains(said, "imgflow-fleet resume "+run) {
+		t.Errorf("it says %s", said)
+	}
+	b.worker("two", "--deployment", "builds")
+	if said := b.output(0, b.machine("other", "destroy", "--yes", run)); strings.Contains(said, "cannot") {
+		t.Errorf("it says %s", said)
+	}
+}

@@ -244,6 +244,43 @@ func (t *Client) Open(ctx context.Context, run string) (bool, error) {
 	return false, nil
 }
 
+// answering is how long a worker may take that decides for a run to say that it is there.
+const answering = 20 * time.Second
+
+// Adrift reports whether a workflow is at work on a run for which no worker decides any more: there is none, or none of
+// the version that has begun it.
+func (t *Client) Adrift(ctx context.Context, run string) (bool, error) {
+	for _, id := range []string{run, undoID(run)} {
+		asking, cancel := context.WithTimeout(ctx, answering)
+		_, err := t.c.QueryWorkflow(asking, id, "", "__stack_trace") // any worker of the SDK answers it
+		cancel()
+		switch {
+		case err == nil || errors.As(err, new(*serviceerror.NotFound)):
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded), errors.As(err, new(*serviceerror.DeadlineExceeded)), errors.As(err, new(*serviceerror.FailedPrecondition)), errors.As(err, new(*serviceerror.QueryFailed)):
+			d, err := t.c.DescribeWorkflow(ctx, id, "") // one that has ended needs nobody
+			if err != nil || d.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+				return err == nil, err
+			}
+		default:
+			return false, fmt.Errorf("cannot learn from Temporal who decides for run %s: %w", run, err)
+		}
+	}
+	return false, nil
+}
+
+// GiveUp ends the workflows of a run at once. What it has made is in its records.
+func (t *Client) GiveUp(ctx context.Context, run string) error {
+	for _, id := range []string{run, undoID(run)} {
+		err := t.c.TerminateWorkflow(ctx, id, "", "no worker decides for it")
+		if none := (*serviceerror.NotFound)(nil); err != nil && !errors.As(err, &none) {
+			return fmt.Errorf("cannot end the workflow of run %s: %w", run, err)
+		}
+	}
+	return nil
+}
+
 // Watch returns when no workflow is at work on a run any more. How it has ended is in the run's records.
 func (t *Client) Watch(ctx context.Context, run string) error {
 	for _, id := range []string{run, undoID(run)} {

@@ -39,6 +39,11 @@ type Fleet interface {
 	Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) error
 	// Going tells whether anything of a run is under way.
 	Going(ctx context.Context, run string) (bool, error)
+	// Adrift tells whether a run is under way for which no worker decides any more: there is
+	// none, or none of the version that has begun it.
+	Adrift(ctx context.Context, run string) (bool, error)
+	// GiveUp has nothing of such a run under way any more; what it has made stays.
+	GiveUp(ctx context.Context, run string) error
 	// Watch returns when nothing of a run is under way.
 	Watch(ctx context.Context, run string) error
 	// Schedule has runs of a schedule made at its times, which replace those that it had.

@@ -239,7 +239,8 @@ func (a *away) interrupted(ctx context.Context, tty *terminal, id string) error 
 }
 
 // openRun is app.App.Open for a run that workers may have. One that the engine has
-// nothing of any more is taken back; one that is under way is suspended if stop says so.
+// nothing of any more is taken back, and so is one that no worker decides for; one that is under way is suspended if
+// stop says so.
 func openRun(ctx context.Context, home *state.Home, id string, stop func() bool) (*app.Session, error) {
 	s, err := application().Open(home, id)
 	var busy *state.BusyError
@@ -252,9 +253,17 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 	}
 	defer f.Close()
 	going, ferr := f.Going(ctx, id)
+	adrift := false
+	if going && ferr == nil {
+		adrift, ferr = f.Adrift(ctx, id)
+	}
 	switch {
 	case ferr != nil:
 		return nil, ferr
+	case adrift:
+		if err := f.GiveUp(ctx, id); err != nil {
+			return nil, err
+		}
 	case going && !stop():
 		return nil, err
 	case going:

@@ -42,6 +42,9 @@ func suspend(c *cli.Context) error {
 	ls := lines(c, c.App.Writer)
 	if !stopped {
 		ls.Say("Run %s is not under way.", id)
+		if s.Summary().Status != state.Done {
+			sayNext(ls, s)
+		}
 		return nil
 	}
 	switch s.Summary().Status {

@@ -90,6 +90,12 @@ func (c *Client) Suspend(ctx context.Context, run string) error { return c.c.Sus
 // Going tells whether anything of a run is under way.
 func (c *Client) Going(ctx context.Context, run string) (bool, error) { return c.c.Open(ctx, run) }
 
+// Adrift tells whether a run is under way for which no worker decides any more.
+func (c *Client) Adrift(ctx context.Context, run string) (bool, error) { return c.c.Adrift(ctx, run) }
+
+// GiveUp has nothing of a run under way any more, whoever was at it. What it has made is in its records.
+func (c *Client) GiveUp(ctx context.Context, run string) error { return c.c.GiveUp(ctx, run) }
+
 // drives reports whether this engine may be at work on a run: not so if it is said to be, and is
 // not. Of a run of another engine nothing is known.
 func (c *Client) drives(home *state.Home) func(ctx context.Context, run string) (bool, error) {
