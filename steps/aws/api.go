@@ -20,6 +20,7 @@ type API struct {
 	CreateImage                          call[ec2.CreateImageInput, ec2.CreateImageOutput]
 	CreateSecurityGroup                  call[ec2.CreateSecurityGroupInput, ec2.CreateSecurityGroupOutput]
 	CreateTags                           call[ec2.CreateTagsInput, ec2.CreateTagsOutput]
+	CreateLaunchTemplateVersion          call[ec2.CreateLaunchTemplateVersionInput, ec2.CreateLaunchTemplateVersionOutput]
 	DeleteKeyPair                        call[ec2.DeleteKeyPairInput, ec2.DeleteKeyPairOutput]
 	DeleteSecurityGroup                  call[ec2.DeleteSecurityGroupInput, ec2.DeleteSecurityGroupOutput]
 	DeleteSnapshot                       call[ec2.DeleteSnapshotInput, ec2.DeleteSnapshotOutput]
@@ -32,6 +33,7 @@ type API struct {
 	DescribeInstanceTypeOfferings        call[ec2.DescribeInstanceTypeOfferingsInput, ec2.DescribeInstanceTypeOfferingsOutput]
 	DescribeInstances                    call[ec2.DescribeInstancesInput, ec2.DescribeInstancesOutput]
 	DescribeKeyPairs                     call[ec2.DescribeKeyPairsInput, ec2.DescribeKeyPairsOutput]
+	DescribeLaunchTemplateVersions       call[ec2.DescribeLaunchTemplateVersionsInput, ec2.DescribeLaunchTemplateVersionsOutput]
 	DescribeLaunchTemplates              call[ec2.DescribeLaunchTemplatesInput, ec2.DescribeLaunchTemplatesOutput]
 	DescribeSecurityGroups               call[ec2.DescribeSecurityGroupsInput, ec2.DescribeSecurityGroupsOutput]
 	DescribeSnapshots                    call[ec2.DescribeSnapshotsInput, ec2.DescribeSnapshotsOutput]
@@ -50,6 +52,7 @@ type API struct {
 	ImportKeyPair                        call[ec2.ImportKeyPairInput, ec2.ImportKeyPairOutput]
 	ModifyImageAttribute                 call[ec2.ModifyImageAttributeInput, ec2.ModifyImageAttributeOutput]
 	ModifyInstanceAttribute              call[ec2.ModifyInstanceAttributeInput, ec2.ModifyInstanceAttributeOutput]
+	ModifyLaunchTemplate                 call[ec2.ModifyLaunchTemplateInput, ec2.ModifyLaunchTemplateOutput]
 	ModifySnapshotAttribute              call[ec2.ModifySnapshotAttributeInput, ec2.ModifySnapshotAttributeOutput]
 	RunInstances                         call[ec2.RunInstancesInput, ec2.RunInstancesOutput]
 	StopInstances                        call[ec2.StopInstancesInput, ec2.StopInstancesOutput]
@@ -65,6 +68,7 @@ func newAPI(c *ec2.Client) API {
 		CreateImage:                          c.CreateImage,
 		CreateSecurityGroup:                  c.CreateSecurityGroup,
 		CreateTags:                           c.CreateTags,
+		CreateLaunchTemplateVersion:          c.CreateLaunchTemplateVersion,
 		DeleteKeyPair:                        c.DeleteKeyPair,
 		DeleteSecurityGroup:                  c.DeleteSecurityGroup,
 		DeleteSnapshot:                       c.DeleteSnapshot,
@@ -77,6 +81,7 @@ func newAPI(c *ec2.Client) API {
 		DescribeInstanceTypeOfferings:        c.DescribeInstanceTypeOfferings,
 		DescribeInstances:                    c.DescribeInstances,
 		DescribeKeyPairs:                     c.DescribeKeyPairs,
+		DescribeLaunchTemplateVersions:       c.DescribeLaunchTemplateVersions,
 		DescribeLaunchTemplates:              c.DescribeLaunchTemplates,
 		DescribeSecurityGroups:               c.DescribeSecurityGroups,
 		DescribeSnapshots:                    c.DescribeSnapshots,
@@ -95,6 +100,7 @@ func newAPI(c *ec2.Client) API {
 		ImportKeyPair:                        c.ImportKeyPair,
 		ModifyImageAttribute:                 c.ModifyImageAttribute,
 		ModifyInstanceAttribute:              c.ModifyInstanceAttribute,
+		ModifyLaunchTemplate:                 c.ModifyLaunchTemplate,
 		ModifySnapshotAttribute:              c.ModifySnapshotAttribute,
 		RunInstances:                         c.RunInstances,
 		StopInstances:                        c.StopInstances,

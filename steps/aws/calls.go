@@ -42,6 +42,8 @@ var callings = map[string]calling{
 	ShareSnapshots{}.Kind():   {do: []string{"ModifySnapshotAttribute"}},
 	AddProductCodes{}.Kind():  {do: []string{"ModifyImageAttribute"}},
 	FindTemplate{}.Kind():     {do: []string{"DescribeLaunchTemplates"}},
+	PublishParameter{}.Kind(): {do: []string{"GetParameter"}},
+	PublishTemplate{}.Kind():  {do: []string{"DescribeLaunchTemplateVersions"}},
 	EnableFastLaunch{}.Kind(): {do: []string{"EnableFastLaunch", "DescribeFastLaunchImages"}},
 	Deprecate{}.Kind():        {do: []string{"EnableImageDeprecation"}},
 	Protect{}.Kind():          {do: []string{"EnableImageDeregistrationProtection"}},

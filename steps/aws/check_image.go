@@ -64,6 +64,7 @@ func (b *EBS) checkImage(f *optionErrors) {
 	b.Sharing.check(f)
 	b.checkEncryption(f)
 	b.checkFastLaunch(f)
+	b.checkPublish(f)
 	f.deprecation(b.DeprecateAt, b.Sharing.public())
 	b.checkTags(f)
 }

@@ -196,6 +196,14 @@ var scenes = []scene{
 		b.FastLaunch.TemplateName = "fast"
 		w.finished(b, home)
 	}},
+	{"a build that is published", func(w *world) { w.launchTemplate(home, "web") }, func(w *world) {
+		b := template()
+		b.Publish = []Publish{{Parameter: "/images/web", Labels: []string{"current"}}, {Template: "web", SetDefault: true}}
+		w.finished(b, home)
+		if ids, standard := w.templateImages(home, "web"); len(ids) != 2 || standard != 2 {
+			w.t.Errorf("the versions have %q, the default one is %d", ids, standard)
+		}
+	}},
 	{"a build with as many tags as there may be", func(*world) {}, func(w *world) {
 		b := template()
 		b.Tags = many[dag.Text]("image", maxTags)

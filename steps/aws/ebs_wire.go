@@ -154,7 +154,8 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	product := Product{Of: created}
 	finish := func(region string, image dag.Out[ReadyImage], older dag.Out[Deregistered]) {
 		product.Images = append(product.Images, image)
-		for _, step := range w.addImageSteps(region, image, older) {
+		done := w.addImageSteps(region, image, older)
+		for _, step := range append(done, w.publish(region, image, done)...) {
 			g.Sequence(step, tested...) // of an edited template, the image may be ready already
 			made.Finishing = append(made.Finishing, step)
 		}

@@ -327,7 +327,7 @@ func (e *Error) permission() string {
 		return "kms:Decrypt"
 	case e.Call == "DescribeKey":
 		return "kms:" + e.Call
-	case e.Call == "GetParameter":
+	case e.Call == "GetParameter", e.Call == "PutParameter", e.Call == "LabelParameterVersion":
 		return "ssm:" + e.Call
 	case e.Call == "GetSecretValue":
 		return "secretsmanager:" + e.Call

@@ -144,6 +144,8 @@ func (s *site) sendJSON(ctx context.Context, endpoint string, to jsonService, op
 		return nil, &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", operation, len(reply)), true}
 	case good:
 		return reply, nil
+	case len(reply) <= limit && bytes.HasPrefix(reply, []byte("{")) && !json.Valid(reply):
+		return nil, &replyError{fmt.Sprintf("the refusal of %s broke off after %d bytes", operation, len(reply)), true}
 	}
 	var e struct {
 		Code    string `json:"__type"`

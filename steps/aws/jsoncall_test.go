@@ -33,6 +33,7 @@ func TestJSONCalls(t *testing.T) {
 		{"a proxy that is not ready", answer(502, `<html>Bad gateway</html>`), 2, ""},
 		{"cut", func(rw http.ResponseWriter) { panic(http.ErrAbortHandler) }, 2, ""},
 		{"half of a reply", answer(200, `{"Parameter": {"Value": "swordf`), 2, ""},
+		{"half of a refusal", answer(400, `{"__type": "Param`), 2, ""},
 		{"a proxy's page", answer(200, `<html>Log in</html>`), 2, ""},
 		{"a refusal of a proxy", answer(403, `<html>Not from here</html>`), 1, `HTTP 403 Forbidden, with a body that is not AWS's: "Not from here"`},
 		{"validation", answer(400, `{"__type": "ValidationException", "Message": "No."}`), 1, "cannot read the parameter /a in us-east-1: ValidationException: No"},

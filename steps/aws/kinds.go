@@ -68,6 +68,8 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[AddProductCodes](c),
 		dag.Bind[FindTemplate](c),
 		dag.Bind[EnableFastLaunch](c),
+		dag.Bind[PublishParameter](c),
+		dag.Bind[PublishTemplate](c),
 		dag.Bind[Deprecate](c),
 		dag.Bind[Protect](c),
 		dag.Bind[RequireIMDSv2](c),

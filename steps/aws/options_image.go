@@ -59,6 +59,8 @@ type ImageOptions struct {
 	SkipSaveBuildRegion bool `json:"skip_save_build_region,omitempty"`
 	// Has instances of a Windows image start faster, from prepared snapshots. Default: off.
 	FastLaunch FastLaunch `json:"fast_launch,omitzero"`
+	// Where the id of the finished image is written for others to read, as a block that may be repeated.
+	Publish []Publish `json:"publish,omitempty"`
 }
 
 // Sharing says who else may use the image and its snapshots.

@@ -189,6 +189,10 @@ func missingID(reply any) string {
 		return without("image", text(r.ImageId) == "")
 	case *ec2.CopyImageOutput:
 		return without("image", text(r.ImageId) == "")
+	case *ec2.CreateLaunchTemplateVersionOutput:
+		return without("version", r.LaunchTemplateVersion == nil || r.LaunchTemplateVersion.VersionNumber == nil)
+	case *ec2.DescribeLaunchTemplateVersionsOutput:
+		return without("version", len(r.LaunchTemplateVersions) == 0 || slices.ContainsFunc(r.LaunchTemplateVersions, func(v types.LaunchTemplateVersion) bool { return v.VersionNumber == nil }))
 	case *ec2.CreateSecurityGroupOutput:
 		return without("security group", text(r.GroupId) == "")
 	case *ec2.ImportKeyPairOutput:
