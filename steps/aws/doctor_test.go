@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,8 +43,11 @@ func (w *world) examined(b *EBS) map[string]Finding {
 // what is missing.
 func TestExamine(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
+	var mu sync.Mutex
 	var denied, real []string
 	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
+		mu.Lock()
+		defer mu.Unlock()
 		if !strings.HasPrefix(action, "Describe") && action != "GetCallerIdentity" && form.Get("DryRun") != "true" {
 			real = append(real, action)
 		}
