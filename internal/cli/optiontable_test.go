@@ -358,10 +358,10 @@ var optionTable = []optionGroup{
 		"snapshot_description", "use_create_image", "launch_block_device_mappings.omit_from_artifact", "skip_ami_run_tags", "run_volume_tags", "run_volume_tag", "ami_block_device_mappings"),
 	refusedAll("amazon-ebsvolume", "not supported yet", "ebs_volumes", "ebs_volumes.tags", "ebs_volumes.tag", "ebs_volumes.snapshot_volume", "ebs_volumes.snapshot_description",
 		"ebs_volumes.snapshot_tags", "ebs_volumes.snapshot_tag", "ebs_volumes.snapshot_users", "ebs_volumes.snapshot_groups", "run_volume_tags", "run_volume_tag"),
-	refusedAll("amazon-chroot", "not supported yet", "source_ami", "source_ami_filter", "from_scratch", "ami_block_device_mappings", "root_device_name", "root_volume_size",
+	refusedAll("amazon-chroot", "use amazon-ebssurrogate", "source_ami", "source_ami_filter", "from_scratch", "ami_block_device_mappings", "root_device_name", "root_volume_size",
 		"root_volume_type", "root_volume_tags", "root_volume_tag", "root_volume_encrypt_boot", "root_volume_kms_key_id", "chroot_mounts", "command_wrapper", "copy_files", "device_path",
 		"nvme_device_path", "mount_path", "mount_partition", "mount_options", "pre_mount_commands", "post_mount_commands", "ami_architecture", "boot_mode", "uefi_data", "tpm_support"),
-	refusedAll("amazon-instance", "not supported yet", "account_id", "s3_bucket", "x509_cert_path", "x509_key_path", "x509_upload_path", "bundle_destination", "bundle_prefix",
+	refusedAll("amazon-instance", "use amazon-ebs, whose images are on volumes", "account_id", "s3_bucket", "x509_cert_path", "x509_key_path", "x509_upload_path", "bundle_destination", "bundle_prefix",
 		"bundle_vol_command", "bundle_upload_command", "tpm_support"),
 
 	{name: "image of a data source", component: "data amazon-ami", rows: []optionRow{

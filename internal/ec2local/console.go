@@ -24,6 +24,9 @@ func getConsoleOutput(c *call, q *consoleRequest) (*consoleResponse, error) {
 	var text []byte
 	if m := c.s.life.guest(i); m != nil {
 		text = m.Console()
+		if i.Platform != "windows" && c.s.life.off(i) {
+			text = append(text, "[  100.000000] reboot: Power down\n"...)
+		}
 	}
 	if len(text) > maxConsole {
 		text = text[len(text)-maxConsole:]

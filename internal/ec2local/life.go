@@ -37,6 +37,7 @@ type life struct {
 	mu      sync.Mutex // for what other goroutines read or write
 	machine guest.Machine
 	exits   []guest.Exit
+	halted  bool // the machine, since it was last booted
 
 	up bool // booted, by this server
 }
@@ -132,6 +133,19 @@ func (l *lives) guest(i *instance) guest.Machine {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.machine
+}
+
+// off reports whether the guest of an instance was shut down, and has not booted again.
+func (l *lives) off(i *instance) bool {
+	l.mu.Lock()
+	x := l.live[i.Region+"/"+i.ID]
+	l.mu.Unlock()
+	if x == nil || i.State == pending || i.State == running {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.halted
 }
 
 // rest is how long a life that failed waits before it tries again.
@@ -326,7 +340,7 @@ func (x *life) boot(ctx context.Context, i *instance) error {
 		return err
 	}
 	x.mu.Lock()
-	x.exits = nil
+	x.exits, x.halted = nil, false
 	x.mu.Unlock()
 	if err := m.Boot(ctx, x.exited); err != nil {
 		return err
@@ -432,6 +446,9 @@ func (x *life) halt(ctx context.Context) error {
 // down says that the guest runs no more, nor what goes with it.
 func (x *life) down() {
 	x.up = false
+	x.mu.Lock()
+	x.halted = true
+	x.mu.Unlock()
 	x.s.agents.each(x.id, func(a *sessionmanager.Agent) { a.Close("the instance is down") })
 }
 

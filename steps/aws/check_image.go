@@ -61,12 +61,32 @@ func (b *EBS) checkImage(f *optionErrors) {
 	if b.ForceDeleteSnapshot && !b.ForceDeregister && !b.Force {
 		f.Idle("force_delete_snapshot", "there is no force_deregister")
 	}
+	if why := b.late(); why != "" && b.CreateDuringShutdown {
+		f.Idle("ami_create_during_shutdown", "%s", why)
+	}
 	b.Sharing.check(f)
 	b.checkEncryption(f)
 	b.checkFastLaunch(f)
 	b.checkPublish(f)
 	f.deprecation(b.DeprecateAt, b.Sharing.public())
 	b.checkTags(f)
+}
+
+// late is why the image cannot be asked for before the instance is stopped, or "".
+func (b *EBS) late() string {
+	switch {
+	case b.SkipCreateAMI:
+		return "skip_create_ami makes no image"
+	case b.Spot():
+		return "a spot instance is not stopped for its image"
+	case b.DisableStop:
+		return "with disable_stop_instance nobody here knows when the machine begins to stop"
+	case b.winrm():
+		return "Windows does not show on its console that it is off"
+	case b.needsRest():
+		return "ena_support and sriov_support are set when the instance is stopped"
+	}
+	return ""
 }
 
 func (f *optionErrors) deprecation(at string, public bool) {

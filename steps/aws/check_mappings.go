@@ -20,6 +20,7 @@ var (
 func (b *EBS) checkMappings(f *optionErrors) {
 	checkDevices(f, launchMappings, b.LaunchMappings, b.home())
 	checkDevices(f, amiMappings, b.AMIMappings, "")
+	b.checkBuilderVolume(f)
 	launched := map[string]int{} // volumes of the launch, by device
 	for i, d := range b.LaunchMappings {
 		if d.volume() {
@@ -37,6 +38,23 @@ func (b *EBS) checkMappings(f *optionErrors) {
 			f.Add(at("volume_size"), "must be set, or snapshot_id: no volume of the instance is known to be %s", d.DeviceName)
 		}
 	}
+}
+
+// checkBuilderVolume looks at what the root volume is to be while the image is built.
+func (b *EBS) checkBuilderVolume(f *optionErrors) {
+	v := b.BuilderVolume
+	if !v.given() {
+		return
+	}
+	at := func(field string) string { return "builder_volume." + field }
+	if v.VolumeType == "" {
+		f.Add(at("volume_type"), "must be set, such as gp3")
+		return
+	}
+	f.oneOf(at("volume_type"), v.VolumeType, "gp3", "io1", "io2")
+	d := BlockDevice{VolumeType: v.VolumeType, IOPS: v.IOPS, Throughput: v.Throughput}
+	checkIOPS(f, at, d)
+	checkThroughput(f, at, d)
 }
 
 // volume reports whether the block is about a volume, not about an instance store

@@ -54,6 +54,9 @@ func (b *EBS) WithoutProduct() string {
 
 func (b *EBS) needHVM() bool { return b.ENASupport != nil && *b.ENASupport || b.SriovSupport }
 
+// needsRest reports whether something is set that only a stopped instance takes.
+func (b *EBS) needsRest() bool { return b.ENASupport != nil || b.SriovSupport }
+
 // protocol is the communicator, ssh by default.
 func (b *EBS) protocol() string {
 	if b.Communicator == "" {

@@ -123,7 +123,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	if w.SSH.ClearAuthorizedKeys && w.protocol() == "ssh" && w.key.Set() {
 		m = dag.Add(g, bd, "clear-keys", comm.ClearKeys{On: m.Take(), Key: w.key})
 	}
-	stopped := dag.Add(g, bd, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop})
+	stopped := dag.Add(g, bd, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop, Early: w.CreateDuringShutdown && w.late() == ""})
 	if w.SkipCreateAMI {
 		dag.Goal(g, stopped)
 		w.keep(KeepVolumes{Volumes: w.volumes, Stopped: stopped})
@@ -131,10 +131,13 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	}
 	image := CreateImage{Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
 		SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Mappings: w.AMIMappings, Values: w.values}
+	if w.BuilderVolume.given() {
+		image.Builder, image.Launched = w.BuilderVolume, w.LaunchMappings
+	}
 	if w.temporary && len(w.tests) == 0 { // else machines of the image will be in the group
 		image.Regrouped = dag.Add(g, bd, "regroup", Regroup{Instance: w.instance, After: m, Access: w.access})
 	}
-	if w.ENASupport != nil || w.SriovSupport {
+	if w.needsRest() {
 		stopped = dag.Add(g, bd, "enhance", Enhance{From: stopped, ENA: w.ENASupport, SRIOV: w.SriovSupport})
 	}
 	if w.force() && !w.onlyCopies() {

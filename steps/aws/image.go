@@ -18,12 +18,14 @@ import (
 // CreateImage makes an image of a stopped instance.
 type CreateImage struct {
 	From         dag.Out[Stopped]      `json:"from" dag:"attach"`
-	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
-	Name         string                `json:"name"`   // "" has the image called by its token: it is to be copied alone
+	Source       dag.Out[SourceImage]  `json:"source"`
+	Name         string                `json:"name"` // "" has the image called by its token: it is to be copied alone
 	Description  dag.Text              `json:"description,omitempty"`
 	Tags         map[dag.Text]dag.Text `json:"tags,omitempty"`
 	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty"`
 	Mappings     []BlockDevice         `json:"mappings,omitempty"`
+	Launched     []BlockDevice         `json:"launched,omitempty"` // volumes as the template has them
+	Builder      BuilderVolume         `json:"builder,omitzero"`   // what the root volume is in their place
 
 	// What only has to come first.
 	Regrouped dag.Out[Regrouped]     `json:"settled" key:"-"`
@@ -69,7 +71,10 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 		InstanceId: &from.ID, Name: &name, Description: optional(description),
 		TagSpecifications: specs,
 	}
-	for _, d := range s.Mappings {
+	if from.Stopping { // there is nothing to reboot
+		in.NoReboot = ptr(true)
+	}
+	for _, d := range s.mappings() {
 		in.BlockDeviceMappings = append(in.BlockDeviceMappings, d.mapping())
 	}
 	if err := t.Save(machineOf, from.Machine); err != nil { // what is found by its token knows no machine
@@ -89,6 +94,50 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 		}
 	}
 	return Image{}, at.taken(ctx, from.ID, from.Machine.Fleeting, asNotMade(doing, "CreateImage", 0, err))
+}
+
+// mappings are the volumes of the image that differ from the instance's. A root volume that only
+// the build had gives way to the one that there would be without it.
+func (s CreateImage) mappings() []BlockDevice {
+	if !s.Builder.given() {
+		return s.Mappings
+	}
+	source := s.Source.Value()
+	root := BlockDevice{DeviceName: source.RootDevice}
+	for _, d := range source.Devices {
+		if d.Name == root.DeviceName {
+			root.VolumeType, root.IOPS, root.Throughput = d.Type, d.IOPS, d.Throughput
+		}
+	}
+	for _, d := range s.Launched {
+		if d.DeviceName == root.DeviceName {
+			root = root.under(d)
+		}
+	}
+	ms := slices.Clone(s.Mappings)
+	if i := slices.IndexFunc(ms, func(d BlockDevice) bool { return d.DeviceName == root.DeviceName }); i >= 0 {
+		kind := root.under(ms[i]).plain()
+		ms[i].VolumeType, ms[i].IOPS, ms[i].Throughput = kind.VolumeType, kind.IOPS, kind.Throughput
+		return ms
+	}
+	return append(ms, root.plain())
+}
+
+// plain has a volume of gp3 say what one has that says nothing, since EC2 takes that of the instance's.
+func (d BlockDevice) plain() BlockDevice {
+	if d.VolumeType == "gp3" {
+		d.IOPS, d.Throughput = cmp.Or(d.IOPS, 3000), cmp.Or(d.Throughput, 125)
+	}
+	return d
+}
+
+// under is the kind of a volume that a block changes.
+func (d BlockDevice) under(block BlockDevice) BlockDevice {
+	if block.VolumeType != "" && block.VolumeType != d.VolumeType {
+		d.VolumeType, d.IOPS, d.Throughput = block.VolumeType, 0, 0
+	}
+	d.IOPS, d.Throughput = cmp.Or(block.IOPS, d.IOPS), cmp.Or(block.Throughput, d.Throughput)
+	return d
 }
 
 // words are the final description of an image and the tags of it and its

@@ -78,3 +78,48 @@ func TestProtectedImageIsRemoved(t *testing.T) {
 		t.Errorf("left: %+v", v)
 	}
 }
+
+// The root volume that only the build has: the machine gets it, and the image is as it would be
+// without it.
+func TestBuilderVolume(t *testing.T) {
+	fast := BuilderVolume{VolumeType: "gp3", IOPS: 4000, Throughput: 1000}
+	for name, c := range map[string]struct {
+		launch, image []BlockDevice
+		want          BlockDevice // of the image's root
+	}{
+		"the source image's": {want: BlockDevice{VolumeType: "gp2"}},
+		"the template's":     {launch: []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "gp3", IOPS: 3500, VolumeSize: 20}}, want: BlockDevice{VolumeType: "gp3", IOPS: 3500, VolumeSize: 20}},
+		"the image's own":    {image: []BlockDevice{{DeviceName: "/dev/sda1", VolumeType: "io1", IOPS: 400}}, want: BlockDevice{VolumeType: "io1", IOPS: 400}},
+		"another volume's":   {launch: []BlockDevice{{DeviceName: "/dev/sdf", VolumeType: "gp3", VolumeSize: 1}}, want: BlockDevice{VolumeType: "gp2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, ec2local.Faults{})
+			b := template()
+			b.BuilderVolume, b.LaunchMappings, b.AMIMappings = fast, c.launch, c.image
+			var root url.Values
+			w.front.setPlay(func(_ http.ResponseWriter, action string, _ int, form url.Values) bool {
+				if action == "RunInstances" {
+					root = form
+				}
+				return false
+			})
+			w.build(&dag.MemStore{}, w.graph(b))
+			n := "1"
+			if root.Get("BlockDeviceMapping.2.DeviceName") == "/dev/sda1" {
+				n = "2"
+			}
+			if at := "BlockDeviceMapping." + n + ".Ebs."; root.Get(at+"VolumeType") != "gp3" || root.Get(at+"Iops") != "4000" || root.Get(at+"Throughput") != "1000" {
+				t.Errorf("the launch: %v", root)
+			}
+			image := w.describeImage(w.inventory().images[0])
+			for _, m := range image.BlockDeviceMappings {
+				if text(m.DeviceName) != "/dev/sda1" {
+					continue
+				}
+				if v := m.Ebs; string(v.VolumeType) != c.want.VolumeType || c.want.IOPS != 0 && int(*v.Iops) != c.want.IOPS || c.want.VolumeSize != 0 && int(*v.VolumeSize) != c.want.VolumeSize || c.want.VolumeType == "gp3" && *v.Throughput != 125 {
+					t.Errorf("the image's root: %s, %v operations, %v MiB/s, %v GiB; want %+v", v.VolumeType, v.Iops, v.Throughput, v.VolumeSize, c.want)
+				}
+			}
+		})
+	}
+}

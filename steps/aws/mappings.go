@@ -32,6 +32,9 @@ func (s Launch) mappings(source SourceImage) (ms []types.BlockDeviceMapping) {
 		if m.Ebs != nil {
 			s.Encrypt.encrypt(m.Ebs)
 		}
+		if m.Ebs != nil && s.BuilderVolume.given() && text(m.DeviceName) == source.RootDevice {
+			s.BuilderVolume.put(m.Ebs)
+		}
 		ms = append(ms, m)
 	}
 	for _, d := range s.LaunchMappings {
@@ -44,7 +47,7 @@ func (s Launch) mappings(source SourceImage) (ms []types.BlockDeviceMapping) {
 	}
 	for _, d := range source.Devices {
 		leaves := slices.Contains(source.Leaves, d.Name)
-		if slices.Contains(named, d.Name) || !leaves && !s.Encrypt.All {
+		if slices.Contains(named, d.Name) || !leaves && !s.Encrypt.All && !(s.BuilderVolume.given() && d.Name == source.RootDevice) {
 			continue
 		}
 		m := types.BlockDeviceMapping{DeviceName: ptr(d.Name), Ebs: &types.EbsBlockDevice{}}

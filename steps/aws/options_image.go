@@ -47,6 +47,9 @@ type ImageOptions struct {
 	Protection Protection `json:"deregistration_protection,omitzero"`
 	// Does everything but making the image, to try a template. Default: `false`.
 	SkipCreateAMI bool `json:"skip_create_ami,omitempty"`
+	// Asks for the image as soon as the machine's console shows that it has powered down, while EC2 is still stopping
+	// the instance; where it does not show that, when the instance is stopped. Default: `false`.
+	CreateDuringShutdown bool `json:"ami_create_during_shutdown,omitempty"`
 	// The volumes that instances of the image get, beside those that the machine has. Default: those of the machine.
 	AMIMappings []BlockDevice `json:"ami_block_device_mappings,omitempty"`
 

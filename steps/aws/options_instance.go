@@ -3,6 +3,8 @@ package aws
 import (
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
 )
@@ -74,6 +76,10 @@ type MachineOptions struct {
 	// The volumes of the instance, in place of those that the source image names alike. Default: those of the source
 	// image.
 	LaunchMappings []BlockDevice `json:"launch_block_device_mappings,omitempty"`
+
+	// What the root volume is to be while the image is built, such as a faster one, as snapshots of it are made faster,
+	// too. The image's own stays as `launch_block_device_mappings` or the source image has it. Default: the same.
+	BuilderVolume BuilderVolume `json:"builder_volume,omitzero"`
 
 	// Tags of the instance and all else that is made for the build, and of the image unless `skip_ami_run_tags` is
 	// set. Default: none.
@@ -169,6 +175,24 @@ type BlockDevice struct {
 	VirtualName string `json:"virtual_name,omitempty"`
 	// Leaves out the device that the source image has there. Default: `false`.
 	NoDevice bool `json:"no_device,omitempty"`
+}
+
+// BuilderVolume is a volume that only the build has.
+type BuilderVolume struct {
+	// The type of the volume: gp3, io1 or io2. It has to be given.
+	VolumeType string `json:"volume_type,omitempty"`
+	// How many operations a second the volume promises. Default: EC2's; io1 and io2 have none.
+	IOPS int `json:"iops,omitempty"`
+	// How many MiB a second the volume promises; for gp3. Default: EC2's.
+	Throughput int `json:"throughput,omitempty"`
+}
+
+func (v BuilderVolume) given() bool { return v != BuilderVolume{} }
+
+// put has a volume be of that kind.
+func (v BuilderVolume) put(on *types.EbsBlockDevice) {
+	of := BlockDevice{VolumeType: v.VolumeType, IOPS: v.IOPS, Throughput: v.Throughput}.mapping().Ebs
+	on.VolumeType, on.Iops, on.Throughput = of.VolumeType, of.Iops, of.Throughput
 }
 
 // SpotOptions are the options of spot instances.

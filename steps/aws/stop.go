@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/sleep"
 	"github.com/imgflow/imgflow/steps/comm"
 )
 
@@ -18,6 +20,7 @@ type Stop struct {
 	Instance dag.Out[Instance]      `json:"instance"`
 	After    dag.Take[comm.Machine] `json:"after"`
 	Itself   bool                   `json:"itself,omitempty"` // the machine has been told to stop by itself
+	Early    bool                   `json:"early,omitempty"`  // it is enough that the machine is off, if it shows that
 }
 
 // Stopped is an instance at rest.
@@ -27,6 +30,8 @@ type Stopped struct {
 	VPC string `json:"vpc,omitempty"`
 
 	Machine comm.Machine `json:"machine,omitzero"` // as provisioners have left it
+
+	Stopping bool `json:"stopping,omitempty"` // the machine is off, and EC2 was not done with it
 }
 
 func (Stop) Kind() string  { return "aws.stop" }
@@ -42,6 +47,7 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 	if in.Spot {
 		return s.unstopped(ctx, at, t)
 	}
+	early := s.Early && !t.Resumed && !s.Itself && at.neverOff(ctx, in.ID)
 	stopping := untilStopped
 	if s.Itself || t.Resumed { // nobody knows since when
 		stopping = expected{}
@@ -57,10 +63,14 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 		if slices.ContainsFunc(out.StoppingInstances, func(c types.InstanceStateChange) bool {
 			return text(c.InstanceId) == in.ID && c.CurrentState != nil && c.CurrentState.Name == types.InstanceStateNameStopped
 		}) {
-			return Stopped{in.Place, in.ID, in.VPC, s.After.Value()}, nil // it was at rest already
+			return s.rest(), nil // it was at rest already
 		}
 	}
-	_, err = at.instances.wait(ctx, t, in.ID, stopping, func(i types.Instance) (bool, error) {
+	waiting, shown := ctx, func() bool { return false }
+	if early {
+		waiting, shown = at.untilOff(ctx, in.ID)
+	}
+	_, err = at.instances.wait(waiting, t, in.ID, stopping, func(i types.Instance) (bool, error) {
 		switch i.State.Name {
 		case types.InstanceStateNameStopped:
 			return true, nil
@@ -69,10 +79,55 @@ func (s Stop) Do(ctx context.Context, c *Cloud, t *dag.Task) (Stopped, error) {
 		}
 		return false, nil
 	})
+	if shown() {
+		t.Say("%s has powered down", in.ID)
+		off := s.rest()
+		off.Stopping = true
+		return off, nil
+	}
 	if err != nil {
 		return Stopped{}, waitFault(in.ID, err)
 	}
-	return Stopped{in.Place, in.ID, in.VPC, s.After.Value()}, nil
+	return s.rest(), nil
+}
+
+// rest is the instance at rest.
+func (s Stop) rest() Stopped {
+	in := s.Instance.Value()
+	return Stopped{Place: in.Place, ID: in.ID, VPC: in.VPC, Machine: s.After.Value()}
+}
+
+// poweredDown is the last that Linux prints, when all file systems are at rest.
+const poweredDown = "reboot: Power down"
+
+// neverOff reports whether the console of a machine is there to be read, and shows that it was
+// not off before: then what it shows from now on is of now.
+func (s *site) neverOff(ctx context.Context, id string) bool {
+	console := s.console(ctx, id)
+	return console != "" && !strings.Contains(console, poweredDown)
+}
+
+// lookForOff is how often a console is read for the end of a machine, and looksForOff how often at most.
+const (
+	lookForOff  = 2 * time.Second
+	looksForOff = 60
+)
+
+// untilOff is a context that ends when the machine shows that it is off. The function ends it,
+// too, and reports whether that was shown.
+func (s *site) untilOff(ctx context.Context, id string) (waiting context.Context, shown func() bool) {
+	waiting, enough := context.WithCancel(ctx)
+	off := make(chan bool, 1)
+	go func() {
+		seen := false
+		for n := 0; !seen && n < looksForOff && sleep.For(waiting, lookForOff) == nil; n++ {
+			seen = strings.Contains(s.console(waiting, id), poweredDown)
+		}
+		if off <- seen; seen {
+			enough()
+		}
+	}()
+	return waiting, func() bool { enough(); return <-off }
 }
 
 // unstopped leaves a spot instance as it runs, since EC2 stops none that was asked for once. It
@@ -89,7 +144,7 @@ func (s Stop) unstopped(ctx context.Context, at *site, t *dag.Task) (Stopped, er
 	if err != nil {
 		return Stopped{}, waitFault(in.ID, err)
 	}
-	return Stopped{in.Place, in.ID, in.VPC, s.After.Value()}, nil
+	return s.rest(), nil
 }
 
 // Patience covers an instance that is still pending.

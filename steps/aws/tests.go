@@ -51,7 +51,7 @@ func (o *Test) Add(name string, provision func(dag.Out[comm.Machine]) dag.Out[co
 
 // machine are the options of the test's instance. Its volumes are those of the image.
 func (o *Test) machine(m MachineOptions) MachineOptions {
-	m.LaunchMappings = nil
+	m.LaunchMappings, m.BuilderVolume = nil, BuilderVolume{}
 	if o.InstanceType != "" {
 		m.InstanceType, m.InstanceTypes = o.InstanceType, nil
 	}
