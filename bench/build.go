@@ -33,8 +33,9 @@ func (t times) path() time.Duration { return max(t.running, t.ssh) + t.stopped +
 
 // tool is what builds images.
 type tool struct {
-	name string
-	args []string // before the template
+	name     string
+	args     []string // before the template
+	template string
 }
 
 // outcome is what one build took, in seconds from the start of the tool.
@@ -51,6 +52,7 @@ type builds struct {
 	fresh   bool // no build knows what one before has learned
 	times   times
 	guest   string // what stands behind the instances
+	early   bool   // imgflow asks for an image while the instance is stopping, too
 	chart   string // an SVG to write; "" is none
 }
 
@@ -59,6 +61,7 @@ func buildFlags(args []string) (b builds, err error) {
 	f.StringVar(&b.imgflow, "imgflow", "", "the `program`; by default it is built from the module above")
 	f.IntVar(&b.rounds, "n", 5, "builds of each tool")
 	f.BoolVar(&b.fresh, "fresh", false, "give every build a home that knows nothing of the cloud")
+	f.BoolVar(&b.early, "early", false, "measure imgflow with ami_create_during_shutdown, too")
 	f.StringVar(&b.chart, "svg", "", "draw the medians into this `file`")
 	f.Func("packer", "measure this `program`, too; may be repeated (default /usr/bin/packer, if it is there)", func(p string) error { b.packers = append(b.packers, p); return nil })
 	if err := f.Parse(args); err != nil {
@@ -94,13 +97,16 @@ func (b builds) run(w io.Writer) error {
 		return err
 	}
 	defer c.stop()
-	tools := []tool{{"imgflow", []string{b.imgflow, "run"}}}
-	for _, p := range b.packers {
-		tools = append(tools, tool{nameOf(p), []string{p, "build", "-color=false"}})
-	}
-	template := filepath.Join(dir, "template.json")
-	if err := writeTemplate(template, c.endpoint, b.guest); err != nil {
+	template, early := filepath.Join(dir, "template.json"), filepath.Join(dir, "early.json")
+	if err := errors.Join(writeTemplate(template, c.endpoint, b.guest, false), writeTemplate(early, c.endpoint, b.guest, true)); err != nil {
 		return err
+	}
+	tools := []tool{{"imgflow", []string{b.imgflow, "run"}, template}}
+	if b.early {
+		tools = append(tools, tool{"imgflow, early", []string{b.imgflow, "run"}, early})
+	}
+	for _, p := range b.packers {
+		tools = append(tools, tool{nameOf(p), []string{p, "build", "-color=false"}, template})
 	}
 	fmt.Fprintf(w, "%s; critical path to the image %.1f s\n", b.times.text(), b.times.path().Seconds())
 	all := make([][]outcome, len(tools))
@@ -114,7 +120,7 @@ func (b builds) run(w io.Writer) error {
 			if err := os.MkdirAll(home, 0o700); err != nil {
 				return err
 			}
-			o, err := tools[i].build(c, home, template)
+			o, err := tools[i].build(c, home)
 			if err != nil {
 				return err
 			}
@@ -131,8 +137,8 @@ func (b builds) run(w io.Writer) error {
 }
 
 // build runs the tool once.
-func (t tool) build(c *cloud, home, template string) (outcome, error) {
-	cmd := exec.Command(t.args[0], append(t.args[1:len(t.args):len(t.args)], template)...)
+func (t tool) build(c *cloud, home string) (outcome, error) {
+	cmd := exec.Command(t.args[0], append(t.args[1:len(t.args):len(t.args)], t.template)...)
 	cmd.Env, cmd.Dir = c.env(home), home
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -190,8 +196,8 @@ func nameOf(path string) string {
 }
 
 // writeTemplate writes one that all tools understand. Without a guest nobody can be
-// reached.
-func writeTemplate(path, endpoint, guest string) error {
+// reached. What is early no other tool understands.
+func writeTemplate(path, endpoint, guest string, early bool) error {
 	builder := map[string]any{
 		"type": "amazon-ebs", "access_key": keyID, "secret_key": secret, "region": "us-east-1",
 		"custom_endpoint_ec2": endpoint, "skip_credential_validation": true, "skip_metadata_api_check": true, "skip_region_validation": true,
@@ -200,6 +206,9 @@ func writeTemplate(path, endpoint, guest string) error {
 			"filters": map[string]any{"virtualization-type": "hvm", "name": "ubuntu/images/*ubuntu-xenial-16.04-amd64-server-*", "root-device-type": "ebs"},
 			"owners":  []string{"099720109477"}, "most_recent": true,
 		},
+	}
+	if early {
+		builder["ami_create_during_shutdown"] = true
 	}
 	t := map[string]any{"builders": []any{builder}}
 	if guest == "none" {

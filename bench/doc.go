@@ -5,6 +5,7 @@
 //
 //	go run . build                          # imgflow and /usr/bin/packer, five times each, in turn
 //	go run . build -fresh                   # with a new home for every build
+//	go run . build -early                   # and imgflow with ami_create_during_shutdown
 //	go run . build -packer ~/packer-1.15    # and another
 //	go run . transfer
 //
