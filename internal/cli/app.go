@@ -186,7 +186,7 @@ func newCommands() *cli.App {
 		Commands: []*cli.Command{
 			runCommand(), resumeCommand(), destroyCommand(), shellCommand(),
 			initCommand(), validateCommand(), inspectCommand(), fmtCommand(), schemaCommand(), convertCommand(), fixCommand(), consoleCommand(),
-			planCommand(), doctorCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), uiCommand(), explainCommand(), verifyCommand(), pruneCommand(),
+			planCommand(), policyCommand(), doctorCommand(), listCommand(), showCommand(), logsCommand(), reportCommand(), uiCommand(), explainCommand(), verifyCommand(), pruneCommand(),
 			ec2localCommand(), guestCommand(), pluginsCommand(), completionCommand(), manCommand(), versionCommand(),
 		},
 		CustomAppHelpTemplate: appHelp,

@@ -26,7 +26,7 @@ var facts = map[string]any{
 	"inspect": render.Content{}, "validate": render.ValidatedJSON{}, "fmt": render.FormattedJSON{}, "init": render.PluginsJSON{}, "plugins": render.PluginsJSON{},
 	"console": render.AnswerJSON{}, "verify": provenance.Statement{}, "version": render.VersionJSON{}, "explain": twoForms{[]render.CodeJSON{}, []render.Explanation{}}, "guest": []importedGuest{},
 
-	"shell": noJSON("it is a terminal's"), "completion": noJSON("it prints a script"), "man": noJSON("it prints a manual page"), "schema": noJSON("it prints JSON anyway"), "convert": noJSON("it writes a template"), "fix": noJSON("it prints a template"),
+	"shell": noJSON("it is a terminal's"), "completion": noJSON("it prints a script"), "man": noJSON("it prints a manual page"), "schema": noJSON("it prints JSON anyway"), "policy": noJSON("it prints JSON anyway"), "convert": noJSON("it writes a template"), "fix": noJSON("it prints a template"),
 	"report": noJSON("it writes a page; show and logs have what is on it"), "ui": noJSON("it serves a page; show and logs have what is on it"), "ec2local": noJSON("it serves; server.json in its directory says where"),
 }
 

@@ -334,6 +334,9 @@ func costOf(records []dag.Record, now time.Time) cost.Bill { return aws.Cost(rec
 // done, and those whose things are removed on the way.
 func callsAhead(done, removed []dag.Node) map[string]int { return aws.Calls(done, removed) }
 
+// policyFor is the policy that a cloud needs for steps, and what of it is a guess.
+func policyFor(nodes []dag.Node) (policy any, notes []string) { return aws.PolicyFor(nodes) }
+
 // costAhead is what steps will cost that are yet to be done.
 func costAhead(nodes []dag.Node, makes func(dag.Key) bool, usual func(kind, step string) (time.Duration, bool)) cost.Forecast {
 	return aws.Foresee(nodes, makes, usual)

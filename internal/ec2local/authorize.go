@@ -247,6 +247,13 @@ func (c *call) ec2Demands() (ds []demand) {
 			ds = append(ds, c.demand(d.resource, d.keys))
 		}
 	}
+	switch {
+	case len(ds) > 0:
+	case c.word("LaunchTemplateName") != "":
+		ds = append(ds, c.demand(c.ec2ARN(c.region, "launch-template", "*"), nil))
+	default:
+		ds = append(ds, c.demand("*", nil))
+	}
 	return append(ds, c.handedOver()...)
 }
 

@@ -46,7 +46,7 @@
 // and a poller for each account and region), API (api.go: every call that is made)
 // with jsoncall.go and s3.go (those of other services), poll.go (waits), pace.go (rate limits), batch.go (one call for many things),
 // errors.go, and replies.go with scanxml.go (what is believed of a reply). Tags and leases are in tags.go and
-// lease.go; what a crash has left, orphans.go finds. What it costs is in cost.go (of a run) and forecast.go (of a plan).
+// lease.go; what a crash has left, orphans.go finds. What it costs is in cost.go and forecast.go, what AWS has to allow in rights.go.
 //
 // # Nothing twice, nothing forgotten
 //

@@ -2,9 +2,11 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // errorClass is what an error of EC2 means for the step that met it.
@@ -301,11 +304,12 @@ func (e *Error) Error() string {
 	var vault *vaultError
 	switch {
 	case e.Code != "":
-		if text += e.Code; e.Message != "" {
-			text += ": " + strings.TrimSuffix(clip(e.Message, 400), ".")
+		message, _, _ := strings.Cut(e.Message, " Encoded authorization failure message:")
+		if text += e.Code; message != "" {
+			text += ": " + strings.TrimSuffix(clip(message, 400), ".")
 		}
 		if lacksPermission(e.Code) {
-			return text + " (the credentials lack the permission " + e.permission() + ")"
+			return text + " (the credentials lack the permission " + e.denied() + ")"
 		}
 	case errors.As(e.Err, &vault):
 		text += vault.Error()
@@ -318,6 +322,32 @@ func (e *Error) Error() string {
 		text += " (" + e.Advice + ")"
 	}
 	return text
+}
+
+// refusedAction is how AWS names in words what it has refused.
+var refusedAction = regexp.MustCompile(`is not authorized to perform: ([a-zA-Z0-9-]{1,40}:[a-zA-Z]{1,80}) on resource: "?(arn:[!-~]{1,600}|\*)`)
+
+// denied says what was refused, and the statement that allows it. AWS tells it in words; where
+// it does not, the call does.
+func (e *Error) denied() string {
+	m := refusedAction.FindStringSubmatch(e.Message)
+	if m == nil {
+		return e.permission()
+	}
+	action, on := m[1], strings.TrimRight(m[2], `".,`)
+	if strings.Contains(e.Message, "explicit deny") {
+		return fmt.Sprintf("%s on %s: a policy denies it, which no statement can make good", action, on)
+	}
+	raw, _ := json.Marshal(Statement{Sid: "Add", Effect: "Allow", Action: []string{action}, Resource: []string{allLike(on)}}) // texts always marshal
+	return fmt.Sprintf("%s on %s: add %s, or all that %s prints", action, on, raw, self.Command("policy", "TEMPLATE"))
+}
+
+// allLike is the resource with those that a later run makes in its place.
+func allLike(arn string) string {
+	if before, id, ok := strings.Cut(arn, "/"); ok && strings.Contains(before, ":ec2:") && id != "*" && !strings.HasSuffix(before, ":subnet") && !strings.HasSuffix(before, ":vpc") {
+		return before + "/*"
+	}
+	return arn
 }
 
 // permission is what a call takes.

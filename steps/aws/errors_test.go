@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,4 +128,24 @@ func TestThrottlingIsShared(t *testing.T) {
 func isNotMade(err error) bool {
 	var not *dag.NotMadeError
 	return errors.As(err, &not)
+}
+
+// What AWS refuses is told with the statement that allows it, as far as AWS tells it.
+func TestDeniedCallNamesTheStatement(t *testing.T) {
+	denied := func(code, message string) string {
+		return wrapAPI("launch it", "RunInstances", old, &smithy.OperationError{Err: &smithy.GenericAPIError{Code: code, Message: message}}).Error()
+	}
+	const who = "User: arn:aws:iam::1:user/x is not authorized to perform: "
+	for message, want := range map[string]string{
+		"You are not authorized to perform this operation. Encoded authorization failure message: abc":                                                                    "UnauthorizedOperation: You are not authorized to perform this operation (the credentials lack the permission ec2:RunInstances)",
+		who + "ec2:RunInstances on resource: arn:aws:ec2:us-east-1:1:instance/i-1 because no identity-based policy allows it. Encoded authorization failure message: abc": `ec2:RunInstances on arn:aws:ec2:us-east-1:1:instance/i-1: add {"Sid":"Add","Effect":"Allow","Action":["ec2:RunInstances"],"Resource":["arn:aws:ec2:us-east-1:1:instance/*"]}, or all that imgflow policy TEMPLATE prints)`,
+		who + "iam:PassRole on resource: arn:aws:iam::1:role/r because no":                                                                                                `"Resource":["arn:aws:iam::1:role/r"]`,
+		who + "ec2:RunInstances on resource: arn:aws:ec2:us-east-1:1:subnet/subnet-1 because no":                                                                          `"Resource":["arn:aws:ec2:us-east-1:1:subnet/subnet-1"]`,
+		who + `s3:PutObject on resource: "arn:aws:s3:::b/k" because no`:                                                                                                   `"Resource":["arn:aws:s3:::b/k"]`,
+		who + "ec2:DescribeVpcs on resource: * with an explicit deny in an identity-based policy.":                                                                        "ec2:DescribeVpcs on *: a policy denies it",
+	} {
+		if got := denied("UnauthorizedOperation", message); !strings.Contains(got, want) || strings.Contains(got, "abc") {
+			t.Errorf("%s:\n%s", message, got)
+		}
+	}
 }

@@ -210,12 +210,16 @@ func (s CheckValues) needed() bool {
 // ARN is the name of an image, or of another thing of EC2, among all of AWS. Of an image it
 // has no account; of other things the account is not known here and left empty.
 func ARN(region, kind, id string) string {
-	partition := "aws"
+	return "arn:" + partitionOf(region) + ":ec2:" + region + "::" + kind + "/" + id
+}
+
+// partitionOf is the part of AWS that a region belongs to, as ARNs name it.
+func partitionOf(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):
-		partition = "aws-cn"
+		return "aws-cn"
 	case strings.HasPrefix(region, "us-gov-"):
-		partition = "aws-us-gov"
+		return "aws-us-gov"
 	}
-	return "arn:" + partition + ":ec2:" + region + "::" + kind + "/" + id
+	return "aws"
 }
