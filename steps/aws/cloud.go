@@ -15,8 +15,10 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/imgflow/imgflow/dag"
@@ -275,13 +277,21 @@ func (c *Cloud) locate(ctx context.Context, a *Access, p *Place) error {
 // configure finds the credentials of an account. Those that are made for us, or had for a code that is
 // good once, are the same in each region.
 func (c *Cloud) configure(ctx context.Context, a Access, region string, env environ) (awssdk.Config, error) {
+	then := a.Then
+	a.Then = AssumeRole{}
 	cfg, err := a.configure(ctx, region, env, c.o.Secret)
-	if err != nil || a.MFACode == "" && a.VaultAWSEngine.Name == "" {
+	if err != nil {
 		return cfg, err
 	}
-	a.Region = ""
-	all, _ := c.issued.LoadOrStore(a.digest(c.key), cfg.Credentials)
-	cfg.Credentials = all.(awssdk.CredentialsProvider)
+	if a.MFACode != "" || a.VaultAWSEngine.Name != "" {
+		own := a
+		own.Region = ""
+		all, _ := c.issued.LoadOrStore(own.digest(c.key), cfg.Credentials)
+		cfg.Credentials = all.(awssdk.CredentialsProvider)
+	}
+	if then.RoleARN != "" {
+		cfg.Credentials = awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(a.sts(cfg, env), then.RoleARN, then.options))
+	}
 	return cfg, nil
 }
 
@@ -297,10 +307,15 @@ func (c *Cloud) client(ctx context.Context, a Access, region string) (*ec2.Clien
 	var client *ec2.Client
 	if c.o.Endpoint != "" {
 		meant = Access{AccessKey: c.o.AccessKey, SecretKey: dag.Secret(c.o.SecretKey)}
-		client = ec2.New(ec2.Options{
+		o := ec2.Options{
 			Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: pace, HTTPClient: meant.httpClient(env, nil), APIOptions: append([]func(*middleware.Stack) error{markAmbiguous}, everyClient...),
 			Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(c.o.AccessKey, c.o.SecretKey, "")),
-		})
+		}
+		if meant.Then = a.Then; a.Then.RoleARN != "" { // the endpoint has other accounts, too
+			asks := sts.New(sts.Options{Region: region, BaseEndpoint: &c.o.Endpoint, Retryer: newLimiter(a.MaxRetries), HTTPClient: o.HTTPClient, APIOptions: everyClient, Credentials: o.Credentials})
+			o.Credentials = awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(asks, a.Then.RoleARN, a.Then.options))
+		}
+		client = ec2.New(o)
 	} else {
 		cfg, err := c.configure(ctx, a, region, env)
 		if err != nil {

@@ -37,6 +37,8 @@ type EBS struct {
 	cloud *Cloud
 	place Place // since Prepare
 	tests []test
+
+	publishers []string // the accounts of the blocks publish, since Prepare
 }
 
 // NewEBS returns options that are all unset, of a build in that cloud.
@@ -201,6 +203,7 @@ func (b *EBS) Prepare(ctx context.Context) error {
 		return err
 	}
 	b.cloud.learn(b.place)
+	b.locatePublishers()
 	if b.onlyCopies() && len(b.copyRegions()) == 0 {
 		return fmt.Errorf("no image would be left of a build in %s with skip_save_build_region: name another region in ami_regions", b.place.Region)
 	}

@@ -62,6 +62,8 @@ type Access struct {
 	SkipMetadataAPICheck bool `json:"skip_metadata_api_check,omitempty"`
 	// Does not ask first whose the credentials are, so a resume cannot compare the account either. Default: `false`.
 	SkipCredentialValidation bool `json:"skip_credential_validation,omitempty"`
+	// The role of another account that is taken on top of all these.
+	Then AssumeRole `json:"then,omitzero" option:"-"`
 	// Accepted and without effect: waits find their own pace and have no limit.
 	Polling Polling `json:"aws_polling,omitzero"`
 
@@ -121,6 +123,9 @@ type VaultEngine struct {
 // things. Cloud.Owners tells whether it is the same account.
 func (a Access) name() string {
 	parts := []string{a.Profile, a.SharedCredentialsFile, a.AssumeRole.RoleARN, a.AssumeRole.ExternalID, a.CustomEndpointEC2}
+	if r := a.Then; r.RoleARN != "" {
+		parts = append(parts, r.RoleARN, r.ExternalID)
+	}
 	if strings.Join(parts, "") == "" {
 		return ""
 	}

@@ -24,6 +24,8 @@ type Publish struct {
 	Template string `json:"launch_template,omitempty"`
 	// Makes the new version the default one of the launch template. Default: `false`.
 	SetDefault bool `json:"launch_template_default,omitempty"`
+	// The role of another account to publish in, taken with the credentials of the build. Default: none.
+	AssumeRole AssumeRole `json:"assume_role,omitzero"`
 	// The regions to publish in, of those that get an image. Default: all of them.
 	Regions []string `json:"regions,omitempty"`
 }
@@ -50,15 +52,29 @@ func (w *wiring) publish(region string, of dag.Out[ReadyImage], after []dag.Key)
 		step = named(step, region, w.place.Region)
 		var goal dag.Out[Published]
 		if p.Parameter != "" {
-			goal = dag.Add(w.g, w.build, step, PublishParameter{Of: of, Name: p.Parameter, DataType: p.DataType, Labels: p.Labels})
+			goal = dag.Add(w.g, w.build, step, PublishParameter{Of: of, Account: w.publishers[i], Name: p.Parameter, DataType: p.DataType, Labels: p.Labels})
 		} else {
-			goal = dag.Add(w.g, w.build, step, PublishTemplate{Of: of, Template: p.Template, Default: p.SetDefault})
+			goal = dag.Add(w.g, w.build, step, PublishTemplate{Of: of, Account: w.publishers[i], Template: p.Template, Default: p.SetDefault})
 		}
 		dag.Goal(w.g, goal)
 		w.g.Sequence(goal.Key(), after...)
 		goals = append(goals, goal.Key())
 	}
 	return goals
+}
+
+// locatePublishers makes the accounts known in which is published.
+func (b *EBS) locatePublishers() {
+	b.publishers = nil
+	for _, p := range b.Publish {
+		name := b.place.Account
+		if p.AssumeRole.RoleARN != "" {
+			a := b.Access
+			a.Then = p.AssumeRole
+			name = b.cloud.Register(a)
+		}
+		b.publishers = append(b.publishers, name)
+	}
 }
 
 var (
@@ -114,6 +130,10 @@ func (b *EBS) checkPublish(f *optionErrors) {
 			}
 			return ""
 		})
+		f.given(at+"assume_role.role_arn", p.AssumeRole.RoleARN, wrongARN)
+		if n := p.AssumeRole.DurationSeconds; n != 0 && (n < 900 || n > 3600) {
+			f.Add(at+"assume_role.duration_seconds", "must be from 900 to 3600: AWS gives no longer session to who has a role already")
+		}
 		if p.Parameter == "" && (p.DataType != "" || len(p.Labels) > 0) {
 			f.Idle(at+"ssm_parameter", "ssm_data_type and ssm_labels are of a parameter, and none is named")
 		}
@@ -130,7 +150,7 @@ func (b *EBS) checkPublish(f *optionErrors) {
 			regions = append([]string{home}, b.AMIRegions...)
 		}
 		for _, r := range slices.Compact(slices.Sorted(slices.Values(regions))) {
-			where := r + " " + p.Parameter + " " + p.Template
+			where := r + " " + p.Parameter + " " + p.Template + " " + p.AssumeRole.RoleARN
 			if seen[where] {
 				f.Add(strings.TrimSuffix(at, "."), "publishes in %s what another block does", r)
 				break

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -88,6 +89,40 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// Another account has its parameters to itself. What it refuses fails alone.
+func TestPublishInAnotherAccount(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	b := template()
+	b.Users = []string{"210987654321"}
+	b.Publish = []Publish{{Parameter: "/images/web"}, {Parameter: "/images/web", AssumeRole: AssumeRole{RoleARN: "arn:aws:iam::210987654321:role/publisher", ExternalID: "images"}}}
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, form url.Values) bool {
+		if action != "AssumeRole" {
+			return false
+		}
+		if form.Get("ExternalId") != "images" {
+			t.Errorf("the role is taken with %v", form)
+		}
+		rw.WriteHeader(403)
+		io.WriteString(rw, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>The test says no.</Message></Error><RequestId>r</RequestId></ErrorResponse>`)
+		return true
+	})
+	store, g := &dag.MemStore{}, w.graph(b)
+	r, err := w.engine(store, &events{}).Solve(t.Context(), g)
+	if err != nil || len(r.Failed) != 1 || r.Failed[0].Name != "publish-2" || !strings.Contains(r.Failed[0].Err.Error(), "The test says no") {
+		t.Fatalf("%v, failed %v", err, r.Failed)
+	}
+	w.front.setPlay(nil)
+	w.build(store, g)
+	if mine := w.parameter(home, "/images/web"); len(mine) != 1 || mine[0] != w.inventory().images[0] {
+		t.Errorf("here: %q", mine)
+	}
+	var theirs struct{ Parameter struct{ Value, ARN string } }
+	if err := w.cloud.callJSON(t.Context(), Place{b.publishers[1], home}, parameterStore, "GetParameter", map[string]string{"Name": "/images/web"}, &theirs); err != nil ||
+		theirs.Parameter.Value != w.inventory().images[0] || !strings.Contains(theirs.Parameter.ARN, ":210987654321:") {
+		t.Errorf("there: %+v, %v", theirs, err)
+	}
+}
+
 func TestCheckPublish(t *testing.T) {
 	for name, c := range map[string]struct {
 		field string
@@ -104,6 +139,8 @@ func TestCheckPublish(t *testing.T) {
 		"labels alone":   {"publish[0].ssm_parameter", []Publish{{Template: "web", Labels: []string{"a"}}}},
 		"default alone":  {"publish[0].launch_template_default", []Publish{{Parameter: "/a", SetDefault: true}}},
 		"another region": {"publish[0].regions[0]", []Publish{{Parameter: "/a", Regions: []string{"eu-west-1"}}}},
+		"no role":        {"publish[0].assume_role.role_arn", []Publish{{Parameter: "/a", AssumeRole: AssumeRole{RoleARN: "publisher"}}}},
+		"long session":   {"publish[0].assume_role.duration_seconds", []Publish{{Parameter: "/a", AssumeRole: AssumeRole{DurationSeconds: 7200}}}},
 		"twice":          {"publish[1]", []Publish{{Parameter: "/a"}, {Parameter: "/a", Regions: []string{west}}}},
 		"all is well":    {"", []Publish{{Parameter: "/a", DataType: "text"}, {Parameter: "b"}, {Template: "lt-0123456789abcdef0", SetDefault: true, Regions: []string{west}}}},
 	} {

@@ -13,6 +13,7 @@ import (
 // Manager. Nothing of it is taken back when the run's things are removed.
 type PublishParameter struct {
 	Of       dag.Out[ReadyImage] `json:"of"`
+	Account  string              `json:"account,omitempty"` // in which is published
 	Name     string              `json:"name"`
 	DataType string              `json:"data_type,omitempty"` // "" is aws:ec2:image
 	Labels   []string            `json:"labels,omitempty"`
@@ -24,7 +25,7 @@ func (s PublishParameter) Title() string { return "publish the image as " + s.Na
 // Do looks first: a value that is the image's is written once, whatever was cut off before.
 func (s PublishParameter) Do(ctx context.Context, c *Cloud, t *dag.Task) (Published, error) {
 	of := s.Of.Value()
-	made := Published{Place: of.place(), Image: of.ID, Name: s.Name}
+	made := Published{Place: Place{s.Account, of.Region}, Image: of.ID, Name: s.Name}
 	doing := "publish " + of.ID + " as " + s.Name + " in " + of.Region
 	var now struct {
 		Parameter struct {

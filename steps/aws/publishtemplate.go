@@ -15,7 +15,8 @@ import (
 // Nothing of it is taken back when the run's things are removed.
 type PublishTemplate struct {
 	Of       dag.Out[ReadyImage] `json:"of"`
-	Template string              `json:"template"` // its id or its name
+	Account  string              `json:"account,omitempty"` // in which is published
+	Template string              `json:"template"`          // its id or its name
 	Default  bool                `json:"default,omitempty"`
 }
 
@@ -27,9 +28,9 @@ func (s PublishTemplate) Title() string {
 // Do looks first: a latest version that has the image already is the one.
 func (s PublishTemplate) Do(ctx context.Context, c *Cloud, t *dag.Task) (Published, error) {
 	of := s.Of.Value()
-	made := Published{Place: of.place(), Image: of.ID, Name: s.Template}
+	made := Published{Place: Place{s.Account, of.Region}, Image: of.ID, Name: s.Template}
 	doing := "publish " + of.ID + " in the launch template " + s.Template + " of " + of.Region
-	at, err := c.at(ctx, made.Place)
+	at, err := c.site(ctx, made.Place)
 	if err != nil {
 		return Published{}, err
 	}
