@@ -42,15 +42,15 @@ var dryRuns = map[string]func(context.Context, API) error{
 		return err
 	},
 	"CopyImage": func(ctx context.Context, a API) error {
-		_, err := a.CopyImage(ctx, &ec2.CopyImageInput{DryRun: ptr(true), Name: ptr("imgflow doctor"), SourceImageId: ptr(noImage), SourceRegion: ptr("us-east-1")})
+		_, err := a.CopyImage(ctx, &ec2.CopyImageInput{DryRun: ptr(true), Name: ptr("imgflow-doctor"), SourceImageId: ptr(noImage), SourceRegion: ptr("us-east-1")})
 		return err
 	},
 	"CreateImage": func(ctx context.Context, a API) error {
-		_, err := a.CreateImage(ctx, &ec2.CreateImageInput{DryRun: ptr(true), Name: ptr("imgflow doctor"), InstanceId: ptr(noInstance)})
+		_, err := a.CreateImage(ctx, &ec2.CreateImageInput{DryRun: ptr(true), Name: ptr("imgflow-doctor"), InstanceId: ptr(noInstance)})
 		return err
 	},
 	"CreateSecurityGroup": func(ctx context.Context, a API) error {
-		_, err := a.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: ptr(true), GroupName: ptr("imgflow doctor"), Description: ptr("imgflow doctor")})
+		_, err := a.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: ptr(true), GroupName: ptr("imgflow-doctor"), Description: ptr("imgflow-doctor")})
 		return err
 	},
 	"CreateTags": func(ctx context.Context, a API) error {
@@ -58,7 +58,7 @@ var dryRuns = map[string]func(context.Context, API) error{
 		return err
 	},
 	"DeleteKeyPair": func(ctx context.Context, a API) error {
-		_, err := a.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{DryRun: ptr(true), KeyName: ptr("imgflow doctor")})
+		_, err := a.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{DryRun: ptr(true), KeyName: ptr("imgflow-doctor")})
 		return err
 	},
 	"DeleteSecurityGroup": func(ctx context.Context, a API) error {
@@ -102,12 +102,12 @@ var dryRuns = map[string]func(context.Context, API) error{
 		return err
 	},
 	"ImportKeyPair": func(ctx context.Context, a API) error {
-		_, err := a.ImportKeyPair(ctx, &ec2.ImportKeyPairInput{DryRun: ptr(true), KeyName: ptr("imgflow doctor"),
+		_, err := a.ImportKeyPair(ctx, &ec2.ImportKeyPairInput{DryRun: ptr(true), KeyName: ptr("imgflow-doctor"),
 			PublicKeyMaterial: []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f")})
 		return err
 	},
 	"ModifyImageAttribute": func(ctx context.Context, a API) error {
-		_, err := a.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{DryRun: ptr(true), ImageId: ptr(noImage), Description: &types.AttributeValue{Value: ptr("imgflow doctor")}})
+		_, err := a.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{DryRun: ptr(true), ImageId: ptr(noImage), Description: &types.AttributeValue{Value: ptr("imgflow-doctor")}})
 		return err
 	},
 	"ModifyInstanceAttribute": func(ctx context.Context, a API) error {
