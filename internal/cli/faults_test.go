@@ -108,6 +108,9 @@ func (k known) asTemplate(value string) string {
 			if k.path[0] == "source" {
 				delete(builder, "content")
 			}
+		case "amazon-ebsvolume":
+			builder["type"] = `"amazon-ebsvolume"`
+			delete(builder, "ami_name")
 		case "null":
 			builder = map[string]string{"type": `"null"`, "ssh_host": `"h"`, "ssh_username": `"u"`, "ssh_password": `"p"`}
 		}

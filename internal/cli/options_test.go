@@ -69,6 +69,8 @@ func row(option, set string, want ...string) optionRow { return optionRow{option
 var usualOptions = map[string]string{
 	"amazon-ebs": `"region": "us-east-1", "communicator": "none", "instance_type": "t3.micro", "ami_name": "probe",
 		"source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}`,
+	"amazon-ebsvolume": `"region": "us-east-1", "communicator": "none", "instance_type": "t3.micro",
+		"source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}`,
 	"post amazon-import": `"s3_bucket_name": "disks", "format": "raw"`,
 }
 

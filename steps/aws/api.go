@@ -19,6 +19,7 @@ type API struct {
 	CopyImage                            call[ec2.CopyImageInput, ec2.CopyImageOutput]
 	CreateImage                          call[ec2.CreateImageInput, ec2.CreateImageOutput]
 	CreateSecurityGroup                  call[ec2.CreateSecurityGroupInput, ec2.CreateSecurityGroupOutput]
+	CreateSnapshot                       call[ec2.CreateSnapshotInput, ec2.CreateSnapshotOutput]
 	CreateTags                           call[ec2.CreateTagsInput, ec2.CreateTagsOutput]
 	CreateLaunchTemplateVersion          call[ec2.CreateLaunchTemplateVersionInput, ec2.CreateLaunchTemplateVersionOutput]
 	DeleteKeyPair                        call[ec2.DeleteKeyPairInput, ec2.DeleteKeyPairOutput]
@@ -67,6 +68,7 @@ func newAPI(c *ec2.Client) API {
 		CopyImage:                            c.CopyImage,
 		CreateImage:                          c.CreateImage,
 		CreateSecurityGroup:                  c.CreateSecurityGroup,
+		CreateSnapshot:                       c.CreateSnapshot,
 		CreateTags:                           c.CreateTags,
 		CreateLaunchTemplateVersion:          c.CreateLaunchTemplateVersion,
 		DeleteKeyPair:                        c.DeleteKeyPair,

@@ -39,14 +39,19 @@ func (f *optionErrors) exclusive(field string, given bool, other string, otherGi
 // calling anybody.
 func (b *EBS) Check() []steps.OptionError {
 	var f optionErrors
-	f.OptionErrors = append(f.OptionErrors, b.Access.optionErrors()...)
+	b.checkInstance(&f)
 	b.checkImage(&f)
-	b.checkSource(&f)
-	b.checkMachine(&f)
 	b.checkMappings(&f)
-	b.checkNetwork(&f)
-	b.checkReach(&f)
 	return f.OptionErrors
+}
+
+// checkInstance looks at what all builders have that launch an instance, but for its volumes.
+func (b *EBS) checkInstance(f *optionErrors) {
+	f.OptionErrors = append(f.OptionErrors, b.Access.optionErrors()...)
+	b.checkSource(f)
+	b.checkMachine(f)
+	b.checkNetwork(f)
+	b.checkReach(f)
 }
 
 func (b *EBS) checkSource(f *optionErrors) {

@@ -200,6 +200,7 @@ type site struct {
 	relogin   string // how to get new credentials when these have expired
 	instances *poller[types.Instance]
 	images    *poller[types.Image]
+	snapshots *poller[types.Snapshot]
 	imports   *poller[types.ImportImageTask]
 	fast      *poller[types.DescribeFastLaunchImagesSuccessItem]
 	launches  *poller[types.Instance] // by the tokens of their making
@@ -250,6 +251,7 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	s.named = pool.names.of(s.lookForNames)
 	s.instances = &poller[types.Instance]{s.window, s.listInstances, c.o.Times, where, sizeOfInstance, pool.instances}
 	s.images = &poller[types.Image]{s.window, s.listImages, c.o.Times, where, sizeOfImage, pool.images}
+	s.snapshots = &poller[types.Snapshot]{s.window, s.listSnapshots, c.o.Times, where, sizeOfSnapshot, pool.snapshots}
 	s.imports = &poller[types.ImportImageTask]{s.window, s.listImports, c.o.Times, where, sizeOfImport, pool.imports}
 	s.fast = &poller[types.DescribeFastLaunchImagesSuccessItem]{s.window, s.listFast, c.o.Times, where, sizeOfFast, pool.fast}
 	s.launches = &poller[types.Instance]{s.window, s.listLaunches, nil, where, sizeOfInstance, pool.launches}

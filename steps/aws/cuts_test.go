@@ -214,6 +214,12 @@ var scenes = []scene{
 		b.InstanceType, b.SpotTypes, b.Price, b.AllocationStrategy = "", []string{"m5.large", "t2.micro"}, "auto", "lowest-price"
 		w.finished(b, home)
 	}},
+	{"volumes and a snapshot", func(*world) {}, func(w *world) {
+		e := w.build(&dag.MemStore{}, w.wired(twoVolumes(), "amazon-ebsvolume"))
+		w.volumesLeft(2, 1)
+		w.destroyed(e)
+		w.only(0)
+	}},
 	{"a password", func(w *world) {
 		var mu sync.Mutex
 		var key *rsa.PublicKey
@@ -314,7 +320,7 @@ func (s scene) perform(t *testing.T, cut func(action string, n int) cut) (calls 
 var harmless = []string{"after the reply", "without what it is about", "a number that is none"}
 
 // makers are the calls from whose reply an id is taken.
-var makers = []string{"RunInstances", "CreateImage", "CopyImage", "ImportKeyPair", "CreateSecurityGroup", "CreateMultipartUpload", "ImportImage"}
+var makers = []string{"RunInstances", "CreateImage", "CreateSnapshot", "CopyImage", "ImportKeyPair", "CreateSecurityGroup", "CreateMultipartUpload", "ImportImage"}
 
 var every = flag.Bool("every", false, "cut every call in every way, and die at every write, not at some")
 
@@ -355,6 +361,9 @@ func TestEveryCallCut(t *testing.T) {
 						}
 						return nil
 					})
+					if action == "CreateSnapshot" && name != "after the reply" && calls["DescribeSnapshots"] > 0 {
+						return // it is looked for what the call has made
+					}
 					if calls[action] < 2 && (!slices.Contains(harmless, name) || name != "after the reply" && slices.Contains(makers, action)) {
 						t.Error("it was not called again")
 					}

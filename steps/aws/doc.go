@@ -23,19 +23,18 @@
 // for each of them, side by side; image-ready and all that follows it come after every
 // test.pass. The key pair and the group are those of the build, so regroup is left out.
 //
-// Things are removed early: the key pair right after the launch; the security group
-// while the image is made, since regroup moves the instance into the default group
-// of its VPC; the instance when the image is ready. What is done to a finished image
-// is a goal of its own each: when one fails, the image stays, and a resume does only
-// what is missing.
+// [EBSVolume] wires the same up to stop, then keep-volumes, and snapshot-DEVICE, -ready and share-snapshot-DEVICE.
+//
+// Things are removed early: the key pair right after the launch; the security group while the image is made, since
+// regroup moves the instance into the default group of its VPC; the instance when the image is ready. What is done to a
+// finished image is a goal of its own each: when one fails, the image stays, and a resume does only what is missing.
 //
 // A default build makes 12 calls (TestDefaultBuildIsCheap), looks at images twice, and
 // makes the calls of its three waits: one each on an instant endpoint, about 25 in all
 // on AWS. Whose the credentials are is told by the check of the access; leases are
 // renewed by calls of the run's.
 //
-// Data sources are one step each: data-ami, which looks as source does, data-parameter
-// and data-secret. What is secret of their outputs is in the run's vault.
+// Data sources are one step each; what is secret of their outputs is in the run's vault.
 //
 // # The files
 //

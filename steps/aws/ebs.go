@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
-	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // EBS makes an image of an instance: it launches a source image, has the machine provisioned, stops it and makes the
@@ -18,19 +17,8 @@ import (
 // It is the builder amazon-ebs: every option that templates may give it, under the names that they use. An option
 // tagged "unsupported" is known and refused; one tagged "late" may hold words that only the build can replace.
 type EBS struct {
-	Access
-	SourceOptions
+	InstanceOptions
 	ImageOptions
-	MachineOptions
-	SpotOptions
-	ProfileOptions
-	NetworkOptions
-	GroupOptions
-	KeyOptions
-	ReachOptions
-	PasswordOptions
-	comm.SSH
-	comm.WinRM
 
 	Force bool `json:"force,omitempty" option:"-"` // the flag -force: as if force_deregister were set
 

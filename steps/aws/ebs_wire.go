@@ -44,7 +44,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	here := access(w.place.Region)
 	w.access = here
 	w.source = dag.Add(g, bd, "source", Source{Place: w.place, SourceOptions: w.SourceOptions, NeedHVM: w.needHVM(), NeedWindows: w.askPassword(), Access: here})
-	w.EBS = w.bound(w.source)
+	w.EBS = w.boundTo(w.source)
 	tags := withBlocks(w.RunTags, w.RunTag)
 	launch := Launch{Place: w.place, Build: bd.Own(), MachineOptions: w.MachineOptions, Spot: w.SpotOptions.effective(), PublicIP: w.PublicIP,
 		Source: w.source, KeyName: w.KeyPairName, GroupIDs: w.groupIDs()}
@@ -116,14 +116,25 @@ func (w *wiring) boot(prefix string, launch Launch) (dag.Out[Instance], dag.Out[
 	return instance, endpoint, dag.Add(g, bd, prefix+"connect", connect)
 }
 
+// clear removes the key of the build from the machine, if that is asked for.
+func (w *wiring) clear(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
+	if w.SSH.ClearAuthorizedKeys && w.protocol() == "ssh" && w.key.Set() {
+		return dag.Add(w.g, w.build, "clear-keys", comm.ClearKeys{On: m.Take(), Key: w.key})
+	}
+	return m
+}
+
+// stop puts the machine at rest.
+func (w *wiring) stop(m dag.Out[comm.Machine]) dag.Out[Stopped] {
+	return dag.Add(w.g, w.build, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop, Early: w.CreateDuringShutdown && w.late() == ""})
+}
+
 // capture adds the steps from the provisioned machine to the finished images and
 // all that is done to them.
 func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	g, bd := w.g, w.build
-	if w.SSH.ClearAuthorizedKeys && w.protocol() == "ssh" && w.key.Set() {
-		m = dag.Add(g, bd, "clear-keys", comm.ClearKeys{On: m.Take(), Key: w.key})
-	}
-	stopped := dag.Add(g, bd, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop, Early: w.CreateDuringShutdown && w.late() == ""})
+	m = w.clear(m)
+	stopped := w.stop(m)
 	if w.SkipCreateAMI {
 		dag.Goal(g, stopped)
 		w.keep(KeepVolumes{Volumes: w.volumes, Stopped: stopped})
@@ -215,10 +226,12 @@ func (w *wiring) ready(made dag.Out[Image]) ImageReady {
 }
 
 // keep makes volumes that outlive the instance results of a good build.
-func (w *wiring) keep(s KeepVolumes) {
+func (w *wiring) keep(s KeepVolumes) (kept dag.Out[KeptVolumes]) {
 	if s.Volumes.Set() {
-		dag.Keep(w.g, s.Volumes, dag.Add(w.g, w.build, "keep-volumes", s))
+		kept = dag.Add(w.g, w.build, "keep-volumes", s)
+		dag.Keep(w.g, s.Volumes, kept)
 	}
+	return kept
 }
 
 // keepsVolumes reports whether the template has volumes outlive the instance.

@@ -2,6 +2,11 @@ package aws
 
 import (
 	"context"
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
@@ -12,6 +17,16 @@ type KeepVolumes struct {
 	Volumes dag.Out[Volumes]    `json:"volumes"`
 	Image   dag.Out[ReadyImage] `json:"image" key:"-"` // what only has to come first,
 	Stopped dag.Out[Stopped]    `json:"stopped" key:"-"`
+
+	// Of volumes that are all that the build is for.
+	Tags    []DeviceTags          `json:"tags,omitempty"`
+	Without map[dag.Text]dag.Text `json:"without,omitempty"` // what they were tagged with while they were made
+}
+
+// DeviceTags are the tags of the volume that the instance has as a device.
+type DeviceTags struct {
+	Device string                `json:"device"`
+	Tags   map[dag.Text]dag.Text `json:"tags"`
 }
 
 func (KeepVolumes) Kind() string  { return "aws.keep-volumes" }
@@ -32,7 +47,42 @@ func (s KeepVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (KeptVolumes
 		return KeptVolumes{}, wrapAPI("keep "+list(v.IDs), "CreateTags", since(v.Made), err)
 	}
 	t.Say("%s: keeping %s, since delete_on_termination is false", v.Region, list(v.IDs))
-	return kept, nil
+	return kept, s.tag(ctx, t, at)
+}
+
+// tag gives volumes the tags of finished ones; doing it twice is no error.
+func (s KeepVolumes) tag(ctx context.Context, t *dag.Task, at *site) error {
+	v := s.Volumes.Value()
+	without, err := filledTags(t, "run_volume_tags", s.Without)
+	if err != nil {
+		return err
+	}
+	if len(without) > 0 {
+		var drop []types.Tag
+		for _, k := range slices.Sorted(maps.Keys(without)) {
+			drop = append(drop, types.Tag{Key: &k})
+		}
+		if _, err := at.api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: v.IDs, Tags: drop}); err != nil {
+			return wrapAPI("untag "+list(v.IDs), "DeleteTags", since(v.Made), err)
+		}
+	}
+	for _, d := range s.Tags {
+		id, tags := v.Devices[d.Device], d.Tags
+		own, err := filledTags(t, "tags of "+d.Device, tags)
+		if err != nil {
+			return err
+		}
+		call := "CreateTags"
+		if exceedsTagLimit(tags) {
+			call, err = at.markFinishedAtTagLimit(ctx, own, id)
+		} else {
+			err = at.setTags(ctx, own, id)
+		}
+		if err != nil {
+			return wrapAPI("tag "+id, call, since(v.Made), err)
+		}
+	}
+	return nil
 }
 
 // KeptVolumes stay in the user's account.

@@ -14,6 +14,7 @@ func Sources(c *Cloud, force bool) map[string]func() steps.Source {
 			b.Force = force
 			return b
 		},
+		"amazon-ebsvolume": func() steps.Source { return &EBSVolume{cloud: c} },
 	}
 }
 
@@ -56,7 +57,10 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Deregister](c),
 		dag.Bind[DropSnapshots](c),
 		dag.Bind[CreateImage](c),
+		dag.Bind[CreateSnapshot](c),
+		dag.Bind[SnapshotReady](c),
 		dag.Bind[Product](c),
+		dag.Bind[VolumeProduct](c),
 		dag.Bind[Candidate](c),
 		dag.Bind[Pass](c),
 		dag.Bind[ImageReady](c),

@@ -7,7 +7,25 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/steps"
+	"github.com/imgflow/imgflow/steps/comm"
 )
+
+// InstanceOptions are the options of all builders that launch an instance and have it
+// provisioned.
+type InstanceOptions struct {
+	Access
+	SourceOptions
+	MachineOptions
+	SpotOptions
+	ProfileOptions
+	NetworkOptions
+	GroupOptions
+	KeyOptions
+	ReachOptions
+	PasswordOptions
+	comm.SSH
+	comm.WinRM
+}
 
 // SourceOptions are the options that choose the image to begin from.
 type SourceOptions struct {
@@ -155,7 +173,8 @@ type Placement struct {
 type BlockDevice struct {
 	// The device under which the machine sees the volume, such as /dev/xvda. It has to be given.
 	DeviceName string `json:"device_name,omitempty"`
-	// Whether the volume goes with the instance. Default: true for the instance that is launched, EC2's for the image.
+	// Whether the volume goes with the instance. Default: true for the instance that is launched, false
+	// in `ebs_volumes`, EC2's for the image.
 	DeleteOnTermination *bool `json:"delete_on_termination,omitempty"`
 	// Whether the volume is encrypted. Default: that of the snapshot, or the account's.
 	Encrypted *bool `json:"encrypted,omitempty"`

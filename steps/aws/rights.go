@@ -97,6 +97,9 @@ var needs = map[string]needing{
 		return permits{{sid: "ReplaceSnapshots", actions: []string{"ec2:DeleteSnapshot"}, on: ofEC2("snapshot")}}
 	}},
 	CreateImage{}.Kind():     {look: looksAtImages, make: []string{"CreateImage"}, own: append([]string{"CreateImage"}, removesImages...)},
+	CreateSnapshot{}.Kind():  {look: []string{"DescribeInstances", "DescribeSnapshots"}, make: []string{"CreateSnapshot"}, own: []string{"CreateSnapshot", "DeleteSnapshot"}},
+	SnapshotReady{}.Kind():   {look: []string{"DescribeSnapshots"}, own: []string{"DeleteTags"}},
+	VolumeProduct{}.Kind():   {},
 	Product{}.Kind():         {},
 	Candidate{}.Kind():       {look: []string{"DescribeImages"}},
 	Pass{}.Kind():            {look: []string{"DescribeInstances"}},

@@ -44,6 +44,7 @@ type pool struct {
 	slots     func(*middleware.Stack) error // bounds how many calls are on their way
 	instances *waits[types.Instance]
 	images    *waits[types.Image]
+	snapshots *waits[types.Snapshot]
 	imports   *waits[types.ImportImageTask]
 	fast      *waits[types.DescribeFastLaunchImagesSuccessItem]
 	launches  *waits[types.Instance]
@@ -63,7 +64,7 @@ func (p *Shared) pool(a Access, region, endpoint string, asked map[string]string
 	s := p.pools[digest]
 	if s == nil {
 		breath := breathOf(window, p.part != nil)
-		s = &pool{batches: newBatches(breath), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](breath), images: newWaits[types.Image](breath),
+		s = &pool{batches: newBatches(breath), clock: &clock{own: now}, slots: atMost(maxInFlight), instances: newWaits[types.Instance](breath), images: newWaits[types.Image](breath), snapshots: newWaits[types.Snapshot](breath),
 			imports: newWaits[types.ImportImageTask](breath), fast: newWaits[types.DescribeFastLaunchImagesSuccessItem](breath), launches: newWaits[types.Instance](breath), creations: newWaits[types.Image](breath), progress: newProgress()}
 		p.pools[digest] = s
 	}

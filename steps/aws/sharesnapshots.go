@@ -9,25 +9,35 @@ import (
 	"github.com/imgflow/imgflow/dag"
 )
 
-// ShareSnapshots lets others make volumes of what a finished image is made of.
+// ShareSnapshots lets others make volumes of what a finished image is made of, or of a
+// snapshot.
 type ShareSnapshots struct {
-	Of     dag.Out[ReadyImage] `json:"of"`
-	Users  []string            `json:"users,omitempty"`
-	Groups []string            `json:"groups,omitempty"`
+	Of       dag.Out[ReadyImage]    `json:"of"`
+	Snapshot dag.Out[ReadySnapshot] `json:"snapshot,omitzero"`
+	Users    []string               `json:"users,omitempty"`
+	Groups   []string               `json:"groups,omitempty"`
 }
 
 func (ShareSnapshots) Kind() string  { return "aws.share-snapshots" }
-func (ShareSnapshots) Title() string { return "share the image's snapshots" }
+func (ShareSnapshots) Title() string { return "share snapshots" }
 
 // Do makes one call for each snapshot; doing it twice is no error.
 func (s ShareSnapshots) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attributed, error) {
-	of := s.Of.Value()
-	at, err := c.at(ctx, of.place())
+	var done Attributed
+	var ids []string
+	if s.Snapshot.Set() {
+		one := s.Snapshot.Value()
+		done, ids = Attributed{one.place(), one.ID}, []string{one.ID}
+	} else {
+		of := s.Of.Value()
+		done, ids = Attributed{of.place(), of.ID}, of.Snapshots
+	}
+	at, err := c.at(ctx, done.Place)
 	if err != nil {
 		return Attributed{}, err
 	}
 	add := Sharing{SnapshotUsers: s.Users, SnapshotGroups: s.Groups}.readers()
-	for _, id := range of.Snapshots {
+	for _, id := range ids {
 		t.Say("sharing %s", id)
 		_, err := at.api.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
 			SnapshotId: &id, CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add}})
@@ -35,5 +45,5 @@ func (s ShareSnapshots) Do(ctx context.Context, c *Cloud, t *dag.Task) (Attribut
 			return Attributed{}, wrapAPI("share "+id, "ModifySnapshotAttribute", 0, err)
 		}
 	}
-	return Attributed{of.place(), of.ID}, nil
+	return done, nil
 }

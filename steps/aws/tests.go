@@ -36,7 +36,7 @@ func (b *EBS) Test() steps.Test { return &Test{of: b} }
 func (o *Test) Check() []steps.OptionError {
 	f := optionErrors{}
 	f.given("instance_type", o.InstanceType, wrongInstanceType)
-	m := EBS{MachineOptions: o.machine(o.of.MachineOptions), cloud: o.of.cloud}
+	m := EBS{InstanceOptions: InstanceOptions{MachineOptions: o.machine(o.of.MachineOptions)}, cloud: o.of.cloud}
 	f.exclusive("user_data_file", o.UserDataFile.Path != "", "user_data", o.UserData != "")
 	if o.UserData != "" || o.UserDataFile.Path != "" {
 		m.checkUserData(&f)

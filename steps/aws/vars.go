@@ -36,18 +36,26 @@ func (s SourceImage) Evaluate(action string) (string, error) {
 	})
 }
 
-// bound are the options of a build from that image: their words refer to it.
-func (b EBS) bound(source dag.Out[SourceImage]) *EBS {
-	text := func(t dag.Text) dag.Text {
-		return t.Bind(func(action string) dag.Text { return dag.Ref(source, action) })
+// boundText is a text whose words refer to that image.
+func boundText(source dag.Out[SourceImage], t dag.Text) dag.Text {
+	return t.Bind(func(action string) dag.Text { return dag.Ref(source, action) })
+}
+
+// boundTags are tags whose words refer to that image.
+func boundTags(source dag.Out[SourceImage], tags map[dag.Text]dag.Text) map[dag.Text]dag.Text {
+	all := make(map[dag.Text]dag.Text, len(tags))
+	for k, v := range tags {
+		all[boundText(source, k)] = boundText(source, v)
 	}
+	return all
+}
+
+// boundTo are the options of a build from that image: their words refer to it.
+func (b EBS) boundTo(source dag.Out[SourceImage]) *EBS {
+	text := func(t dag.Text) dag.Text { return boundText(source, t) }
 	b.AMIDescription = text(b.AMIDescription)
 	for _, tags := range []*map[dag.Text]dag.Text{&b.Tags, &b.SnapshotTags, &b.RunTags, &b.RunVolumeTags, &b.SpotTags} {
-		all := make(map[dag.Text]dag.Text, len(*tags))
-		for k, v := range *tags {
-			all[text(k)] = text(v)
-		}
-		*tags = all
+		*tags = boundTags(source, *tags)
 	}
 	for _, tags := range []*[]KeyValue{&b.Tag, &b.SnapshotTag, &b.RunTag, &b.SpotTag} {
 		*tags = slices.Clone(*tags)

@@ -23,8 +23,9 @@ type FindVolumes struct {
 // Volumes are those of an instance that outlive it.
 type Volumes struct {
 	Place
-	IDs  []string  `json:"ids,omitempty"`
-	Made time.Time `json:"made"`
+	IDs     []string          `json:"ids,omitempty"`
+	Devices map[string]string `json:"devices,omitempty"` // ids by device
+	Made    time.Time         `json:"made"`
 }
 
 func (FindVolumes) Kind() string  { return "aws.volumes" }
@@ -42,10 +43,11 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 	if err != nil {
 		return Volumes{}, at.taken(ctx, in.ID, in.Spot, err)
 	}
-	v := Volumes{Place: in.Place, Made: in.Made}
+	v := Volumes{Place: in.Place, Devices: map[string]string{}, Made: in.Made}
 	for _, d := range i.BlockDeviceMappings {
 		if d.Ebs != nil && d.Ebs.DeleteOnTermination != nil && !*d.Ebs.DeleteOnTermination && text(d.Ebs.VolumeId) != "" {
 			v.IDs = append(v.IDs, *d.Ebs.VolumeId)
+			v.Devices[text(d.DeviceName)] = *d.Ebs.VolumeId
 		}
 	}
 	return v, nil
