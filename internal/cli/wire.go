@@ -59,6 +59,7 @@ func newWorld(o app.WorldOptions) app.World {
 		w.Direct(o.Endpoint)
 	}
 	w.machines.Console, w.machines.Status, w.machines.Times = w.cloud.Console, w.cloud.Status, times
+	w.machines.Tunnel = w.cloud.Tunnel
 	w.machines.Environ, w.machines.Dir, w.machines.Away = o.Env.Vars(), o.Dir, o.Away
 	return w
 }
@@ -66,7 +67,9 @@ func newWorld(o app.WorldOptions) app.World {
 // Close does not fail for the times of this process: they are lost to the next one.
 func (w *world) Close() error {
 	w.times.Save()
-	return w.machines.Close()
+	err := w.machines.Close()
+	w.cloud.Close()
+	return err
 }
 
 func (w *world) Direct(e app.Endpoint) {

@@ -170,6 +170,7 @@ func (b *EBS) checkReach(f *optionErrors) {
 	if b.ReachOptions.Pause < 0 {
 		f.Add("pause_before_connecting", "cannot be negative")
 	}
+	b.checkSession(f)
 	switch b.protocol() {
 	case "ssh":
 		b.SSH.Check(f)
@@ -184,11 +185,42 @@ func (b *EBS) checkReach(f *optionErrors) {
 	}
 }
 
+// checkSession checks what Session Manager takes.
+func (b *EBS) checkSession(f *optionErrors) {
+	if b.SSMPort < 0 || b.SSMPort > 65535 {
+		f.Add("session_manager_port", "%d is not a port number", b.SSMPort)
+	}
+	if b.PauseBeforeSSM < 0 {
+		f.Add("pause_before_ssm", "cannot be negative")
+	}
+	if !b.bySession() {
+		if b.SSMPort != 0 {
+			f.Idle("session_manager_port", "without ssh_interface session_manager there is no session")
+		}
+		if b.PauseBeforeSSM != 0 {
+			f.Idle("pause_before_ssm", "without ssh_interface session_manager there is no session")
+		}
+		return
+	}
+	if b.InstanceProfile == "" && len(b.TemporaryPolicy.Statement) == 0 {
+		f.Add("ssh_interface", "session_manager needs iam_instance_profile: the agent of the machine connects with its role, which needs the policy AmazonSSMManagedInstanceCore")
+	}
+	given := func(field, value string) {
+		if value != "" {
+			f.Add(field, "cannot be used together with ssh_interface session_manager: the machine is reached through Session Manager")
+		}
+	}
+	if b.winrm() {
+		given("winrm_host", b.WinRM.Host)
+		return
+	}
+	given("ssh_host", b.SSH.Host)
+	given("ssh_bastion_host", b.SSH.BastionHost)
+	given("ssh_proxy_host", b.SSH.ProxyHost)
+}
+
 func (b *EBS) checkWinRM(f *optionErrors) {
 	b.WinRM.Check(f)
-	if b.Interface == "session_manager" {
-		f.Add("ssh_interface", "session_manager needs the communicator ssh")
-	}
 	if b.MaxLifetime > 0 {
 		f.Add("max_lifetime", "cannot be used with the communicator winrm: a Windows instance cannot be told to end itself")
 	}

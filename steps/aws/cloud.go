@@ -89,7 +89,8 @@ type Cloud struct {
 	sites map[Place]*site
 	told  map[Place]string // what Site has told
 
-	issued sync.Map // credentials that configure has made, by the settings
+	tunnels tunnels
+	issued  sync.Map // credentials that configure has made, by the settings
 }
 
 // NewCloud returns a cloud that knows no account yet. It makes no call.

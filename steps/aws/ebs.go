@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -102,6 +101,9 @@ func (b *EBS) admit(group dag.Out[SecurityGroup], n dag.Out[Network]) Admit {
 	return s
 }
 
+// bySession reports whether the machine is reached through Session Manager.
+func (b *EBS) bySession() bool { return b.Interface == "session_manager" && b.protocol() != "none" }
+
 // cidrs are those that may reach the machine; none is the caller alone. An IPv6
 // caller cannot be told from outside, so every one is admitted.
 func (b *EBS) cidrs() []string {
@@ -184,9 +186,6 @@ func (b *EBS) imageTags() map[dag.Text]dag.Text {
 // settings known to the cloud. The error says why the options cannot be built,
 // though they are valid.
 func (b *EBS) Prepare(ctx context.Context) error {
-	if b.Interface == "session_manager" {
-		return errors.New("ssh_interface session_manager is not supported yet")
-	}
 	if err := b.cloud.locate(ctx, &b.Access, &b.place); err != nil {
 		return err
 	}

@@ -72,7 +72,9 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	if w.temporaryGroup() {
 		group := dag.Add(g, bd, "group", Group{Place: w.place, Network: launch.Network, Tags: tags, Access: here})
 		launch.Groups = []dag.Out[SecurityGroup]{group}
-		launch.Admitted = dag.Add(g, bd, "admit", w.admit(group, launch.Network))
+		if !w.bySession() {
+			launch.Admitted = dag.Add(g, bd, "admit", w.admit(group, launch.Network))
+		}
 		w.temporary = true
 	}
 	w.launch = launch
@@ -113,6 +115,9 @@ func (w *wiring) boot(prefix string, launch Launch) (dag.Out[Instance], dag.Out[
 		connect.Login = dag.Add(g, bd, prefix+"password", Password{Instance: instance, Key: w.key, KeyFile: w.SSH.PrivateKeyFile, Timeout: w.PasswordTimeout,
 			Running: endpoint})
 	}
+	if w.bySession() {
+		connect.Via = dag.As[comm.Tunnel](dag.Add(g, bd, prefix+"session", w.session(instance, endpoint)))
+	}
 	return instance, endpoint, dag.Add(g, bd, prefix+"connect", connect)
 }
 
@@ -127,6 +132,15 @@ func (w *wiring) clear(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 // stop puts the machine at rest.
 func (w *wiring) stop(m dag.Out[comm.Machine]) dag.Out[Stopped] {
 	return dag.Add(w.g, w.build, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop, Early: w.CreateDuringShutdown && w.late() == ""})
+}
+
+// session waits for Session Manager.
+func (w *wiring) session(instance dag.Out[Instance], endpoint dag.Out[comm.Endpoint]) OpenSession {
+	s := OpenSession{Instance: instance, Running: endpoint, Port: w.SSH.Port, Listen: w.SSMPort, Pause: w.PauseBeforeSSM, Timeout: w.SSH.Timeout}
+	if w.winrm() {
+		s.Port, s.Timeout = w.WinRM.Port, w.WinRM.Timeout
+	}
+	return s
 }
 
 // capture adds the steps from the provisioned machine to the finished images and

@@ -126,6 +126,10 @@ var rules = []rule{
 	{"AuthorizationHeaderMalformed", "", 0, permanent, "set region to that of the bucket"},
 	{"XAmzContentSHA256Mismatch", "", 0, permanent, "was the file changed meanwhile? Resume when it is as it shall be"},
 
+	// What sessions take.
+	{"DoesNotExistException", "", 0, notFound, ""},
+	{"TargetNotConnected", "", 0, transient, "the agent of the machine has not connected to Session Manager"},
+
 	// What data sources read.
 	{"ParameterNotFound", "GetParameter", 0, permanent, "look at name and at the region"},
 	{"ParameterVersionNotFound", "GetParameter", 0, permanent, "look at what follows the colon in name"},
@@ -357,7 +361,7 @@ func (e *Error) permission() string {
 		return "kms:Decrypt"
 	case e.Call == "DescribeKey":
 		return "kms:" + e.Call
-	case e.Call == "GetParameter", e.Call == "PutParameter", e.Call == "LabelParameterVersion":
+	case e.Call == "GetParameter", e.Call == "PutParameter", e.Call == "LabelParameterVersion", strings.HasSuffix(e.Call, "Session"), strings.HasSuffix(e.Call, "Sessions"):
 		return "ssm:" + e.Call
 	case e.Call == "GetSecretValue":
 		return "secretsmanager:" + e.Call

@@ -48,6 +48,7 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[SpotPrices](c),
 		dag.Bind[Launch](c),
 		dag.Bind[Wait](c),
+		dag.Bind[OpenSession](c),
 		dag.Bind[Password](c),
 		dag.Bind[FindVolumes](c),
 		dag.Bind[KeepVolumes](c),

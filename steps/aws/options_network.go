@@ -81,18 +81,19 @@ type KeyOptions struct {
 type ReachOptions struct {
 	// How the machine is reached: `ssh`, `winrm` or `none`. Default: `ssh`.
 	Communicator string `json:"communicator,omitempty"`
-	// The address at which the machine is reached: public_ip, private_ip, public_dns, private_dns or ipv6. Default:
-	// the public one if there is one.
+	// The address at which the machine is reached: public_ip, private_ip, public_dns, private_dns or ipv6; or
+	// session_manager, which opens no port and needs an instance profile. Default: the public one if there is one.
 	Interface string `json:"ssh_interface,omitempty"`
 	// How long to wait after the first connection, before a second one is used; something may still be installing
 	// itself. Default: none.
 	Pause time.Duration `json:"pause_before_connecting,omitempty"`
 	// Leaves it to the machine to stop itself before the image is made. Default: `false`.
 	DisableStop bool `json:"disable_stop_instance,omitempty"`
-	// The local port of a tunnel of Session Manager. Default: a free one.
-	SSMPort int `json:"session_manager_port,omitempty" option:"unsupported"`
-	// How long to wait before a tunnel of Session Manager is opened. Default: none.
-	PauseBeforeSSM time.Duration `json:"pause_before_ssm,omitempty" option:"unsupported"`
+	// A port of this computer that leads to the machine's, too, while there are sessions of Session Manager.
+	// Default: none.
+	SSMPort int `json:"session_manager_port,omitempty"`
+	// How long to wait before the first session of Session Manager is begun. Default: none.
+	PauseBeforeSSM time.Duration `json:"pause_before_ssm,omitempty"`
 }
 
 // PasswordOptions are the options of the password that a Windows machine makes.

@@ -315,7 +315,7 @@ func TestCheckOfWindows(t *testing.T) {
 		{"temporary_key_pair_type", "winrm_password", func(b *EBS) { b.TemporaryKeyType = "ed25519" }},
 		{"ssh_keypair_name", "ssh_private_key_file", func(b *EBS) { b.KeyPairName = "mine" }},
 		{"ssh_private_key_file", "ssh_keypair_name", func(b *EBS) { b.SSH.PrivateKeyFile = "x" }},
-		{"ssh_interface", "ssh", func(b *EBS) { b.Interface = "session_manager" }},
+		{"ssh_interface", "iam_instance_profile", func(b *EBS) { b.Interface = "session_manager" }},
 		{"max_lifetime", "cannot be told to end itself", func(b *EBS) { b.MaxLifetime = time.Hour }},
 		{"windows_password_timeout", "negative", func(b *EBS) { b.PasswordTimeout = -1 }},
 	} {

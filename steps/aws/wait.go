@@ -134,6 +134,11 @@ func address(i types.Instance, iface string, looks int) string {
 	switch iface {
 	case "public_ip":
 		return text(i.PublicIpAddress)
+	case "session_manager": // it is not dialed, but known by it
+		if a := text(i.PrivateIpAddress); a != "" {
+			return a
+		}
+		return address(i, "ipv6", looks)
 	case "private_ip":
 		return text(i.PrivateIpAddress)
 	case "public_dns":

@@ -17,6 +17,7 @@ type Connect struct {
 	Key   dag.Out[Key]       `json:"key"` // generated key to log in with, if any
 	WinRM WinRM              `json:"winrm,omitzero"`
 	Login dag.Out[Login]     `json:"login"`                   // password that the machine made, unless WinRM has one
+	Via   dag.Out[Tunnel]    `json:"via,omitzero"`            // the tunnel to go through, if any
 	Pause time.Duration      `json:"pause,omitempty" key:"-"` // after the first success hang up, wait this long, connect again
 
 	Tested bool `json:"tested,omitempty" key:"-"` // the machine is there to test the image that it was made from
@@ -38,6 +39,9 @@ func (s Connect) Do(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 
 func (s Connect) connect(ctx context.Context, e *Env, t *dag.Task) (Machine, error) {
 	m := Machine{Endpoint: s.To.Value(), SSH: s.SSH}
+	if s.Via.Set() {
+		m.Tunnel = s.Via.Value()
+	}
 	if s.Key.Set() {
 		m.SSH.KeyName = s.Key.Value().Secret
 	}

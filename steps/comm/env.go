@@ -31,6 +31,8 @@ type Env struct {
 	// every few seconds for as long as that lasts, and must be quick; nil knows
 	// nothing.
 	Status func(context.Context, Endpoint) Status
+	// Tunnel connects to the port of an endpoint that has a tunnel.
+	Tunnel func(context.Context, Endpoint) (net.Conn, error)
 	// Times are how long machines took to let us in before; nil knows none.
 	Times *usual.Times
 

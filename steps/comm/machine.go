@@ -16,7 +16,14 @@ type Endpoint struct {
 	Place    string            `json:"place,omitempty"`     // where that is, for whoever made it
 	Stops    bool              `json:"stops,omitempty"`     // by itself, when it has been provisioned: a script that stops it is no failure
 	Fleeting bool              `json:"fleeting,omitempty"`  // who runs it may take it back
+	Tunnel   Tunnel            `json:"tunnel,omitzero"`     // through which it is reached, in place of its address
 	Vars     map[string]string `json:"vars,omitempty"`      // build variables: ID, Host, SourceAMI ... never a secret
+}
+
+// Tunnel is a way to a machine that whoever made it knows; see Env.Tunnel.
+type Tunnel struct {
+	Name   string `json:"name"`
+	Listen int    `json:"listen,omitempty"` // a port of this computer that leads there, too
 }
 
 // Machine is a reached machine: all that it takes to reach it again. It is what

@@ -183,6 +183,8 @@ func (e *Env) dial(ctx context.Context, t *dag.Task, m Machine) (*sshConn, error
 	var via *sshConn
 	connect := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext
 	switch s := m.SSH; {
+	case m.Tunnel.Name != "":
+		connect = func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Tunnel(ctx, m.Endpoint) }
 	case s.BastionHost != "":
 		b, err := e.bastion(ctx, t, m)
 		if err != nil {

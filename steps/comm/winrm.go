@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -138,7 +139,10 @@ func (r *winremote) client() (*wsman.Client, error) {
 	o := wsman.Options{
 		Host: r.m.Host, Port: r.m.Port, TLS: s.UseSSL, NTLM: s.UseNTLM, User: s.Username,
 	}
-	if !s.NoProxy {
+	switch {
+	case r.m.Tunnel.Name != "":
+		o.Dial = func(ctx context.Context) (net.Conn, error) { return r.env.Tunnel(ctx, r.m.Endpoint) }
+	case !s.NoProxy:
 		o.Proxy = r.env.Proxy()
 	}
 	if s.Timeout > 0 {

@@ -161,7 +161,7 @@ func (s Connect) winrm(ctx context.Context, e *Env, t *dag.Task, m Machine) (Mac
 		}
 	}
 	t.Say("waiting for WinRM at %s", m.address())
-	if !m.WinRM.UseSSL && !m.WinRM.UseNTLM && !loopback(m.Host) {
+	if !m.WinRM.UseSSL && !m.WinRM.UseNTLM && !loopback(m.Host) && m.Tunnel.Name == "" {
 		t.Warn("the password and all else go to %s unencrypted: set winrm_use_ssl or winrm_use_ntlm", m.label())
 	}
 	var cert string

@@ -87,7 +87,13 @@ func (c *Client) newConn() *pooledConn {
 			if l.login.Load() {
 				return nil, errDropped
 			}
-			conn, err := dialer.DialContext(ctx, network, address)
+			var conn net.Conn
+			var err error
+			if c.o.Dial != nil {
+				conn, err = c.o.Dial(ctx)
+			} else {
+				conn, err = dialer.DialContext(ctx, network, address)
+			}
 			if err != nil {
 				return nil, err
 			}
