@@ -309,9 +309,11 @@ var optionTable = []optionGroup{
 	{name: "agent", component: "amazon-ebs", base: sshOptions, env: []string{"SSH_AUTH_SOCK=/nowhere"}, rows: []optionRow{
 		row("ssh_agent_auth", `"ssh_agent_auth": true`, `step comm.connect: "ssh_agent_auth":true`),
 	}},
+	{name: "session manager", component: "amazon-ebs", base: sshOptions + `, "ssh_interface": "session_manager", "iam_instance_profile": "p"`, fails: true, rows: []optionRow{
+		row("session_manager_port", `"session_manager_port": 8022`, `step aws.session: "listen":8022`),
+		row("pause_before_ssm", `"pause_before_ssm": "10s"`, `step aws.session: "pause":10000000000`),
+	}},
 	{name: "reach to come", component: "amazon-ebs", base: sshOptions, rows: []optionRow{
-		row("session_manager_port", `"session_manager_port": 8022`, notYet),
-		row("pause_before_ssm", `"pause_before_ssm": "10s"`, notYet),
 		row("ssh_bastion_interactive", `"ssh_bastion_interactive": true`, notYet),
 		row("ssh_remote_tunnels", `"ssh_remote_tunnels": ["8080:localhost:8080"]`, notYet),
 		row("ssh_local_tunnels", `"ssh_local_tunnels": ["8080:localhost:8080"]`, notYet),

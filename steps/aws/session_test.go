@@ -114,6 +114,7 @@ func managedTemplate(protocol string) *EBS {
 		b = windows()
 		b.SourceOptions.Filter.Filters["name"] = "Windows_Server-2022-English-Full-Base-*"
 		b.WinRM.UseNTLM = true
+		b.UserData = "<powershell>\nSet-NetFirewallRule -Name 'WINRM-HTTP-In-TCP*' -RemoteAddress Any\n</powershell>"
 	} else {
 		b.Communicator, b.SSH.Username = "ssh", "ubuntu"
 	}
