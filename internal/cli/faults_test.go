@@ -208,13 +208,6 @@ func TestOneSlipIsOneFault(t *testing.T) {
 // offs are values that ask an option for nothing; those of all options, "", null, {} and [], are not repeated.
 var offs = map[string][]string{
 	"decode_authorization_messages": {`false`, `0`},
-<<<<<<< HEAD
-	"session_manager_port":          {`0`},
-	"pause_before_ssm":              {`"0s"`, `"0m"`},
-=======
-	"mfa_code":                      nil,
-	"vault_aws_engine":              {`{"name": ""}`},
->>>>>>> f434b51 (Sessions are among the options that work)
 	"ssh_bastion_interactive":       {`false`, `0`},
 	"ssh_remote_tunnels":            nil,
 	"ssh_local_tunnels":             nil,
