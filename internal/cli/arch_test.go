@@ -82,7 +82,7 @@ var layers = []layer{
 		why: "the embedded EC2 must be what any client expects, so it knows nothing of this one; and its guests come from outside", tests: []string{"internal/ec2local/conform", "internal/winguest", "github.com/aws/...", "github.com/masterzen/winrm/..."}},
 	{of: "steps/aws/prices", why: "what AWS asks for is a table, whoever pays"},
 	{of: "steps/aws", may: []string{"steps/aws/prices", "internal/sessionmanager", "internal/cost", "internal/errcode", "internal/quote", "internal/self", "internal/sleep", "dag", "steps", "steps/comm", "internal/interp", "internal/localfile", "internal/usual", "github.com/aws/...", "go.opentelemetry.io/otel/...", "golang.org/x/crypto/ssh", "golang.org/x/net/http/httpproxy", "golang.org/x/time/rate"},
-		why: "the steps of a cloud know their cloud alone", tests: []string{"internal/ec2local/...", "dag/dagtest", "state", "steps/provision", "template/...", "golang.org/x/crypto/..."}},
+		why: "the steps of a cloud know their cloud alone", tests: []string{"internal/ec2local/...", "internal/winguest", "dag/dagtest", "state", "steps/provision", "template/...", "golang.org/x/crypto/..."}},
 	{of: "steps/builtin", may: []string{"dag", "steps", "steps/comm", "internal/localfile"},
 		why: "what needs no cloud knows none", tests: []string{"dag/dagtest", "steps/provision", "internal/sshtest", "internal/winguest", "golang.org/x/crypto/..."}},
 	{of: "steps/provision", may: []string{"internal/self", "internal/errcode", "internal/quote", "internal/sleep", "dag", "steps", "steps/comm", "steps/comm/sshproxy", "internal/interp", "internal/localfile", "internal/sbom", "golang.org/x/crypto/ssh"},
