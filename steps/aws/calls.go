@@ -22,6 +22,7 @@ var callings = map[string]calling{
 	SpotPrices{}.Kind():       {do: []string{"DescribeSpotPriceHistory"}},
 	Launch{}.Kind():           {[]string{"RunInstances"}, []string{"TerminateInstances"}},
 	Wait{}.Kind():             {do: []string{"DescribeInstances"}},
+	OpenSession{}.Kind():      {[]string{"StartSession"}, []string{"DescribeSessions"}},
 	Password{}.Kind():         {do: []string{"GetPasswordData"}},
 	FindVolumes{}.Kind():      {[]string{"DescribeInstances"}, []string{"DeleteVolume"}},
 	KeepVolumes{}.Kind():      {do: []string{"CreateTags"}},

@@ -202,7 +202,7 @@ func (b *EBS) checkSession(f *optionErrors) {
 		}
 		return
 	}
-	if b.InstanceProfile == "" && len(b.TemporaryPolicy.Statement) == 0 {
+	if b.InstanceProfile == "" {
 		f.Add("ssh_interface", "session_manager needs iam_instance_profile: the agent of the machine connects with its role, which needs the policy AmazonSSMManagedInstanceCore")
 	}
 	given := func(field, value string) {

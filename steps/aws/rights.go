@@ -82,6 +82,7 @@ var needs = map[string]needing{
 	SpotPrices{}.Kind():  {look: []string{"DescribeSpotPriceHistory"}},
 	Launch{}.Kind():      {look: []string{"DescribeInstances"}, make: []string{"RunInstances"}, own: []string{"RunInstances", "TerminateInstances"}, more: launchNeeds},
 	Wait{}.Kind():        {look: []string{"DescribeInstances"}, own: []string{"GetConsoleOutput"}},
+	OpenSession{}.Kind(): {look: []string{"DescribeInstances"}, more: sessionNeeds},
 	Password{}.Kind():    {own: []string{"GetPasswordData"}},
 	FindVolumes{}.Kind(): {look: []string{"DescribeInstances", "DescribeVolumes"}, own: []string{"DeleteVolume"}},
 	KeepVolumes{}.Kind(): {own: []string{"DeleteTags"}},
@@ -185,6 +186,16 @@ func launchNeeds(n dag.Node) permits {
 }
 
 func copyNeeds(n dag.Node) permits { return keyNeeds(settings[CopyImage](n).Encrypt.Key) }
+
+// sessionNeeds are sessions to machines of a run, and their ends, whoever began them.
+func sessionNeeds(dag.Node) permits {
+	return permits{
+		{sid: "FindSessions", actions: []string{"ssm:DescribeSessions"}, on: []string{"*"}},
+		{sid: "BeginSessions", actions: []string{"ssm:StartSession"}, on: ofEC2("instance"), condition: tagRun("Resource")},
+		{sid: "ForwardPorts", actions: []string{"ssm:StartSession"}, on: []string{"arn:aws:ssm:REGION:*:document/AWS-StartPortForwardingSession"}},
+		{sid: "UseSessions", actions: []string{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"}, on: []string{"arn:aws:ssm:REGION:*:session/*"}},
+	}
+}
 
 // keyNeeds are what EBS does with a key of the user's in their name.
 func keyNeeds(key string) permits {

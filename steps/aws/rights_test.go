@@ -53,30 +53,34 @@ var boundBuilds = map[string]func(w *world) *dag.Graph{
 	},
 }
 
+// everything is what a caller without bounds may.
+var everything = Policy{Version: "2012-10-17", Statement: []Statement{{Sid: "All", Effect: "Allow", Action: []string{"*"}, Resource: []string{"*"}}}}
+
+// writePolicy binds the caller of an endpoint that has the file; another time tells it to read.
+func writePolicy(t *testing.T, path string, p Policy) {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err == nil {
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	at := time.Now().Add(time.Duration(len(raw)) * time.Second)
+	if err == nil {
+		err = os.Chtimes(path, at, at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // under binds the caller of a new world, once the build is prepared, and builds and removes
 // all. It returns what went wrong.
 func under(t *testing.T, build func(w *world) *dag.Graph, policyOf func(nodes []dag.Node) Policy) (trouble []string) {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "policy.json")
-	write := func(p Policy) {
-		t.Helper()
-		raw, err := json.Marshal(p)
-		if err == nil {
-			err = os.WriteFile(path, raw, 0o600)
-		}
-		at := time.Now().Add(time.Duration(len(raw)) * time.Second)
-		if err == nil {
-			err = os.Chtimes(path, at, at)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(Policy{Version: "2012-10-17", Statement: []Statement{{Sid: "All", Effect: "Allow", Action: []string{"*"}, Resource: []string{"*"}}}})
+	path := filepath.Join(t.TempDir(), "policy.json")
+	writePolicy(t, path, everything)
 	w := newWorldOf(t, ec2local.Options{Policy: path})
 	g := build(w)
-	write(policyOf(g.Nodes))
+	writePolicy(t, path, policyOf(g.Nodes))
 	store, log := &dag.MemStore{}, &events{}
 	r, err := w.engine(store, log).Solve(t.Context(), g)
 	if err != nil {

@@ -123,11 +123,14 @@ func managedTemplate(protocol string) *EBS {
 }
 
 // A build goes through sessions of Session Manager: no port is opened, no line is lost when
-// the link is cut or the session ended in the middle, and no session is left.
+// the link is cut or the session ended in the middle, no session is left, and the policy of the build is
+// enough for all of it.
 func TestBuildsThroughSessions(t *testing.T) {
 	for _, protocol := range []string{"ssh", "winrm"} {
 		t.Run(protocol, func(t *testing.T) {
-			w := newWorldOf(t, ec2local.Options{Guests: guests(t)})
+			policy := filepath.Join(t.TempDir(), "policy.json")
+			writePolicy(t, policy, everything)
+			w := newWorldOf(t, ec2local.Options{Guests: guests(t), Policy: policy})
 			w.profile("managed")
 			b := managedTemplate(protocol)
 			b.SSMPort = freePort(t)
@@ -149,6 +152,8 @@ func TestBuildsThroughSessions(t *testing.T) {
 			}
 			g, bd := dag.NewGraph(nil), dag.Build{Name: "web", Type: "amazon-ebs"}
 			b.Wire(g, bd, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return dag.Add(g, bd, "work", work{m.Take()}) })
+			enough, _ := PolicyFor(g.Nodes)
+			writePolicy(t, policy, enough)
 			done := make(chan error, 1)
 			go func() {
 				r, err := e.Solve(t.Context(), g)
@@ -168,6 +173,10 @@ func TestBuildsThroughSessions(t *testing.T) {
 			w.terminateSessions()
 			if err := <-done; err != nil {
 				t.Fatal(err)
+			}
+			writePolicy(t, policy, everything)
+			if n := w.front.count("DescribeSessions"); n != 1 {
+				t.Errorf("sessions were looked for %d times", n)
 			}
 			for n := 1; n <= workLines; n++ {
 				if got := log.lines(fmt.Sprintf("line %d", n)); got != 1 {
