@@ -21,6 +21,7 @@ type seed struct {
 	Binary     map[string][]byte          `json:"binary_secrets"`
 	Buckets    map[string]string          `json:"buckets"` // their regions, by name
 	Keys       []string                   `json:"kms_keys"`
+	Profiles   []string                   `json:"instance_profiles"`
 }
 
 // seedParameter is a text or a list of some.
@@ -66,7 +67,7 @@ func readSeed(path string, info os.FileInfo) (seed, error) {
 		case errors.As(err, &kind):
 			return s, fmt.Errorf("%s has a value of the wrong type", kind.Field)
 		case unknown:
-			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets and kms_keys", name)
+			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets, kms_keys and instance_profiles", name)
 		}
 		return s, fmt.Errorf("it is not as it has to be: %w", err)
 	}
@@ -93,6 +94,12 @@ func (t *txn) sow(s seed) error {
 		c := &call{txn: t, caller: caller{region: region}}
 		if _, err := c.newBucket(name); err != nil {
 			return fmt.Errorf("bucket %s: %s", name, asAPI(err).Message)
+		}
+	}
+	for _, name := range s.Profiles {
+		c := &call{txn: t, caller: caller{region: regions[0]}}
+		if _, err := createProfile(c, &createProfileRequest{InstanceProfileName: name}); err != nil && asAPI(err).Code != "EntityAlreadyExists" {
+			return fmt.Errorf("instance_profiles: %s", asAPI(err).Message)
 		}
 	}
 	for _, region := range s.Regions {

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 const seedOfTests = `{
@@ -13,7 +17,8 @@ const seedOfTests = `{
   "parameters": {"/app/size": "8", "/app/zones": ["a", "b"]},
   "secure_parameters": {"/app/password": "hunter2"},
   "secrets": {"app/db": {"user": "u", "password": "swordfish"}, "app/token": "t"},
-  "binary_secrets": {"app/key": "AAH/"}
+  "binary_secrets": {"app/key": "AAH/"},
+  "instance_profiles": ["app"]
 }`
 
 // TestSeed starts with a file of parameters and secrets, and changes it.
@@ -43,6 +48,9 @@ func TestSeed(t *testing.T) {
 	if n := len(b.server.Inventory().Of("secret")); n != 6 {
 		t.Errorf("%d secrets in two regions, not 6", n)
 	}
+	b.run(func(in *ec2.RunInstancesInput) {
+		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: aws.String("app")}
+	})
 
 	// Another start changes nothing, and another file what it says.
 	b.stop()
@@ -87,6 +95,7 @@ func TestSeed(t *testing.T) {
 		`{"secrets": {"a b": "hidden"}}`:                                 "secret a b: Invalid name",
 		`{"secure_parameters": {"/a": 5}}`:                               "secure_parameters has a value of the wrong type",
 		`{"parameters": {"/aws/x": "hidden"}}`:                           "parameter /aws/x: No access",
+		`{"instance_profiles": ["a b"]}`:                                 "instance_profiles: ",
 		`{"regions": ["moon-1"]}`:                                        `there is no region "moon-1"`,
 		`{"binary_secrets": {"a": "hidden!"}}`:                           "it is not as it has to be",
 		`{"parameters": {"/x": "` + strings.Repeat("x", maxSeed) + `"}}`: "it is longer than 4 MiB",
