@@ -77,6 +77,11 @@ func (b *EBS) locatePublishers() {
 	}
 }
 
+// mayBeUsedIn reports whether an account may be one that can use the images.
+func (b *EBS) mayBeUsedIn(account string) bool {
+	return slices.Contains(b.Users, account) || slices.ContainsFunc(b.Users, unknown) || len(b.Groups)+len(b.OrgARNs)+len(b.OUARNs) > 0
+}
+
 var (
 	parameterName  = regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+){1,15}$|^[a-zA-Z0-9_.-]+$`)
 	parameterLabel = regexp.MustCompile(`^[a-zA-Z_.-][a-zA-Z0-9_.-]{0,99}$`)
@@ -131,6 +136,9 @@ func (b *EBS) checkPublish(f *optionErrors) {
 			return ""
 		})
 		f.given(at+"assume_role.role_arn", p.AssumeRole.RoleARN, wrongARN)
+		if arn := strings.Split(p.AssumeRole.RoleARN, ":"); len(arn) > 4 && !unknown(p.AssumeRole.RoleARN) && !b.mayBeUsedIn(arn[4]) {
+			f.Doubt(at+"assume_role.role_arn", "the account %s cannot use the image: ami_users does not name it", arn[4])
+		}
 		if n := p.AssumeRole.DurationSeconds; n != 0 && (n < 900 || n > 3600) {
 			f.Add(at+"assume_role.duration_seconds", "must be from 900 to 3600: AWS gives no longer session to who has a role already")
 		}

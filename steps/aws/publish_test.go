@@ -152,6 +152,15 @@ func TestCheckPublish(t *testing.T) {
 		}
 	}
 	b := template()
+	b.Publish = []Publish{{Parameter: "/a", AssumeRole: AssumeRole{RoleARN: "arn:aws:iam::210987654321:role/publisher"}}}
+	if fs := b.Check(); len(fs) != 1 || fs[0].Field != "publish[0].assume_role.role_arn" || !fs[0].Harmless {
+		t.Errorf("an account without the image: %v", fs)
+	}
+	b.Users = []string{"210987654321"}
+	if fs := b.Check(); len(fs) > 0 {
+		t.Errorf("an account with it: %v", fs)
+	}
+	b = template()
 	b.SkipCreateAMI, b.Publish = true, []Publish{{Parameter: "/a"}}
 	if fs := b.Check(); len(fs) != 1 || fs[0].Field != "publish" || !fs[0].Harmless {
 		t.Errorf("without an image: %v", fs)
