@@ -200,7 +200,9 @@ func (c *call) ec2Demands() (ds []demand) {
 	}
 	specs := requestTags(c.values["TagSpecifications"])
 	named := map[string]bool{} // types
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids(c.values)))) {
+	request := maps.Clone(c.values)
+	delete(request, "LaunchTemplateData") // who launches by it is asked about what it says
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids(request)))) {
 		kind, region := resourceType(id), c.region
 		if id == c.word("SourceImageId") || id == c.word("SourceSnapshotId") {
 			region = placeIn(c.word("SourceRegion"), c.account())

@@ -52,9 +52,9 @@ func (w *wiring) publish(region string, of dag.Out[ReadyImage], after []dag.Key)
 		step = named(step, region, w.place.Region)
 		var goal dag.Out[Published]
 		if p.Parameter != "" {
-			goal = dag.Add(w.g, w.build, step, PublishParameter{Of: of, Account: w.publishers[i], Name: p.Parameter, DataType: p.DataType, Labels: p.Labels})
+			goal = dag.Add(w.g, w.build, step, PublishParameter{Of: of, Account: w.publishers[i], Role: p.AssumeRole.RoleARN, Name: p.Parameter, DataType: p.DataType, Labels: p.Labels})
 		} else {
-			goal = dag.Add(w.g, w.build, step, PublishTemplate{Of: of, Account: w.publishers[i], Template: p.Template, Default: p.SetDefault})
+			goal = dag.Add(w.g, w.build, step, PublishTemplate{Of: of, Account: w.publishers[i], Role: p.AssumeRole.RoleARN, Template: p.Template, Default: p.SetDefault})
 		}
 		dag.Goal(w.g, goal)
 		w.g.Sequence(goal.Key(), after...)

@@ -13,7 +13,8 @@ import (
 // Manager. Nothing of it is taken back when the run's things are removed.
 type PublishParameter struct {
 	Of       dag.Out[ReadyImage] `json:"of"`
-	Account  string              `json:"account,omitempty"` // in which is published
+	Account  string              `json:"account,omitempty"`      // in which is published
+	Role     string              `json:"role,omitempty" key:"-"` // that is taken for that
 	Name     string              `json:"name"`
 	DataType string              `json:"data_type,omitempty"` // "" is aws:ec2:image
 	Labels   []string            `json:"labels,omitempty"`

@@ -15,8 +15,9 @@ import (
 // Nothing of it is taken back when the run's things are removed.
 type PublishTemplate struct {
 	Of       dag.Out[ReadyImage] `json:"of"`
-	Account  string              `json:"account,omitempty"` // in which is published
-	Template string              `json:"template"`          // its id or its name
+	Account  string              `json:"account,omitempty"`      // in which is published
+	Role     string              `json:"role,omitempty" key:"-"` // that is taken for that
+	Template string              `json:"template"`               // its id or its name
 	Default  bool                `json:"default,omitempty"`
 }
 

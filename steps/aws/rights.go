@@ -115,29 +115,20 @@ var needs = map[string]needing{
 	EnableFastLaunch{}.Kind(): {look: []string{"DescribeFastLaunchImages"}, own: []string{"EnableFastLaunch"}, more: func(dag.Node) permits {
 		return permits{{sid: "LaunchFast", actions: []string{"ec2:EnableFastLaunch"}, on: ofEC2("launch-template")}}
 	}},
-	Deprecate{}.Kind():     {own: []string{"EnableImageDeprecation"}},
-	Protect{}.Kind():       {own: []string{"DisableImageDeregistrationProtection", "EnableImageDeregistrationProtection"}},
-	RequireIMDSv2{}.Kind(): {own: []string{"ModifyImageAttribute"}},
-	PublishParameter{}.Kind(): {look: []string{"DescribeImages"}, more: func(n dag.Node) permits {
-		return permits{{sid: "PublishParameters", actions: []string{"ssm:GetParameter", "ssm:LabelParameterVersion", "ssm:PutParameter"},
-			on: []string{"arn:aws:ssm:REGION:*:parameter/" + strings.TrimPrefix(settings[PublishParameter](n).Name, "/")}}}
-	}},
-	PublishTemplate{}.Kind(): {look: []string{"DescribeLaunchTemplateVersions"}, more: func(n dag.Node) permits {
-		on := ofEC2("launch-template")
-		if id := settings[PublishTemplate](n).Template; strings.HasPrefix(id, "lt-") {
-			on = []string{"arn:aws:ec2:REGION:*:launch-template/" + id}
-		}
-		return permits{{sid: "PublishTemplates", actions: []string{"ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"}, on: on}}
-	}},
-	CheckBucket{}.Kind():    {more: bucketNeeds},
-	BeginUpload{}.Kind():    {more: bucketNeeds},
-	UploadObject{}.Kind():   {},
-	ImportImage{}.Kind():    {look: append([]string{"DescribeImportImageTasks"}, looksAtImages...), make: []string{"ImportImage"}, own: append([]string{"CancelImportTask"}, removesImages...), more: importNeeds},
-	WaitImport{}.Kind():     {look: append([]string{"DescribeImportImageTasks"}, looksAtImages...)},
-	NameImport{}.Kind():     {look: looksAtImages, make: []string{"CopyImage"}, own: append([]string{"CopyImage"}, removesImages...), more: copyNeeds},
-	DescribeImport{}.Kind(): {own: []string{"ModifyImageAttribute"}},
-	ImportProduct{}.Kind():  {},
-	DataAMI{}.Kind():        {look: []string{"DescribeImages"}},
+	Deprecate{}.Kind():        {own: []string{"EnableImageDeprecation"}},
+	Protect{}.Kind():          {own: []string{"DisableImageDeregistrationProtection", "EnableImageDeregistrationProtection"}},
+	RequireIMDSv2{}.Kind():    {own: []string{"ModifyImageAttribute"}},
+	PublishParameter{}.Kind(): {look: []string{"DescribeImages"}, more: publishParameterNeeds}, // Systems Manager looks whether there is the image
+	PublishTemplate{}.Kind():  {look: []string{"DescribeLaunchTemplateVersions"}, more: publishTemplateNeeds},
+	CheckBucket{}.Kind():      {more: bucketNeeds},
+	BeginUpload{}.Kind():      {more: bucketNeeds},
+	UploadObject{}.Kind():     {},
+	ImportImage{}.Kind():      {look: append([]string{"DescribeImportImageTasks"}, looksAtImages...), make: []string{"ImportImage"}, own: append([]string{"CancelImportTask"}, removesImages...), more: importNeeds},
+	WaitImport{}.Kind():       {look: append([]string{"DescribeImportImageTasks"}, looksAtImages...)},
+	NameImport{}.Kind():       {look: looksAtImages, make: []string{"CopyImage"}, own: append([]string{"CopyImage"}, removesImages...), more: copyNeeds},
+	DescribeImport{}.Kind():   {own: []string{"ModifyImageAttribute"}},
+	ImportProduct{}.Kind():    {},
+	DataAMI{}.Kind():          {look: []string{"DescribeImages"}},
 	DataParameter{}.Kind(): {more: func(n dag.Node) permits {
 		s := settings[DataParameter](n)
 		name, _, _ := strings.Cut(s.Name, ":")
@@ -246,6 +237,29 @@ func bucketNeeds(n dag.Node) permits {
 func importNeeds(n dag.Node) permits {
 	return append(permits{{sid: "ImportImages", actions: []string{"ec2:CreateTags", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:ImportImage"}, on: ofEC2("image", "snapshot")}},
 		keyNeeds(settings[ImportImage](n).KMSKey)...)
+}
+
+func publishParameterNeeds(n dag.Node) permits {
+	s := settings[PublishParameter](n)
+	return publishNeeds(s.Role, permit{sid: "PublishParameters", actions: []string{"ssm:GetParameter", "ssm:LabelParameterVersion", "ssm:PutParameter"},
+		on: []string{"arn:aws:ssm:REGION:*:parameter/" + strings.TrimPrefix(s.Name, "/")}})
+}
+
+func publishTemplateNeeds(n dag.Node) permits {
+	s, on := settings[PublishTemplate](n), ofEC2("launch-template")
+	if strings.HasPrefix(s.Template, "lt-") {
+		on = []string{"arn:aws:ec2:REGION:*:launch-template/" + s.Template}
+	}
+	return publishNeeds(s.Role, permit{sid: "PublishTemplates", actions: []string{"ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"}, on: on})
+}
+
+// publishNeeds are those of the build itself: in another account it takes a role there, whose own
+// policies allow the rest.
+func publishNeeds(role string, here permit) permits {
+	if role != "" {
+		return permits{{sid: "TakeRoles", actions: []string{"sts:AssumeRole"}, on: []string{role}}}
+	}
+	return permits{here}
 }
 
 // PolicyFor is the least that whoever makes a graph's steps must be allowed: to make them, to resume

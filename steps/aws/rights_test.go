@@ -42,6 +42,14 @@ var boundBuilds = map[string]func(w *world) *dag.Graph{
 		b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdb", VolumeType: "gp3", VolumeSize: 10, DeleteOnTermination: &no}}
 		return w.graph(b)
 	},
+	"publishing": func(w *world) *dag.Graph {
+		w.launchTemplate(home, "web")
+		b := template()
+		b.Users = []string{"210987654321"}
+		b.Publish = []Publish{{Parameter: "/images/web", Labels: []string{"current"}}, {Template: "web", SetDefault: true},
+			{Parameter: "/images/web", AssumeRole: AssumeRole{RoleARN: "arn:aws:iam::210987654321:role/publisher"}}}
+		return w.graph(b)
+	},
 	"spot": func(w *world) *dag.Graph {
 		b := template()
 		b.Communicator, b.SSH.Username, b.Price = "ssh", "ubuntu", "auto"
