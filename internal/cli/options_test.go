@@ -61,6 +61,7 @@ type optionGroup struct {
 	files map[string]string // beside the template
 	tls   bool              // the endpoint has a certificate that nobody knows
 	busy  string            // an action that the endpoint has no time for
+	deny  string            // one that it refuses with a sealed message
 }
 
 func row(option, set string, want ...string) optionRow { return optionRow{option, set, want} }
@@ -136,6 +137,7 @@ type heardCall struct {
 type optionCloud struct {
 	*httptest.Server
 	busy  string
+	deny  string
 	there *strings.Replacer // what templates name of it
 
 	mu    sync.Mutex
@@ -153,7 +155,7 @@ func newOptionCloud(t *testing.T, g optionGroup) *optionCloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &optionCloud{busy: g.busy}
+	c := &optionCloud{busy: g.busy, deny: g.deny}
 	var names []string
 	for word, kind := range map[string]string{"THE-VPC": "vpc", "THE-SUBNET": "subnet", "THE-GROUP": "security-group"} {
 		for _, i := range ec2.Inventory().Of(kind) {
@@ -215,6 +217,11 @@ func (c *optionCloud) serve(w http.ResponseWriter, r *http.Request, next http.Ha
 	c.mu.Unlock()
 	if h.action == c.busy {
 		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	if h.action == c.deny {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>No. Encoded authorization failure message: sealed</Message></Error></Errors></Response>")
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

@@ -59,6 +59,9 @@ var optionTable = []optionGroup{
 	{name: "retries", component: "amazon-ebs", fails: true, busy: "DescribeSecurityGroups", rows: []optionRow{
 		row("max_retries", `"max_retries": 2`, "DescribeSecurityGroups @attempt=2 of 2"),
 	}},
+	{name: "refusals", component: "amazon-ebs", fails: true, deny: "RunInstances", rows: []optionRow{
+		row("decode_authorization_messages", `"decode_authorization_messages": true`, "DecodeAuthorizationMessage EncodedMessage=sealed"),
+	}},
 	{name: "metadata", component: "amazon-ebs", fails: true, env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=", "AWS_EC2_METADATA_SERVICE_ENDPOINT=ENDPOINT"}, rows: []optionRow{
 		row("skip_metadata_api_check", `"skip_metadata_api_check": true`, "never: IMDS"),
 	}},
@@ -78,10 +81,6 @@ var optionTable = []optionGroup{
 		row("vault_aws_engine.role_arn", `"vault_aws_engine": {"role_arn": "arn:aws:iam::123456789012:role/images"}`, "Vault role_arn=arn:aws:iam::123456789012:role/images"),
 		row("vault_aws_engine.ttl", `"vault_aws_engine": {"ttl": "1h"}`, "Vault ttl=1h"),
 	}},
-	{name: "access to come", component: "amazon-ebs", rows: []optionRow{
-		row("decode_authorization_messages", `"decode_authorization_messages": true`, notYet),
-	}},
-
 	// Image.
 	{name: "image", component: "amazon-ebs", rows: []optionRow{
 		row("ami_name", `"ami_name": "probe 1"`, "CreateImage Name=probe 1"),

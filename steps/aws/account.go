@@ -84,6 +84,7 @@ func (a Access) digest(key [32]byte) string {
 func (c *Cloud) meant(a Access) Access {
 	a.Region = ""
 	a.Polling = Polling{} // has no effect
+	a.DecodeAuthorizationMessages = false
 	reveal := func(text string) string {
 		if value, err := interp.Reveal(text, c.o.Secret); err == nil {
 			return value

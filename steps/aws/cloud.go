@@ -241,6 +241,9 @@ func (c *Cloud) site(ctx context.Context, p Place) (*site, error) {
 	}
 	client = ec2.New(client.Options(), func(o *ec2.Options) {
 		o.APIOptions = append(o.APIOptions, pool.clock.learn, pool.slots, tellExpired(renew))
+		if a := c.accounts[p.Account]; a.DecodeAuthorizationMessages {
+			o.APIOptions = append(o.APIOptions, tellDenied(c.decoder(*o, a.MaxRetries)))
+		}
 	})
 	s := &site{Place: p, pool: pool, api: newAPI(client), options: client.Options(), window: c.o.ConsistencyWindow, relogin: renew}
 	where := p.Region

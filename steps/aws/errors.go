@@ -308,7 +308,7 @@ func (e *Error) Error() string {
 	var vault *vaultError
 	switch {
 	case e.Code != "":
-		message, _, _ := strings.Cut(e.Message, " Encoded authorization failure message:")
+		message, _, _ := strings.Cut(e.Message, encodedPart)
 		if text += e.Code; message != "" {
 			text += ": " + strings.TrimSuffix(clip(message, 400), ".")
 		}

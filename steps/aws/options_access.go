@@ -67,8 +67,10 @@ type Access struct {
 	// Accepted and without effect: waits find their own pace and have no limit.
 	Polling Polling `json:"aws_polling,omitzero"`
 
-	// Decodes by STS what AWS says when it refuses a call. Default: `false`.
-	DecodeAuthorizationMessages bool `json:"decode_authorization_messages,omitempty" option:"unsupported"`
+	// Has STS decode what EC2 has sealed when it refuses a call: the action and the resource. That takes the permission
+	// `sts:DecodeAuthorizationMessage`. Where EC2 says both in clear, as it mostly does, they are told in any case.
+	// Default: `false`.
+	DecodeAuthorizationMessages bool `json:"decode_authorization_messages,omitempty"`
 	// A one-time code of a device for multi-factor authentication, which `mfa_serial` of the AWS profile names. It serves
 	// for one session; when that has expired, the run is suspended and needs a new one. Default: none.
 	MFACode dag.Secret `json:"mfa_code,omitempty"`
