@@ -221,10 +221,6 @@ func TestPrepare(t *testing.T) {
 	if err := b.Prepare(t.Context()); err != nil || b.place != here {
 		t.Error(err, b.place)
 	}
-	b.Interface = "session_manager"
-	if err := b.Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "not supported yet") {
-		t.Error(err)
-	}
 }
 
 func TestGraphOfADefaultBuild(t *testing.T) {

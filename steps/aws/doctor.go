@@ -34,6 +34,18 @@ const (
 	noGroup    = "sg-00000000000000000"
 )
 
+// ofDoctor is the tag with which a run makes things, as a dry run has it.
+func ofDoctor(kinds ...types.ResourceType) (specs []types.TagSpecification) {
+	for _, k := range kinds {
+		specs = append(specs, types.TagSpecification{ResourceType: k, Tags: []types.Tag{{Key: ptr(TagRun), Value: ptr("doctor")}}})
+	}
+	return specs
+}
+
+// makes are the calls that make things and name none that a run has made before, but for a
+// launch. All others but those that look are about things with the run's tag.
+var makes = []string{"CreateSecurityGroup", "ImportKeyPair", "ImportImage"}
+
 // dryRuns ask whether a call would be let through, of those that EC2 tells it of.
 var dryRuns = map[string]func(context.Context, API) error{
 	"AuthorizeSecurityGroupIngress": func(ctx context.Context, a API) error {
@@ -42,15 +54,15 @@ var dryRuns = map[string]func(context.Context, API) error{
 		return err
 	},
 	"CopyImage": func(ctx context.Context, a API) error {
-		_, err := a.CopyImage(ctx, &ec2.CopyImageInput{DryRun: ptr(true), Name: ptr("imgflow-doctor"), SourceImageId: ptr(noImage), SourceRegion: ptr("us-east-1")})
+		_, err := a.CopyImage(ctx, &ec2.CopyImageInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeImage, types.ResourceTypeSnapshot), Name: ptr("imgflow-doctor"), SourceImageId: ptr(noImage), SourceRegion: ptr("us-east-1")})
 		return err
 	},
 	"CreateImage": func(ctx context.Context, a API) error {
-		_, err := a.CreateImage(ctx, &ec2.CreateImageInput{DryRun: ptr(true), Name: ptr("imgflow-doctor"), InstanceId: ptr(noInstance)})
+		_, err := a.CreateImage(ctx, &ec2.CreateImageInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeImage, types.ResourceTypeSnapshot), Name: ptr("imgflow-doctor"), InstanceId: ptr(noInstance)})
 		return err
 	},
 	"CreateSecurityGroup": func(ctx context.Context, a API) error {
-		_, err := a.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: ptr(true), GroupName: ptr("imgflow-doctor"), Description: ptr("imgflow-doctor")})
+		_, err := a.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeSecurityGroup), GroupName: ptr("imgflow-doctor"), Description: ptr("imgflow-doctor")})
 		return err
 	},
 	"CreateTags": func(ctx context.Context, a API) error {
@@ -102,7 +114,7 @@ var dryRuns = map[string]func(context.Context, API) error{
 		return err
 	},
 	"ImportKeyPair": func(ctx context.Context, a API) error {
-		_, err := a.ImportKeyPair(ctx, &ec2.ImportKeyPairInput{DryRun: ptr(true), KeyName: ptr("imgflow-doctor"),
+		_, err := a.ImportKeyPair(ctx, &ec2.ImportKeyPairInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeKeyPair), KeyName: ptr("imgflow-doctor"),
 			PublicKeyMaterial: []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f")})
 		return err
 	},
@@ -169,6 +181,7 @@ func (c *Cloud) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key
 		}
 	}
 	wg.Wait()
+	tellTagged(all)
 	for p := range places {
 		all = append(all, c.askClock(ctx, p))
 	}
@@ -268,15 +281,31 @@ func (c *Cloud) askDry(ctx context.Context, p Place, action string) Finding {
 		err = dryRuns[action](ctx, at.api)
 	}
 	f := dryFinding(p, action, err)
-	if f.Status == "wrong" && strings.Contains(f.Why, "lack the permission") {
-		f.Why += "; it was asked for a thing that there is not: a policy that allows it only where certain tags are says the same"
-	}
 	if f.Status == "unknown" {
 		if code, _ := apiError(err); code != "" && !isThrottled(err) && classify(action, old, err).class != unauthorized {
 			f.Status, f.Why = "ok", "" // it is looked for what there is not
 		}
 	}
 	return f
+}
+
+// tellTagged looks at the calls about things that a run has made. A dry run names one that there is
+// not, so a policy that allows such calls only where the run's tag is, as that of `imgflow policy` does,
+// refuses all of them. Where one is allowed without a tag, the others are wrong.
+func tellTagged(all []Finding) {
+	own := func(f Finding) bool {
+		action, is := strings.CutPrefix(f.What, "ec2:")
+		return is && action != "RunInstances" && dryRuns[action] != nil && !strings.HasPrefix(action, "Describe") && !slices.Contains(makes, action)
+	}
+	if slices.ContainsFunc(all, func(f Finding) bool { return own(f) && f.Status == "ok" }) {
+		return
+	}
+	for i, f := range all {
+		if own(f) && f.Status == "wrong" {
+			all[i].Status = "unknown"
+			all[i].Why = "it is refused for what has no tag, as all calls about the run's own things are: a policy that allows them only where the tag " + TagRun + " is says the same"
+		}
+	}
 }
 
 // askLaunch finds out whether a machine would be launched, with all that the template says of it.

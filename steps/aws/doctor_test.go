@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -88,6 +89,40 @@ func TestExamine(t *testing.T) {
 	b.InstanceProfile = "nobody"
 	if f := w.examined(b)["us-east-1 ec2:RunInstances"]; f.Status != "wrong" || !strings.Contains(f.Why, "iam_instance_profile") {
 		t.Errorf("a profile that there is not: %+v", f)
+	}
+}
+
+// The policy that is printed for a template is none that the examination finds fault with; what
+// it needs for the launch is missed.
+func TestExamineByThePolicy(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.json")
+	writePolicy(t, policy, everything)
+	w := newWorldOf(t, ec2local.Options{Policy: policy})
+	b := template()
+	b.Communicator, b.SSH.Username = "ssh", "ubuntu"
+	enough, _ := PolicyFor(w.graph(b).Nodes)
+	writePolicy(t, policy, enough)
+	unknown := 0
+	for what, f := range w.examined(b) {
+		if f.Status == "wrong" {
+			t.Errorf("%s: %+v", what, f)
+		}
+		if f.Status == "unknown" {
+			unknown++
+		}
+	}
+	if unknown == 0 {
+		t.Error("the policy is not looked at")
+	}
+	for i, s := range enough.Statement {
+		if s.Sid == "LaunchWith" {
+			enough.Statement = slices.Delete(enough.Statement, i, i+1)
+			break
+		}
+	}
+	writePolicy(t, policy, enough)
+	if f := w.examined(b)["us-east-1 ec2:RunInstances"]; f.Status != "wrong" {
+		t.Errorf("without the launch: %+v", f)
 	}
 }
 
