@@ -151,7 +151,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	stopped := w.stop(m)
 	if w.SkipCreateAMI {
 		dag.Goal(g, stopped)
-		w.keep(KeepVolumes{Volumes: w.volumes, Stopped: stopped})
+		w.keep(KeepVolumes{Volumes: w.volumes}, stopped.Key())
 		return made
 	}
 	image := CreateImage{Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
@@ -240,9 +240,10 @@ func (w *wiring) ready(made dag.Out[Image]) ImageReady {
 }
 
 // keep makes volumes that outlive the instance results of a good build.
-func (w *wiring) keep(s KeepVolumes) (kept dag.Out[KeptVolumes]) {
+func (w *wiring) keep(s KeepVolumes, after ...dag.Key) (kept dag.Out[KeptVolumes]) {
 	if s.Volumes.Set() {
 		kept = dag.Add(w.g, w.build, "keep-volumes", s)
+		w.g.Sequence(kept.Key(), after...)
 		dag.Keep(w.g, s.Volumes, kept)
 	}
 	return kept

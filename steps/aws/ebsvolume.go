@@ -154,7 +154,7 @@ func (b *EBSVolume) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[c
 	w := &wiring{EBS: b.instance(), g: g, build: build}
 	stopped := w.stop(w.clear(provision(w.machine())))
 	product := VolumeProduct{Of: stopped}
-	keep := KeepVolumes{Volumes: w.volumes, Stopped: stopped, Without: w.volumeTags()}
+	keep := KeepVolumes{Volumes: w.volumes, Without: w.volumeTags()}
 	for _, v := range b.Volumes {
 		tags := boundTags(w.source, withBlocks(v.Tags, v.Tag))
 		if v.kept() && len(tags) > 0 {
@@ -175,7 +175,7 @@ func (b *EBSVolume) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[c
 		}
 	}
 	if w.volumes.Set() {
-		product.Kept = w.keep(keep)
+		product.Kept = w.keep(keep, stopped.Key())
 		made.Finishing = append(made.Finishing, product.Kept.Key())
 	}
 	dag.Goal(g, stopped)

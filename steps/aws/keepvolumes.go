@@ -15,8 +15,7 @@ import (
 // KeepVolumes makes the volumes of a good build results of it.
 type KeepVolumes struct {
 	Volumes dag.Out[Volumes]    `json:"volumes"`
-	Image   dag.Out[ReadyImage] `json:"image" key:"-"` // what only has to come first,
-	Stopped dag.Out[Stopped]    `json:"stopped" key:"-"`
+	Image   dag.Out[ReadyImage] `json:"image" key:"-"` // what only has to come first
 
 	// Of volumes that are all that the build is for.
 	Tags    []DeviceTags          `json:"tags,omitempty"`
