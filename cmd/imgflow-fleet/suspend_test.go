@@ -4,6 +4,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A run that workers build is suspended from any machine, by its name or because there is no other; who follows it is told, and
@@ -64,6 +65,36 @@ func TestARunWithoutWorkers(t *testing.T) {
 		t.Errorf("it says %s", said)
 	}
 	b.worker("two", "--deployment", "builds")
+	if said := b.output(0, b.machine("other", "destroy", "--yes", run)); strings.Contains(said, "cannot") {
+		t.Errorf("it says %s", said)
+	}
+}
+
+// Who follows a run, and is late to hear that it was given up, takes nothing back of what somebody else has begun with it
+// since. A removal that was begun where there is no worker is begun again by the next one.
+func TestARunIsNotTakenFromAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	worker, _ := b.saying("one")
+	cmd, out := b.begin(b.slow("echo step began; sleep 4; echo step ended"))
+	b.await(out, "step began")
+	run := b.newest()
+	worker.Process.Signal(syscall.SIGKILL)
+	worker.Wait()
+	b.output(0, b.machine("other", "suspend", run))
+	destroy := b.machine("other", "destroy", "--yes", run)
+	said := new(lockedBuffer)
+	destroy.Stdout, destroy.Stderr = said, said
+	if err := destroy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // it gives up ten seconds after the suspend
+	time.Sleep(time.Second)
+	if err := destroy.Process.Signal(syscall.SIGKILL); err != nil || strings.Contains(said.String(), "cannot") {
+		t.Fatalf("the removal has ended before there was a worker: %v\n%s", err, said.String())
+	}
+	destroy.Wait()
+	b.worker("two")
 	if said := b.output(0, b.machine("other", "destroy", "--yes", run)); strings.Contains(said, "cannot") {
 		t.Errorf("it says %s", said)
 	}

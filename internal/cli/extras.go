@@ -30,13 +30,14 @@ type Extras struct {
 // Fleet is an engine whose workers do the steps of runs, which are in a home that all of
 // them reach.
 type Fleet interface {
-	// Submit has a run driven that was packed and left.
-	Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) error
+	// Submit has a run driven that was packed and left. Epoch is that of the run as the engine
+	// has it: Home.Release ends this, and nothing that somebody else has begun since.
+	Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) (epoch int64, err error)
 	// Suspend has no new step of a run begin, and cuts off what is under way: all that
 	// exists stays.
 	Suspend(ctx context.Context, run string) error
-	// Remove has things of a run removed that was packed and left.
-	Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) error
+	// Remove has things of a run removed that was packed and left. Epoch is as of Submit.
+	Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) (epoch int64, err error)
 	// Going tells whether anything of a run is under way.
 	Going(ctx context.Context, run string) (bool, error)
 	// Adrift tells whether a run is under way for which no worker decides any more: there is

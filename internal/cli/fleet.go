@@ -80,6 +80,7 @@ type away struct {
 	fleet Fleet
 	where app.Elsewhere
 	told  int         // events that were told before
+	epoch int64       // of the run, as it was handed over
 	given atomic.Bool // the engine has given the run up
 }
 
@@ -87,6 +88,10 @@ type away struct {
 func sendTo(c *cli.Context, s *app.Session, e app.Elsewhere) (*away, error) {
 	f, err := dialFleet(c.Context, e.Engine)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := takeBack(c.Context, f, s.Summary().ID); err != nil { // a removal, say, that nobody does
+		f.Close()
 		return nil, err
 	}
 	a := &away{c: c, s: s, fleet: f, where: e}
@@ -112,7 +117,7 @@ func (a *away) run(in *interrupts, show func(dag.Event), tty *terminal) (*app.Re
 		return nil, err
 	}
 	id := a.s.Summary().ID
-	if err := a.fleet.Submit(ctx, home, id, a.where); err != nil {
+	if a.epoch, err = a.fleet.Submit(ctx, home, id, a.where); err != nil {
 		return nil, errors.Join(err, a.s.Return())
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -145,10 +150,11 @@ func (a *away) run(in *interrupts, show func(dag.Event), tty *terminal) (*app.Re
 	return a.s.Ended()
 }
 
-// back returns to a run of which nothing is under way any more.
+// back returns to a run of which nothing is under way any more. What somebody else has begun with it meanwhile
+// is theirs.
 func (a *away) back(home *state.Home, id string) error {
 	if a.given.Load() && home.Driven(id) { // none of its workers has given it back
-		if err := home.Release(id, 0); err != nil {
+		if err := home.Release(id, a.epoch); err != nil {
 			return err
 		}
 	}
@@ -173,7 +179,7 @@ func (a *away) remove(ctx context.Context, things []dag.Record, show func(dag.Ev
 		keys = append(keys, r.Key)
 	}
 	id := a.s.Summary().ID
-	if err := a.fleet.Remove(ctx, home, id, a.where, keys); err != nil {
+	if a.epoch, err = a.fleet.Remove(ctx, home, id, a.where, keys); err != nil {
 		return nil, errors.Join(err, a.s.Return())
 	}
 	following, stop := context.WithCancel(ctx)
@@ -252,18 +258,10 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 		return nil, errors.Join(err, ferr)
 	}
 	defer f.Close()
-	going, ferr := f.Going(ctx, id)
-	adrift := false
-	if going && ferr == nil {
-		adrift, ferr = f.Adrift(ctx, id)
-	}
+	going, ferr := takeBack(ctx, f, id)
 	switch {
 	case ferr != nil:
 		return nil, ferr
-	case adrift:
-		if err := f.GiveUp(ctx, id); err != nil {
-			return nil, err
-		}
 	case going && !stop():
 		return nil, err
 	case going:
@@ -275,6 +273,19 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 		return nil, err
 	}
 	return application().Open(home, id)
+}
+
+// takeBack has nothing of a run under way that no worker decides for. Going is whether anything is
+// under way all the same.
+func takeBack(ctx context.Context, f Fleet, id string) (going bool, err error) {
+	if going, err = f.Going(ctx, id); !going || err != nil {
+		return false, err
+	}
+	adrift, err := f.Adrift(ctx, id)
+	if !adrift || err != nil {
+		return true, err
+	}
+	return false, f.GiveUp(ctx, id)
 }
 
 // bringHome writes what a run has made of local files that workers have driven: in a directory,

@@ -33,8 +33,8 @@ func Dial(ctx context.Context, url string, getenv func(string) string) (*Client,
 // Close ends the connection.
 func (c *Client) Close() { c.c.Close() }
 
-// Submit has a run driven that was packed and left.
-func (c *Client) Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) error {
+// Submit has a run driven that was packed and left. Epoch is that of the run as the engine has it.
+func (c *Client) Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) (epoch int64, err error) {
 	return c.assigned(home, run, e, func(ref temporal.Ref) error {
 		s, err := submission(home, run, e)
 		if err != nil {
@@ -44,11 +44,11 @@ func (c *Client) Submit(ctx context.Context, home *state.Home, run string, e app
 	})
 }
 
-// Remove has things of a run removed that was packed and left.
-func (c *Client) Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) error {
+// Remove has things of a run removed that was packed and left. Epoch is as of Submit.
+func (c *Client) Remove(ctx context.Context, home *state.Home, run string, e app.Elsewhere, things []dag.Key) (epoch int64, err error) {
 	what, err := json.Marshal(things)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return c.assigned(home, run, e, func(ref temporal.Ref) error {
 		s, err := submission(home, run, e)
@@ -73,15 +73,15 @@ func submission(home *state.Home, run string, e app.Elsewhere) (s temporal.Submi
 }
 
 // assigned hands a run over, and takes it back if that fails.
-func (c *Client) assigned(home *state.Home, run string, e app.Elsewhere, hand func(temporal.Ref) error) error {
-	epoch, err := home.Assign(run, state.Owner{Command: e.Engine, Since: time.Now()})
+func (c *Client) assigned(home *state.Home, run string, e app.Elsewhere, hand func(temporal.Ref) error) (epoch int64, err error) {
+	epoch, err = home.Assign(run, state.Owner{Command: e.Engine, Since: time.Now()})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := hand(temporal.Ref{Run: run, Epoch: epoch}); err != nil {
-		return errors.Join(err, home.Release(run, epoch))
+		return 0, errors.Join(err, home.Release(run, epoch))
 	}
-	return nil
+	return epoch, nil
 }
 
 // Suspend has no new step of a run begin, and cuts off what is under way.

@@ -6,8 +6,8 @@
 //
 //	c, err := fleet.Dial(ctx, "temporal://engine:7233/default", os.Getenv)
 //	...
-//	err = c.Submit(ctx, home, run, where) // a run that was packed and left
-//	err = c.Work(ctx, app, worker)      // on other machines
+//	epoch, err := c.Submit(ctx, home, run, where) // a run that was packed and left
+//	err = c.Work(ctx, app, worker)                // on other machines
 //
 // A worker joins a run when it is given the first step of it, and keeps its session until
 // the run has ended, is assigned anew, or nothing of it was done for five minutes. Of each
