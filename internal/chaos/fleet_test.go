@@ -574,11 +574,9 @@ func TestFleetOfMany(t *testing.T) {
 
 // TestFleetOfManyRuns makes as many images by one run and by many at once, and prints what each way costs.
 func TestFleetOfManyRuns(t *testing.T) {
-	if !*long {
-		t.Skip("NOT TESTED: what ten runs cost beside one, which takes minutes: -chaos.long does")
-	}
-	const builds = 50
-	for _, runs := range []int{1, 10} {
+	t.Parallel()
+	builds := scaled(6, 50)
+	for _, runs := range scaled([]int{3}, []int{1, 10}) {
 		t.Run(fmt.Sprint(runs), func(t *testing.T) {
 			f := newFleet(t, 3, "--guest", "none")
 			f.crowd(builds / runs)
