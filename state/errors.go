@@ -13,7 +13,8 @@ import (
 // BusyError says which process drives the run that was to be opened. The zero
 // Owner stands for one that has not said so yet.
 type BusyError struct {
-	Run string
+	Run   string
+	Epoch int64 // in which it is driven, where runs are shared; else 0
 	Owner
 }
 

@@ -20,7 +20,7 @@ func (h *Home) Assign(id string, o Owner) (epoch int64, err error) {
 
 // Release ends what Assign has begun, after which nobody who has joined the run writes to
 // it: what they have put off must have been kept. The error is a *FencedError if the run
-// has been assigned or opened since, unless epoch is 0, which is whichever there is.
+// has been assigned or opened since.
 func (h *Home) Release(id string, epoch int64) error { return h.backend.Release(id, epoch) }
 
 // Join opens a run that is assigned to do steps of it, beside others who do. The error

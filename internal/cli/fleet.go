@@ -269,7 +269,7 @@ func openRun(ctx context.Context, home *state.Home, id string, stop func() bool)
 			return nil, fmt.Errorf("cannot suspend run %s: %w", id, err)
 		}
 	}
-	if err := home.Release(id, 0); err != nil {
+	if err := home.Release(id, busy.Epoch); err != nil && !errors.As(err, new(*state.FencedError)) { // somebody has it by now
 		return nil, err
 	}
 	return application().Open(home, id)

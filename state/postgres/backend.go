@@ -353,7 +353,7 @@ func forget(ctx context.Context, tx pgx.Tx, id string) error {
 
 func (b *backend) Release(id string, epoch int64) error {
 	return b.change(tryTime, func(ctx context.Context, tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE imgflow.runs SET assigned = false WHERE id = $1 AND ($2::bigint = 0 OR epoch = $2)`, id, epoch)
+		done, err := tx.Exec(ctx, `UPDATE imgflow.runs SET assigned = false WHERE id = $1 AND epoch = $2`, id, epoch)
 		if err == nil && done.RowsAffected() == 0 {
 			err = &state.FencedError{Run: id}
 		}

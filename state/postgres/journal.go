@@ -95,11 +95,11 @@ func (b *backend) Open(id string, patient bool) (state.Journal, state.Summary, e
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return epoch, errors.Join(err, forget(ctx, tx, id))
 		}
-		if err = tx.QueryRow(ctx, `SELECT summary FROM imgflow.runs WHERE id = $1`, id).Scan(&text); err != nil {
+		if err = tx.QueryRow(ctx, `SELECT epoch, summary FROM imgflow.runs WHERE id = $1`, id).Scan(&epoch, &text); err != nil {
 			return 0, err
 		}
 		s, _ := summary(text, true)
-		return 0, &state.BusyError{Run: id, Owner: s.Owner}
+		return 0, &state.BusyError{Run: id, Epoch: epoch, Owner: s.Owner}
 	})
 	return j, b.opened(id, text), err
 }
