@@ -10,7 +10,7 @@ import (
 )
 
 func TestAddresses(t *testing.T) {
-	if c, err := net.Dial("tcp", Closed(t).String()); !errors.Is(err, syscall.ECONNREFUSED) {
+	if c, err := net.Dial("tcp", Closed().String()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Error(c, err)
 	}
 	a := Silent(t, "tcp", "127.0.0.1:0")

@@ -89,7 +89,7 @@ func TestNoCredentialsFailOnce(t *testing.T) {
 func TestNoMetadataService(t *testing.T) {
 	bare(t)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
-	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+nettest.Closed(t).String())
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+nettest.Closed().String())
 	w := newWorld(t, ec2local.Faults{})
 	w.cloud = NewCloud(CloudOptions{Vault: w.vault})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -84,7 +84,7 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	for _, r := range slices.Sorted(maps.Keys(w.fast)) {
 		g.Sequence(w.instance.Key(), w.fast[r].Key())
 	}
-	if w.keepsVolumes() {
+	if len(outliving(w.LaunchMappings)) > 0 {
 		w.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: w.instance, Running: endpoint})
 	}
 	return m
@@ -242,6 +242,7 @@ func (w *wiring) ready(made dag.Out[Image]) ImageReady {
 // keep makes volumes that outlive the instance results of a good build.
 func (w *wiring) keep(s KeepVolumes, after ...dag.Key) (kept dag.Out[KeptVolumes]) {
 	if s.Volumes.Set() {
+		s.Instance = w.instance
 		kept = dag.Add(w.g, w.build, "keep-volumes", s)
 		w.g.Sequence(kept.Key(), after...)
 		dag.Keep(w.g, s.Volumes, kept)
@@ -249,9 +250,14 @@ func (w *wiring) keep(s KeepVolumes, after ...dag.Key) (kept dag.Out[KeptVolumes
 	return kept
 }
 
-// keepsVolumes reports whether the template has volumes outlive the instance.
-func (b *EBS) keepsVolumes() bool {
-	return slices.ContainsFunc(b.LaunchMappings, func(d BlockDevice) bool { return d.DeleteOnTermination != nil && !*d.DeleteOnTermination })
+// outliving are the devices whose volumes outlive the instance.
+func outliving(ds []BlockDevice) (names []string) {
+	for _, d := range ds {
+		if d.DeleteOnTermination != nil && !*d.DeleteOnTermination {
+			names = append(names, d.DeviceName)
+		}
+	}
+	return names
 }
 
 // addImageSteps adds what is done to a finished image, each a goal of its own: a late

@@ -373,8 +373,51 @@ func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
+	if err := at.takeVolumes(ctx, t, i); err != nil {
+		return err
+	}
 	_, err = at.terminate(ctx, i.ID, i.Made)
 	return err
+}
+
+// takeVolumes has EC2 delete with the instance what was to outlive it and is no result.
+// Nobody else may know of these volumes: the run may have died before it wrote them down.
+func (s *site) takeVolumes(ctx context.Context, t *dag.Task, i Instance) error {
+	var of Launch
+	if err := t.Settings(&of); err != nil {
+		return err
+	}
+	devices := outliving(of.LaunchMappings)
+	if len(devices) == 0 {
+		return nil
+	}
+	doing := "have the volumes of " + i.ID + " deleted with it"
+	volumes, err := untilVisible(ctx, s.window-since(i.Made), func() ([]types.Volume, error) {
+		out, err := s.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{
+			filter("attachment.instance-id", i.ID), filter("attachment.device", devices...), byToken(t)}})
+		if err != nil {
+			return nil, wrapAPI(doing, "DescribeVolumes", old, err)
+		}
+		if len(out.Volumes) < len(devices) {
+			return out.Volumes, dag.ErrNotFound
+		}
+		return out.Volumes, nil
+	})
+	if err != nil && !errors.Is(err, dag.ErrNotFound) {
+		return err
+	}
+	var with []types.InstanceBlockDeviceMappingSpecification
+	for _, v := range volumes {
+		if tag(v.Tags, TagArtifact) == "" && len(v.Attachments) == 1 {
+			with = append(with, types.InstanceBlockDeviceMappingSpecification{DeviceName: v.Attachments[0].Device,
+				Ebs: &types.EbsInstanceBlockDeviceSpecification{DeleteOnTermination: ptr(true)}})
+		}
+	}
+	if len(with) == 0 {
+		return nil
+	}
+	_, err = s.api.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{InstanceId: &i.ID, BlockDeviceMappings: with})
+	return gone(doing, "ModifyInstanceAttribute", err)
 }
 
 // Label is what messages call the instance.

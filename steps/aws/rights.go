@@ -169,6 +169,10 @@ func launchNeeds(n dag.Node) permits {
 	}
 	slices.Sort(on)
 	gs = append(gs, permit{sid: "LaunchWith", actions: []string{"ec2:RunInstances"}, on: slices.Compact(on)})
+	if len(outliving(s.LaunchMappings)) > 0 {
+		gs = append(gs, permit{sid: "FindVolumes", actions: []string{"ec2:DescribeVolumes"}, on: []string{"*"}},
+			permit{sid: "TakeVolumes", actions: []string{"ec2:ModifyInstanceAttribute"}, on: ofEC2("instance", "volume"), condition: tagRun("Resource")})
+	}
 	if s.InstanceProfile != "" {
 		gs = append(gs, permit{sid: "PassRoles", actions: []string{"iam:PassRole"}, on: []string{"arn:aws:iam::*:role/" + s.InstanceProfile},
 			condition: map[string]map[string][]string{"StringEquals": {"iam:PassedToService": {"ec2.amazonaws.com"}}}})

@@ -23,6 +23,19 @@ func TestVolumesOfAFailedBuild(t *testing.T) {
 	w.only(0)
 }
 
+// A run dies at any write, and is destroyed: no volume is left that was to outlive its
+// instance, not even one that nobody has written down.
+func TestNoVolumeOutlivesADeath(t *testing.T) {
+	deaths(t, 2, func(w *world) *dag.Graph {
+		b := template()
+		b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdf", VolumeSize: 1, DeleteOnTermination: ptr(false)}, {DeviceName: "/dev/sdg", VolumeSize: 1, DeleteOnTermination: ptr(false)}}
+		return w.graph(b)
+	}, func(w *world, _ *dag.Graph, _ int, store *dag.MemStore) {
+		w.destroyed(w.engine(store, &events{}))
+		w.only(0)
+	})
+}
+
 // The volumes that outlive their instance are found by their ids, and go when it
 // has ended.
 func TestFindVolumes(t *testing.T) {

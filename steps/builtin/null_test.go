@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/nettest"
 	"github.com/imgflow/imgflow/internal/winguest"
 	"github.com/imgflow/imgflow/steps/comm"
 	"github.com/imgflow/imgflow/steps/provision"
@@ -102,7 +103,7 @@ func freePort(t *testing.T) int {
 
 // A machine that does not answer is waited for, and nothing of it is looked up.
 func TestNullThatDoesNotAnswer(t *testing.T) {
-	b := &Null{SSH: comm.SSH{Host: "127.0.0.1", Port: freePort(t), Username: "u", Password: "p", Timeout: time.Second}}
+	b := &Null{SSH: comm.SSH{Host: "127.0.0.1", Port: nettest.Closed().Port, Username: "u", Password: "p", Timeout: time.Second}}
 	r := &run{t: t, dir: filepath.Join(t.TempDir())}
 	rep := r.solve(context.Background(), graph(t, b))
 	if len(rep.Failed) != 1 || !strings.Contains(rep.Failed[0].Err.Error(), "the connection is refused") {

@@ -21,7 +21,7 @@ func TestDown(t *testing.T) {
 		for _, state := range []string{Stopped, Terminated} {
 			t.Run(protocol+", "+state, func(t *testing.T) {
 				t.Parallel()
-				m := Machine{Endpoint: Endpoint{Protocol: protocol, Host: "127.0.0.1", Port: nettest.Closed(t).Port, Thing: "i-1"},
+				m := Machine{Endpoint: Endpoint{Protocol: protocol, Host: "127.0.0.1", Port: nettest.Closed().Port, Thing: "i-1"},
 					SSH:   SSH{Username: "nobody", Password: "x", Timeout: time.Hour},
 					WinRM: WinRM{Username: "nobody", Password: "x", Timeout: time.Hour}}
 				l := newLab(t, m)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/errcode"
+	"github.com/imgflow/imgflow/internal/nettest"
 	"github.com/imgflow/imgflow/internal/winguest"
 	"github.com/imgflow/imgflow/steps/comm/wsman"
 )
@@ -177,7 +178,7 @@ func TestWinRMRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "user or the password is wrong") {
 		t.Error(err)
 	}
-	_, _, err = g.connect(t, func(s *Connect) { s.WinRM.Port, s.WinRM.Timeout = freePort(t), time.Second })
+	_, _, err = g.connect(t, func(s *Connect) { s.WinRM.Port, s.WinRM.Timeout = nettest.Closed().Port, time.Second })
 	if err == nil || !strings.Contains(err.Error(), "within 1s") {
 		t.Error(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/imgflow/imgflow/internal/nettest"
 )
 
 // The test binary is the server when this is set to its directory.
@@ -125,12 +127,7 @@ func TestJoinSharesOneServer(t *testing.T) {
 
 func TestJoinReplacesADeadServer(t *testing.T) {
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := l.Addr().String()
-	l.Close()
+	gone := nettest.Closed().String()
 	if err := Announce(dir, Server{PID: 1, Addr: gone}); err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func answering(t *testing.T, answer string) string {
 
 func TestNobodyThere(t *testing.T) {
 	p := start(t)
-	closed := nettest.Closed(t).String()
+	closed := nettest.Closed().String()
 	quick := Options{Timeout: 50 * time.Millisecond}
 	for _, way := range ways {
 		o := Options{NTLM: way.ntlm, TLS: way.tls, Insecure: true}
