@@ -24,7 +24,7 @@ var callings = map[string]calling{
 	Wait{}.Kind():             {do: []string{"DescribeInstances"}},
 	OpenSession{}.Kind():      {[]string{"StartSession"}, []string{"DescribeSessions"}},
 	Password{}.Kind():         {do: []string{"GetPasswordData"}},
-	FindVolumes{}.Kind():      {[]string{"DescribeInstances"}, []string{"DeleteVolume"}},
+	FindVolumes{}.Kind():      {[]string{"DescribeInstances", "CreateTags"}, []string{"DeleteVolume"}},
 	KeepVolumes{}.Kind():      {do: []string{"CreateTags"}},
 	Stop{}.Kind():             {do: []string{"StopInstances"}},
 	Regroup{}.Kind():          {do: []string{"ModifyInstanceAttribute"}},

@@ -242,7 +242,6 @@ func (w *wiring) ready(made dag.Out[Image]) ImageReady {
 // keep makes volumes that outlive the instance results of a good build.
 func (w *wiring) keep(s KeepVolumes, after ...dag.Key) (kept dag.Out[KeptVolumes]) {
 	if s.Volumes.Set() {
-		s.Instance = w.instance
 		kept = dag.Add(w.g, w.build, "keep-volumes", s)
 		w.g.Sequence(kept.Key(), after...)
 		dag.Keep(w.g, s.Volumes, kept)

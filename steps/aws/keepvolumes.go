@@ -17,9 +17,6 @@ type KeepVolumes struct {
 	Volumes dag.Out[Volumes]    `json:"volumes"`
 	Image   dag.Out[ReadyImage] `json:"image" key:"-"` // what only has to come first
 
-	// The instance ends later: its end takes volumes along that are no results.
-	Instance dag.Out[Instance] `json:"instance" key:"-"`
-
 	// Of volumes that are all that the build is for.
 	Tags    []DeviceTags          `json:"tags,omitempty"`
 	Without map[dag.Text]dag.Text `json:"without,omitempty"` // what they were tagged with while they were made

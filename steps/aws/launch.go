@@ -380,8 +380,8 @@ func (i Instance) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	return err
 }
 
-// takeVolumes has EC2 delete with the instance what was to outlive it and is no result.
-// Nobody else may know of these volumes: the run may have died before it wrote them down.
+// takeVolumes has EC2 delete with the instance the volumes that were to outlive it and that
+// [FindVolumes] has not claimed: the run has died, or failed, before it could know of them.
 func (s *site) takeVolumes(ctx context.Context, t *dag.Task, i Instance) error {
 	var of Launch
 	if err := t.Settings(&of); err != nil {
@@ -394,7 +394,7 @@ func (s *site) takeVolumes(ctx context.Context, t *dag.Task, i Instance) error {
 	doing := "have the volumes of " + i.ID + " deleted with it"
 	volumes, err := untilVisible(ctx, s.window-since(i.Made), func() ([]types.Volume, error) {
 		out, err := s.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{
-			filter("attachment.instance-id", i.ID), filter("attachment.device", devices...), byToken(t)}})
+			filter("attachment.instance-id", i.ID), filter("attachment.device", devices...)}})
 		if err != nil {
 			return nil, wrapAPI(doing, "DescribeVolumes", old, err)
 		}
@@ -408,7 +408,7 @@ func (s *site) takeVolumes(ctx context.Context, t *dag.Task, i Instance) error {
 	}
 	var with []types.InstanceBlockDeviceMappingSpecification
 	for _, v := range volumes {
-		if tag(v.Tags, TagArtifact) == "" && len(v.Attachments) == 1 {
+		if tag(v.Tags, TagToken) == t.Token && len(v.Attachments) == 1 {
 			with = append(with, types.InstanceBlockDeviceMappingSpecification{DeviceName: v.Attachments[0].Device,
 				Ebs: &types.EbsInstanceBlockDeviceSpecification{DeleteOnTermination: ptr(true)}})
 		}

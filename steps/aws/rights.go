@@ -84,7 +84,7 @@ var needs = map[string]needing{
 	Wait{}.Kind():        {look: []string{"DescribeInstances"}, own: []string{"GetConsoleOutput"}},
 	OpenSession{}.Kind(): {look: []string{"DescribeInstances"}, more: sessionNeeds},
 	Password{}.Kind():    {own: []string{"GetPasswordData"}},
-	FindVolumes{}.Kind(): {look: []string{"DescribeInstances", "DescribeVolumes"}, own: []string{"DeleteVolume"}},
+	FindVolumes{}.Kind(): {look: []string{"DescribeInstances", "DescribeVolumes"}, own: []string{"CreateTags", "DeleteVolume", "ModifyInstanceAttribute"}}, // the last for the end of the instance
 	KeepVolumes{}.Kind(): {own: []string{"DeleteTags"}},
 	Stop{}.Kind():        {look: []string{"DescribeInstances"}, own: []string{"StopInstances"}},
 	Regroup{}.Kind(): {look: []string{"DescribeSecurityGroups"}, own: []string{"ModifyInstanceAttribute"}, more: func(dag.Node) permits {
@@ -169,10 +169,6 @@ func launchNeeds(n dag.Node) permits {
 	}
 	slices.Sort(on)
 	gs = append(gs, permit{sid: "LaunchWith", actions: []string{"ec2:RunInstances"}, on: slices.Compact(on)})
-	if len(outliving(s.LaunchMappings)) > 0 {
-		gs = append(gs, permit{sid: "FindVolumes", actions: []string{"ec2:DescribeVolumes"}, on: []string{"*"}},
-			permit{sid: "TakeVolumes", actions: []string{"ec2:ModifyInstanceAttribute"}, on: ofEC2("instance", "volume"), condition: tagRun("Resource")})
-	}
 	if s.InstanceProfile != "" {
 		gs = append(gs, permit{sid: "PassRoles", actions: []string{"iam:PassRole"}, on: []string{"arn:aws:iam::*:role/" + s.InstanceProfile},
 			condition: map[string]map[string][]string{"StringEquals": {"iam:PassedToService": {"ec2.amazonaws.com"}}}})

@@ -14,7 +14,7 @@ import (
 
 // FindVolumes learns which volumes are to outlive the instance, as the template
 // says with delete_on_termination. Until the build has succeeded they are
-// scaffolding like the instance.
+// scaffolding like the instance, with whose end those go that were not found.
 type FindVolumes struct {
 	Instance dag.Out[Instance]      `json:"instance"`
 	Running  dag.Out[comm.Endpoint] `json:"running" key:"-"` // what only has to come first
@@ -32,7 +32,7 @@ func (FindVolumes) Kind() string  { return "aws.volumes" }
 func (FindVolumes) Common()       {}
 func (FindVolumes) Title() string { return "find the volumes to be kept" }
 
-// Do only looks: the launch has made them.
+// Do claims volumes that the launch has made.
 func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, error) {
 	in := s.Instance.Value()
 	at, err := c.at(ctx, in.Place)
@@ -50,27 +50,68 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 			v.Devices[text(d.DeviceName)] = *d.Ebs.VolumeId
 		}
 	}
-	return v, nil
+	if len(v.IDs) > 0 {
+		err = at.claim(ctx, t, v.IDs)
+	}
+	return v, err
 }
 
-// Find looks for the volumes. Without their ids there is nothing to find: Do makes
-// nothing, and does it again.
+// claim gives volumes the token of the step that found them, in the place of the launch's.
+func (s *site) claim(ctx context.Context, t *dag.Task, ids []string) error {
+	return wrapAPI("claim "+list(ids), "CreateTags", old, s.setTags(ctx, map[string]string{TagToken: t.Token}, ids...))
+}
+
+// Find looks for the volumes by their ids, or for those that the step has claimed.
 func (v Volumes) Find(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, error) {
 	if len(v.IDs) == 0 {
-		return v, dag.ErrNotFound
+		return findAnywhere(ctx, c, v.Place, func(s *site) (Volumes, error) { return s.claimed(ctx, t) })
 	}
 	at, err := c.at(ctx, v.Place)
 	if err != nil {
 		return v, err
 	}
-	out, err := at.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{filter("volume-id", v.IDs...)}})
+	found, err := at.volumes(ctx, filter("volume-id", v.IDs...))
 	if err != nil {
-		return v, wrapAPI("look for "+list(v.IDs), "DescribeVolumes", old, err)
+		return v, err
+	}
+	var others []string // of an earlier version, which has claimed none
+	for _, f := range found {
+		if token := tag(f.Tags, TagToken); token != "" && token != t.Token {
+			others = append(others, text(f.VolumeId))
+		}
+	}
+	if len(others) > 0 {
+		err = at.claim(ctx, t, others)
+	}
+	return v, err
+}
+
+// claimed are the volumes with the token of a task.
+func (s *site) claimed(ctx context.Context, t *dag.Task) (Volumes, error) {
+	v := Volumes{Place: s.Place, Devices: map[string]string{}}
+	found, err := s.volumes(ctx, byToken(t))
+	for _, f := range found {
+		v.IDs = append(v.IDs, text(f.VolumeId))
+		for _, a := range f.Attachments {
+			v.Devices[text(a.Device)] = text(f.VolumeId)
+		}
+		if f.CreateTime != nil {
+			v.Made = *f.CreateTime
+		}
+	}
+	return v, err
+}
+
+// volumes are those that a filter hits, of which there must be one.
+func (s *site) volumes(ctx context.Context, of types.Filter) ([]types.Volume, error) {
+	out, err := s.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{of}})
+	if err != nil {
+		return nil, wrapAPI("look for volumes", "DescribeVolumes", old, err)
 	}
 	if len(out.Volumes) == 0 {
-		return v, dag.ErrNotFound
+		return nil, dag.ErrNotFound
 	}
-	return v, nil
+	return out.Volumes, nil
 }
 
 // Undo deletes the volumes, when their instance has ended if it is about to. While

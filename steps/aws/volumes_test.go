@@ -2,6 +2,7 @@ package aws
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -52,8 +53,11 @@ func TestFindVolumes(t *testing.T) {
 	if found, err := v.Find(t.Context(), w.cloud, task("t2")); err != nil || !slices.Equal(found.IDs, v.IDs) {
 		t.Errorf("find itself: %v, %v", found, err)
 	}
-	if found, err := (Volumes{}).Find(t.Context(), w.cloud, task("t2")); !errors.Is(err, dag.ErrNotFound) {
-		t.Errorf("find without ids: %v, %v", found, err)
+	if found, err := (Volumes{Place: here}).Find(t.Context(), w.cloud, task("t2")); err != nil || !slices.Equal(found.IDs, v.IDs) || !maps.Equal(found.Devices, v.Devices) {
+		t.Errorf("find what was claimed: %v, %v, want %v", found, err, v)
+	}
+	if found, err := (Volumes{Place: here}).Find(t.Context(), w.cloud, task("t3")); !errors.Is(err, dag.ErrNotFound) {
+		t.Errorf("find what was not claimed: %v, %v", found, err)
 	}
 	if err := v.Undo(t.Context(), w.cloud, task("t2")); err == nil || !strings.Contains(err.Error(), "an instance still uses the volume") {
 		t.Errorf("undo beside the instance: %v", err)
