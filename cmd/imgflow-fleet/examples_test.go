@@ -96,7 +96,7 @@ func (b *bench) takeFiles(name string) map[string]string {
 }
 
 // others are what is another in each run of an example.
-var others = regexp.MustCompile(`[0-9]{6,}|EC2AMAZ-\w+|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b(snap|vol|ami|key)-[0-9a-f]{17}|[0-9.]+ ?m?s\b|\b[0-9]{2}:[0-9]{2}(:[0-9]{2})?\b`)
+var others = regexp.MustCompile(`[0-9]{6,}|EC2AMAZ-\w+|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b(snap|vol|ami|key)-[0-9a-f]{17}|([0-9]+m)?[0-9.]+ ?m?s\b|\b[0-9]{2}:[0-9]{2}(:[0-9]{2})?\b`)
 
 // Examples are built by workers as they are here: of one plan they tell the same lines, have the same steps by the same
 // keys, and make the same artifacts and files.
