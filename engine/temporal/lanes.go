@@ -165,6 +165,13 @@ func (w *Worker) serve() error {
 func (w *Worker) leave(n int, l worker.Worker) {
 	l.Stop()
 	w.mu.Lock()
+// Serves reports whether the worker serves the lane of a site.
+func (w *Worker) Serves(site string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lanes[LaneOf(site)] != nil
+}
+
 	defer w.mu.Unlock()
 	w.work[n]--
 }

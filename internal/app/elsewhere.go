@@ -42,8 +42,9 @@ type Worker struct {
 	// with which lanes of the engine's work it is busy, as bits. Told hears of the others. Nil:
 	// there are none.
 	Attend func(ctx context.Context, engine string, busy func() uint32, told func(self string, there map[string]uint32)) error
-	// Share is told what part of what is granted at a site is for this worker. It may be nil.
-	Share func(part func(site string) float64)
+	// Share is told what part of what is granted at a site is for this worker, and whether the
+	// site is its own. It may be nil.
+	Share func(part func(site string) float64, own func(site string) bool)
 	// Warn hears of what could not even begin, and of a version that new runs do not go to. It
 	// may be nil.
 	Warn func(format string, a ...any)

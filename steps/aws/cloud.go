@@ -147,6 +147,11 @@ func (c *Cloud) Site(spec json.RawMessage) string {
 	if json.Unmarshal(spec, &p) != nil || p.Region == "" {
 		return ""
 	}
+	return c.siteAt(p)
+}
+
+// siteAt is the word for the site of a place.
+func (c *Cloud) siteAt(p Place) string {
 	c.mu.Lock()
 	site, a := c.told[p], c.accounts[p.Account]
 	c.mu.Unlock()

@@ -27,15 +27,25 @@ import (
 // KeepLease renews the lease of everything of a run that began at a time and is
 // not a finished result, in every place that the process works in, until ctx ends.
 // What a run makes has a lease from its making on, so a young one has nothing to
-// renew yet. A renewal that fails is tried again at the next one: a lease outlasts
+// renew yet. Of several processes that drive the run those to which a site does not belong
+// ([Shared.Share]) renew there a quarter as often: the one to which it does may have nothing to do with
+// the run for a while. A renewal that fails is tried again at the next one: a lease outlasts
 // many of them.
 func (c *Cloud) KeepLease(ctx context.Context, run string, began time.Time) {
 	every := c.o.Lease / 12
+	last := map[Place]time.Time{}
 	for sleep.For(ctx, min(every, time.Until(began.Add(every)))); ctx.Err() == nil; sleep.For(ctx, every) {
 		c.mu.Lock()
 		known := slices.Clone(c.known)
 		c.mu.Unlock()
 		for _, p := range known {
+			if _, ok := last[p]; !ok {
+				last[p] = began
+			}
+			if !c.o.Shared.owns(c.siteAt(p)) && time.Since(last[p]) < 4*every {
+				continue
+			}
+			last[p] = time.Now()
 			if s, err := c.at(ctx, p); err == nil {
 				s.renewBy(ctx, run, c.expires)
 			}

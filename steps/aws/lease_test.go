@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,4 +70,33 @@ func TestAYoungRunHasNothingToRenew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of several processes that drive a run the one renews its lease that the site belongs to, as it is then, and the others
+// for the case that it does not.
+func TestWhoRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own, renewed := []bool{false, true, false}, [3]int{}
+		ctx, cancel := context.WithTimeout(t.Context(), 29*time.Minute)
+		defer cancel()
+		var all sync.WaitGroup
+		for i := range own {
+			o := CloudOptions{Lease: time.Hour, Shared: NewShared()}
+			c, here := NewCloud(o), Place{Region: "here"}
+			c.sites[here] = &site{Place: here, pool: &pool{clock: &clock{own: time.Now}}, api: API{DescribeTags: func(context.Context, *ec2.DescribeTagsInput, ...func(*ec2.Options)) (*ec2.DescribeTagsOutput, error) {
+				renewed[i]++
+				return &ec2.DescribeTagsOutput{}, nil
+			}}}
+			c.learn(here)
+			site := c.siteAt(here)
+			o.Shared.Share(func(string) float64 { return 1 }, func(s string) bool { return s == site && own[i] })
+			all.Go(func() { c.KeepLease(ctx, "r1", time.Now()) })
+		}
+		time.Sleep(17 * time.Minute)
+		own[1], own[2] = false, true // the second is gone
+		all.Wait()
+		if renewed != [3]int{1, 3, 2} {
+			t.Errorf("they have renewed %v times", renewed)
+		}
+	})
 }

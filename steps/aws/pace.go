@@ -16,17 +16,26 @@ import (
 	"github.com/imgflow/imgflow/internal/sleep"
 )
 
-// Share says that processes elsewhere call the same sites, in the words of Cloud.Site, and
-// which part of what AWS grants to each is this one's. It may be called again when that
+// Share says that processes elsewhere call the same sites, in the words of Cloud.Site,
+// which part of what AWS grants to each is this one's, and whether it is this one that makes
+// the calls there which nobody waits for. It may be called again when that
 // changes. What is granted at once is not there from the beginning then: whoever has called
 // there before may just have used it.
-func (p *Shared) Share(part func(site string) float64) {
+func (p *Shared) Share(part func(site string) float64, own func(site string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.part = part
+	p.part, p.own = part, own
 	for _, g := range p.grants {
 		g.take(part(g.site))
 	}
+}
+
+// owns tells whether this process makes the calls at a site which nobody waits for.
+func (p *Shared) owns(site string) bool {
+	p.mu.Lock()
+	own := p.own
+	p.mu.Unlock()
+	return own == nil || own(site)
 }
 
 // grant is what is granted to an account: to what its settings mean, at a site.

@@ -182,7 +182,7 @@ func TestAPartOfThePace(t *testing.T) {
 	taught := slow.tokens.Limit()
 	part := 0.2
 	share := func(site string) float64 { return map[string]float64{"ours": part, "theirs": 0.5}[site] }
-	shared.Share(share)
+	shared.Share(share, nil)
 	fresh := g.calls("CreateTags")
 	later := shared.grant(Access{AccessKey: "c"}, "ours", home, "").calls("CreateTags")
 	for i, x := range []struct {
@@ -208,7 +208,7 @@ func TestAPartOfThePace(t *testing.T) {
 		t.Error(err)
 	}
 	part = 1
-	shared.Share(share)
+	shared.Share(share, nil)
 	if got := old.tokens; got.Limit() != 20 || got.Burst() != 100 {
 		t.Errorf("alone again it has %v a second and %d at once", got.Limit(), got.Burst())
 	}
@@ -226,7 +226,7 @@ func TestProcessesShareWhatIsGranted(t *testing.T) {
 			o := w.cloud.o
 			o.Shared = NewShared()
 			if callers > 1 {
-				o.Shared.Share(func(string) float64 { return 0.8 / float64(callers) })
+				o.Shared.Share(func(string) float64 { return 0.8 / float64(callers) }, nil)
 			}
 			client, _, err := NewCloud(o).client(t.Context(), Access{}, home)
 			if err != nil {

@@ -18,6 +18,7 @@ type Shared struct {
 	grants map[string]*grant
 	pools  map[string]*pool
 	part   func(site string) float64 // nil: all; see Share
+	own    func(site string) bool    // nil: all; see Share
 }
 
 // NewShared returns that of a process that calls its accounts alone.

@@ -182,7 +182,7 @@ const whole = 0.8
 func (c *Client) attend(ctx context.Context, worker *temporal.Worker, o app.Worker) {
 	told := func(self string, there map[string]uint32) {
 		if o.Share != nil {
-			o.Share(func(site string) float64 { return whole / float64(1+temporal.Sharing(site, there)) })
+			o.Share(func(site string) float64 { return whole / float64(1+temporal.Sharing(site, there)) }, worker.Serves)
 		}
 		if err := worker.Serve(self, there); err != nil {
 			o.Warn("%v", err)
