@@ -32,11 +32,12 @@ type Backend interface {
 	// Open takes a run to drive it; the error is a *BusyError if it is driven. Whoever is
 	// patient waits for a sign of life of the process that has it.
 	Open(id string, patient bool) (Journal, Summary, error)
-	// Assign, Release and Join are those of a Home.
+	// Assign, Release, Join and those that tell of it are those of a Home.
 	Assign(id string, o Owner) (epoch int64, err error)
 	Release(id string, epoch int64) error
 	Join(id string, epoch int64) (Journal, Summary, error)
 	Assigned(id string) (epoch int64, err error)
+	Assignments() ([]Assignment, error)
 
 	// Contend, Makings, Yield and Lent, which returns the values of records, are those of a Home.
 	Contend(c Claimant, steps []dag.Key, choose func(others map[dag.Key]string) []dag.Key) error

@@ -131,6 +131,7 @@ func (d directory) open(id string, as opening) (*files, error) {
 func (d directory) Assign(id string, _ Owner) (int64, error) { return 0, notShared(id) }
 func (d directory) Release(id string, _ int64) error         { return notShared(id) }
 func (d directory) Assigned(id string) (int64, error)        { return 0, nil }
+func (d directory) Assignments() ([]Assignment, error)       { return nil, nil }
 func (d directory) Join(id string, _ int64) (Journal, Summary, error) {
 	return nil, Summary{}, notShared(id)
 }

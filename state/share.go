@@ -23,6 +23,16 @@ func (h *Home) Assign(id string, o Owner) (epoch int64, err error) {
 // has been assigned or opened since.
 func (h *Home) Release(id string, epoch int64) error { return h.backend.Release(id, epoch) }
 
+// Assignment is a run that is assigned.
+type Assignment struct {
+	Run   string
+	Epoch int64
+	Owner Owner // that it is assigned to
+}
+
+// Assignments are all of them, in no order.
+func (h *Home) Assignments() ([]Assignment, error) { return h.backend.Assignments() }
+
 // Join opens a run that is assigned to do steps of it, beside others who do. The error
 // is a *FencedError if the epoch is over.
 func (h *Home) Join(id string, epoch int64) (*Run, error) {

@@ -342,6 +342,28 @@ func (b *backend) Assigned(id string) (epoch int64, err error) {
 	return epoch, nil
 }
 
+func (b *backend) Assignments() (all []state.Assignment, err error) {
+	err = b.again(func(ctx context.Context) error {
+		all = nil
+		rows, err := b.pool.Query(ctx, `SELECT id, epoch, summary FROM imgflow.runs WHERE assigned`)
+		if err != nil {
+			return err
+		}
+		var a state.Assignment
+		var text string
+		_, err = pgx.ForEachRow(rows, []any{&a.Run, &a.Epoch, &text}, func() error {
+			s, err := summary(text, true)
+			a.Owner = s.Owner
+			if err == nil { // of one that cannot be read nobody knows whose it is
+				all = append(all, a)
+			}
+			return nil
+		})
+		return err
+	})
+	return all, b.reading("the runs", err)
+}
+
 // forget removes what was known of those who wrote to a run in earlier epochs, and of what it made then.
 func forget(ctx context.Context, tx pgx.Tx, id string) error {
 	b := &pgx.Batch{}

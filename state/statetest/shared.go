@@ -14,7 +14,7 @@ import (
 
 // forShared are those for backends whose runs many processes write to.
 var forShared = []test{
-	{"Assign", assign, "Backend.Assign Backend.Release Backend.Join"},
+	{"Assign", assign, "Backend.Assign Backend.Release Backend.Join Backend.Assignments"},
 	{"TakenOver", takenOver, "Journal.Close"},
 	{"Refresh", refresh, "Journal.Changed Journal.Flush"},
 	{"Claim", claim, "Journal.Claim Journal.Lost"},
@@ -103,6 +103,10 @@ func assign(t *testing.T, p *place) {
 	if err != nil || next <= epoch {
 		t.Fatalf("epoch %d after %d, %v", next, epoch, err)
 	}
+	create(t, h) // which is driven here
+	if all, err := h.Assignments(); err != nil || len(all) != 1 || all[0] != (state.Assignment{Run: r.ID(), Epoch: next, Owner: engine}) {
+		t.Errorf("the assignments are %v, %v", all, err)
+	}
 	fenced(t, "a record of the epoch before", old.Put(Record(2)))
 	fenced(t, "a summary of the epoch before", old.SetSummary(func(s *state.Summary) { s.Status = state.Failed }))
 	lost(t, "who had joined the epoch before", old.Lost())
@@ -115,6 +119,9 @@ func assign(t *testing.T, p *place) {
 	}
 	if s, err := h.Summary(r.ID()); err != nil || h.Driven(r.ID()) || s.Status != state.Interrupted {
 		t.Errorf("released: %+v, %v", s, err)
+	}
+	if all, err := h.Assignments(); err != nil || len(all) != 0 {
+		t.Errorf("the assignments of nobody are %v, %v", all, err)
 	}
 	again := open(t, h, r.ID())
 	if rs, err := again.All(); err != nil || len(rs) != 1 {

@@ -154,6 +154,8 @@ func (c *Client) Work(ctx context.Context, a *app.App, o app.Worker) error {
 	beside.Go(func() { c.attend(working, worker, o) })
 	if o.Deployment != "" {
 		beside.Go(func() { c.tellCurrent(working, v, o.Warn) })
+	lost := &strays{home: o.Home, url: c.url, going: c.Going, here: w.has, warn: o.Warn}
+	beside.Go(func() { lost.watch(sweeping) })
 	}
 	err := worker.Run(ctx)
 	end()

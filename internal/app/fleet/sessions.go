@@ -42,6 +42,13 @@ func newSessions(a *app.App, home *state.Home, dir string) *sessions {
 	return &sessions{app: a, home: home, dir: dir, waits: newWaits(home), aside: func() {}, runs: map[string]*joined{}}
 }
 
+// has reports whether this worker has a session of a run.
+func (w *sessions) has(run string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.runs[run] != nil
+}
+
 // joined is a run that a worker has joined.
 type joined struct {
 	epoch int64
