@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	os.Exit(cli.MainWith(os.Args, cli.Extras{Commands: cli.FleetCommands, OpenState: postgres.Open, Attend: postgres.Attend, Fleet: dial}))
+	os.Exit(cli.MainWith(os.Args, cli.Extras{Commands: cli.FleetCommands, OpenState: postgres.Open, Attend: postgres.Attend, Workers: postgres.Workers, Fleet: dial}))
 }
 
 func dial(ctx context.Context, url string, getenv func(string) string) (cli.Fleet, error) {

@@ -88,6 +88,7 @@ func TestARunIsNotTakenFromAnother(t *testing.T) {
 	if err := destroy.Start(); err != nil {
 		t.Fatal(err)
 	}
+	b.await(said, "No worker of "+b.engine+" is there")
 	cmd.Wait() // it gives up ten seconds after the suspend
 	time.Sleep(time.Second)
 	if err := destroy.Process.Signal(syscall.SIGKILL); err != nil || strings.Contains(said.String(), "cannot") {

@@ -246,6 +246,7 @@ func (d doomed) remove(c *cli.Context, ls *render.Lines) error {
 			return err
 		}
 		defer sent.fleet.Close()
+		sent.ls = ls
 		remove = sent.remove
 	}
 	left, err := remove(in.context(), d.things, show)

@@ -48,6 +48,9 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 		defer obeyShell(v.display)()
 	}
 	ls := v.ls
+	if sent != nil {
+		sent.ls = ls
+	}
 	in := catchInterrupts(context.Background(), func(sig os.Signal) {
 		if sent == nil || !asks(c) {
 			ls.Warn("Interrupted (%s): no new step begins; calls in flight come to their checkpoint. A second interrupt exits at once.", sig)

@@ -22,6 +22,8 @@ type Extras struct {
 	OpenState func(dir, url string) (*state.Home, error)
 	// Attend is app.Worker.Attend for workers whose database a URL names.
 	Attend func(ctx context.Context, url, engine string, busy func() uint32, told func(self string, there map[string]uint32)) error
+	// Workers is how many workers of an engine are there now, by the database that a URL names.
+	Workers func(url, engine string) (int, error)
 	// Fleet reaches the engine that its URL names, such as temporal://HOST:PORT/NAMESPACE,
 	// whose workers do the steps of runs. Who is calling it is said by variables, which getenv looks up. Nil: there is none.
 	Fleet func(ctx context.Context, url string, getenv func(string) string) (Fleet, error)
@@ -30,6 +32,8 @@ type Extras struct {
 // Fleet is an engine whose workers do the steps of runs, which are in a home that all of
 // them reach.
 type Fleet interface {
+	// Name tells the engine from others, as Attend is told it.
+	Name() string
 	// Submit has a run driven that was packed and left. Epoch is that of the run as the engine
 	// has it: Home.Release ends this, and nothing that somebody else has begun since.
 	Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) (epoch int64, err error)

@@ -79,9 +79,10 @@ type away struct {
 	s     *app.Session
 	fleet Fleet
 	where app.Elsewhere
-	told  int         // events that were told before
-	epoch int64       // of the run, as it was handed over
-	given atomic.Bool // the engine has given the run up
+	ls    *render.Lines // for what the user has to know meanwhile
+	told  int           // events that were told before
+	epoch int64         // of the run, as it was handed over
+	given atomic.Bool   // the engine has given the run up
 }
 
 // sendTo hands the session's run to the workers of a fleet.
@@ -123,6 +124,7 @@ func (a *away) run(in *interrupts, show func(dag.Event), tty *terminal) (*app.Re
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go a.giveUp(following, stop, id)
+	go a.sayAlone(following)
 	var detached error
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -185,6 +187,7 @@ func (a *away) remove(ctx context.Context, things []dag.Record, show func(dag.Ev
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.giveUp(following, stop, id)
+	go a.sayAlone(following)
 	if err := a.s.Follow(following, told, show); err != nil && !errors.Is(err, context.Canceled) {
 		return nil, err
 	}
@@ -217,6 +220,23 @@ func (a *away) giveUp(ctx context.Context, stop func(), id string) {
 		stop()
 	case <-ctx.Done():
 	}
+}
+
+// aloneAfter is how long a worker that has just begun may take to say that it is there.
+const aloneAfter = 2 * time.Second
+
+// sayAlone says so if there is no worker that could do anything of the run.
+func (a *away) sayAlone(ctx context.Context) {
+	select {
+	case <-time.After(aloneAfter):
+	case <-ctx.Done():
+		return
+	}
+	n, err := extras.Workers(os.Getenv("IMGFLOW_STATE"), a.fleet.Name())
+	if n > 0 || err != nil || ctx.Err() != nil { // who cannot be asked may be there
+		return
+	}
+	a.ls.Warn("No worker of %s is there, and nothing happens until one is. Start one, with the same IMGFLOW_STATE: %s", a.where.Engine, self.Command("worker --on", a.where.Engine))
 }
 
 // sayLeft says how to get at a run that is left to its workers.

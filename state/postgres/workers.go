@@ -105,10 +105,26 @@ func (a *attendant) leave(ctx context.Context) {
 	}
 }
 
-const attend = `WITH
+// Workers is how many workers of an engine are there, by the database that a URL names.
+func Workers(url, engine string) (n int, err error) {
+	b, err := connect(url)
+	if err != nil {
+		return 0, err
+	}
+	err = b.again(func(ctx context.Context) error {
+		return b.pool.QueryRow(ctx, `SELECT count(*) FROM imgflow.workers w WHERE engine = $1 AND seen > clock_timestamp() - $2::interval AND `+alive("$3"), engine, attendTime, attending).Scan(&n)
+	})
+	return n, b.reading("which workers there are", err)
+}
+
+// alive says of a row w of workers whether the process has not died, where class is attending.
+func alive(class string) string {
+	return `EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = ` + class + `::int8::oid AND objid = w.lock::oid AND objsubid = 2
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+}
+
+var attend = `WITH
 	own AS (INSERT INTO imgflow.workers VALUES ($1, $2, $3, $4, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET lanes = excluded.lanes, seen = excluded.seen),
 	gone AS (DELETE FROM imgflow.workers WHERE id <> $1 AND seen <= clock_timestamp() - $5::interval)
 	SELECT id, lanes FROM imgflow.workers w
-	WHERE id <> $1 AND engine = $2 AND seen > clock_timestamp() - $5::interval AND EXISTS (
-		SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = $6::int8::oid AND objid = w.lock::oid AND objsubid = 2
-		AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
+	WHERE id <> $1 AND engine = $2 AND seen > clock_timestamp() - $5::interval AND ` + alive("$6")

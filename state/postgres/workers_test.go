@@ -102,6 +102,11 @@ func TestWorkersKnowOneAnother(t *testing.T) {
 	first.hears(5)
 	conn.Release()
 	if err := s.Kill(); err != nil {
+	for engine, want := range map[string]int{"here": 3, "elsewhere": 1, "nowhere": 0} {
+		if n, err := Workers(url, engine); err != nil || n != want {
+			t.Errorf("%d workers are %s, want %d, %v", n, engine, want, err)
+		}
+	}
 		t.Fatal(err)
 	}
 	time.Sleep(3 * attendEvery)

@@ -34,6 +34,9 @@ func Dial(ctx context.Context, url string, getenv func(string) string) (*Client,
 func (c *Client) Close() { c.c.Close() }
 
 // Submit has a run driven that was packed and left. Epoch is that of the run as the engine has it.
+// Name tells the engine from others.
+func (c *Client) Name() string { return c.c.Name() }
+
 func (c *Client) Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) (epoch int64, err error) {
 	return c.assigned(home, run, e, func(ref temporal.Ref) error {
 		s, err := submission(home, run, e)
