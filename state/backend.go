@@ -44,6 +44,8 @@ type Backend interface {
 	Makings(waits []Wait) ([]Making, error)
 	Yield(run string, epoch int64, steps []dag.Key) error
 	Lent(run string, steps []dag.Key) (values [][]byte, err error)
+	// Makers are those of a Home.
+	Makers(steps []dag.Key) (map[dag.Key]string, error)
 	// SharedKey keeps a sealed key under a name, unless there is one, and returns the one that is kept.
 	SharedKey(name string, sealed []byte) ([]byte, error)
 

@@ -140,6 +140,7 @@ func (d directory) Contend(c Claimant, _ []dag.Key, _ func(map[dag.Key]string) [
 	return notShared(c.Run)
 }
 func (d directory) Makings(waits []Wait) ([]Making, error)        { return nil, nil }
+func (d directory) Makers([]dag.Key) (map[dag.Key]string, error)  { return nil, nil }
 func (d directory) Yield(id string, _ int64, _ []dag.Key) error   { return notShared(id) }
 func (d directory) Lent(id string, _ []dag.Key) ([][]byte, error) { return nil, notShared(id) }
 func (d directory) SharedKey(string, []byte) ([]byte, error) {

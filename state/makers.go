@@ -48,6 +48,9 @@ func (h *Home) Contend(c Claimant, steps []dag.Key, choose func(others map[dag.K
 // wait, in any order.
 func (h *Home) Makings(waits []Wait) ([]Making, error) { return h.backend.Makings(waits) }
 
+// Makers tells of steps which run makes each of them now, whatever its means are: one of several, if there are more.
+func (h *Home) Makers(steps []dag.Key) (map[dag.Key]string, error) { return h.backend.Makers(steps) }
+
 // Yield says that a run makes steps no more, or none at all if no step is named. If
 // its epoch is over, that has been said.
 func (h *Home) Yield(run string, epoch int64, steps ...dag.Key) error {

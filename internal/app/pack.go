@@ -280,10 +280,7 @@ func unroll(ctx context.Context, folder string) error {
 func (s *Session) Driving() drive.Options {
 	o := s.driven(nil, nil)
 	o.OnFailure = s.Elsewhere().failures()
-	o.Leaves = func(n dag.Node) bool {
-		f, _ := s.world.LocalFiles(n.Kind, n.Spec)
-		return f.Any || len(f.Writes)+len(f.Fills) > 0
-	}
+	o.Leaves = s.leaves
 	return o
 }
 

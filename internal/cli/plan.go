@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -85,11 +86,12 @@ func plan(c *cli.Context) error {
 			return err
 		}
 	}
+	joins := joining(c, s, steps)
 	switch w := c.App.Writer; {
 	case drawing(c):
 		return draw(c, s.Graph(), steps)
 	case c.Bool("json"):
-		j := render.NewPlanJSON(s.Graph(), p, steps)
+		j := render.NewPlanJSON(s.Graph(), p, steps, joins)
 		j.Cost, j.Calls, j.Resolved = render.NewForecast(forecast(s, steps)), callsOf(s, p, steps), resolved(found)
 		return cmp.Or(render.Indented(w, j), unresolved(found))
 	default:
@@ -98,9 +100,31 @@ func plan(c *cli.Context) error {
 			w = raw(w) // the table is clean
 		}
 		render.Plan(w, s.Graph(), p, steps, forecast(s, steps).Text(), callsOf(s, p, steps), o.Color)
+		render.Joining(w, steps, joins)
 		render.Resolved(w, resolved(found))
 		return unresolved(found)
 	}
+}
+
+// joining are the runs of a fleet that make steps of the plan now, where runs are in a database. A plan is shown without it, too.
+func joining(c *cli.Context, s *app.Session, steps []explain.Step) map[dag.Key]string {
+	if extras.Fleet == nil || os.Getenv("IMGFLOW_STATE") == "" || drawing(c) {
+		return nil
+	}
+	home, err := findHome()
+	var joins map[dag.Key]string
+	if err == nil {
+		joins, err = s.Joining(home)
+	}
+	if err != nil {
+		lines(c, c.App.ErrWriter).Warn("Whether other runs make the same now is not known: %v", err)
+	}
+	for _, st := range steps {
+		if st.Change == explain.Reuse {
+			delete(joins, st.Key)
+		}
+	}
+	return joins
 }
 
 // resolved is what was looked up, for people and programs, without secrets.

@@ -113,6 +113,26 @@ func (b *backend) Makings(waits []state.Wait) (ms []state.Making, err error) {
 	return ms, nil
 }
 
+func (b *backend) Makers(steps []dag.Key) (runs map[dag.Key]string, err error) {
+	err = b.again(func(ctx context.Context) error {
+		runs = map[dag.Key]string{}
+		rows, err := b.pool.Query(ctx, `SELECT step, run FROM imgflow.makers m WHERE step = ANY ($1) AND `+making+` ORDER BY run DESC`, bytesOf(steps))
+		if err != nil {
+			return err
+		}
+		var step []byte
+		var run string
+		_, err = pgx.ForEachRow(rows, []any{&step, &run}, func() error {
+			var k dag.Key
+			copy(k[:], step)
+			runs[k] = run
+			return nil
+		})
+		return err
+	})
+	return runs, b.reading("what other runs make", err)
+}
+
 func (b *backend) Yield(run string, epoch int64, steps []dag.Key) error {
 	_, err := b.exec(tryTime, `DELETE FROM imgflow.makers WHERE run = $1 AND epoch = $2 AND maker = run AND ($3 OR step = ANY ($4))`, run, epoch, len(steps) == 0, bytesOf(steps))
 	if err != nil {

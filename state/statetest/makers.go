@@ -56,6 +56,9 @@ func makers(t *testing.T, p *place) {
 	if o := contend(t, h, c, one.Key, two.Key); len(o) > 0 {
 		t.Errorf("for a run of other means others make %v", o)
 	}
+	if runs, err := h.Makers([]dag.Key{one.Key, Record(3).Key}); err != nil || len(runs) != 1 || runs[one.Key] != a.Run && runs[one.Key] != c.Run {
+		t.Errorf("%v makes it, %v", runs, err)
+	}
 	for id, want := range map[string][]string{a.Run: nil, b.Run: {a.Run}} {
 		if s, err := h.Summary(id); err != nil || !slices.Equal(s.Awaits, want) {
 			t.Errorf("run %s awaits %v, %v", id, s.Awaits, err)
@@ -119,6 +122,12 @@ func makers(t *testing.T, p *place) {
 	}
 	if o := contend(t, h, a, one.Key, two.Key); len(o) > 0 {
 		t.Errorf("when the other makes nothing others make %v", o)
+	}
+	if err := h.Release(c.Run, c.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := h.Makers([]dag.Key{one.Key, two.Key}); err != nil || len(runs) != 2 || runs[one.Key] != a.Run {
+		t.Errorf("in the end %v makes it, %v", runs, err)
 	}
 	ms, err := h.Makings([]state.Wait{{Run: "nobody", Step: one.Key}})
 	if err != nil || len(ms) > 0 {

@@ -21,7 +21,7 @@ var forShared = []test{
 	{"ClaimedTogether", claimedTogether, "Journal.Claim"},
 	{"SummaryOfMany", summaryOfMany, "Journal.Summarize"},
 	{"StoreOfAClaim", storeOfAClaim, "Journal.Claim"},
-	{"Makers", makers, "Backend.Contend Backend.Makings Backend.Yield Backend.Lent"},
+	{"Makers", makers, "Backend.Contend Backend.Makings Backend.Makers Backend.Yield Backend.Lent"},
 	{"MakersAtOnce", makersAtOnce, "Backend.Contend"},
 	{"SharedKey", sharedKey, "Backend.SharedKey"},
 	{"AssignHeld", assignHeld, "Backend.Assigned Journal.Assign"},

@@ -186,6 +186,22 @@ func Resolved(w io.Writer, all []ResolvedJSON) {
 	table(w, "", rows)
 }
 
+// Joining writes which steps of a plan other runs make now.
+func Joining(w io.Writer, steps []explain.Step, joins map[dag.Key]string) {
+	rows := [][]string{{"BUILD", "STEP", "MADE NOW BY"}}
+	for _, s := range steps {
+		if run := joins[s.Key]; run != "" {
+			rows = append(rows, []string{buildNames(s.Builds), s.Name, "run " + run})
+		}
+	}
+	if len(rows) == 1 {
+		return
+	}
+	fmt.Fprintln(w)
+	table(w, "", rows)
+	line(w, "A run by workers that is given the same secrets and accounts waits for these, instead of making them itself.")
+}
+
 // PlanStepJSON is one step of a plan.
 type PlanStepJSON struct {
 	Key    dag.Key    `json:"key"`
@@ -200,6 +216,8 @@ type PlanStepJSON struct {
 
 	Change explain.Change `json:"change"`        // create, rerun, replace or reuse
 	Why    string         `json:"why,omitempty"` // it is that
+
+	Joins string `json:"joins,omitempty"` // the run of a fleet that makes the same step now
 }
 
 // RebuildJSON is a thing that must be made again, or a step that is overtaken.
@@ -208,12 +226,12 @@ type RebuildJSON struct {
 	Why  string `json:"why"`
 }
 
-// NewPlanJSON makes a plan readable for other programs.
-func NewPlanJSON(g *dag.Graph, p *dag.Plan, steps []explain.Step) PlanJSON {
+// NewPlanJSON makes a plan readable for other programs. Joins are the runs that make some of its steps now.
+func NewPlanJSON(g *dag.Graph, p *dag.Plan, steps []explain.Step, joins map[dag.Key]string) PlanJSON {
 	j := PlanJSON{Steps: []PlanStepJSON{}, Rebuilds: []RebuildJSON{}, Removes: []string{}, Releases: []dag.Key{}, Goals: g.Goals, Awaited: g.Awaited, Behind: g.Behind, Changes: Changes(steps)}
 	for _, s := range steps {
 		n := s.Node
-		j.Steps = append(j.Steps, PlanStepJSON{n.Key, n.Name, n.Builds, n.Kind, n.Title, s.Action, n.Needs, n.Thing, n.After, s.Change, s.Why})
+		j.Steps = append(j.Steps, PlanStepJSON{n.Key, n.Name, n.Builds, n.Kind, n.Title, s.Action, n.Needs, n.Thing, n.After, s.Change, s.Why, joins[n.Key]})
 	}
 	for _, rb := range p.Rebuilds {
 		j.Rebuilds = append(j.Rebuilds, RebuildJSON{named(rb.Record.Name, rb.Record.Label), rb.Why})
