@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -112,6 +114,18 @@ func (s *stage) calls() map[string]int {
 		n[m[1]]++
 	}
 	return n
+}
+
+// more are the actions of which there are more calls than others, with both numbers, the largest difference first.
+func more(calls, than map[string]int) string {
+	ops := slices.DeleteFunc(slices.Collect(maps.Keys(calls)), func(op string) bool { return calls[op] <= than[op] })
+	slices.SortFunc(ops, func(a, b string) int {
+		return cmp.Or(cmp.Compare(calls[b]-than[b], calls[a]-than[a]), strings.Compare(a, b))
+	})
+	for i, op := range ops {
+		ops[i] = fmt.Sprintf("%s %d for %d", op, calls[op], than[op])
+	}
+	return strings.Join(ops, ", ")
 }
 
 func total(calls map[string]int) (n int) {
@@ -296,6 +310,7 @@ func TestFleetLosesWorkers(t *testing.T) {
 	}
 	t.Logf("%d builds, %d workers killed: %s; undisturbed %s; one process %s", builds, kills, took.Round(100*time.Millisecond), calmly.Round(100*time.Millisecond), alone.Round(100*time.Millisecond))
 	t.Logf("calls: %d, %v; undisturbed %d, %v; one process %d, %v", total(calls), calls, total(calm), calm, total(one), one)
+	t.Logf("more than one process has made, undisturbed: %s", more(calm, one))
 	if drives := f.drives(); len(drives) == 2 { // the builds of fewer have no workflows of their own
 		for i, name := range []string{"undisturbed", "with kills"} {
 			t.Logf("%s: the last image after %s, and after %s without the time in which calls of lost workers stood still",
@@ -304,7 +319,7 @@ func TestFleetLosesWorkers(t *testing.T) {
 	}
 	if *long {
 		dying, took := f.alone(kills, slow...)
-		t.Logf("one process that is killed and resumed as often: %s, %d calls, %v", took.Round(100*time.Millisecond), total(dying), dying)
+		t.Logf("one process that is killed and resumed as often: %s, %d calls, %v; of the fleet there are more of %s", took.Round(100*time.Millisecond), total(dying), dying, more(calls, dying))
 	}
 	if *long && total(calm) > 2*total(one) {
 		t.Errorf("%d calls of a fleet that nobody disturbs, more than twice the %d of one process", total(calm), total(one))
