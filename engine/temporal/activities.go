@@ -17,6 +17,7 @@ type activities struct {
 	Work Work
 	// ending is closed when this worker ends. A lane that goes to another worker ends nothing.
 	ending <-chan struct{}
+	load   load
 	// current is an error if the server has given what an activity does to another worker.
 	current func(ctx context.Context) error
 }
@@ -96,7 +97,9 @@ func (a *activities) Carry(ctx context.Context, ref Ref, x dag.Order) (Carried, 
 	if err := a.current(ctx); err != nil {
 		return Carried{}, err
 	}
-	x.Again = x.Again || activity.GetInfo(ctx).Attempt > 1
+	info := activity.GetInfo(ctx)
+	x.Again = x.Again || info.Attempt > 1
+	defer a.load.begin(info.TaskQueue, info.Attempt > 1)()
 	ctx, end := a.alive(ctx)
 	defer end()
 	o, changed, err := a.Work.Carry(ctx, ref, x)

@@ -33,7 +33,10 @@ func queueOf(x dag.Order) string {
 	return laneQueue(LaneOf(x.Site))
 }
 
-func laneQueue(n int) string { return fmt.Sprintf("%s/lane-%02d", taskQueue, n) }
+// lanePrefix is how the queues of lanes begin.
+const lanePrefix = taskQueue + "/lane-"
+
+func laneQueue(n int) string { return fmt.Sprintf("%s%02d", lanePrefix, n) }
 
 // has reports whether a worker is the one for a lane: of those that are there, the one whose
 // name has the highest hash with it, but for those that have stepped aside. Whoever comes or goes changes the lanes of no two others.
@@ -153,6 +156,7 @@ func (w *Worker) serve() error {
 			}
 			w.lanes[n] = l
 			w.work[n]++
+			w.acts.load.lanes.Add(1)
 		case !own && l != nil:
 			w.lanes[n] = nil
 			go w.leave(n, l)
@@ -161,10 +165,6 @@ func (w *Worker) serve() error {
 	return nil
 }
 
-// leave ends a lane when its calls have ended.
-func (w *Worker) leave(n int, l worker.Worker) {
-	l.Stop()
-	w.mu.Lock()
 // Serves reports whether the worker serves the lane of a site.
 func (w *Worker) Serves(site string) bool {
 	w.mu.Lock()
@@ -172,6 +172,10 @@ func (w *Worker) Serves(site string) bool {
 	return w.lanes[LaneOf(site)] != nil
 }
 
+// leave ends a lane when its calls have ended.
+func (w *Worker) leave(n int, l worker.Worker) {
+	l.Stop()
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.work[n]--
 }

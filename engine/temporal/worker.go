@@ -18,6 +18,7 @@ type Worker struct {
 	c            client.Client
 	calls, waits worker.Worker
 	acts         *activities
+	places       int           // for calls that are of no lane
 	ending       chan struct{} // closed when Run ends
 	failed       chan error
 	back         atomic.Pointer[time.Time] // until then it has stepped aside; nil: it never has
@@ -34,13 +35,16 @@ type Worker struct {
 // queue of their own: if they took the places of calls, nobody might be left to make them.
 const mostWaits = 10000
 
+// defaultCalls is how many calls of no lane a worker does at once where nothing else is said.
+const defaultCalls = 1000
+
 // NewWorker returns a worker that does so many calls at once of those that are of no lane; 0
 // is 1,000: most of them wait. It serves no lane until it is told which workers there are.
 func NewWorker(c *Client, w Work, concurrency int, v Version) *Worker {
-	t := &Worker{c: c.c, ending: make(chan struct{}), failed: make(chan error, 1)}
-	t.acts = &activities{w, t.ending, beating}
+	t := &Worker{c: c.c, places: cmp.Or(concurrency, defaultCalls), ending: make(chan struct{}), failed: make(chan error, 1)}
+	t.acts = &activities{Work: w, ending: t.ending, current: beating}
 	t.calls = t.queue(taskQueue, worker.Options{
-		Tuner:             t.tuner(cmp.Or(concurrency, 1000)),
+		Tuner:             t.tuner(t.places),
 		WorkerStopTimeout: stopTimeout,
 		// The workflows of a worker that is gone go to another one soon.
 		StickyScheduleToStartTimeout: time.Second,

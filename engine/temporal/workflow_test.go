@@ -23,7 +23,7 @@ func environment(w Work) *testsuite.TestWorkflowEnvironment {
 	env.SetTestTimeout(time.Minute)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience})
 	register(env)
-	env.RegisterActivity(&activities{w, nil, func(context.Context) error { return nil }})
+	env.RegisterActivity(&activities{Work: w, current: func(context.Context) error { return nil }})
 	return env
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/drive"
 	"github.com/imgflow/imgflow/internal/self"
 	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/internal/telemetry"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -39,8 +40,8 @@ type Worker struct {
 	// Runs stay with the version of a deployment, if that has a name.
 	Deployment, Version string
 	// Attend tells the other workers of an engine, until ctx ends, that this one is there, and
-	// with which lanes of the engine's work it is busy, as bits. Told hears of the others. Nil:
-	// there are none.
+	// with which lanes of the engine's work it is busy, as bits. Told hears of the others each
+	// time. Nil: there are none.
 	Attend func(ctx context.Context, engine string, busy func() uint32, told func(self string, there map[string]uint32)) error
 	// Share is told what part of what is granted at a site is for this worker, and whether the
 	// site is its own. It may be nil.
@@ -73,7 +74,10 @@ func (s *Session) SendTo(e Elsewhere) error {
 
 // sentTo notes that an engine drives the run.
 func (s *Session) sentTo(e Elsewhere) error {
-	if err := s.run.SetDocLater(driveDoc, lastDrive{}); err != nil {
+	if outer := s.app.Telemetry.Outer(); outer != "" {
+		s.run.SetDocLater(traceDoc, outer) // workers have another environment
+	}
+	if err := s.run.SetDocLater(driveDoc, lastDrive{Began: time.Now()}); err != nil {
 		return err
 	}
 	return s.run.SetDoc(engineDoc, e)
@@ -164,11 +168,17 @@ func (s *Session) Ends(report *dag.Report, failed string) error {
 	if err := s.run.SetDoc(driveDoc, d); err != nil {
 		return err
 	}
+	sum := s.run.Summary()
+	s.drove("RUN", d.Began, telemetry.ResultOf(why == nil && sum.Status == state.Done, why == nil && sum.Status == state.Suspended), s.whyFailed(why))
 	return s.settle()
 }
 
 // Removed notes and tells how a removal of the run's things has ended.
 func (s *Session) Removed(left []dag.Failure, failed string) error {
+	var d lastDrive
+	if err := s.run.Doc(driveDoc, &d); err != nil {
+		return err
+	}
 	recs, err := s.run.All()
 	if err != nil {
 		return err
@@ -176,7 +186,14 @@ func (s *Session) Removed(left []dag.Failure, failed string) error {
 	if err := drive.Destroyed(s.Driving(), recs, left); err != nil {
 		return err
 	}
-	return s.run.SetDoc(driveDoc, lastDrive{Report: &dag.Report{Left: left}, Err: failed})
+	if err := s.run.SetDoc(driveDoc, lastDrive{Began: d.Began, Report: &dag.Report{Left: left}, Err: failed}); err != nil {
+		return err
+	}
+	if failed == "" && len(left) > 0 {
+		failed = left[0].Err.Error()
+	}
+	s.drove("DESTROY", d.Began, telemetry.ResultOf(failed == "", false), failed)
+	return nil
 }
 
 // Renewed reads the run's graph again, which another worker may have made anew.

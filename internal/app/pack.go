@@ -161,6 +161,8 @@ func (a *App) Join(ctx context.Context, home *state.Home, id string, epoch int64
 		run.Close()
 		return nil, fmt.Errorf("cannot do steps of run %s: %w", id, err)
 	}
+	s.epoch = epoch
+	s.told = a.Telemetry.Joined(s.about("RUN"), epoch)
 	return s, nil
 }
 
@@ -278,7 +280,7 @@ func unroll(ctx context.Context, folder string) error {
 
 // Driving is what driving the session's run takes, where an engine elsewhere does it.
 func (s *Session) Driving() drive.Options {
-	o := s.driven(nil, nil)
+	o := s.driven(s.told, nil)
 	o.OnFailure = s.Elsewhere().failures()
 	o.Leaves = s.leaves
 	return o

@@ -18,6 +18,7 @@ import (
 	"github.com/imgflow/imgflow/internal/app/local"
 	"github.com/imgflow/imgflow/internal/errcode"
 	"github.com/imgflow/imgflow/internal/interp"
+	"github.com/imgflow/imgflow/internal/telemetry"
 	"github.com/imgflow/imgflow/state"
 	"github.com/imgflow/imgflow/template"
 	"github.com/imgflow/imgflow/template/compile"
@@ -44,6 +45,8 @@ type Session struct {
 	stored *dag.Graph // what the run wanted before the template was read again
 	wanted *dag.Graph // what a run would begin with, where graph is for a look; nil: graph
 
+	told     *telemetry.Run  // by whom workers tell what they do of the run; nil: of one that was not joined
+	epoch    int64           // of the run that was joined
 	plan     *Plan           // that the session carries out; nil: none
 	firing   *Firing         // that makes the run; nil: none
 	passing  passing         // what a session without a run has instead of one
@@ -56,6 +59,7 @@ type Session struct {
 
 // Close gives back what the session holds. Its run can be taken by others then.
 func (s *Session) Close() error {
+	s.told.End(telemetry.ResultOf(false, true), "")
 	var err error
 	if c, ok := s.runner.(io.Closer); ok {
 		err = c.Close()

@@ -425,6 +425,9 @@ func work(c *cli.Context) error {
 			return extras.Attend(ctx, url, engine, busy, told)
 		}
 	}
+	for _, text := range telemetryWarnings() {
+		ls.Warn("Tracing: %s", text)
+	}
 	ls.Say("Working for %s%s.", c.String("on"), asVersion(c.String("deployment")))
 	return f.Work(in.context(), a, o)
 }

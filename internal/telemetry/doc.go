@@ -15,6 +15,9 @@
 //	...
 //	warning := p.Close()
 //
+// A run that workers of a fleet do steps of is told by all of them ([Provider.Joined]), and its
+// root by who ends it ([Provider.Drove]). What a worker is at is read when it is sent ([Provider.Watch]).
+//
 // What is known of a step is what its events say, so no secret gets here that is
 // not taken out of events, too. Contexts are the other way round: whoever makes
 // calls finds in its context the span of its step, and with it the provider; this

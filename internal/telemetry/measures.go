@@ -14,6 +14,21 @@ import (
 // bounds are those of the buckets of durations, in seconds: from a call to a long build.
 var bounds = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600}
 
+// Level is how much there is of something now or, if it only ever grows, how much there was since the
+// process began.
+type Level struct {
+	Name, About, Unit string
+	Grows             bool
+	Value             float64
+	By                []attribute.KeyValue
+}
+
+// throttled is the measure of refusals. They are counted by the spans of calls, with the series of their durations.
+const (
+	throttled      = "imgflow.call.throttled"
+	throttledAbout = "how often the cloud has refused a call because there were too many"
+)
+
 // The measures, and of which attributes of a span each has its own series.
 var measures = []measure{
 	{name: "rpc.client.call.duration", about: "how long calls of the cloud take, with their retries", of: keyMethod, by: []attribute.Key{keySystem, keyMethod, keyRegion, keyErrorType}},
@@ -52,6 +67,7 @@ type series struct {
 	sum        float64
 	least      float64
 	most       float64
+	throttled  int64
 }
 
 func newMeter() *meter { return &meter{began: time.Now(), series: map[seriesKey]*series{}} }
@@ -90,14 +106,37 @@ func (m *meter) OnEnd(s sdktrace.ReadOnlySpan) {
 	x.buckets[n]++
 	x.sum += took
 	x.least, x.most = min(x.least, took), max(x.most, took)
+	if v, ok := all.Value(keyThrottled); ok {
+		x.throttled += v.AsInt64()
+	}
 }
 
-// encode writes an ExportMetricsServiceRequest with all that was counted so far, or nil
-// if that is nothing.
-func (m *meter) encode(resource []attribute.KeyValue, now time.Time) []byte {
+// refusals are how often calls were refused, by what they are, whatever came of them in the end.
+func (m *meter) refusals() (all []Level) {
+	at := map[attribute.Distinct]int{}
+	for _, s := range m.series {
+		if s.throttled == 0 {
+			continue
+		}
+		by := attribute.NewSet(slices.DeleteFunc(slices.Clone(s.attributes), func(a attribute.KeyValue) bool { return a.Key == keyErrorType })...)
+		i, ok := at[by.Equivalent()]
+		if !ok {
+			i = len(all)
+			at[by.Equivalent()] = i
+			all = append(all, Level{Name: throttled, About: throttledAbout, Unit: "{attempt}", Grows: true, By: by.ToSlice()})
+		}
+		all[i].Value += float64(s.throttled)
+	}
+	return all
+}
+
+// encode writes an ExportMetricsServiceRequest with all that was counted so far, and levels, of which those of one
+// name are beside one another, or nil if that is nothing.
+func (m *meter) encode(resource []attribute.KeyValue, now time.Time, levels []Level) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.series) == 0 {
+	levels = append(levels, m.refusals()...)
+	if len(m.series)+len(levels) == 0 {
 		return nil
 	}
 	var out message
@@ -119,6 +158,14 @@ func (m *meter) encode(resource []attribute.KeyValue, now time.Time) []byte {
 						out.varint(2, 2) // since the beginning, not since the last time
 					})
 				})
+			}
+			for len(levels) > 0 {
+				n := 1
+				for n < len(levels) && levels[n].Name == levels[0].Name {
+					n++
+				}
+				out.message(2, func(out *message) { out.levels(levels[:n], m.began, now) })
+				levels = levels[n:]
 			}
 		})
 	})
@@ -144,4 +191,31 @@ func (m *message) point(s *series, began, now time.Time) {
 	m.attributes(9, s.attributes)
 	m.double(11, s.least)
 	m.double(12, s.most)
+}
+
+// levels writes a Metric of levels that have one name.
+func (m *message) levels(all []Level, began, now time.Time) {
+	m.text(1, all[0].Name)
+	m.text(2, all[0].About)
+	m.text(3, all[0].Unit)
+	field := uint64(5) // a gauge
+	if all[0].Grows {
+		field = 7 // a sum
+	}
+	m.message(field, func(m *message) {
+		for _, l := range all {
+			m.message(1, func(m *message) {
+				if l.Grows {
+					m.fixed64(2, nanos(began))
+				}
+				m.fixed64(3, nanos(now))
+				m.double(4, l.Value)
+				m.attributes(7, l.By)
+			})
+		}
+		if all[0].Grows {
+			m.varint(2, 2)
+			m.varint(3, 1)
+		}
+	})
 }

@@ -35,6 +35,8 @@ const (
 	keySystem = attribute.Key("rpc.system.name")
 	keyMethod = attribute.Key("rpc.method")
 	keyRegion = attribute.Key("cloud.region")
+
+	keyThrottled = attribute.Key("imgflow.call.throttled") // how many attempts of a call were refused as too many
 )
 
 // The results of a step and of a run, in the words of the conventions.

@@ -52,7 +52,7 @@ func TestNamesAreDocumented(t *testing.T) {
 	}
 	prefixes := []string{"imgflow.", "cicd.", "rpc.", "aws.", "http.", "cloud.", "error.", "exception.", "service.", "telemetry."}
 	sent := map[string]bool{eventRetry: true, eventWarning: true, eventGone: true, eventAnew: true}
-	for _, file := range []string{"names.go", "measures.go", "provider.go", "../../steps/aws/spans.go"} {
+	for _, file := range []string{"names.go", "measures.go", "provider.go", "../../steps/aws/spans.go", "../app/fleet/levels.go"} {
 		for _, name := range namesIn(t, file, prefixes...) {
 			sent[name] = true
 		}

@@ -35,6 +35,9 @@ type Provider struct {
 	traces  *sender
 	metrics *sender
 	ticking sync.WaitGroup
+
+	mu      sync.Mutex
+	watched []func() []Level
 }
 
 // New is the provider of these options, or nil without any. It starts nothing before
@@ -58,6 +61,7 @@ func (p *Provider) begin() {
 	limits.AttributeValueLengthLimit = mostText
 	opts := []sdktrace.TracerProviderOption{
 		sdktrace.WithSampler(p.o.sampler()), sdktrace.WithRawSpanLimits(limits), sdktrace.WithResource(resource.NewSchemaless(p.resource...)),
+		sdktrace.WithIDGenerator(ids{}),
 	}
 	if p.o.Traces != nil {
 		p.traces = newSender(p.running, p.closing, "traces", *p.o.Traces, p.o.Getenv)
@@ -91,8 +95,26 @@ func (p *Provider) tick() {
 	}
 }
 
+// Watch sends with the measures what read returns, from now on. Of a nil provider it does nothing.
+func (p *Provider) Watch(read func() []Level) {
+	if p == nil {
+		return
+	}
+	p.start.Do(p.begin)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watched = append(p.watched, read)
+}
+
 func (p *Provider) measure() {
-	if batch := p.meter.encode(p.resource, time.Now()); batch != nil {
+	p.mu.Lock()
+	watched := p.watched
+	p.mu.Unlock()
+	var levels []Level
+	for _, read := range watched {
+		levels = append(levels, read()...)
+	}
+	if batch := p.meter.encode(p.resource, time.Now(), levels); batch != nil {
 		p.metrics.send(batch, 1)
 	}
 }

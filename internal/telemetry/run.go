@@ -45,8 +45,7 @@ func (p *Provider) Begin(ctx context.Context, about About) (context.Context, *Ru
 	}
 	p.start.Do(p.begin)
 	parent, former := remote(ctx, p.o.Parent, p.o.State), remote(ctx, about.Former, "")
-	own := []trace.SpanStartOption{trace.WithAttributes(
-		keyRun.String(about.Run), keyRunID.String(about.Run), keyPipeline.String(about.Template), keyAction.String(about.Action))}
+	own := []trace.SpanStartOption{trace.WithAttributes(about.attributes()...)}
 	switch {
 	case !former.IsValid():
 	case !parent.IsValid():
@@ -60,6 +59,11 @@ func (p *Provider) Begin(ctx context.Context, about About) (context.Context, *Ru
 	r := &Run{p: p, about: about, needs: map[string][]dag.Key{}, spans: map[string]trace.Span{}, ended: map[string]trace.SpanContext{}}
 	r.ctx, r.root = p.tracer.Start(ctx, about.Action+" "+about.Template, own...)
 	return r.ctx, r
+}
+
+// attributes are those of the root.
+func (a About) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{keyRun.String(a.Run), keyRunID.String(a.Run), keyPipeline.String(a.Template), keyAction.String(a.Action)}
 }
 
 // remote reads a context of W3C; what is none is not valid.

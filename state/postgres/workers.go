@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"maps"
 	mathrand "math/rand/v2"
 	"time"
 
@@ -18,7 +17,7 @@ var (
 
 // Attend tells the other workers of an engine, in the database that a URL names, until ctx
 // ends, that this one is there, and with which lanes of the engine's work it is busy, as bits.
-// It calls told, at first and whenever that has changed, with the name that this worker has and
+// It calls told each time that it has said so, with the name that this worker has and
 // with the lanes of the others. One whose process has died is not there any more at once, and
 // one of which nothing is heard after attendTime. While the database cannot be reached nobody
 // is told anything.
@@ -31,10 +30,9 @@ func Attend(ctx context.Context, url, engine string, busy func() uint32, told fu
 	defer a.leave(ctx)
 	every := time.NewTicker(attendEvery)
 	defer every.Stop()
-	for known := map[string]uint32(nil); ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		lanes := busy()
-		if there, err := a.look(ctx, lanes); err == nil && (known == nil || !maps.Equal(there, known)) {
-			known = there
+		if there, err := a.look(ctx, lanes); err == nil {
 			if told(a.id, there); busy() != lanes {
 				continue
 			}

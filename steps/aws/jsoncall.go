@@ -70,34 +70,38 @@ func (s *site) attempts(ctx context.Context, service, operation string, once fun
 		return err
 	}
 	ctx, end := beginCall(ctx, service, operation, s.Region)
-	resends, err := s.tries(ctx, service, operation, once)
-	end(callReply{resends: resends}, err)
+	reply, err := s.tries(ctx, service, operation, once)
+	end(reply, err)
 	return err
 }
 
-// tries is attempts without its span, and counts how often the call was made again.
-func (s *site) tries(ctx context.Context, service, operation string, once func() error) (resends int, err error) {
+// tries is attempts without its span, and counts how often the call was made again, and refused as one too many.
+func (s *site) tries(ctx context.Context, service, operation string, once func() error) (reply callReply, err error) {
 	pace, ambiguous := s.options.Retryer.(*limiter), false
 	for attempt := 1; ; attempt++ {
+		reply.resends = attempt - 1
 		done, err := pace.acquire(ctx, operation)
 		if err == nil {
 			err = once()
 			done(err)
 		}
 		if err == nil {
-			return attempt - 1, nil
+			return reply, nil
+		}
+		if isThrottled(err) {
+			reply.throttled++
 		}
 		err = &smithy.OperationError{ServiceID: service, OperationName: operation, Err: err}
 		if attempt >= pace.MaxAttempts() || ctx.Err() != nil || !pace.IsErrorRetryable(err) {
 			if ambiguous {
 				err = &ambiguousError{err}
 			}
-			return attempt - 1, expired(s.relogin, err)
+			return reply, expired(s.relogin, err)
 		}
 		ambiguous = ambiguous || !isThrottled(err) && !noCredentials(err)
 		wait, _ := pace.RetryDelay(attempt, err)
 		if err := sleep.For(ctx, wait); err != nil {
-			return attempt - 1, err
+			return reply, err
 		}
 	}
 }

@@ -24,7 +24,8 @@ const (
 	spanStatus    = attribute.Key("http.response.status_code")
 	spanResends   = attribute.Key("http.request.resend_count")
 	spanErrorType = attribute.Key("error.type")
-	spanShared    = attribute.Key("imgflow.call.shared") // how many waits a look is for
+	spanShared    = attribute.Key("imgflow.call.shared")    // how many waits a look is for
+	spanThrottled = attribute.Key("imgflow.call.throttled") // how many attempts were refused because calls were too many
 )
 
 // spans makes each call of a client a span, if whoever calls is in one that is recorded:
@@ -44,6 +45,11 @@ var spanOfCall = middleware.InitializeMiddlewareFunc("imgflow spans", func(ctx c
 	reply.request, _ = awsmiddle.GetRequestIDMetadata(meta)
 	if all, ok := retry.GetAttemptResults(meta); ok {
 		reply.resends = len(all.Results) - 1
+		for _, a := range all.Results {
+			if a.Err != nil && isThrottled(a.Err) {
+				reply.throttled++
+			}
+		}
 	}
 	end(reply, err)
 	return out, meta, err
@@ -51,9 +57,10 @@ var spanOfCall = middleware.InitializeMiddlewareFunc("imgflow spans", func(ctx c
 
 // callReply is what a span tells of an answer, as far as there is one.
 type callReply struct {
-	status  int
-	request string // the id that AWS gave it
-	resends int
+	status    int
+	request   string // the id that AWS gave it
+	resends   int
+	throttled int // attempts
 }
 
 // beginCall begins the span of a call, under that of the context.
@@ -81,6 +88,9 @@ func beginCall(ctx context.Context, service, operation, region string) (context.
 		}
 		if r.resends > 0 {
 			s.SetAttributes(spanResends.Int(r.resends))
+		}
+		if r.throttled > 0 {
+			s.SetAttributes(spanThrottled.Int(r.throttled))
 		}
 		if err != nil {
 			code := codeOf(err)

@@ -47,7 +47,7 @@ func TestCallsAreSpans(t *testing.T) {
 	w.front.setPlay(func(out http.ResponseWriter, action string, n int, _ url.Values) bool {
 		switch {
 		case action == "DescribeVpcs" && n <= 2:
-			refuse(out, http.StatusServiceUnavailable, "Unavailable", "later")
+			refuse(out, http.StatusServiceUnavailable, []string{"Unavailable", "RequestLimitExceeded"}[n-1], "later")
 		case action == "DescribeSubnets":
 			refuse(out, http.StatusForbidden, "UnauthorizedOperation", "no, for the secret is marlin")
 		default:
@@ -66,7 +66,7 @@ func TestCallsAreSpans(t *testing.T) {
 		t.Fatalf("%d spans", len(spans))
 	}
 	for i, want := range []map[string]string{
-		{"rpc.system.name": "aws-api", "rpc.method": "EC2/DescribeVpcs", "cloud.provider": "aws", "cloud.region": home, "http.response.status_code": "200", "http.request.resend_count": "2"},
+		{"rpc.system.name": "aws-api", "rpc.method": "EC2/DescribeVpcs", "cloud.provider": "aws", "cloud.region": home, "http.response.status_code": "200", "http.request.resend_count": "2", "imgflow.call.throttled": "1"},
 		{"rpc.method": "EC2/DescribeSubnets", "http.response.status_code": "403", "aws.request_id": "r", "error.type": "UnauthorizedOperation"},
 	} {
 		s, got := spans[i], attributesOf(spans[i])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -33,10 +34,10 @@ func Dial(ctx context.Context, url string, getenv func(string) string) (*Client,
 // Close ends the connection.
 func (c *Client) Close() { c.c.Close() }
 
-// Submit has a run driven that was packed and left. Epoch is that of the run as the engine has it.
 // Name tells the engine from others.
 func (c *Client) Name() string { return c.c.Name() }
 
+// Submit has a run driven that was packed and left. Epoch is that of the run as the engine has it.
 func (c *Client) Submit(ctx context.Context, home *state.Home, run string, e app.Elsewhere) (epoch int64, err error) {
 	return c.assigned(home, run, e, func(ref temporal.Ref) error {
 		s, err := submission(home, run, e)
@@ -153,12 +154,14 @@ func (c *Client) Work(ctx context.Context, a *app.App, o app.Worker) error {
 	var beside sync.WaitGroup
 	sweeping, stop := context.WithCancel(context.Background())
 	beside.Go(func() { w.sweep(sweeping) })
-	working, end := context.WithCancel(ctx)
-	beside.Go(func() { c.attend(working, worker, o) })
-	if o.Deployment != "" {
-		beside.Go(func() { c.tellCurrent(working, v, o.Warn) })
 	lost := &strays{home: o.Home, url: c.url, going: c.Going, here: w.has, warn: o.Warn}
 	beside.Go(func() { lost.watch(sweeping) })
+	working, end := context.WithCancel(ctx)
+	l := &levels{worker: worker, sessions: w}
+	a.Telemetry.Watch(l.read)
+	beside.Go(func() { c.attend(working, worker, o, l) })
+	if o.Deployment != "" {
+		beside.Go(func() { c.tellCurrent(working, v, o.Warn) })
 	}
 	err := worker.Run(ctx)
 	end()
@@ -184,8 +187,8 @@ const whole = 0.8
 
 // attend has the worker serve the lanes that are its own among those of the workers that are
 // there, and take its part of what is granted there.
-func (c *Client) attend(ctx context.Context, worker *temporal.Worker, o app.Worker) {
-	told := func(self string, there map[string]uint32) {
+func (c *Client) attend(ctx context.Context, worker *temporal.Worker, o app.Worker, l *levels) {
+	serve := func(self string, there map[string]uint32) {
 		if o.Share != nil {
 			o.Share(func(site string) float64 { return whole / float64(1+temporal.Sharing(site, there)) }, worker.Serves)
 		}
@@ -194,11 +197,19 @@ func (c *Client) attend(ctx context.Context, worker *temporal.Worker, o app.Work
 		}
 	}
 	if o.Attend == nil {
-		told("", nil)
+		serve("", nil)
 		return
 	}
-	if err := o.Attend(ctx, c.c.Name(), worker.Busy, told); err != nil {
+	var known map[string]uint32
+	told := func(self string, there map[string]uint32) {
+		l.heard(len(there))
+		if known == nil || !maps.Equal(known, there) {
+			known = there
+			serve(self, there)
+		}
+	}
+	if err := o.Attend(ctx, c.Name(), worker.Busy, told); err != nil {
 		o.Warn("cannot learn which workers there are, so this one calls AWS as if it were alone: %v", err)
-		told("", nil)
+		serve("", nil)
 	}
 }

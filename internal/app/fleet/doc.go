@@ -14,6 +14,9 @@
 // step it makes a claim, so that a worker which was taken for dead writes nothing more of
 // it when it wakes.
 //
+// A worker gives runs back that are said to be driven by its engine, and that this has nothing of,
+// and tells collectors what it is at.
+//
 // Runs that need the same at the same time agree in the database on who makes it. One
 // goroutine of a worker looks for all that its runs wait for, each second.
 package fleet
