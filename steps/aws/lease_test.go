@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,9 @@ func TestAYoungRunHasNothingToRenew(t *testing.T) {
 // for the case that it does not.
 func TestWhoRenews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		own, renewed := []bool{false, true, false}, [3]int{}
+		var own [3]atomic.Bool
+		var renewed [3]int
+		own[1].Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), 29*time.Minute)
 		defer cancel()
 		var all sync.WaitGroup
@@ -89,11 +92,12 @@ func TestWhoRenews(t *testing.T) {
 			}}}
 			c.learn(here)
 			site := c.siteAt(here)
-			o.Shared.Share(func(string) float64 { return 1 }, func(s string) bool { return s == site && own[i] })
+			o.Shared.Share(func(string) float64 { return 1 }, func(s string) bool { return s == site && own[i].Load() })
 			all.Go(func() { c.KeepLease(ctx, "r1", time.Now()) })
 		}
 		time.Sleep(17 * time.Minute)
-		own[1], own[2] = false, true // the second is gone
+		own[1].Store(false) // it is gone
+		own[2].Store(true)
 		all.Wait()
 		if renewed != [3]int{1, 3, 2} {
 			t.Errorf("they have renewed %v times", renewed)
