@@ -9,7 +9,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
+	"github.com/xtaci/smux"
+
+	"github.com/imgflow/imgflow/internal/websock"
 )
 
 // An Agent is the side of a session that has the port. It is made when the session is, and
@@ -28,7 +32,21 @@ const agentVersion = "3.3.987.0"
 // NewAgent begins a session whose connections dial makes.
 func NewAgent(port int, dial func(context.Context) (net.Conn, error)) *Agent {
 	a := &Agent{began: time.Now()}
-	m := newMux(func(s *stream) {
+	m := newMux()
+	a.ch = newChannel(kindOutput, kindInput, func(what uint32, payload []byte) (bool, error) {
+		switch what {
+		case payloadData:
+			return m.wire.feed(payload), nil
+		case payloadHandshakeResponse:
+			return true, a.respond(payload)
+		case payloadFlag:
+			if len(payload) == 4 && payload[3] == flagTerminate {
+				return true, errors.New("the client has ended the session")
+			}
+		}
+		return true, nil
+	})
+	m.over(a.ch, func(s *smux.Stream) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		c, err := dial(ctx)
@@ -39,20 +57,6 @@ func NewAgent(port int, dial func(context.Context) (net.Conn, error)) *Agent {
 		}
 		join(s, c)
 	})
-	a.ch = newChannel(kindOutput, kindInput, func(what uint32, payload []byte) (bool, error) {
-		switch what {
-		case payloadData:
-			return m.feed(payload)
-		case payloadHandshakeResponse:
-			return true, a.respond(payload)
-		case payloadFlag:
-			if len(payload) == 4 && payload[3] == flagTerminate {
-				return true, errors.New("the client has ended the session")
-			}
-		}
-		return true, nil
-	})
-	m.over(a.ch)
 	properties, _ := json.Marshal(map[string]string{"portNumber": strconv.Itoa(port), "type": "LocalPortForwarding"})
 	parameters, _ := json.Marshal(sessionType{"Port", properties})
 	request, _ := json.Marshal(handshakeRequest{agentVersion, []handshakeAction{{actionSession, parameters}}}) // plain data always marshals
@@ -73,10 +77,11 @@ func (a *Agent) respond(payload []byte) error {
 // Serve makes a link of a request, until it breaks. Admit looks at the token that the client
 // shows.
 func (a *Agent) Serve(w http.ResponseWriter, r *http.Request, admit func(token string) bool) {
-	l, err := acceptLink(w, r)
+	c, err := websock.Accept(w, r)
 	if err != nil {
 		return
 	}
+	l := newLink(c)
 	late := time.AfterFunc(openingTime, l.end)
 	var o opening
 	text, b, err := l.read()
@@ -104,7 +109,7 @@ func (a *Agent) Close(why string) {
 	p, _ := json.Marshal(map[string]string{"Output": why}) // plain data always marshals
 	a.ch.mu.Lock()
 	if a.ch.link != nil {
-		a.ch.link.send(opBinary, (&message{kind: kindClosed, id: uuid.New(), payload: p}).encode())
+		a.ch.link.send(websocket.MessageBinary, (&message{kind: kindClosed, id: uuid.New(), payload: p}).encode())
 	}
 	a.ch.mu.Unlock()
 	time.AfterFunc(100*time.Millisecond, func() { a.ch.fail(errors.New(why)) }) // what was sent is on its way

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
 	"github.com/imgflow/imgflow/internal/termsafe"
@@ -105,7 +106,7 @@ func (c *channel) put(what uint32, payload []byte) {
 	}
 	c.pending = append(c.pending, sent{m.number, m.encode(), now})
 	if c.link != nil {
-		c.link.send(opBinary, c.pending[len(c.pending)-1].raw)
+		c.link.send(websocket.MessageBinary, c.pending[len(c.pending)-1].raw)
 	}
 }
 
@@ -123,7 +124,7 @@ func (c *channel) carry(l *link) error {
 	c.link, c.moved = l, time.Now()
 	for i := range c.pending {
 		c.pending[i].at = c.moved
-		l.send(opBinary, c.pending[i].raw)
+		l.send(websocket.MessageBinary, c.pending[i].raw)
 	}
 	c.mu.Unlock()
 	err := c.read(l)
@@ -202,7 +203,7 @@ func (c *channel) taken() int64 {
 
 func (c *channel) reply(m *message) {
 	if c.link != nil {
-		c.link.send(opBinary, m.acknowledged())
+		c.link.send(websocket.MessageBinary, m.acknowledged())
 	}
 }
 
@@ -271,7 +272,7 @@ func (c *channel) look(now time.Time) error {
 		return fmt.Errorf("the agent of the machine acknowledges nothing for %s", stalled)
 	case now.Sub(c.pending[0].at) > resendAfter:
 		c.pending[0].at = now
-		c.link.send(opBinary, c.pending[0].raw)
+		c.link.send(websocket.MessageBinary, c.pending[0].raw)
 	}
 	return nil
 }

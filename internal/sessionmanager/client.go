@@ -1,6 +1,7 @@
 package sessionmanager
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,9 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
 	"github.com/imgflow/imgflow/internal/sleep"
+	"github.com/imgflow/imgflow/internal/websock"
 )
 
 // A Session is what StartSession and ResumeSession answer.
@@ -25,7 +28,7 @@ type Session struct {
 
 // A Dialer is how a client gets to its data channel.
 type Dialer struct {
-	HTTP HTTP
+	HTTP websock.HTTP
 	// Resume makes the call ResumeSession. A *GoneError says that there is no such session
 	// any more; any other error may pass.
 	Resume func(context.Context) (Session, error)
@@ -55,9 +58,9 @@ var oldestAgent = []int{3, 0, 196, 0}
 // Open opens the data channel of a session, and returns when both sides have said what the
 // other has to know. The session lasts until Close, or until it ends by itself.
 func Open(ctx context.Context, s Session, d Dialer) (*Client, error) {
-	c := &Client{mux: newMux(nil), ready: make(chan struct{})}
+	c := &Client{mux: newMux(), ready: make(chan struct{})}
 	c.ch = newChannel(kindInput, kindOutput, c.deliver)
-	c.mux.over(c.ch)
+	c.mux.over(c.ch, nil)
 	l, err := c.link(ctx, s, d)
 	if err != nil {
 		c.ch.fail(err)
@@ -79,9 +82,9 @@ func Open(ctx context.Context, s Session, d Dialer) (*Client, error) {
 
 // Dial opens a connection to the port of the machine.
 func (c *Client) Dial(context.Context) (net.Conn, error) {
-	s, err := c.mux.open()
+	s, err := c.mux.OpenStream()
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(c.ch.ended(), err)
 	}
 	near, far := net.Pipe()
 	go join(s, far)
@@ -100,12 +103,13 @@ func (c *Client) Close() {
 
 // link opens a link, over which nothing has gone yet but who we are.
 func (c *Client) link(ctx context.Context, s Session, d Dialer) (*link, error) {
-	l, err := dialLink(ctx, d.HTTP, s.URL)
+	w, err := websock.Dial(ctx, d.HTTP, s.URL)
 	if err != nil {
 		return nil, err
 	}
+	l := newLink(w)
 	hello, _ := json.Marshal(opening{"1.0", uuid.NewString(), s.Token, uuid.NewString(), version}) // plain data always marshals
-	l.send(opText, hello)
+	l.send(websocket.MessageText, hello)
 	return l, nil
 }
 
@@ -139,7 +143,7 @@ func (c *Client) run(ctx context.Context, l *link, d Dialer) {
 func (c *Client) deliver(what uint32, payload []byte) (bool, error) {
 	switch what {
 	case payloadData:
-		return c.mux.feed(payload)
+		return c.mux.wire.feed(payload), nil
 	case payloadHandshakeRequest:
 		return true, c.handshake(payload)
 	case payloadHandshakeComplete:

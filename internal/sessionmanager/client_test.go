@@ -219,14 +219,17 @@ func TestASlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := func() bool {
-		c.mux.mu.Lock()
-		defer c.mux.mu.Unlock()
-		if c.mux.unread > maxUnread {
-			t.Fatalf("%d bytes wait to be read", c.mux.unread)
+		c.mux.wire.mu.Lock()
+		defer c.mux.wire.mu.Unlock()
+		if n := len(c.mux.wire.waiting); n > maxWaiting {
+			t.Fatalf("%d bytes wait to be read", n)
 		}
-		return c.mux.full
+		return c.mux.wire.full
 	}
 	until(t, full)
+	if n := c.ch.taken() * chunkSize; n > maxUnread+2*maxWaiting {
+		t.Errorf("%d bytes were taken", n)
+	}
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if got, err := io.ReadAll(conn); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d of %d bytes: %v", len(got), len(data), err)

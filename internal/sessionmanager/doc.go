@@ -11,12 +11,12 @@
 //
 // # Layers
 //
-//	websocket.go  messages over one connection (RFC 6455), which may break: a link
-//	message.go    what a message of the data channel looks like
-//	channel.go    what is sent arrives once and in order, over one link after another
-//	mux.go        many streams over one channel: version 1 of github.com/xtaci/smux
-//	client.go     the side that opens streams
-//	agent.go      the side that has the port
+//	link.go     messages over one WebSocket, which may break: a link
+//	message.go  what a message of the data channel looks like
+//	channel.go  what is sent arrives once and in order, over one link after another
+//	mux.go      many streams over one channel: version 1 of github.com/xtaci/smux
+//	client.go   the side that opens streams
+//	agent.go    the side that has the port
 //
 // The client says in its first message, in the clear text of the WebSocket, which token
 // it has. Then the agent asks for what both have to know (handshake), and the bytes of
@@ -26,7 +26,7 @@
 // # Bounds
 //
 // Neither side trusts the other. A message has at most 256 KiB. What nobody has read yet
-// is at most 4 MiB in each direction: more is not acknowledged, and comes again. A side
+// is at most 5 MiB in each direction: more is not acknowledged, and comes again. A side
 // that acknowledges nothing for 30 seconds while there is a link ends the session, and so
 // does one that sends what is no frame. A link over which nothing comes for 30 seconds
 // is cut. A channel without a link for a minute is given up.

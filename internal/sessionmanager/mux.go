@@ -1,229 +1,153 @@
 package sessionmanager
 
 import (
-	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"time"
-)
 
-// The frames of smux, version 1: the version, the command, two bytes of length and four
-// of the stream's number, both with their lowest byte first, and the bytes.
-const (
-	muxVersion = 1
-	muxOpen    = 0 // SYN
-	muxEnd     = 1 // FIN
-	muxData    = 2 // PSH
-	muxNothing = 3 // NOP
-
-	muxHeader = 8
+	"github.com/xtaci/smux"
 )
 
 const (
 	maxUnread  = 4 << 20 // bytes of all streams
+	maxWaiting = 1 << 20 // bytes that smux has not taken yet
 	maxStreams = 64
+	muxHeader  = 8 // bytes that smux puts before those of a stream
 )
 
 // nothingEvery is how often a side shows that it is there: agents of 2020 and 2021 hang up
-// after 30 seconds of silence.
+// after 30 seconds of silence. Later ones say nothing of themselves, so nobody is missed
+// for his silence: the link has pings, and the channel its acknowledgements.
 var nothingEvery = 10 * time.Second
+
+var errMux = errors.New("what came is no frame of a stream")
 
 // A mux has many streams over one channel.
 type mux struct {
-	ch     *channel
-	opened func(*stream) // by the other side; nil: it may not
-
-	mu      sync.Mutex
-	some    *sync.Cond // something has come, or the end
-	streams map[uint32]*stream
-	last    uint32
-	partial []byte // of a frame
-	unread  int
-	full    bool // something was refused since there was no room
+	*smux.Session
+	wire *wire
 }
 
-// A stream is one connection.
-type stream struct {
-	m      *mux
-	number uint32
-	unread []byte
-	ended  bool // by the other side
-	closed bool // by this one
-}
+// newMux makes a mux whose wire needs a channel yet.
+func newMux() *mux { return &mux{wire: newWire()} }
 
-func newMux(opened func(*stream)) *mux {
-	m := &mux{opened: opened, streams: map[uint32]*stream{}, last: 1}
-	m.some = sync.NewCond(&m.mu)
-	return m
-}
-
-// over has the mux use a channel, until that ends.
-func (m *mux) over(ch *channel) {
-	m.ch = ch
+// over has the mux use a channel, until one of both ends. The client has nil for opened:
+// the other side may open no streams.
+func (m *mux) over(ch *channel, opened func(*smux.Stream)) {
+	m.wire.ch = ch
+	config := &smux.Config{Version: 1, KeepAliveInterval: nothingEvery, KeepAliveTimeout: math.MaxInt64,
+		MaxFrameSize: chunkSize - muxHeader, MaxReceiveBuffer: maxUnread, MaxStreamBuffer: maxUnread}
+	var err error
+	if opened == nil {
+		m.Session, err = smux.Client(m.wire, config)
+	} else {
+		m.Session, err = smux.Server(m.wire, config)
+	}
+	if err != nil {
+		panic(err) // the settings do not fit together
+	}
 	go func() {
-		tick := time.NewTicker(nothingEvery)
-		defer tick.Stop()
+		<-ch.done
+		m.Session.Close()
+	}()
+	go func() {
 		for {
-			select {
-			case <-tick.C:
-				ch.post(payloadData, muxFrame(muxNothing, 0, nil))
-			case <-ch.done:
-				m.mu.Lock()
-				m.some.Broadcast()
-				m.mu.Unlock()
+			s, err := m.AcceptStream()
+			switch {
+			case errors.Is(err, smux.ErrInvalidProtocol):
+				err = errMux
+			case err == nil && opened == nil:
+				err = errors.New("the agent of the machine opens streams")
+			case err == nil && m.NumStreams() > maxStreams:
+				err = errors.New("the other side opens too many streams")
+			}
+			if err != nil {
+				ch.fail(err)
 				return
 			}
+			go opened(s)
 		}
 	}()
 }
 
-func muxFrame(command byte, number uint32, data []byte) []byte {
-	f := binary.LittleEndian.AppendUint16([]byte{muxVersion, command}, uint16(len(data)))
-	return append(binary.LittleEndian.AppendUint32(f, number), data...)
+// A wire is a channel as smux has it: bytes in their order.
+type wire struct {
+	ch *channel
+
+	mu      sync.Mutex
+	some    *sync.Cond // something has come, or the end
+	waiting []byte
+	full    bool // something was refused since there was no room
+	closed  bool
 }
 
-var errMux = errors.New("what came is no frame of a stream")
+func newWire() *wire {
+	w := &wire{}
+	w.some = sync.NewCond(&w.mu)
+	return w
+}
 
 // feed takes what has come; false if there is no room.
-func (m *mux) feed(b []byte) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.unread+len(b) > maxUnread {
-		m.full = true
-		return false, nil
-	}
-	m.partial = append(m.partial, b...)
-	for len(m.partial) >= muxHeader {
-		n := muxHeader + int(binary.LittleEndian.Uint16(m.partial[2:]))
-		if m.partial[0] != muxVersion || m.partial[1] > muxNothing {
-			return false, errMux
-		}
-		if len(m.partial) < n {
-			break
-		}
-		if err := m.frame(m.partial[1], binary.LittleEndian.Uint32(m.partial[4:]), m.partial[muxHeader:n]); err != nil {
-			return false, err
-		}
-		m.partial = m.partial[n:]
-	}
-	if len(m.partial) == 0 {
-		m.partial = nil
-	}
-	m.some.Broadcast()
-	return true, nil
-}
-
-func (m *mux) frame(command byte, number uint32, data []byte) error {
-	s := m.streams[number]
-	switch {
-	case command == muxOpen && s == nil && m.opened != nil:
-		if len(m.streams) >= maxStreams {
-			return errors.New("the other side opens too many streams")
-		}
-		s = &stream{m: m, number: number}
-		m.streams[number] = s
-		go m.opened(s)
-	case s == nil: // it was closed here, and the other side does not know yet
-	case command == muxEnd:
-		s.ended = true
-	case command == muxData:
-		s.unread = append(s.unread, data...)
-		m.unread += len(data)
-	}
-	return nil
-}
-
-// open makes a new stream.
-func (m *mux) open() (*stream, error) {
-	m.mu.Lock()
-	m.last += 2
-	s := &stream{m: m, number: m.last}
-	m.streams[s.number] = s
-	m.mu.Unlock()
-	if err := m.ch.send(payloadData, muxFrame(muxOpen, s.number, nil)); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *stream) Read(b []byte) (int, error) {
-	m := s.m
-	m.mu.Lock()
-	for len(s.unread) == 0 && !s.ended && !s.closed && m.ch.ended() == nil {
-		m.some.Wait()
-	}
-	n := copy(b, s.unread)
-	s.unread = s.unread[n:]
-	if len(s.unread) == 0 {
-		s.unread = nil
-	}
-	closed := s.closed
-	again := m.drop(n)
-	m.mu.Unlock()
-	if again {
-		if err := m.ch.pump(); err != nil {
-			m.ch.fail(err)
-		}
-	}
-	switch {
-	case n > 0 || len(b) == 0:
-		return n, nil
-	case closed:
-		return 0, net.ErrClosed
-	case m.ch.ended() != nil:
-		return 0, m.ch.ended()
-	}
-	return 0, io.EOF
-}
-
-// drop notes that bytes were read, and reports whether there is room for what was refused.
-func (m *mux) drop(n int) bool {
-	m.unread -= n
-	if !m.full || m.unread > maxUnread/2 {
+func (w *wire) feed(b []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting)+len(b) > maxWaiting {
+		w.full = true
 		return false
 	}
-	m.full = false
+	w.waiting = append(w.waiting, b...)
+	w.some.Broadcast()
 	return true
 }
 
-func (s *stream) Write(b []byte) (n int, err error) {
-	for n < len(b) {
-		s.m.mu.Lock()
-		over := s.closed || s.ended
-		s.m.mu.Unlock()
-		if over {
-			return n, net.ErrClosed
+func (w *wire) Read(b []byte) (int, error) {
+	w.mu.Lock()
+	for len(w.waiting) == 0 && !w.closed {
+		w.some.Wait()
+	}
+	n := copy(b, w.waiting)
+	w.waiting = w.waiting[n:]
+	if len(w.waiting) == 0 {
+		w.waiting = nil
+	}
+	again := w.full && len(w.waiting) <= maxWaiting/2
+	if again {
+		w.full = false
+	}
+	w.mu.Unlock()
+	if again {
+		if err := w.ch.pump(); err != nil {
+			w.ch.fail(err)
 		}
-		part := b[n:min(len(b), n+chunkSize-muxHeader)]
-		if err := s.m.ch.send(payloadData, muxFrame(muxData, s.number, part)); err != nil {
-			return n, err
-		}
-		n += len(part)
+	}
+	if n == 0 && len(b) > 0 {
+		return 0, net.ErrClosed
 	}
 	return n, nil
 }
 
-// Close ends the stream in both directions.
-func (s *stream) Close() error {
-	m := s.m
-	m.mu.Lock()
-	if s.closed {
-		m.mu.Unlock()
-		return nil
+// Write sends frames, each of which fits into one message.
+func (w *wire) Write(b []byte) (int, error) {
+	if len(b) > chunkSize {
+		return 0, fmt.Errorf("a frame has %d bytes", len(b))
 	}
-	s.closed = true
-	delete(m.streams, s.number)
-	again := m.drop(len(s.unread))
-	s.unread = nil
-	m.some.Broadcast()
-	m.mu.Unlock()
-	m.ch.post(payloadData, muxFrame(muxEnd, s.number, nil))
-	if again {
-		return m.ch.pump()
+	if err := w.ch.send(payloadData, b); err != nil {
+		return 0, err
 	}
+	return len(b), nil
+}
+
+// Close is smux's: the session is over.
+func (w *wire) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	w.some.Broadcast()
+	w.mu.Unlock()
+	w.ch.fail(net.ErrClosed)
 	return nil
 }
 
@@ -234,9 +158,10 @@ func (c *channel) ended() error {
 	return c.err
 }
 
-// join copies between a stream and a connection until one of them ends.
-func join(s *stream, c net.Conn) {
-	end := sync.OnceFunc(func() { s.Close(); c.Close() })
+// join copies between a stream and a connection until one of them ends. The end of a stream
+// waits until it is on its way.
+func join(s *smux.Stream, c net.Conn) {
+	end := sync.OnceFunc(func() { c.Close(); s.Close() })
 	go func() {
 		io.Copy(s, c)
 		end()
