@@ -11,6 +11,7 @@ check: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'these files need gofmt'; exit 1; }
 	go vet ./...
 	cd bench && go vet .
+	cd internal/pluginpeer && go vet .
 	go mod tidy -diff
 	cd bench && go mod tidy -diff
 	go run $(STATICCHECK) ./...
@@ -44,6 +45,7 @@ test: ## every test, with the race detector where memory is shared
 	$(TEST) --packages "$$(go list ./... | $(call inRace,-v) | tr '\n' ' ')" -- -vet=off -p 3 -timeout 30m
 	$(TEST) --packages "./dag ./internal/app/drive" -- -vet=off -run Linear
 	cd bench && go test .
+	cd internal/pluginpeer && go test .
 
 # One target after another, since each uses all processors. What it finds is kept
 # beside the target, in testdata/fuzz, and is a test from then on. A target that

@@ -33,7 +33,7 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 	asked := map[string]bool{}
-	for _, dir := range []string{"../..", "../../bench", "../../internal/temporaldev"} {
+	for _, dir := range []string{"../..", "../../bench", "../../internal/pluginpeer", "../../internal/temporaldev"} {
 		for _, name := range directRequirements(t, dir) {
 			asked[name] = true
 			if !rows[name] {

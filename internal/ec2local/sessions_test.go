@@ -27,7 +27,14 @@ func managed(t *testing.T, b *bench) string {
 		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: aws.String("managed")}
 	})
 	i := b.until(id, "running")
-	l, err := net.Listen("tcp", net.JoinHostPort(*i.PrivateIpAddress, "2222"))
+	echoAt(t, *i.PrivateIpAddress)
+	return id
+}
+
+// echoAt has a server at the port that guests of tests have for SSH.
+func echoAt(t *testing.T, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(addr, "2222"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +51,6 @@ func managed(t *testing.T, b *bench) string {
 			}()
 		}
 	}()
-	return id
 }
 
 func (b *bench) begin(target, port string) object {
@@ -172,7 +178,7 @@ func TestSessionsAreRefused(t *testing.T) {
 	answer := b.begin(id, strconv.Itoa(2222))
 	forged := object{"SessionId": answer["SessionId"], "StreamUrl": answer["StreamUrl"], "TokenValue": newToken()}
 	r, err := http.Get("http" + strings.TrimPrefix(forged["StreamUrl"].(string), "ws"))
-	if err != nil || r.StatusCode != 400 {
+	if err != nil || r.StatusCode != http.StatusUpgradeRequired {
 		t.Errorf("a request that is for no WebSocket: %v, %v", r, err)
 	}
 	client, err := sessionmanager.Open(mustEnd(t), sessionmanager.Session{URL: forged["StreamUrl"].(string), Token: newToken()}, sessionmanager.Dialer{HTTP: &http.Client{}, Resume: func(context.Context) (sessionmanager.Session, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,7 @@ type channel struct {
 	link     *link      // nil while there is none
 	next     int64
 	pending  []sent
+	last     int64     // the latest message that was acknowledged
 	moved    time.Time // when the window, or the link, last changed
 	expected int64
 	held     map[int64]*message
@@ -52,7 +54,14 @@ type sent struct {
 	number int64
 	raw    []byte
 	at     time.Time
+	before bool // over an earlier link
+	times  int  // since then
 }
+
+// oftenSent is how often a message was sent again that has come over an earlier link, if a later
+// one is acknowledged and it is not: the agent of AWS says nothing to a message that it has had
+// already, so that an acknowledgement which was lost with a link never comes.
+const oftenSent = 3
 
 func newChannel(sends, takes string, deliver func(uint32, []byte) (bool, error)) *channel {
 	c := &channel{sends: sends, takes: takes, deliver: deliver, held: map[int64]*message{}, moved: time.Now(), done: make(chan struct{})}
@@ -104,7 +113,7 @@ func (c *channel) put(what uint32, payload []byte) {
 	if len(c.pending) == 0 {
 		c.moved = now
 	}
-	c.pending = append(c.pending, sent{m.number, m.encode(), now})
+	c.pending = append(c.pending, sent{number: m.number, raw: m.encode(), at: now})
 	if c.link != nil {
 		c.link.send(websocket.MessageBinary, c.pending[len(c.pending)-1].raw)
 	}
@@ -123,8 +132,8 @@ func (c *channel) carry(l *link) error {
 	}
 	c.link, c.moved = l, time.Now()
 	for i := range c.pending {
-		c.pending[i].at = c.moved
-		l.send(websocket.MessageBinary, c.pending[i].raw)
+		c.pending[i].before, c.pending[i].times = true, 0
+		c.again(i, c.moved)
 	}
 	c.mu.Unlock()
 	err := c.read(l)
@@ -230,16 +239,28 @@ func (c *channel) pump() error {
 	}
 }
 
+// again sends a message once more.
+func (c *channel) again(i int, now time.Time) {
+	s := &c.pending[i]
+	s.at = now
+	s.times++
+	c.link.send(websocket.MessageBinary, s.raw)
+}
+
 func (c *channel) acknowledge(number int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, s := range c.pending {
-		if s.number == number {
-			c.pending = append(c.pending[:i], c.pending[i+1:]...)
-			c.moved = time.Now()
-			c.room.Broadcast()
-			return
-		}
+	c.last = max(c.last, number)
+	c.forget(func(s sent) bool { return s.number == number }, time.Now())
+}
+
+// forget drops messages that have come.
+func (c *channel) forget(come func(sent) bool, now time.Time) {
+	before := len(c.pending)
+	c.pending = slices.DeleteFunc(c.pending, come)
+	if len(c.pending) < before {
+		c.moved = now
+		c.room.Broadcast()
 	}
 }
 
@@ -263,6 +284,7 @@ func (c *channel) watch() {
 func (c *channel) look(now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.forget(func(s sent) bool { return s.before && s.number < c.last && s.times >= oftenSent }, now)
 	idle := now.Sub(c.moved)
 	switch {
 	case c.link == nil && idle > abandoned:
@@ -270,9 +292,12 @@ func (c *channel) look(now time.Time) error {
 	case c.link == nil || len(c.pending) == 0:
 	case idle > stalled:
 		return fmt.Errorf("the agent of the machine acknowledges nothing for %s", stalled)
-	case now.Sub(c.pending[0].at) > resendAfter:
-		c.pending[0].at = now
-		c.link.send(websocket.MessageBinary, c.pending[0].raw)
+	default: // the oldest may be lost, and those that went over an earlier link, too
+		for i, s := range c.pending {
+			if now.Sub(s.at) > resendAfter && (i == 0 || s.before) {
+				c.again(i, now)
+			}
+		}
 	}
 	return nil
 }

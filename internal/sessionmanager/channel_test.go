@@ -2,9 +2,11 @@ package sessionmanager
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 )
 
@@ -86,5 +88,81 @@ func TestWhatIsLostIsSentAgain(t *testing.T) {
 		if m, err := decode(b); err != nil || string(m.payload) != "hello" || m.number != 0 {
 			t.Errorf("%+v %v", m, err)
 		}
+	}
+}
+
+// laconic is the agent of AWS as it takes messages: what it has had it does not acknowledge.
+type laconic struct {
+	expected int64
+	had      []byte
+	mute     bool // acknowledgements are lost
+}
+
+func (a *laconic) take(l *link) error {
+	for {
+		_, b, err := l.read()
+		if err != nil {
+			return err
+		}
+		m, err := decode(b)
+		if err != nil {
+			return err
+		}
+		if m.number == a.expected { // nothing comes before its turn here
+			a.expected++
+			a.had = append(a.had, m.payload...)
+			if !a.mute {
+				l.send(websocket.MessageBinary, m.acknowledged())
+			}
+		}
+	}
+}
+
+// Messages whose acknowledgements were lost with a link do not keep their places in the window.
+func TestWhatIsNeverAcknowledgedAgain(t *testing.T) {
+	again := resendAfter
+	resendAfter = 20 * time.Millisecond
+	defer func() { resendAfter = again }()
+	c := newChannel(kindInput, kindOutput, collecting(new([]byte)))
+	defer c.fail(errMessage)
+	agent := &laconic{mute: true}
+	near, far := pipeLinks(t)
+	carried := make(chan error, 1)
+	go func() { carried <- c.carry(near) }()
+	for range window {
+		if err := c.send(payloadData, []byte("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() {
+		for agent.expected < window {
+			time.Sleep(time.Millisecond)
+		}
+		far.end()
+	}()
+	agent.take(far)
+	<-carried
+	agent.mute = false
+	near, far = pipeLinks(t)
+	go c.carry(near)
+	go agent.take(far)
+	c.post(payloadData, []byte("b")) // as smux does from time to time
+	sent := make(chan error, 1)
+	go func() { sent <- c.send(payloadData, []byte("c")) }()
+	select {
+	case err := <-sent:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the window stays full")
+	}
+	until(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.pending) == 0
+	})
+	if want := strings.Repeat("a", window) + "bc"; string(agent.had) != want {
+		t.Errorf("%d bytes, not %d", len(agent.had), len(want))
 	}
 }

@@ -21,7 +21,8 @@
 // The client says in its first message, in the clear text of the WebSocket, which token
 // it has. Then the agent asks for what both have to know (handshake), and the bytes of
 // the streams go in messages of 1 KiB. Each is acknowledged by its number; what is not,
-// is sent again after a second, and after a link was replaced.
+// is sent again after a second, and after a link was replaced. The agent of AWS does not
+// acknowledge again what it has had: that is told by later messages which it does.
 //
 // # Bounds
 //
