@@ -22,7 +22,8 @@ type cut struct {
 
 func (k cut) String() string { return fmt.Sprintf("%d:%s:%s", k.n, k.side, k.then) }
 
-// boundary are the kills at each nth write of a build, until it has no more.
+// boundary are the kills at each nth write of a build, until it has no more: on both sides, with
+// all that may follow. Where not each write has its turn, each has one of these, by turns.
 func (c *campaign) boundary(every int) iter.Seq[job] {
 	return func(yield func(job) bool) {
 		for _, thens := range [][]string{{"resume", "destroy"}, {"worker"}} {
@@ -31,12 +32,19 @@ func (c *campaign) boundary(every int) iter.Seq[job] {
 			}
 			var last atomic.Int64 // a write that nobody came to
 			last.Store(1 << 30)
-			for n := 1; int64(n) < last.Load(); n += max(every, 1) {
-				for _, side := range []string{"before", "after"} {
-					for _, then := range thens {
-						if !yield(c.cut(cut{n, side, then}, &last)) {
-							return
-						}
+			var ways []cut
+			for _, then := range thens {
+				ways = append(ways, cut{0, "before", then}, cut{0, "after", then})
+			}
+			for i, n := 0, 1; int64(n) < last.Load(); i, n = i+1, n+max(every, 1) {
+				these := ways
+				if every > 1 {
+					these = ways[i%len(ways):][:1]
+				}
+				for _, k := range these {
+					k.n = n
+					if !yield(c.cut(k, &last)) {
+						return
 					}
 				}
 			}

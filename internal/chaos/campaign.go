@@ -52,6 +52,7 @@ func (o *outcome) String() string {
 	if o.Encrypted {
 		extra += " +encrypted"
 	}
+	extra += o.tail.String()
 	what := o.Guest
 	if o.Seed != 0 {
 		if o.Windows != nil {
@@ -99,7 +100,7 @@ func (c *campaign) play(ctx context.Context, o *outcome) error {
 		return err
 	}
 	defer w.close()
-	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
+	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n"), o.prepare(ctx, w)); err != nil {
 		return err
 	}
 	return w.watched(func() error {
@@ -113,7 +114,14 @@ func (c *campaign) play(ctx context.Context, o *outcome) error {
 
 // world makes a world of the campaign; endpoint are flags of its embedded EC2.
 func (c *campaign) world(dir string, endpoint ...string) (*world, error) {
-	w, err := newWorld(c.imgflow, dir, endpoint...)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	seed := filepath.Join(dir, "seed.json")
+	if err := os.WriteFile(seed, []byte(given), 0o600); err != nil {
+		return nil, err
+	}
+	w, err := newWorld(c.imgflow, dir, append(endpoint, "--seed", seed)...)
 	if err != nil {
 		return nil, err
 	}
@@ -373,26 +381,25 @@ func (o *outcome) verdict(ctx context.Context, w *world, then string) error {
 	if err := w.keepsSecrets(ctx); err != nil {
 		return err
 	}
-	images := len(inv.of("image"))
-	switch {
-	case then == "resume" || then == "run":
-		images = o.images()
-	case images > o.images():
-		images = 0
+	want := o.results()
+	if then != "resume" && then != "run" {
+		want = inv.results().within(want)
 	}
-	if err := inv.wrong(images); err != nil {
+	if err := inv.wrong(want); err != nil {
 		return fmt.Errorf("after %s: %w", then, err)
+	}
+	if then == "resume" || then == "run" {
+		if err := o.finished(ctx, w); err != nil {
+			return fmt.Errorf("after %s: %w", then, err)
+		}
 	}
 	if then == "resume" && o.Mischief == "" {
 		if err := o.counted(w); err != nil {
 			return err
 		}
 	}
-	o.tell("%d images", images)
-	if images == 0 {
-		return nil
-	}
-	if then == "orphans" {
+	o.tell("%s", want)
+	if want == (results{}) || then == "orphans" {
 		return nil
 	}
 	runs, err := w.runs()
@@ -430,7 +437,7 @@ func (w *world) holds(images int) error {
 	if err != nil {
 		return err
 	}
-	return inv.wrong(images)
+	return inv.wrong(results{images: images})
 }
 
 func indent(s string) string {

@@ -138,7 +138,7 @@ func (r counting) Read(p []byte) (int, error) {
 
 // address is where the living instance answers.
 func (e *endpoint) address(ctx context.Context, name string, port int) (string, error) {
-	out, err := e.client().DescribeInstances(ctx, &ec2.DescribeInstancesInput{})
+	out, err := e.client(region).DescribeInstances(ctx, &ec2.DescribeInstancesInput{})
 	if err != nil {
 		return "", err
 	}

@@ -15,16 +15,19 @@
 // that: the template, the faults of the embedded EC2 that it builds in (a fifth of
 // all calls throttled, 5 % refused, 3 % of connections cut, some replies lost,
 // things visible up to five seconds late; some machines are spot instances, which are
-// taken back once or twice), how long things take there, whether the image is encrypted, and the
+// taken back once or twice), how long things take there, and the
 // moment at which the real imgflow process gets a real SIGKILL (sometimes a
-// SIGTERM). What follows is drawn, too: the instance may be terminated or
+// SIGTERM). Some builds reach their machine through Session Manager, some encrypt, with keys of
+// each region, and share what they make, some publish it or have it launched fast, and some make
+// volumes in place of an image. What follows is drawn, too: the instance may be terminated or
 // rebooted through the EC2 API, and then comes `imgflow resume`, or `imgflow
 // destroy`, or the state directory is deleted and `imgflow destroy --orphans`
 // comes. These are killed in turn up to three times before they may finish.
 //
 // In the end the whole inventory of the embedded EC2 is held against what was
 // wanted. After a resume there is one image (in each region that the template
-// names) with its snapshots; after a destroy there is nothing, or that image if
+// names) with its snapshots, or one volume and one snapshot, encrypted, shared and published
+// (once) as asked for; after a destroy there is nothing, or that image if
 // the build had made it before; and nothing else: no instance that is not
 // terminated, no key pair, no group but the default ones, no volume. Then
 // `imgflow destroy --artifacts` must leave nothing at all. At no moment two

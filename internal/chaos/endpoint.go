@@ -126,9 +126,9 @@ func (e *endpoint) close() {
 	}
 }
 
-// client is a real client of the endpoint, more patient than most: it also waits
+// client is a real client of the endpoint in a region, more patient than most: it also waits
 // for what cannot be seen yet.
-func (e *endpoint) client() *ec2.Client {
+func (e *endpoint) client(region string) *ec2.Client {
 	return ec2.New(ec2.Options{
 		Region: region, BaseEndpoint: &e.url, APIOptions: []func(*middleware.Stack) error{aws.SafeBodies},
 		Credentials: awssdk.CredentialsProvider(credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")),
@@ -149,12 +149,12 @@ func (unlimited) AddTokens(uint) error { return nil }
 
 // terminate ends an instance as a person at the console would.
 func (e *endpoint) terminate(ctx context.Context, id string) error {
-	_, err := e.client().TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
+	_, err := e.client(region).TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
 	return err
 }
 
 // reboot reboots an instance behind the build's back.
 func (e *endpoint) reboot(ctx context.Context, id string) error {
-	_, err := e.client().RebootInstances(ctx, &ec2.RebootInstancesInput{InstanceIds: []string{id}})
+	_, err := e.client(region).RebootInstances(ctx, &ec2.RebootInstancesInput{InstanceIds: []string{id}})
 	return err
 }

@@ -173,19 +173,11 @@ func TestCampaignOfAFleet(t *testing.T) {
 	}
 	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: worlds(t), database: pgtest.New(t), temporal: temporaltest.Program(t)}
 	sandboxes(t, exe)
-	losing(t, func(yield func(job) bool) {
-		kills := c.boundary(1)
-		if !*long {
-			kills = c.cuts(cut{12, "after", "resume"}, cut{90, "before", "worker"})
-		}
-		for _, jobs := range []iter.Seq[job]{c.seeds(142, scaled(1, *runs)), kills} {
-			for j := range jobs {
-				if !yield(j) {
-					return
-				}
-			}
-		}
-	})
+	kills := c.boundary(1)
+	if !*long {
+		kills = c.cuts(cut{12, "after", "resume"}, cut{90, "before", "worker"})
+	}
+	losing(t, both(c.few(142), kills))
 }
 
 // TestWindowsCampaignOfAFleet plays seeds whose workers build images of Windows.
@@ -196,7 +188,7 @@ func TestWindowsCampaignOfAFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t), database: pgtest.New(t), temporal: temporaltest.Program(t)}
-	losing(t, c.seeds(7, scaled(1, *runs)))
+	losing(t, c.few(7))
 }
 
 // drive is one drive of a run by workflows, as their histories tell it.

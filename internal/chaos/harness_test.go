@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,8 +19,8 @@ import (
 
 var (
 	long    = flag.Bool("chaos.long", false, "play the stories at full length")
-	runs    = flag.Int("chaos.n", 6, "runs of the campaign")
-	workers = flag.Int("chaos.workers", 4, "runs at once")
+	runs    = flag.Int("chaos.n", 0, "play the first seeds of each campaign, as many; 0 plays a few that were chosen")
+	workers = flag.Int("chaos.workers", 3, "runs of a campaign at once")
 )
 
 var binDir string
@@ -31,6 +32,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binDir = dir
+	// They wait most of their time: as many at once as fill the processors.
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		p.Value.Set(fmt.Sprint(3 * runtime.NumCPU()))
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

@@ -80,29 +80,64 @@ func (e *endpoint) atRest() (inventory, error) {
 	}
 }
 
-// wrong says in what the inventory is not so many finished images, each with the
-// one snapshot that its source has, and nothing else.
-func (inv inventory) wrong(images int) error {
-	var bad []string
-	found := map[string]map[string]int{"image": {}, "snapshot": {}}
+// results are how many things there are that builds are for. Each image has one snapshot, as
+// its source has, which is not counted.
+type results struct{ images, volumes, snapshots int }
+
+func (r results) String() string {
+	if r.volumes+r.snapshots == 0 {
+		return fmt.Sprintf("%d images", r.images)
+	}
+	return fmt.Sprintf("%d images, %d volumes, %d snapshots", r.images, r.volumes, r.snapshots)
+}
+
+// within is what of them may be there when no more than most is: any part of it.
+func (r results) within(most results) results {
+	return results{min(r.images, most.images), min(r.volumes, most.volumes), min(r.snapshots, most.snapshots)}
+}
+
+// results counts what is finished.
+func (inv inventory) results() (r results) {
 	for _, t := range inv {
 		switch {
-		case t.Kind == "instance" && t.State == "terminated":
-		case t.Kind == "image" && t.State == "available", t.Kind == "snapshot" && t.State == "completed":
-			found[t.Kind][t.Region]++
+		case t.Kind == "image" && t.State == "available":
+			r.images++
+		case t.Kind == "volume" && t.State == "available":
+			r.volumes++
+		case t.Kind == "snapshot" && t.State == "completed":
+			r.snapshots++
+		}
+	}
+	r.snapshots = max(r.snapshots-r.images, 0)
+	return r
+}
+
+// wrong says in what the inventory is not these results and nothing else but what was given, and
+// what stays of all that is published.
+func (inv inventory) wrong(want results) error {
+	var bad []string
+	images, snapshots := map[string]int{}, map[string]int{region: want.snapshots}
+	maps.DeleteFunc(snapshots, func(_ string, n int) bool { return n == 0 })
+	for _, t := range inv {
+		switch {
+		case t.Kind == "instance" && t.State == "terminated", t.Kind == "volume" && t.State == "available", t.given():
+		case t.Kind == "image" && t.State == "available":
+			images[t.Region]++
+			snapshots[t.Region]++
+		case t.Kind == "snapshot" && t.State == "completed":
 		default:
 			bad = append(bad, t.String())
 		}
 	}
-	n := 0
-	for _, of := range found["image"] {
-		n += of
+	if got := inv.results(); got != want {
+		bad = append(bad, fmt.Sprintf("%s, wanted %s", got, want))
 	}
-	if n != images {
-		bad = append(bad, fmt.Sprintf("%d finished images, wanted %d", n, images))
+	found := map[string]int{}
+	for _, t := range inv.of("snapshot") {
+		found[t.Region]++
 	}
-	if !maps.Equal(found["image"], found["snapshot"]) {
-		bad = append(bad, fmt.Sprintf("images %v and snapshots %v", found["image"], found["snapshot"]))
+	if !maps.Equal(found, snapshots) {
+		bad = append(bad, fmt.Sprintf("images %v and snapshots %v", images, found))
 	}
 	if len(bad) == 0 {
 		return nil

@@ -33,7 +33,7 @@ func main() {
 		on       = flag.String("on", "", "who builds: imgflow itself, or temporal, workers of a Temporal server, with the runs in PostgreSQL")
 		boundary = flag.Bool("boundary", false, "kill at every checkpoint write instead of at random moments")
 		at       = flag.String("at", "", "with -boundary: repeat this one alone, such as 12:before:resume")
-		every    = flag.Int("every", 1, "with -boundary: only each nth write")
+		every    = flag.Int("every", 1, "with -boundary: only each nth write, in one way")
 		imgflow  = flag.String("imgflow", "", "the program to break, made with -tags chaos; it is built from this source if not given")
 	)
 	flag.Parse()
@@ -151,9 +151,19 @@ func (c *campaign) flags() string {
 
 // seeds are the runs of n seeds.
 func (c *campaign) seeds(first uint64, n int) iter.Seq[job] {
-	return func(yield func(job) bool) {
+	return c.these(func(yield func(uint64) bool) {
 		for i := range uint64(n) {
-			seed := first + i
+			if !yield(first + i) {
+				return
+			}
+		}
+	})
+}
+
+// these are the runs of some seeds.
+func (c *campaign) these(seeds iter.Seq[uint64]) iter.Seq[job] {
+	return func(yield func(job) bool) {
+		for seed := range seeds {
 			run := func(ctx context.Context) *outcome { return c.run(ctx, seed) }
 			if !yield(job{run, fmt.Sprintf("-seed %d %s", seed, c.flags())}) {
 				return

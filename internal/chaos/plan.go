@@ -21,12 +21,13 @@ type plan struct {
 	Scripts   int
 	Naps      []time.Duration // how long each script takes
 	Tags      bool
-	Encrypted bool      // the image is copied to be so
-	First     blow      // what befalls the first imgflow
-	Mischief  string    // what happens to the instance: "", terminate or reboot then, or reclaim, whenever the seed has it
-	Then      string    // resume, destroy or orphans
-	More      []blow    // what befalls those that follow, before one may finish
-	Losses    [8][]blow // what befalls the workers of each imgflow, where it has any
+	Encrypted bool // the image and its copies are
+	tail
+	First    blow      // what befalls the first imgflow
+	Mischief string    // what happens to the instance: "", terminate or reboot then, or reclaim, whenever the seed has it
+	Then     string    // resume, destroy or orphans
+	More     []blow    // what befalls those that follow, before one may finish
+	Losses   [8][]blow // what befalls the workers of each imgflow, where it has any
 }
 
 // blow is a signal after so many lines of output and so much time.
@@ -112,6 +113,7 @@ func newPlan(seed uint64, guest, template string) plan {
 		p.Mischief = "reclaim"
 		p.Faults = fmt.Sprintf("spot=%dms,reclaims=%d,%s", 500+r.IntN(5000), 1+r.IntN(2), p.Faults)
 	}
+	p.drawTail(rand.New(rand.NewPCG(seed, 0x7461696c)))
 	return p
 }
 
@@ -125,8 +127,13 @@ func newBlow(r *rand.Rand, lines int) blow {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// images is how many finished images the template makes.
-func (p plan) images() int { return 1 + len(p.Copies) }
+// results are what the template makes.
+func (p plan) results() results {
+	if p.Volumes {
+		return results{volumes: 1, snapshots: 1}
+	}
+	return results{images: 1 + len(p.Copies)}
+}
 
 // template is the plan's template in Packer's JSON. Each of its scripts notes on
 // the machine that it ran, and fails if any other did not run exactly once.
@@ -151,6 +158,7 @@ func (p plan) template() string {
 	if p.Copies != nil {
 		builder["ami_regions"] = p.Copies
 	}
+	p.tail.options(builder, p)
 	t := map[string]any{"builders": []any{builder}, "variables": map[string]string{"word": hidden}, "sensitive-variables": []string{"word"}}
 	switch {
 	case p.Windows != nil:

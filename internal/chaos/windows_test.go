@@ -54,17 +54,19 @@ const (
 
 // TestWindowsCampaign plays a few seeds of the campaign with Windows images.
 func TestWindowsCampaign(t *testing.T) {
+	t.Parallel()
 	exe := imgflow(t)
 	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t)}
-	check(t)(play(t.Context(), *workers, c.seeds(1, *runs), logged{t}))
+	check(t)(play(t.Context(), *workers, c.few(chosen["windows"]...), logged{t}))
 }
 
 // TestWindowsKillAtEveryCheckpoint kills a Windows build with -9 on both sides of
 // its writes, then resumes, and destroys: at every write with -chaos.long.
 func TestWindowsKillAtEveryCheckpoint(t *testing.T) {
+	t.Parallel()
 	exe := imgflow(t)
 	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t)}
-	check(t)(play(t.Context(), *workers, c.boundary(scaled(23, 1)), logged{t}))
+	check(t)(play(t.Context(), *workers, c.boundary(scaled(13, 1)), logged{t}))
 }
 
 // newWindowsStage makes a world in which Windows instances are real; they need
