@@ -44,6 +44,10 @@ func (b *Null) Check() []steps.OptionError {
 	default:
 		f.Add("communicator", "%q is not known; use ssh, winrm or none", b.Communicator)
 	}
+	comm.CheckUnused(&f, b.protocol(), b.SSH, b.WinRM)
+	if b.Pause > 0 && b.protocol() == "none" {
+		f.Idle("pause_before_connecting", "with the communicator none nobody connects")
+	}
 	return f
 }
 

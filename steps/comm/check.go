@@ -88,6 +88,7 @@ func (s SSH) Check(r Report) {
 			r.Add("ssh_proxy_host", "cannot be used together with ssh_bastion_host")
 		}
 	}
+	s.unusedParts(r)
 	if s.ProxyHost != "" && s.ProxyUsername == "" && s.ProxyPassword != "" {
 		r.Add("ssh_proxy_username", "must be set when ssh_proxy_password is")
 	}
