@@ -18,6 +18,10 @@ type addresses struct {
 	one  bool
 }
 
+// ipv6Loopback is the one address of IPv6 that there is: instances in a subnet that has no
+// IPv4 share it, on ports of their own.
+const ipv6Loopback = "::1"
+
 func newAddresses(dir string) addresses {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs

@@ -15,21 +15,22 @@ import (
 // made are the types of resources that calls of EC2 make, which IAM is asked about before they are
 // there, or choose by themselves where the caller names none.
 var made = map[string][]string{
-	"CopyImage":            {"image", "snapshot"},
-	"CopySnapshot":         {"snapshot"},
-	"CreateFleet":          {"fleet", "instance", "volume", "network-interface", "image", "subnet"},
-	"CreateImage":          {"image", "snapshot"},
-	"CreateKeyPair":        {"key-pair"},
-	"CreateLaunchTemplate": {"launch-template"},
-	"CreateSecurityGroup":  {"security-group", "vpc"},
-	"CreateSnapshot":       {"snapshot"},
-	"CreateSubnet":         {"subnet"},
-	"CreateVolume":         {"volume"},
-	"CreateVpc":            {"vpc"},
-	"ImportImage":          {"image", "import-image-task", "snapshot"},
-	"ImportKeyPair":        {"key-pair"},
-	"RegisterImage":        {"image"},
-	"RunInstances":         {"instance", "network-interface", "security-group", "subnet", "volume"},
+	"CopyImage":                     {"image", "snapshot"},
+	"CopySnapshot":                  {"snapshot"},
+	"CreateFleet":                   {"fleet", "instance", "volume", "network-interface", "image", "subnet"},
+	"CreateImage":                   {"image", "snapshot"},
+	"CreateInstanceConnectEndpoint": {"instance-connect-endpoint"},
+	"CreateKeyPair":                 {"key-pair"},
+	"CreateLaunchTemplate":          {"launch-template"},
+	"CreateSecurityGroup":           {"security-group", "vpc"},
+	"CreateSnapshot":                {"snapshot"},
+	"CreateSubnet":                  {"subnet"},
+	"CreateVolume":                  {"volume"},
+	"CreateVpc":                     {"vpc"},
+	"ImportImage":                   {"image", "import-image-task", "snapshot"},
+	"ImportKeyPair":                 {"key-pair"},
+	"RegisterImage":                 {"image"},
+	"RunInstances":                  {"instance", "network-interface", "security-group", "subnet", "volume"},
 }
 
 // free are the calls that everybody may make.
@@ -202,6 +203,7 @@ func (c *call) ec2Demands() (ds []demand) {
 	named := map[string]bool{} // types
 	request := maps.Clone(c.values)
 	delete(request, "LaunchTemplateData") // who launches by it is asked about what it says
+	delete(request, "IpPermissions")      // a rule is of its own group, and names others
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids(request)))) {
 		kind, region := resourceType(id), c.region
 		if id == c.word("SourceImageId") || id == c.word("SourceSnapshotId") {

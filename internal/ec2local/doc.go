@@ -16,7 +16,7 @@
 // carries the tag ec2local:ssh-port. CreateImage freezes the guest's files as a
 // layer, which the image's snapshot holds; an instance of that image stands on
 // it. Only root volumes have content: other volumes are records. Security
-// groups are kept and checked, but filter nothing.
+// groups are kept and checked, but filter only what comes through an EC2 Instance Connect Endpoint.
 //
 // A Windows instance has a guest, too, of Go code alone: see package winguest. It
 // serves WinRM, and if it could not have port 5985 or 5986, the tag is

@@ -47,7 +47,7 @@ func (s *Server) authenticate(r *message) (caller, error) {
 	if !knownRegion(c.region) {
 		return c, fail("AuthFailure", "Credential should be scoped to a valid region.")
 	}
-	if svc, _ := services(c.service); svc == nil && jsonServices[c.service].operations == nil && c.service != "s3" {
+	if svc, _ := services(c.service); svc == nil && jsonServices[c.service].operations == nil && c.service != "s3" && (c.service != connectService || r.URL.Path != openTunnelPath) {
 		c.service = "ec2"
 		return c, fail("AuthFailure", "Credential should be scoped to correct service: this endpoint serves ec2, sts, iam, ssm, secretsmanager and s3.")
 	}

@@ -29,7 +29,7 @@ func wellFormed(prefix, text string) bool {
 
 // kinds tells what an id names: the resource type of tags.
 var kinds = map[string]string{
-	"ami": "image", "eni": "network-interface", "fleet": "fleet", "i": "instance", "igw": "internet-gateway", "import": "import-image-task",
+	"ami": "image", "eice": "instance-connect-endpoint", "eni": "network-interface", "fleet": "fleet", "i": "instance", "igw": "internet-gateway", "import": "import-image-task",
 	"key": "key-pair", "lt": "launch-template", "rtb": "route-table", "sg": "security-group",
 	"sgr": "security-group-rule", "snap": "snapshot", "subnet": "subnet", "vol": "volume", "vpc": "vpc",
 }

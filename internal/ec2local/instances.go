@@ -45,6 +45,7 @@ type instance struct {
 	Interface       string         `json:"interface"`
 	Public          bool           `json:"public"`
 	Addr            string         `json:"addr"`
+	IPv6            bool           `json:"ipv6,omitempty"` // which is of IPv6; there is no other
 	Ports           map[string]int `json:"ports,omitempty"`
 	Devices         []device       `json:"devices"`
 	Ephemeral       []mapping      `json:"ephemeral,omitempty"`
@@ -161,8 +162,9 @@ type instanceInterface struct {
 	Owner       string               `xml:"ownerId"`
 	Status      string               `xml:"status"`
 	MAC         string               `xml:"macAddress"`
-	Addr        string               `xml:"privateIpAddress"`
-	DNS         string               `xml:"privateDnsName"`
+	Addr        string               `xml:"privateIpAddress,omitempty"`
+	DNS         string               `xml:"privateDnsName,omitempty"`
+	IPv6        set[ipv6Address]     `xml:"ipv6AddressesSet"`
 	Check       bool                 `xml:"sourceDestCheck"`
 	Groups      set[groupIdentifier] `xml:"groupSet"`
 	Attachment  struct {
@@ -228,6 +230,7 @@ type instanceItem struct {
 	VPC             string                 `xml:"vpcId,omitempty"`
 	PrivateAddr     string                 `xml:"privateIpAddress,omitempty"`
 	Addr            string                 `xml:"ipAddress,omitempty"`
+	IPv6            string                 `xml:"ipv6Address,omitempty"`
 	Check           bool                   `xml:"sourceDestCheck"`
 	Groups          set[groupIdentifier]   `xml:"groupSet"`
 	StateReason     *reasonItem            `xml:"stateReason"`
@@ -301,6 +304,9 @@ func (c *call) instanceItem(i *instance) instanceItem {
 		return n
 	}
 	n.PrivateDNS, n.PrivateAddr, n.Subnet, n.VPC = i.Addr, i.Addr, i.Subnet, i.VPC
+	if i.IPv6 {
+		n.PrivateDNS, n.PrivateAddr, n.IPv6 = "", "", i.Addr
+	}
 	n.Groups = c.groupSet(i.Groups)
 	for _, d := range i.Devices {
 		n.Devices.Items = append(n.Devices.Items, instanceDevice{d.Name, instanceEBS{d.Volume, "attached", stamp(d.At), d.DeleteOnTermination}})
@@ -311,8 +317,8 @@ func (c *call) instanceItem(i *instance) instanceItem {
 			public = e.public()
 		}
 		x := instanceInterface{
-			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Description: e.Description, Owner: c.account(), Status: "in-use", MAC: e.mac(), Addr: e.Addr, DNS: e.Addr,
-			Check: !e.NoCheck, Groups: c.groupSet(e.Groups), Public: public, Addrs: set[privateAddress]{[]privateAddress{{e.Addr, e.Addr, true, public}}}, Type: "interface",
+			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Description: e.Description, Owner: c.account(), Status: "in-use", MAC: e.mac(), Addr: e.ipv4(), DNS: e.ipv4(),
+			Check: !e.NoCheck, Groups: c.groupSet(e.Groups), Public: public, Addrs: e.privates(public), IPv6: e.ipv6(), Type: "interface",
 		}
 		x.Attachment.ID, x.Attachment.Status, x.Attachment.At, x.Attachment.Delete = e.Attachment, "attached", stamp(e.At), true
 		n.Interfaces.Items = append(n.Interfaces.Items, x)

@@ -16,6 +16,7 @@ type netInterface struct {
 	Zone        string    `json:"zone"`
 	Groups      []string  `json:"groups"`
 	Addr        string    `json:"addr"`
+	IPv6        bool      `json:"ipv6,omitempty"` // the address is of IPv6; there is no other
 	Public      bool      `json:"public"`
 	Description string    `json:"description,omitempty"`
 	At          time.Time `json:"at"`
@@ -38,6 +39,33 @@ func (e *netInterface) marks() []mark {
 func (e *netInterface) mac() string {
 	h := sha256.Sum256([]byte(e.ID))
 	return fmt.Sprintf("0a:%02x:%02x:%02x:%02x:%02x", h[0], h[1], h[2], h[3], h[4])
+}
+
+// ipv4 is the private address, if there is one of IPv4.
+func (e *netInterface) ipv4() string {
+	if e.IPv6 {
+		return ""
+	}
+	return e.Addr
+}
+
+func (e *netInterface) privates(public *publicAddress) (s set[privateAddress]) {
+	if !e.IPv6 {
+		s.Items = []privateAddress{{e.Addr, e.Addr, true, public}}
+	}
+	return s
+}
+
+type ipv6Address struct {
+	Addr    string `xml:"ipv6Address"`
+	Primary bool   `xml:"isPrimaryIpv6"`
+}
+
+func (e *netInterface) ipv6() (s set[ipv6Address]) {
+	if e.IPv6 {
+		s.Items = []ipv6Address{{e.Addr, true}}
+	}
+	return s
 }
 
 type groupIdentifier struct {
@@ -89,8 +117,9 @@ type interfaceItem struct {
 	Managed     bool                 `xml:"requesterManaged"`
 	Status      string               `xml:"status"`
 	MAC         string               `xml:"macAddress"`
-	Addr        string               `xml:"privateIpAddress"`
-	DNS         string               `xml:"privateDnsName"`
+	Addr        string               `xml:"privateIpAddress,omitempty"`
+	DNS         string               `xml:"privateDnsName,omitempty"`
+	IPv6        set[ipv6Address]     `xml:"ipv6AddressesSet"`
 	Check       bool                 `xml:"sourceDestCheck"`
 	Groups      set[groupIdentifier] `xml:"groupSet"`
 	Attachment  *interfaceAttachment `xml:"attachment"`
@@ -156,9 +185,9 @@ func describeNetworkInterfaces(c *call, q *describeInterfacesRequest) (*describe
 	for _, e := range es {
 		r.Interfaces.Items = append(r.Interfaces.Items, interfaceItem{
 			ID: e.ID, Subnet: e.Subnet, VPC: e.VPC, Zone: e.Zone, Description: e.Description, Owner: c.account(), Status: "in-use",
-			MAC: e.mac(), Addr: e.Addr, DNS: e.Addr, Check: !e.NoCheck, Groups: c.groupSet(e.Groups),
+			MAC: e.mac(), Addr: e.ipv4(), DNS: e.ipv4(), IPv6: e.ipv6(), Check: !e.NoCheck, Groups: c.groupSet(e.Groups),
 			Attachment: &interfaceAttachment{e.Attachment, e.Instance, c.account(), 0, 0, "attached", stamp(e.At), true},
-			Public:     e.public(), Addrs: set[privateAddress]{[]privateAddress{{e.Addr, e.Addr, true, e.public()}}}, Type: "interface", Tags: c.tagSet(e.ID),
+			Public:     e.public(), Addrs: e.privates(e.public()), Type: "interface", Tags: c.tagSet(e.ID),
 		})
 	}
 	return r, nil

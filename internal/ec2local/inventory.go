@@ -115,6 +115,9 @@ func (s *Server) Inventory() Inventory {
 				add(&x.base, "session", x.Target, x.status(), false)
 			}
 		}
+		for _, x := range all[connectEndpoint](t, "") {
+			add(&x.base, "instance-connect-endpoint", "", "create-complete", false)
+		}
 		for _, x := range all[kmsKey](t, "") {
 			add(&x.base, "kms-key", strings.Join(x.Aliases, ","), x.metadata().KeyState, false)
 		}

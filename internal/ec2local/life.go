@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -308,7 +309,7 @@ func (x *life) open(i *instance) (guest.Machine, error) {
 		}
 		m, err = x.s.guests.Create(x.id, guest.Spec{
 			Platform: i.Platform,
-			Hostname: "ip-" + dashed(i.Addr), User: i.User, AuthorizedKey: i.AuthorizedKey, UserData: i.UserData,
+			Hostname: i.hostname(), User: i.User, AuthorizedKey: i.AuthorizedKey, UserData: i.UserData,
 			Layers: i.Layers, Addr: i.Addr, Release: i.Release, Pace: pace,
 		})
 	}
@@ -321,14 +322,12 @@ func (x *life) open(i *instance) (guest.Machine, error) {
 	return m, nil
 }
 
-func dashed(addr string) string {
-	b := []byte(addr)
-	for n := range b {
-		if b[n] == '.' {
-			b[n] = '-'
-		}
+// hostname is what the machine calls itself: by its address, or by its id where it has none of IPv4.
+func (i *instance) hostname() string {
+	if i.IPv6 {
+		return i.ID
 	}
-	return string(b)
+	return "ip-" + strings.ReplaceAll(i.Addr, ".", "-")
 }
 
 func (x *life) boot(ctx context.Context, i *instance) error {

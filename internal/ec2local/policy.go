@@ -128,6 +128,7 @@ func (s statement) check() error {
 // behind that. They are compared without regard to case.
 var conditionKeys = []string{
 	"aws:requestedregion", "aws:requesttag/", "aws:resourcetag/", "aws:tagkeys", "ec2:createaction", "ec2:instancetype",
+	"ec2-instance-connect:maxtunnelduration", "ec2-instance-connect:privateipaddress", "ec2-instance-connect:remoteport",
 	"ec2:owner", "ec2:region", "ec2:resourcetag/", "iam:passedtoservice", "kms:viaservice",
 }
 
@@ -149,6 +150,7 @@ var comparisons = map[string]func(pattern, value string) bool{
 	"ArnEquals":                 wild,
 	"ArnLike":                   wild,
 	"Bool":                      strings.EqualFold,
+	"NumericEquals":             func(p, v string) bool { return p == v }, // of whole numbers, as there are no others
 	"Null":                      strings.EqualFold,
 }
 

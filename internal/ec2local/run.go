@@ -177,7 +177,9 @@ func (c *call) launch(q *runRequest) ([]*instance, error) {
 		i := *proto
 		i.base = c.newBase(newID("i"))
 		i.Index = n
-		i.Addr = c.s.net.pick(func(addr string) bool { return c.has("instance", mark{"addr", addr}) })
+		if i.Addr = ipv6Loopback; !i.IPv6 {
+			i.Addr = c.s.net.pick(func(addr string) bool { return c.has("instance", mark{"addr", addr}) })
+		}
 		if i.Spot {
 			i.SpotRequest = "sir-" + strings.TrimPrefix(newID("x"), "x-0")[:8]
 			i.Reclaim = c.s.injector.reclaim(c.now)
@@ -219,7 +221,7 @@ func (c *call) createInstanceResources(i *instance, maps []mapping, tags map[str
 	}
 	e := &netInterface{
 		base: c.newBase(newID("eni")), Instance: i.ID, Attachment: "eni-attach-" + newID("x")[2:], Subnet: i.Subnet, VPC: i.VPC, Zone: i.Zone,
-		Groups: i.Groups, Addr: i.Addr, Public: i.Public, At: c.now.UTC(),
+		Groups: i.Groups, Addr: i.Addr, IPv6: i.IPv6, Public: i.Public, At: c.now.UTC(),
 	}
 	put(c.txn, e)
 	if err := c.setTags(c.region, e.ID, tags["network-interface"]); err != nil {
@@ -454,9 +456,12 @@ func (c *call) place(i *instance, q *runRequest) error {
 			return fail("MissingInput", "No subnets found for the default VPC. Please specify a subnet.")
 		}
 	}
-	i.Subnet, i.VPC, i.Zone, i.Public = s.ID, s.VPC, s.Zone, s.PublicIP
+	i.Subnet, i.VPC, i.Zone, i.Public, i.IPv6 = s.ID, s.VPC, s.Zone, s.PublicIP, s.IPv6 != ""
 	if public != nil {
 		i.Public = *public
+	}
+	if i.Public && i.IPv6 {
+		return fail("InvalidParameterCombination", "The subnet %s has IPv6 alone, and no public addresses of IPv4.", s.ID)
 	}
 	for _, id := range groups {
 		g, err := c.findGroup(id)

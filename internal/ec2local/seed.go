@@ -22,6 +22,7 @@ type seed struct {
 	Buckets    map[string]string          `json:"buckets"` // their regions, by name
 	Keys       []string                   `json:"kms_keys"`
 	Profiles   []string                   `json:"instance_profiles"`
+	Endpoints  bool                       `json:"instance_connect_endpoints"` // one in each default VPC
 }
 
 // seedParameter is a text or a list of some.
@@ -67,7 +68,7 @@ func readSeed(path string, info os.FileInfo) (seed, error) {
 		case errors.As(err, &kind):
 			return s, fmt.Errorf("%s has a value of the wrong type", kind.Field)
 		case unknown:
-			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets, kms_keys and instance_profiles", name)
+			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets, kms_keys, instance_profiles and instance_connect_endpoints", name)
 		}
 		return s, fmt.Errorf("it is not as it has to be: %w", err)
 	}
@@ -104,6 +105,11 @@ func (t *txn) sow(s seed) error {
 	}
 	for _, region := range s.Regions {
 		c := &call{txn: t, caller: caller{region: region}}
+		if s.Endpoints {
+			if err := c.sowConnectEndpoint(); err != nil {
+				return fmt.Errorf("instance_connect_endpoints: %s", asAPI(err).Message)
+			}
+		}
 		for _, name := range s.Keys {
 			if err := c.sowKey(name); err != nil {
 				return fmt.Errorf("kms_keys: %s", asAPI(err).Message)

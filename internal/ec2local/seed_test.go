@@ -18,7 +18,8 @@ const seedOfTests = `{
   "secure_parameters": {"/app/password": "hunter2"},
   "secrets": {"app/db": {"user": "u", "password": "swordfish"}, "app/token": "t"},
   "binary_secrets": {"app/key": "AAH/"},
-  "instance_profiles": ["app"]
+  "instance_profiles": ["app"],
+  "instance_connect_endpoints": true
 }`
 
 // TestSeed starts with a file of parameters and secrets, and changes it.
@@ -47,6 +48,9 @@ func TestSeed(t *testing.T) {
 	}
 	if n := len(b.server.Inventory().Of("secret")); n != 6 {
 		t.Errorf("%d secrets in two regions, not 6", n)
+	}
+	if n := len(b.server.Inventory().Of("instance-connect-endpoint")); n != 2 {
+		t.Errorf("%d endpoints in two regions", n)
 	}
 	b.run(func(in *ec2.RunInstancesInput) {
 		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: aws.String("app")}

@@ -66,12 +66,13 @@ type Server struct {
 	now      func() time.Time
 	net      addresses
 
-	commits   commits
-	bulletin  bulletin
-	seeding   seeding
-	agents    agents
-	inhabited inhabited
-	policing  policing
+	commits     commits
+	bulletin    bulletin
+	seeding     seeding
+	agents      agents
+	openTunnels openTunnels
+	inhabited   inhabited
+	policing    policing
 
 	logMu sync.Mutex
 	log   io.Writer
@@ -271,6 +272,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, channelPrefix) {
 		if err := s.serveChannel(w, r); err != nil {
 			note = "? " + err.Error()
+		}
+		return
+	}
+	if r.URL.Path == openTunnelPath {
+		service, note = connectService, "OpenTunnel"
+		if err := s.serveTunnel(w, r); err != nil {
+			note += fmt.Sprintf(" %q", err.Error())
 		}
 		return
 	}

@@ -29,7 +29,7 @@ type signature struct {
 }
 
 var (
-	credential   = patternOf(`^([A-Za-z0-9_]{1,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9]+)/aws4_request$`)
+	credential   = patternOf(`^([A-Za-z0-9_]{1,128})/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request$`)
 	signatureSum = patternOf(`^[0-9a-f]{64}$`)
 )
 

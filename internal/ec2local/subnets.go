@@ -1,6 +1,10 @@
 package ec2local
 
-import "net/netip"
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
 
 type subnet struct {
 	base
@@ -10,6 +14,7 @@ type subnet struct {
 	ZoneID   string `json:"zone_id"`
 	Default  bool   `json:"default,omitempty"`
 	PublicIP bool   `json:"public_ip,omitempty"`
+	IPv6     string `json:"ipv6,omitempty"` // the block of one that has no addresses of IPv4
 }
 
 func (*subnet) table() string                   { return "subnet" }
@@ -22,19 +27,21 @@ type describeSubnetsRequest struct {
 }
 
 type subnetItem struct {
-	ID        string   `xml:"subnetId"`
-	ARN       string   `xml:"subnetArn"`
-	State     string   `xml:"state"`
-	Owner     string   `xml:"ownerId"`
-	VPC       string   `xml:"vpcId"`
-	CIDR      string   `xml:"cidrBlock"`
-	Available int      `xml:"availableIpAddressCount"`
-	Zone      string   `xml:"availabilityZone"`
-	ZoneID    string   `xml:"availabilityZoneId"`
-	Default   bool     `xml:"defaultForAz"`
-	PublicIP  bool     `xml:"mapPublicIpOnLaunch"`
-	IPv6      bool     `xml:"assignIpv6AddressOnCreation"`
-	Tags      set[tag] `xml:"tagSet"`
+	ID        string               `xml:"subnetId"`
+	ARN       string               `xml:"subnetArn"`
+	State     string               `xml:"state"`
+	Owner     string               `xml:"ownerId"`
+	VPC       string               `xml:"vpcId"`
+	CIDR      string               `xml:"cidrBlock,omitempty"`
+	Available int                  `xml:"availableIpAddressCount"`
+	Zone      string               `xml:"availabilityZone"`
+	ZoneID    string               `xml:"availabilityZoneId"`
+	Default   bool                 `xml:"defaultForAz"`
+	PublicIP  bool                 `xml:"mapPublicIpOnLaunch"`
+	IPv6      bool                 `xml:"assignIpv6AddressOnCreation"`
+	Native    bool                 `xml:"ipv6Native"`
+	IPv6CIDRs set[ipv6Association] `xml:"ipv6CidrBlockAssociationSet"`
+	Tags      set[tag]             `xml:"tagSet"`
 }
 
 type describeSubnetsResponse struct {
@@ -50,6 +57,7 @@ var subnetFilters = filters[subnet]{
 	"availability-zone-id":       func(c *call, s *subnet) []string { return one(s.ZoneID) },
 	"cidr-block":                 func(c *call, s *subnet) []string { return one(s.CIDR) },
 	"cidr":                       func(c *call, s *subnet) []string { return one(s.CIDR) },
+	"ipv6-native":                func(c *call, s *subnet) []string { return yes(s.IPv6 != "") },
 	"default-for-az":             func(c *call, s *subnet) []string { return yes(s.Default) },
 	"defaultForAz":               func(c *call, s *subnet) []string { return yes(s.Default) },
 	"map-public-ip-on-launch":    func(c *call, s *subnet) []string { return yes(s.PublicIP) },
@@ -58,7 +66,7 @@ var subnetFilters = filters[subnet]{
 	"available-ip-address-count": func(c *call, s *subnet) []string { return number(int64(c.room(s))) },
 }.tagged(tagsOf[subnet])
 
-// room is how many addresses of a subnet are free; EC2 keeps five.
+// room is how many addresses of IPv4 are free in a subnet; EC2 keeps five.
 func (c *call) room(s *subnet) int {
 	p, err := netip.ParsePrefix(s.CIDR)
 	if err != nil {
@@ -71,7 +79,7 @@ func (c *call) subnetItem(s *subnet) subnetItem {
 	return subnetItem{
 		ID: s.ID, ARN: arn("ec2", s.Region, "subnet/"+s.ID), State: "available", Owner: c.account(),
 		VPC: s.VPC, CIDR: s.CIDR, Available: c.room(s), Zone: s.Zone, ZoneID: s.ZoneID, Default: s.Default, PublicIP: s.PublicIP,
-		Tags: c.tagSet(s.ID),
+		IPv6: s.IPv6 != "", Native: s.IPv6 != "", IPv6CIDRs: ipv6Set("subnet", s.ID, s.IPv6), Tags: c.tagSet(s.ID),
 	}
 }
 
@@ -93,7 +101,37 @@ func describeSubnets(c *call, q *describeSubnetsRequest) (*describeSubnetsRespon
 
 type createSubnetRequest struct {
 	VpcId, CidrBlock, AvailabilityZone, AvailabilityZoneId string
+	Ipv6CidrBlock                                          string
+	Ipv6Native                                             bool
 	TagSpecifications                                      []tagSpec
+}
+
+// block is what of the VPC the subnet is to have: IPv4, or IPv6 alone.
+func (q *createSubnetRequest) block(v *vpc) (netip.Prefix, error) {
+	if q.Ipv6Native {
+		p, err := netip.ParsePrefix(q.Ipv6CidrBlock)
+		switch {
+		case q.CidrBlock != "":
+			return p, fail("InvalidParameterCombination", "The parameters ipv6Native and cidrBlock cannot be used together.")
+		case q.Ipv6CidrBlock == "":
+			return p, missing("Ipv6CidrBlock")
+		case err != nil || p.Bits() != 64 || v.IPv6 == "" || !netip.MustParsePrefix(v.IPv6).Contains(p.Addr()):
+			return p, fail("InvalidSubnet.Range", "The CIDR '%s' is invalid.", q.Ipv6CidrBlock)
+		}
+		return p.Masked(), nil
+	}
+	if q.Ipv6CidrBlock != "" {
+		return netip.Prefix{}, fail("UnsupportedOperation", "A subnet with both IPv4 and IPv6 is not supported by this endpoint.")
+	}
+	p, err := cidr(q.CidrBlock)
+	if err != nil {
+		return p, err
+	}
+	whole := netip.MustParsePrefix(v.CIDR)
+	if p.Bits() < whole.Bits() || p.Bits() > 28 || !whole.Contains(p.Addr()) {
+		return p, fail("InvalidSubnet.Range", "The CIDR '%s' is invalid.", q.CidrBlock)
+	}
+	return p, nil
 }
 
 type createSubnetResponse struct {
@@ -105,17 +143,13 @@ func createSubnet(c *call, q *createSubnetRequest) (*createSubnetResponse, error
 	if err != nil {
 		return nil, err
 	}
-	p, err := cidr(q.CidrBlock)
+	p, err := q.block(v)
 	if err != nil {
 		return nil, err
 	}
-	whole := netip.MustParsePrefix(v.CIDR)
-	if p.Bits() < whole.Bits() || p.Bits() > 28 || !whole.Contains(p.Addr()) {
-		return nil, fail("InvalidSubnet.Range", "The CIDR '%s' is invalid.", q.CidrBlock)
-	}
 	for _, s := range all[subnet](c.txn, c.region) {
-		if s.VPC == v.ID && netip.MustParsePrefix(s.CIDR).Overlaps(p) {
-			return nil, fail("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", q.CidrBlock)
+		if s.VPC == v.ID && netip.MustParsePrefix(cmp.Or(s.CIDR, s.IPv6)).Overlaps(p) {
+			return nil, fail("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", cmp.Or(q.CidrBlock, q.Ipv6CidrBlock))
 		}
 	}
 	z := zones(c.region)[0]
@@ -134,7 +168,12 @@ func createSubnet(c *call, q *createSubnetRequest) (*createSubnetResponse, error
 	if err != nil {
 		return nil, err
 	}
-	s := &subnet{base: c.newBase(newID("subnet")), VPC: v.ID, CIDR: p.String(), Zone: z.Name, ZoneID: z.ID}
+	s := &subnet{base: c.newBase(newID("subnet")), VPC: v.ID, Zone: z.Name, ZoneID: z.ID}
+	if q.Ipv6Native {
+		s.IPv6 = p.String()
+	} else {
+		s.CIDR = p.String()
+	}
 	put(c.txn, s)
 	if err := c.setTags(c.region, s.ID, tags); err != nil {
 		return nil, err
@@ -149,7 +188,8 @@ func deleteSubnet(c *call, q *deleteSubnetRequest) (*empty, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.ids("interface", c.region, mark{"subnet-id", s.ID})) > 0 {
+	ways := slices.ContainsFunc(all[connectEndpoint](c.txn, c.region), func(e *connectEndpoint) bool { return e.Subnet == s.ID })
+	if ways || len(c.ids("interface", c.region, mark{"subnet-id", s.ID})) > 0 {
 		return nil, inUse("subnet", s.ID)
 	}
 	drop(c.txn, s)

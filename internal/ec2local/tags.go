@@ -202,6 +202,8 @@ func (c *call) taggable(id string) error {
 		_, err = find[vpc](c, id)
 	case "subnet":
 		_, err = find[subnet](c, id)
+	case "instance-connect-endpoint":
+		_, err = find[connectEndpoint](c, id)
 	case "internet-gateway":
 		_, err = find[gateway](c, id)
 	case "route-table":

@@ -1,11 +1,15 @@
 package ec2local
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 type vpc struct {
 	base
 	CIDR    string `json:"cidr"`
 	Default bool   `json:"default,omitempty"`
+	IPv6    string `json:"ipv6,omitempty"` // its block of IPv6, if it has one
 }
 
 func (*vpc) table() string                   { return "vpc" }
@@ -36,12 +40,27 @@ type cidrAssociation struct {
 	State cidrState `xml:"cidrBlockState"`
 }
 
+type ipv6Association struct {
+	ID    string    `xml:"associationId"`
+	CIDR  string    `xml:"ipv6CidrBlock"`
+	State cidrState `xml:"ipv6CidrBlockState"`
+}
+
+// ipv6Set is a block of IPv6 as describing shows it.
+func ipv6Set(kind, id, cidr string) (s set[ipv6Association]) {
+	if cidr != "" {
+		s.Items = []ipv6Association{{kind + "-cidr-assoc-" + strings.TrimPrefix(id, kind+"-"), cidr, cidrState{"associated"}}}
+	}
+	return s
+}
+
 type vpcItem struct {
 	ID      string               `xml:"vpcId"`
 	Owner   string               `xml:"ownerId"`
 	State   string               `xml:"state"`
 	CIDR    string               `xml:"cidrBlock"`
 	CIDRs   set[cidrAssociation] `xml:"cidrBlockAssociationSet"`
+	IPv6    set[ipv6Association] `xml:"ipv6CidrBlockAssociationSet"`
 	DHCP    string               `xml:"dhcpOptionsId"`
 	Tags    set[tag]             `xml:"tagSet"`
 	Tenancy string               `xml:"instanceTenancy"`
@@ -67,7 +86,7 @@ func (c *call) vpcItem(v *vpc) vpcItem {
 	return vpcItem{
 		ID: v.ID, Owner: c.account(), State: "available", CIDR: v.CIDR,
 		CIDRs: set[cidrAssociation]{[]cidrAssociation{{"vpc-cidr-assoc-" + v.ID[4:], v.CIDR, cidrState{"associated"}}}},
-		DHCP:  "dopt-" + v.ID[4:], Tags: c.tagSet(v.ID), Tenancy: "default", Default: v.Default,
+		IPv6:  ipv6Set("vpc", v.ID, v.IPv6), DHCP: "dopt-" + v.ID[4:], Tags: c.tagSet(v.ID), Tenancy: "default", Default: v.Default,
 	}
 }
 
@@ -91,6 +110,8 @@ type createVpcRequest struct {
 	CidrBlock         string
 	InstanceTenancy   string
 	TagSpecifications []tagSpec
+
+	AmazonProvidedIpv6CidrBlock bool
 }
 
 type createVpcResponse struct {
@@ -110,6 +131,10 @@ func createVpc(c *call, q *createVpcRequest) (*createVpcResponse, error) {
 		return nil, err
 	}
 	v := &vpc{base: c.newBase(newID("vpc")), CIDR: p.String()}
+	if q.AmazonProvidedIpv6CidrBlock {
+		x := strings.TrimPrefix(v.ID, "vpc-0")
+		v.IPv6 = netip.MustParsePrefix("2600:1f18:" + x[:4] + ":" + x[4:6] + "00::/56").String()
+	}
 	put(c.txn, v)
 	put(c.txn, &routeTable{base: c.newBase(newID("rtb")), VPC: v.ID, CIDR: v.CIDR})
 	c.defaultGroup(c.newBase(newID("sg")), v.ID)

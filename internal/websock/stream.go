@@ -51,11 +51,13 @@ func (s *stream) ping(ctx context.Context) {
 	}
 }
 
-// Close waits for nobody: that the other side says goodbye, too, is of no use to who leaves.
+// Close says goodbye, so that what was written arrives, and does not wait for the answer.
 func (s *stream) Close() error {
 	s.once.Do(func() {
-		s.cancel()
-		go s.Conn.Close()
+		go func() {
+			s.c.Close(websocket.StatusNormalClosure, "")
+			s.cancel()
+		}()
 	})
 	return nil
 }

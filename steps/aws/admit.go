@@ -47,10 +47,15 @@ type Admit struct {
 	// with an address that nobody outside can tell: for sure, or if Network has it so.
 	Inside  bool             `json:"inside,omitempty"`
 	Network dag.Out[Network] `json:"network,omitempty"`
+
+	Via dag.Out[ConnectEndpoint] `json:"via,omitzero"` // through which the machine is reached
 }
 
-// anyIPv4 is any IPv4 address.
-const anyIPv4 = "0.0.0.0/0"
+// Any address.
+const (
+	anyIPv4 = "0.0.0.0/0"
+	anyIPv6 = "::/0"
+)
 
 // privateNetworks are those that are not the Internet's: a VPC's, and those that
 // are joined to it.
@@ -71,8 +76,12 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 	if err != nil || len(s.Ports) == 0 {
 		return Admitted{}, err
 	}
-	cidrs := s.CIDRs
-	if len(cidrs) == 0 {
+	cidrs, groups := s.CIDRs, []string(nil)
+	if s.Via.Set() && !s.Via.Value().Preserve { // the machine sees the endpoint, whoever comes through it
+		groups = s.Via.Value().Groups
+	} else if len(cidrs) == 0 && s.Network.Set() && s.Network.Value().ipv6() { // the caller's own cannot be told from outside
+		cidrs = []string{anyIPv6}
+	} else if len(cidrs) == 0 {
 		own, err := callerCIDR(ctx, at, environ(c.o.Getenv))
 		if err != nil {
 			if s.Insist {
@@ -93,13 +102,16 @@ func (s Admit) Do(ctx context.Context, c *Cloud, t *dag.Task) (Admitted, error) 
 				p.IpRanges = append(p.IpRanges, types.IpRange{CidrIp: ptr(c)})
 			}
 		}
+		for _, id := range groups {
+			p.UserIdGroupPairs = append(p.UserIdGroupPairs, types.UserIdGroupPair{GroupId: ptr(id)})
+		}
 		in.IpPermissions = append(in.IpPermissions, p)
 	}
 	_, err = at.api.AuthorizeSecurityGroupIngress(ctx, in)
 	if err != nil && classify("AuthorizeSecurityGroupIngress", since(g.Made), err).class != alreadyExists {
 		return Admitted{}, wrapAPI("open the security group "+g.ID, "AuthorizeSecurityGroupIngress", since(g.Made), err)
 	}
-	t.Say("admitting %s to port %s", list(cidrs), strings.Trim(fmt.Sprint(s.Ports), "[]"))
+	t.Say("admitting %s to port %s", list(append(groups, cidrs...)), strings.Trim(fmt.Sprint(s.Ports), "[]"))
 	return Admitted{CIDRs: cidrs}, nil
 }
 

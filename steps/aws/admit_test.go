@@ -32,6 +32,19 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+// In a network that has IPv6 alone nobody's address of IPv4 is of use.
+func TestAdmitToIPv6(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	g, err := Group{Place: here, Network: dag.Lit(Network{})}.Do(t.Context(), w.cloud, task("g"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Admit{Group: dag.Lit(g), Ports: []int{22}, Network: dag.Lit(Network{Subnets: []Subnet{{ID: "a", IPv6: true}}})}
+	if in, err := a.Do(t.Context(), w.cloud, task("a")); err != nil || !slices.Equal(in.CIDRs, []string{"::/0"}) {
+		t.Errorf("%v, %v", in, err)
+	}
+}
+
 // Who reaches the machine by its private address is not seen by the public one.
 func TestAdmitFromInside(t *testing.T) {
 	yes, no := true, false

@@ -31,6 +31,7 @@ type API struct {
 	DescribeFastLaunchImages             call[ec2.DescribeFastLaunchImagesInput, ec2.DescribeFastLaunchImagesOutput]
 	DescribeImages                       call[ec2.DescribeImagesInput, ec2.DescribeImagesOutput]
 	DescribeImportImageTasks             call[ec2.DescribeImportImageTasksInput, ec2.DescribeImportImageTasksOutput]
+	DescribeInstanceConnectEndpoints     call[ec2.DescribeInstanceConnectEndpointsInput, ec2.DescribeInstanceConnectEndpointsOutput]
 	DescribeInstanceTypeOfferings        call[ec2.DescribeInstanceTypeOfferingsInput, ec2.DescribeInstanceTypeOfferingsOutput]
 	DescribeInstances                    call[ec2.DescribeInstancesInput, ec2.DescribeInstancesOutput]
 	DescribeKeyPairs                     call[ec2.DescribeKeyPairsInput, ec2.DescribeKeyPairsOutput]
@@ -80,6 +81,7 @@ func newAPI(c *ec2.Client) API {
 		DescribeFastLaunchImages:             c.DescribeFastLaunchImages,
 		DescribeImages:                       c.DescribeImages,
 		DescribeImportImageTasks:             c.DescribeImportImageTasks,
+		DescribeInstanceConnectEndpoints:     c.DescribeInstanceConnectEndpoints,
 		DescribeInstanceTypeOfferings:        c.DescribeInstanceTypeOfferings,
 		DescribeInstances:                    c.DescribeInstances,
 		DescribeKeyPairs:                     c.DescribeKeyPairs,

@@ -153,7 +153,7 @@ func (b *EBS) checkNetwork(f *optionErrors) {
 
 func (b *EBS) checkReach(f *optionErrors) {
 	f.oneOf("communicator", b.Communicator, "ssh", "winrm", "none")
-	f.oneOf("ssh_interface", b.Interface, "public_ip", "private_ip", "public_dns", "private_dns", "ipv6", "session_manager")
+	f.oneOf("ssh_interface", b.Interface, "public_ip", "private_ip", "public_dns", "private_dns", "ipv6", "session_manager", "instance_connect_endpoint")
 	f.oneOf("temporary_key_pair_type", b.TemporaryKeyType, "rsa", "ed25519")
 	switch n := b.TemporaryKeyBits; {
 	case n == 0:
@@ -171,6 +171,7 @@ func (b *EBS) checkReach(f *optionErrors) {
 		f.Add("pause_before_connecting", "cannot be negative")
 	}
 	b.checkSession(f)
+	b.checkTunnel(f)
 	switch b.protocol() {
 	case "ssh":
 		b.SSH.Check(f)
@@ -217,6 +218,31 @@ func (b *EBS) checkSession(f *optionErrors) {
 	given("ssh_host", b.SSH.Host)
 	given("ssh_bastion_host", b.SSH.BastionHost)
 	given("ssh_proxy_host", b.SSH.ProxyHost)
+}
+
+// checkTunnel checks what an EC2 Instance Connect Endpoint takes.
+func (b *EBS) checkTunnel(f *optionErrors) {
+	switch id := b.ConnectEndpoint; {
+	case id != "" && !strings.HasPrefix(id, "eice-"):
+		f.Add("instance_connect_endpoint_id", "%q is no id of an EC2 Instance Connect Endpoint, such as eice-0123456789abcdef0", id)
+	case id != "" && !b.byTunnel():
+		f.Idle("instance_connect_endpoint_id", "without ssh_interface instance_connect_endpoint there is no tunnel")
+	}
+	if !b.byTunnel() {
+		return
+	}
+	if b.winrm() {
+		f.Add("ssh_interface", "instance_connect_endpoint leads to no port of WinRM: AWS lets it lead to those of SSH and RDP only; session_manager leads there, too")
+		return
+	}
+	if b.SSH.Port != 0 && b.SSH.Port != tunnelPort {
+		f.Add("ssh_port", "must be %d with ssh_interface instance_connect_endpoint: AWS leads to no other port of SSH", tunnelPort)
+	}
+	for field, value := range map[string]string{"ssh_host": b.SSH.Host, "ssh_bastion_host": b.SSH.BastionHost, "ssh_proxy_host": b.SSH.ProxyHost} {
+		if value != "" {
+			f.Add(field, "cannot be used together with ssh_interface instance_connect_endpoint: the machine is reached through the endpoint")
+		}
+	}
 }
 
 func (b *EBS) checkWinRM(f *optionErrors) {

@@ -104,11 +104,16 @@ func (b *EBS) admit(group dag.Out[SecurityGroup], n dag.Out[Network]) Admit {
 // bySession reports whether the machine is reached through Session Manager.
 func (b *EBS) bySession() bool { return b.Interface == "session_manager" && b.protocol() != "none" }
 
+// byTunnel reports whether the machine is reached through an EC2 Instance Connect Endpoint.
+func (b *EBS) byTunnel() bool {
+	return b.Interface == "instance_connect_endpoint" && b.protocol() != "none"
+}
+
 // cidrs are those that may reach the machine; none is the caller alone. An IPv6
 // caller cannot be told from outside, so every one is admitted.
 func (b *EBS) cidrs() []string {
 	if len(b.SourceCIDRs) == 0 && b.Interface == "ipv6" {
-		return []string{"::/0"}
+		return []string{anyIPv6}
 	}
 	return b.SourceCIDRs
 }

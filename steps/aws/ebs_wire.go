@@ -23,6 +23,7 @@ type wiring struct {
 	values    dag.Out[CheckedValues]
 	volumes   dag.Out[Volumes]
 	access    dag.Out[CheckedAccess]
+	tunnel    dag.Out[ConnectEndpoint]
 	fast      map[string]dag.Out[FoundTemplate] // of fast launch, by region
 	temporary bool                              // a group is to be left
 }
@@ -62,6 +63,9 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	w.values = w.checkValues()
 	launch.Values = w.values
 	launch.Network = dag.Add(g, bd, "network", w.network(w.types(w.SpotOptions)))
+	if w.byTunnel() {
+		w.tunnel = dag.Add(g, bd, "connect-endpoint", FindConnectEndpoint{Place: w.place, Network: launch.Network, ID: w.ConnectEndpoint})
+	}
 	if launch.Spot.byPrice() {
 		launch.Prices = dag.Add(g, bd, "spot-prices", SpotPrices{Place: w.place, Types: w.types(launch.Spot), Source: w.source})
 	}
@@ -73,7 +77,9 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 		group := dag.Add(g, bd, "group", Group{Place: w.place, Network: launch.Network, Tags: tags, Access: here})
 		launch.Groups = []dag.Out[SecurityGroup]{group}
 		if !w.bySession() {
-			launch.Admitted = dag.Add(g, bd, "admit", w.admit(group, launch.Network))
+			admit := w.admit(group, launch.Network)
+			admit.Via = w.tunnel
+			launch.Admitted = dag.Add(g, bd, "admit", admit)
 		}
 		w.temporary = true
 	}
@@ -117,6 +123,9 @@ func (w *wiring) boot(prefix string, launch Launch) (dag.Out[Instance], dag.Out[
 	}
 	if w.bySession() {
 		connect.Via = dag.As[comm.Tunnel](dag.Add(g, bd, prefix+"session", w.session(instance, endpoint)))
+	}
+	if w.byTunnel() {
+		connect.Via = dag.As[comm.Tunnel](w.tunnel)
 	}
 	return instance, endpoint, dag.Add(g, bd, prefix+"connect", connect)
 }

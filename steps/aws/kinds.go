@@ -42,6 +42,7 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[NameCheck](c),
 		dag.Bind[CheckValues](c),
 		dag.Bind[FindNetwork](c),
+		dag.Bind[FindConnectEndpoint](c),
 		dag.Bind[ImportKey](c),
 		dag.Bind[Group](c),
 		dag.Bind[Admit](c),

@@ -40,11 +40,17 @@ type Subnet struct {
 	ID      string `json:"id"`
 	Zone    string `json:"zone,omitempty"`
 	Private bool   `json:"private,omitempty"` // it gives no public addresses by itself
+	IPv6    bool   `json:"ipv6,omitempty"`    // and none of IPv4 at all
 }
 
 // private reports whether an instance may get no public address there.
 func (n Network) private() bool {
 	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Private })
+}
+
+// ipv6 reports whether an instance may have an address of IPv6 alone.
+func (n Network) ipv6() bool {
+	return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.IPv6 })
 }
 
 // of has the types in the network's settings. One stands where it has always stood: the
@@ -158,7 +164,7 @@ func (n *Network) take(subnets []types.Subnet) error {
 			return fmt.Errorf("cannot use the subnet %s: it is in %s, not in %s", text(s.SubnetId), text(s.AvailabilityZone), n.Zone)
 		}
 		n.VPC = text(s.VpcId)
-		n.Subnets = append(n.Subnets, Subnet{text(s.SubnetId), text(s.AvailabilityZone), s.MapPublicIpOnLaunch == nil || !*s.MapPublicIpOnLaunch})
+		n.Subnets = append(n.Subnets, Subnet{text(s.SubnetId), text(s.AvailabilityZone), s.MapPublicIpOnLaunch == nil || !*s.MapPublicIpOnLaunch, s.Ipv6Native != nil && *s.Ipv6Native})
 	}
 	return nil
 }

@@ -82,7 +82,8 @@ type ReachOptions struct {
 	// How the machine is reached: `ssh`, `winrm` or `none`. Default: `ssh`.
 	Communicator string `json:"communicator,omitempty"`
 	// The address at which the machine is reached: public_ip, private_ip, public_dns, private_dns or ipv6; or
-	// session_manager, which opens no port and needs an instance profile. Default: the public one if there is one.
+	// session_manager, which opens no port and needs an instance profile; or instance_connect_endpoint, for SSH in
+	// networks without a way in from outside. Default: the public one if there is one.
 	Interface string `json:"ssh_interface,omitempty"`
 	// How long to wait after the first connection, before a second one is used; something may still be installing
 	// itself. Default: none.
@@ -92,6 +93,9 @@ type ReachOptions struct {
 	// A port of this computer that leads to the machine's, too, while there are sessions of Session Manager.
 	// Default: none.
 	SSMPort int `json:"session_manager_port,omitempty"`
+	// The id of the EC2 Instance Connect Endpoint to go through, for `ssh_interface` instance_connect_endpoint. Default:
+	// one of the subnet, else of the VPC.
+	ConnectEndpoint string `json:"instance_connect_endpoint_id,omitempty"`
 	// How long to wait before the first session of Session Manager is begun. Default: none.
 	PauseBeforeSSM time.Duration `json:"pause_before_ssm,omitempty"`
 }

@@ -207,6 +207,10 @@ func missingID(reply any) string {
 		return without("instance", slices.ContainsFunc(r.Reservations, func(r types.Reservation) bool { return slices.ContainsFunc(r.Instances, incomplete) }))
 	case *ec2.DescribeImagesOutput:
 		return without("image", slices.ContainsFunc(r.Images, func(i types.Image) bool { return text(i.ImageId) == "" }))
+	case *ec2.DescribeInstanceConnectEndpointsOutput:
+		return without("endpoint", slices.ContainsFunc(r.InstanceConnectEndpoints, func(e types.Ec2InstanceConnectEndpoint) bool {
+			return text(e.InstanceConnectEndpointId) == "" || text(e.DnsName) == ""
+		}))
 	case *ec2.DescribeSnapshotsOutput:
 		return without("snapshot", slices.ContainsFunc(r.Snapshots, func(s types.Snapshot) bool { return text(s.SnapshotId) == "" }))
 	case *ec2.DescribeVolumesOutput:

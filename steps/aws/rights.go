@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
@@ -69,12 +70,13 @@ var (
 
 // needs is what each kind needs.
 var needs = map[string]needing{
-	CheckAccess{}.Kind(): {look: []string{"DescribeSecurityGroups"}},
-	Source{}.Kind():      {look: []string{"DescribeImages"}},
-	NameCheck{}.Kind():   {look: []string{"DescribeImages"}},
-	CheckValues{}.Kind(): {},
-	FindNetwork{}.Kind(): {look: []string{"DescribeInstanceTypeOfferings", "DescribeKeyPairs", "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs"}},
-	ImportKey{}.Kind():   {look: []string{"DescribeKeyPairs"}, make: []string{"ImportKeyPair"}, own: []string{"DeleteKeyPair"}},
+	CheckAccess{}.Kind():         {look: []string{"DescribeSecurityGroups"}},
+	Source{}.Kind():              {look: []string{"DescribeImages"}},
+	NameCheck{}.Kind():           {look: []string{"DescribeImages"}},
+	CheckValues{}.Kind():         {},
+	FindNetwork{}.Kind():         {look: []string{"DescribeInstanceTypeOfferings", "DescribeKeyPairs", "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs"}},
+	FindConnectEndpoint{}.Kind(): {look: []string{"DescribeInstanceConnectEndpoints", "DescribeVpcs"}, more: tunnelNeeds},
+	ImportKey{}.Kind():           {look: []string{"DescribeKeyPairs"}, make: []string{"ImportKeyPair"}, own: []string{"DeleteKeyPair"}},
 	Group{}.Kind(): {look: []string{"DescribeInstances", "DescribeSecurityGroups"}, make: []string{"CreateSecurityGroup"}, own: []string{"DeleteSecurityGroup"}, more: func(dag.Node) permits {
 		return permits{{sid: "PutGroupsIntoNetworks", actions: []string{"ec2:CreateSecurityGroup"}, on: ofEC2("vpc")}}
 	}},
@@ -186,6 +188,16 @@ func sessionNeeds(dag.Node) permits {
 		{sid: "ForwardPorts", actions: []string{"ssm:StartSession"}, on: []string{"arn:aws:ssm:REGION:*:document/AWS-StartPortForwardingSession"}},
 		{sid: "UseSessions", actions: []string{"ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"}, on: []string{"arn:aws:ssm:REGION:*:session/*"}},
 	}
+}
+
+// tunnelNeeds are tunnels to the port of SSH.
+func tunnelNeeds(n dag.Node) permits {
+	on := "*"
+	if s := settings[FindConnectEndpoint](n); s.ID != "" {
+		on = s.ID
+	}
+	return permits{{sid: "OpenTunnels", actions: []string{"ec2-instance-connect:OpenTunnel"}, on: []string{"arn:aws:ec2:REGION:*:instance-connect-endpoint/" + on},
+		condition: map[string]map[string][]string{"NumericEquals": {"ec2-instance-connect:remotePort": {strconv.Itoa(tunnelPort)}}}}}
 }
 
 // keyNeeds are what EBS does with a key of the user's in their name.

@@ -80,8 +80,12 @@ func (t *tunnels) close(name string) {
 // Close ends what this process has open at AWS.
 func (c *Cloud) Close() { c.tunnels.close("") }
 
-// Tunnel connects to the port of an instance through a session of Session Manager.
+// Tunnel connects to the port of an instance through a session of Session Manager, or an EC2
+// Instance Connect Endpoint.
 func (c *Cloud) Tunnel(ctx context.Context, e comm.Endpoint) (net.Conn, error) {
+	if e.Tunnel.At != "" {
+		return c.openTunnel(ctx, e)
+	}
 	x, err := c.tunnel(ctx, e)
 	if err != nil {
 		return nil, err

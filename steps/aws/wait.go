@@ -129,12 +129,13 @@ func waitFault(id string, err error) error {
 }
 
 // address is where to dial. By itself it prefers the public address, and takes
-// the private one when no public one has come by the third look.
+// the private one when no public one has come by the third look; that of IPv6 in a
+// network which has no other.
 func address(i types.Instance, iface string, looks int) string {
 	switch iface {
 	case "public_ip":
 		return text(i.PublicIpAddress)
-	case "session_manager": // it is not dialed, but known by it
+	case "session_manager", "instance_connect_endpoint": // it is not dialed, but known by it
 		if a := text(i.PrivateIpAddress); a != "" {
 			return a
 		}
@@ -156,7 +157,10 @@ func address(i types.Instance, iface string, looks int) string {
 	if a := text(i.PublicIpAddress); a != "" || looks < 3 {
 		return a
 	}
-	return text(i.PrivateIpAddress)
+	if a := text(i.PrivateIpAddress); a != "" {
+		return a
+	}
+	return address(i, "ipv6", looks)
 }
 
 // port is where the communicator listens, which an embedded EC2 may not serve at

@@ -63,6 +63,12 @@ func TestAddress(t *testing.T) {
 	if address(i, "", 1) != "" || address(i, "", 3) != "10.0.0.1" {
 		t.Error("the private address is for who has no public one")
 	}
+	for _, iface := range []string{"", "session_manager", "instance_connect_endpoint", "ipv6"} {
+		i := types.Instance{NetworkInterfaces: []types.InstanceNetworkInterface{{Ipv6Addresses: []types.InstanceIpv6Address{{Ipv6Address: ptr("::3")}}}}}
+		if got := address(i, iface, 3); got != "::3" {
+			t.Errorf("%s of a machine with IPv6 alone: %q", iface, got)
+		}
+	}
 }
 
 // How the host key comes to be known is the template's to say.

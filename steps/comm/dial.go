@@ -83,6 +83,9 @@ func (p patience) pause(wait, elapsed time.Duration, usually usual.Span, err err
 	return wait
 }
 
+// Permanent is an error of a tunnel, say, that does not pass by waiting.
+func Permanent(err error) error { return permanent{err} }
+
 // permanent is an error that does not pass by waiting.
 type permanent struct{ error }
 

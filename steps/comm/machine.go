@@ -24,6 +24,7 @@ type Endpoint struct {
 type Tunnel struct {
 	Name   string `json:"name"`
 	Listen int    `json:"listen,omitempty"` // a port of this computer that leads there, too
+	At     string `json:"at,omitempty"`     // the name of the host where it begins, for those that have one
 }
 
 // Machine is a reached machine: all that it takes to reach it again. It is what
