@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -77,7 +76,10 @@ func (c *campaign) cuts(ks ...cut) iter.Seq[job] {
 func (c *campaign) cut(k cut, last *atomic.Int64) job {
 	run := func(ctx context.Context) *outcome {
 		p := plan{Guest: c.guest, Latency: "none", Then: k.then}
-		if p.Guest != "none" {
+		switch {
+		case c.kind == "production":
+			p.Production = c.production
+		case p.Guest != "none":
 			p.Scripts, p.Naps = 2, make([]time.Duration, 2)
 			if c.kind == "windows" {
 				p.Windows = &windowsPlan{As: []string{"", "SYSTEM"}, Ticks: 3}
@@ -93,12 +95,12 @@ func (c *campaign) cut(k cut, last *atomic.Int64) job {
 }
 
 func (c *campaign) playCut(ctx context.Context, o *outcome, k cut, last *atomic.Int64) error {
-	w, err := c.world(o.dir, "--guest", o.Guest)
+	w, err := c.world(o.dir, append([]string{"--guest", o.Guest}, o.endpoint()...)...)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	if err := errors.Join(w.write("t.json", o.template()), w.write("cargo.txt", "what is sent\n")); err != nil {
+	if err := o.furnish(w); err != nil {
 		return err
 	}
 	crash := fmt.Sprintf("IMGFLOW_CRASH_AT=%d:%s", k.n, k.side)

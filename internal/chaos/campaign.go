@@ -17,9 +17,11 @@ import (
 type campaign struct {
 	imgflow string // the program under test
 	guest   string
-	kind    string // of the template: linux or windows
+	kind    string // of the template: linux, windows or production
 	runner  string // of the steps: the engine, or a process of its own
 	dir     string // where the worlds lie
+
+	production string // the folder of the example production
 
 	database *pgtest.Server // in which each world has its runs; nil: in files
 	temporal string         // the program of the Temporal server of each world; "": imgflow builds by itself
@@ -121,7 +123,7 @@ func (c *campaign) world(dir string, endpoint ...string) (*world, error) {
 	if err := os.WriteFile(seed, []byte(given), 0o600); err != nil {
 		return nil, err
 	}
-	w, err := newWorld(c.imgflow, dir, append(endpoint, "--seed", seed)...)
+	w, err := newWorld(c.imgflow, dir, append([]string{"--seed", seed}, endpoint...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -380,6 +382,9 @@ func (o *outcome) verdict(ctx context.Context, w *world, then string) error {
 	}
 	if err := w.keepsSecrets(ctx); err != nil {
 		return err
+	}
+	if o.Production != "" {
+		return w.productionVerdict(ctx, inv, o, then)
 	}
 	want := o.results()
 	if then != "resume" && then != "run" {

@@ -7,6 +7,7 @@
 //	go run ./internal/chaos -n 60 -state postgres
 //	go run ./internal/chaos -n 60 -on temporal
 //	go run ./internal/chaos -boundary -guest sandbox
+//	go run ./internal/chaos -boundary -template production
 //	go run ./internal/chaos -seed 1234
 //
 // # The campaign
@@ -75,7 +76,9 @@
 // run's state, immediately before or after the write lands (built with the tag
 // chaos, and told by IMGFLOW_CRASH_AT). A build with a file and two scripts is
 // killed at every n, on both sides, and then resumed, and then destroyed. With -on temporal
-// a worker is killed so, too, and another one goes on.
+// a worker is killed so, too, and another one goes on. With -template production it is the
+// example of that name, and all that the API tells of what there is afterwards is held against
+// what a build without a kill has left.
 //
 // # Running it
 //

@@ -20,6 +20,7 @@ type thing struct {
 	Kind    string // such as instance, image, key-pair
 	ID      string
 	Region  string
+	Account string // of another one than the builds'
 	Name    string
 	State   string
 	Default bool // every account has it

@@ -27,7 +27,7 @@ func main() {
 		first    = flag.Uint64("first", 1, "the first seed")
 		workers  = flag.Int("workers", 2*runtime.NumCPU(), "how many runs at once")
 		guest    = flag.String("guest", "sandbox", "what stands behind an instance: none, sandbox or process")
-		template = flag.String("template", "linux", "what is built: an image of linux or of windows")
+		template = flag.String("template", "linux", "what is built: an image of linux or of windows, or with -boundary the example production")
 		runner   = flag.String("runner", "engine", "who does the steps: the engine's own process, or another process")
 		state    = flag.String("state", "files", "what keeps the runs: files, or postgres, a server that is started for it")
 		on       = flag.String("on", "", "who builds: imgflow itself, or temporal, workers of a Temporal server, with the runs in PostgreSQL")
@@ -50,6 +50,9 @@ func main() {
 	}
 	var jobs iter.Seq[job]
 	switch {
+	case *template == "production" && !*boundary:
+		fmt.Fprintln(os.Stderr, "chaos: cannot build the template production at random moments: add -boundary")
+		os.Exit(2)
 	case *boundary && *at != "":
 		if jobs, err = c.boundaryAt(*at); err != nil {
 			fmt.Fprintln(os.Stderr, "chaos:", err)
@@ -82,8 +85,8 @@ func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state, on st
 		return nil, fmt.Errorf("cannot use the guest %q: choose none, sandbox or process", guest)
 	}
 	switch {
-	case kind != "linux" && kind != "windows":
-		return nil, fmt.Errorf("cannot use the template %q: choose linux or windows", kind)
+	case kind != "linux" && kind != "windows" && kind != "production":
+		return nil, fmt.Errorf("cannot use the template %q: choose linux, windows or production", kind)
 	case runner != "engine" && runner != "process":
 		return nil, fmt.Errorf("cannot use the runner %q: choose engine or process", runner)
 	case state != "files" && state != "postgres":
@@ -92,14 +95,19 @@ func newCampaign(ctx context.Context, imgflow, guest, kind, runner, state, on st
 		return nil, fmt.Errorf("cannot build on %q: choose temporal, or leave it out", on)
 	case on != "" && runner != "engine":
 		return nil, fmt.Errorf("cannot have the runner %q with -on: workers do the steps", runner)
-	case kind == "windows" && guest == "none":
-		return nil, fmt.Errorf("cannot use the guest none for a template of windows: nothing would run its scripts")
+	case kind != "linux" && guest == "none":
+		return nil, fmt.Errorf("cannot use the guest none for a template of %s: nothing would run its scripts", kind)
 	}
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
 		return nil, err
 	}
 	c := &campaign{imgflow: imgflow, guest: guest, kind: kind, runner: runner, dir: dir}
+	if kind == "production" {
+		if c.production, err = productionFolder(ctx); err != nil {
+			return nil, err
+		}
+	}
 	name := "imgflow"
 	if on != "" {
 		if c.temporal, err = temporaltest.Build(ctx); err != nil {

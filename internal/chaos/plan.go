@@ -23,11 +23,12 @@ type plan struct {
 	Tags      bool
 	Encrypted bool // the image and its copies are
 	tail
-	First    blow      // what befalls the first imgflow
-	Mischief string    // what happens to the instance: "", terminate or reboot then, or reclaim, whenever the seed has it
-	Then     string    // resume, destroy or orphans
-	More     []blow    // what befalls those that follow, before one may finish
-	Losses   [8][]blow // what befalls the workers of each imgflow, where it has any
+	Production string    // where the production template is; "": it is one of chaos
+	First      blow      // what befalls the first imgflow
+	Mischief   string    // what happens to the instance: "", terminate or reboot then, or reclaim, whenever the seed has it
+	Then       string    // resume, destroy or orphans
+	More       []blow    // what befalls those that follow, before one may finish
+	Losses     [8][]blow // what befalls the workers of each imgflow, where it has any
 }
 
 // blow is a signal after so many lines of output and so much time.

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,11 +17,13 @@ func policyCommand() *cli.Command {
 		Description: `   It is a policy of IAM, in JSON: what a run of exactly this template calls, what a
    resume looks for after a crash, and what destroy removes. What is changed or removed
    has to carry the tag imgflow:run. Nothing outside of this machine is asked.
+   With --role it is what a role of another account needs, in which the template publishes.
 
    imgflow policy template.json > policy.json
    aws iam put-user-policy --user-name ci --policy-name images --policy-document file://policy.json`,
 		Flags: slices.Concat([]cli.Flag{
 			&cli.BoolFlag{Name: "force", Usage: "for runs with -force", Category: inputFlags},
+			&cli.StringFlag{Name: "role", Usage: "what the role with this `ARN` needs, which the template takes in another account", Category: inputFlags},
 		}, templateFlags()),
 		Action: printPolicy,
 	}
@@ -30,7 +35,11 @@ func printPolicy(c *cli.Context) error {
 		return err
 	}
 	defer s.Close()
-	p, notes := policyFor(s.Graph().Nodes)
+	nodes, role := s.Graph().Nodes, c.String("role")
+	if roles := rolesOf(nodes); role != "" && !slices.Contains(roles, role) {
+		return fmt.Errorf("cannot say what %s needs: the template takes %s", role, cmp.Or(strings.Join(roles, ", "), "no role of another account"))
+	}
+	p, notes := policyFor(nodes, role)
 	for _, n := range notes {
 		lines(c, c.App.ErrWriter).Warn("Note: %s", n)
 	}

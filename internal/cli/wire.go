@@ -337,8 +337,13 @@ func costOf(records []dag.Record, now time.Time) cost.Bill { return aws.Cost(rec
 // done, and those whose things are removed on the way.
 func callsAhead(done, removed []dag.Node) map[string]int { return aws.Calls(done, removed) }
 
-// policyFor is the policy that a cloud needs for steps, and what of it is a guess.
-func policyFor(nodes []dag.Node) (policy any, notes []string) { return aws.PolicyFor(nodes) }
+// policyFor is the policy that a cloud needs for steps, or one of the roles that they take, and what of it is a guess.
+func policyFor(nodes []dag.Node, role string) (policy any, notes []string) {
+	return aws.PolicyFor(nodes, role)
+}
+
+// rolesOf are those of other accounts that steps take.
+func rolesOf(nodes []dag.Node) []string { return aws.Roles(nodes) }
 
 // costAhead is what steps will cost that are yet to be done.
 func costAhead(nodes []dag.Node, makes func(dag.Key) bool, usual func(kind, step string) (time.Duration, bool)) cost.Forecast {

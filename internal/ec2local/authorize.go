@@ -282,11 +282,20 @@ func (c *call) handedOver() (ds []demand) {
 			continue
 		}
 		for _, action := range []string{"CreateGrant", "DescribeKey", "GenerateDataKeyWithoutPlaintext"} {
-			ds = append(ds, demand{"kms:" + action, arn, map[string][]string{
-				"aws:requestedregion": {regionOf(c.region)}, "kms:viaservice": {"ec2." + regionOf(c.region) + ".amazonaws.com"}}})
+			more := c.aliases(name)
+			more["aws:requestedregion"], more["kms:viaservice"] = []string{regionOf(c.region)}, []string{"ec2." + regionOf(c.region) + ".amazonaws.com"}
+			ds = append(ds, demand{"kms:" + action, arn, more})
 		}
 	}
 	return ds
+}
+
+// aliases are the condition key of what a key of KMS is called.
+func (c *call) aliases(name string) map[string][]string {
+	if k := c.key(c.region, name); k != nil && len(k.Aliases) > 0 {
+		return map[string][]string{"kms:resourcealiases": k.Aliases}
+	}
+	return map[string][]string{}
 }
 
 // ec2ARN names a resource of EC2. Images and snapshots have no account in theirs.
@@ -461,7 +470,7 @@ func (c *call) jsonDemands() (ds []demand) {
 		}
 	case "kms":
 		if k := c.key(c.region, q.KeyId); k != nil {
-			ds = append(ds, c.demand(k.arn(), nil))
+			ds = append(ds, c.demand(k.arn(), c.aliases(q.KeyId)))
 		}
 	}
 	if ds == nil {

@@ -166,3 +166,22 @@ func TestAuthorizeRole(t *testing.T) {
 		t.Errorf("with its policy: %q", got)
 	}
 }
+
+// TestAuthorizeByAlias: a key is told by what it is called, for KMS and for whoever encrypts with it.
+func TestAuthorizeByAlias(t *testing.T) {
+	b := newBench(t)
+	keys := map[string]any{}
+	for _, alias := range []string{"alias/mine", "alias/other"} {
+		keys[alias] = at(b.done("kms", "CreateKey", object{}), "KeyMetadata", "KeyId")
+		b.done("kms", "CreateAlias", object{"AliasName": alias, "TargetKeyId": keys[alias]})
+	}
+	b.bind(may("ec2:*", "*") + `, {"Effect": "Allow", "Action": "kms:*", "Resource": "arn:aws:kms:us-east-1:*:key/*", "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/mine"]}}}`)
+	encrypt := func(key string) error {
+		_, err := b.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(1), Encrypted: aws.Bool(true), KmsKeyId: &key})
+		return err
+	}
+	b.done("kms", "DescribeKey", object{"KeyId": keys["alias/mine"]})
+	b.refused("kms", "DescribeKey", object{"KeyId": "alias/other"}, "AccessDeniedException", "kms:DescribeKey")
+	wantCode(t, encrypt("alias/mine"), "")
+	wantCode(t, encrypt("alias/other"), "UnauthorizedOperation")
+}

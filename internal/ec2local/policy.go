@@ -129,7 +129,7 @@ func (s statement) check() error {
 var conditionKeys = []string{
 	"aws:requestedregion", "aws:requesttag/", "aws:resourcetag/", "aws:tagkeys", "ec2:createaction", "ec2:instancetype",
 	"ec2-instance-connect:maxtunnelduration", "ec2-instance-connect:privateipaddress", "ec2-instance-connect:remoteport",
-	"ec2:owner", "ec2:region", "ec2:resourcetag/", "iam:passedtoservice", "kms:viaservice",
+	"ec2:owner", "ec2:region", "ec2:resourcetag/", "iam:passedtoservice", "kms:resourcealiases", "kms:viaservice",
 }
 
 func knownCondition(key string) bool {

@@ -72,5 +72,5 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 			return image, nil
 		}
 	}
-	return Image{}, asNotMade("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err)
+	return Image{}, missed(s.Free, asNotMade("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err))
 }

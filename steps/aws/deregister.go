@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -20,6 +21,11 @@ type Deregister struct {
 
 	After dag.Out[Stopped]    `json:"after"` // of the region of the build: the instance can be imaged,
 	Ready dag.Out[ReadyImage] `json:"ready"` // of others: the image can be copied
+
+	// What the successor will be asked for with.
+	Tags         map[dag.Text]dag.Text `json:"tags,omitempty" key:"-"`
+	SnapshotTags map[dag.Text]dag.Text `json:"snapshot_tags,omitempty" key:"-"`
+	Encrypt      Encrypt               `json:"encrypt,omitzero" key:"-"` // of a copy
 }
 
 // Deregistered lists the images that have gone, and what they are made of.
@@ -66,6 +72,9 @@ func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered
 	if len(d.IDs) == 0 {
 		return d, nil
 	}
+	if err := s.rehearse(ctx, c, t, at); err != nil {
+		return Deregistered{}, err
+	}
 	if err := t.Save(madeOf, d.Snapshots); err != nil { // nobody can tell once the images have gone
 		return d, err
 	}
@@ -76,6 +85,41 @@ func (s Deregister) Do(ctx context.Context, c *Cloud, t *dag.Task) (Deregistered
 		}
 	}
 	return d, nil
+}
+
+// missed says of the failure of a successor what has given way to it, and what is left of that.
+func missed(older dag.Out[Deregistered], err error) error {
+	if !older.Set() || len(older.Value().IDs) == 0 {
+		return err
+	}
+	d := older.Value()
+	return fmt.Errorf("%w; to free the name %s was deregistered in %s, and what it was made of is kept: resume, or register an image of %s", err, list(d.IDs), d.Region, list(d.Snapshots))
+}
+
+// rehearse asks EC2 whether it would let the successor be made, so that who may not make it loses
+// nothing. Whatever else a dry run says is no answer to that: the name is taken still.
+func (s Deregister) rehearse(ctx context.Context, c *Cloud, t *dag.Task, at *site) error {
+	_, specs, err := c.words(t, "", s.Tags, s.SnapshotTags)
+	if err != nil {
+		return err
+	}
+	call := "CreateImage"
+	if s.Ready.Set() {
+		of := s.Ready.Value()
+		in := &ec2.CopyImageInput{DryRun: ptr(true), Name: &s.Name, SourceImageId: &of.ID, SourceRegion: &of.Region, TagSpecifications: specs}
+		if s.Encrypt.All {
+			in.Encrypted, in.KmsKeyId = ptr(true), optional(s.Encrypt.Key)
+		}
+		call = "CopyImage"
+		_, err = at.api.CopyImage(ctx, in)
+	} else {
+		id := s.After.Value().ID
+		_, err = at.api.CreateImage(ctx, &ec2.CreateImageInput{DryRun: ptr(true), Name: &s.Name, InstanceId: &id, TagSpecifications: specs})
+	}
+	if err != nil && classify(call, 0, err).class == unauthorized {
+		return wrapAPI("replace the images called "+s.Name+" in "+s.Region+", which stay", call, 0, err)
+	}
+	return nil
 }
 
 func (s *site) deregister(ctx context.Context, id string, made time.Time) error {

@@ -3,6 +3,8 @@ package aws
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +19,7 @@ func TestDeregister(t *testing.T) {
 	w := newWorld(t, ec2local.Faults{})
 	older, other := w.image("old"), w.image("other")
 	made := snapshots(w.describeImage(older.ID))
-	step := Deregister{Place: here, Name: "old"}
+	step := Deregister{Place: here, Name: "old", After: dag.Lit(Stopped{Place: here, ID: noInstance})}
 	if d := twice(t, w, step); len(d.IDs) != 0 {
 		t.Errorf("an image of the run itself: %v", d.IDs)
 	}
@@ -72,13 +74,30 @@ func TestForceDeregister(t *testing.T) {
 		return must(dag.New(dag.Options{Run: "r2", Store: store, Kinds: w.kinds(), OnFailure: suspend}))
 	}
 	for _, call := range []string{"StopInstances", "CreateImage", "CopyImage"} {
-		w.fail(call)
+		older := slices.Concat(ids(home), ids(west))
+		w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
+			if action == call {
+				refuse(rw, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			}
+			return action == call
+		})
 		r, err := engine().Solve(t.Context(), g)
+		if err != nil || len(r.Failed) != 1 || !strings.Contains(r.Failed[0].Err.Error(), "ec2:"+call) {
+			t.Fatalf("%s: %v, %v", call, err, r.Failed)
+		}
+		if now := slices.Concat(ids(home), ids(west)); call != "CopyImage" && !slices.Equal(now, older) || call == "CopyImage" && !slices.Equal(ids(west), before[west]) {
+			t.Errorf("who may not %s has %v left of %v", call, now, older)
+		}
+		w.fail(call)
+		r, err = engine().Solve(t.Context(), g)
 		if err != nil || len(r.Failed) != 1 {
 			t.Fatalf("%s: %v, %v", call, err, r.Failed)
 		}
 		if n := len(w.snapshotsIn(west)); n != 1 {
 			t.Errorf("%s failed: %d snapshots in %s", call, n, west)
+		}
+		if told := r.Failed[0].Err.Error(); call != "StopInstances" && !strings.Contains(told, "was deregistered in ") {
+			t.Errorf("%s failed, and it does not say what gave way: %s", call, told)
 		}
 		switch {
 		case call == "StopInstances" && !slices.Equal(ids(home), before[home]), call != "CopyImage" && !slices.Equal(ids(west), before[west]):

@@ -100,7 +100,7 @@ func TestExamineByThePolicy(t *testing.T) {
 	w := newWorldOf(t, ec2local.Options{Policy: policy})
 	b := template()
 	b.Communicator, b.SSH.Username = "ssh", "ubuntu"
-	enough, _ := PolicyFor(w.graph(b).Nodes)
+	enough, _ := PolicyFor(w.graph(b).Nodes, "")
 	writePolicy(t, policy, enough)
 	unknown := 0
 	for what, f := range w.examined(b) {

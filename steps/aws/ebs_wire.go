@@ -175,7 +175,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 		stopped = dag.Add(g, bd, "enhance", Enhance{From: stopped, ENA: w.ENASupport, SRIOV: w.SriovSupport})
 	}
 	if w.force() && !w.onlyCopies() {
-		image.Free = dag.Add(g, bd, "deregister", Deregister{Place: w.place, Name: w.AMIName, After: stopped})
+		image.Free = dag.Add(g, bd, "deregister", Deregister{Place: w.place, Name: w.AMIName, After: stopped, Tags: image.Tags, SnapshotTags: image.SnapshotTags})
 	}
 	image.From = stopped
 	if w.onlyCopies() {
@@ -212,7 +212,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 			step.Encrypt = Encrypt{All: true, Key: w.keyOf(r, w.place.Region)}
 		}
 		if w.force() {
-			step.Free = dag.Add(g, bd, "deregister-"+r, Deregister{Place: step.Place, Name: w.AMIName, Ready: ready})
+			step.Free = dag.Add(g, bd, "deregister-"+r, Deregister{Place: step.Place, Name: w.AMIName, Ready: ready, Tags: image.Tags, SnapshotTags: image.SnapshotTags, Encrypt: step.Encrypt})
 			g.Sequence(step.Free.Key(), tested...)
 		}
 		copied := dag.Add(g, bd, "copy-"+r, step)

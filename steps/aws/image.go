@@ -93,7 +93,7 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 			return image, nil
 		}
 	}
-	return Image{}, at.taken(ctx, from.ID, from.Machine.Fleeting, asNotMade(doing, "CreateImage", 0, err))
+	return Image{}, at.taken(ctx, from.ID, from.Machine.Fleeting, missed(s.Free, asNotMade(doing, "CreateImage", 0, err)))
 }
 
 // mappings are the volumes of the image that differ from the instance's. A root volume that only

@@ -63,6 +63,14 @@ func (w *wiring) publish(region string, of dag.Out[ReadyImage], after []dag.Key)
 	return goals
 }
 
+// ofRole says whose a role is, if there is one, as people see it.
+func ofRole(arn string) string {
+	if parts := strings.Split(arn, ":"); len(parts) > 4 && !unknown(arn) {
+		return " of the account " + parts[4]
+	}
+	return ""
+}
+
 // locatePublishers makes the accounts known in which is published.
 func (b *EBS) locatePublishers() {
 	b.publishers = nil

@@ -21,13 +21,13 @@ type PublishParameter struct {
 }
 
 func (PublishParameter) Kind() string    { return "aws.publish-parameter" }
-func (s PublishParameter) Title() string { return "publish the image as " + s.Name }
+func (s PublishParameter) Title() string { return "publish the image as " + s.Name + ofRole(s.Role) }
 
 // Do looks first: a value that is the image's is written once, whatever was cut off before.
 func (s PublishParameter) Do(ctx context.Context, c *Cloud, t *dag.Task) (Published, error) {
 	of := s.Of.Value()
 	made := Published{Place: Place{s.Account, of.Region}, Image: of.ID, Name: s.Name}
-	doing := "publish " + of.ID + " as " + s.Name + " in " + of.Region
+	doing := "publish " + of.ID + " as " + s.Name + " in " + of.Region + ofRole(s.Role)
 	var now struct {
 		Parameter struct {
 			Type, Value string
@@ -42,7 +42,7 @@ func (s PublishParameter) Do(ctx context.Context, c *Cloud, t *dag.Task) (Publis
 		return Published{}, fmt.Errorf("cannot %s: the parameter is a %s, and an id of an image is a String: name another one", doing, clip(p.Type, 40))
 	}
 	if made.Version = now.Parameter.Version; now.Parameter.Value != of.ID {
-		t.Say("publishing %s as %s", of.ID, s.Name)
+		t.Say("publishing %s as %s in %s%s", of.ID, s.Name, of.Region, ofRole(s.Role))
 		in := struct {
 			Name, Value, Type, DataType string
 			Overwrite                   bool

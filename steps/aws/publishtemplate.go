@@ -23,14 +23,14 @@ type PublishTemplate struct {
 
 func (PublishTemplate) Kind() string { return "aws.publish-template" }
 func (s PublishTemplate) Title() string {
-	return "publish the image in the launch template " + s.Template
+	return "publish the image in the launch template " + s.Template + ofRole(s.Role)
 }
 
 // Do looks first: a latest version that has the image already is the one.
 func (s PublishTemplate) Do(ctx context.Context, c *Cloud, t *dag.Task) (Published, error) {
 	of := s.Of.Value()
 	made := Published{Place: Place{s.Account, of.Region}, Image: of.ID, Name: s.Template}
-	doing := "publish " + of.ID + " in the launch template " + s.Template + " of " + of.Region
+	doing := "publish " + of.ID + " in the launch template " + s.Template + " of " + of.Region + ofRole(s.Role)
 	at, err := c.site(ctx, made.Place)
 	if err != nil {
 		return Published{}, err
@@ -45,7 +45,7 @@ func (s PublishTemplate) Do(ctx context.Context, c *Cloud, t *dag.Task) (Publish
 	}
 	version := seen.LaunchTemplateVersions[0]
 	if d := version.LaunchTemplateData; d == nil || text(d.ImageId) != of.ID {
-		t.Say("publishing %s in the launch template %s", of.ID, s.Template)
+		t.Say("publishing %s in the launch template %s in %s%s", of.ID, s.Template, of.Region, ofRole(s.Role))
 		out, err := at.api.CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: id, LaunchTemplateName: name,
 			ClientToken: ptr(clientToken(t.Token, 0)), SourceVersion: ptr("$Latest"), VersionDescription: &of.Name, LaunchTemplateData: &types.RequestLaunchTemplateData{ImageId: &of.ID}})
 		if err != nil {

@@ -252,9 +252,8 @@ func importNeeds(n dag.Node) permits {
 }
 
 func publishParameterNeeds(n dag.Node) permits {
-	s := settings[PublishParameter](n)
-	return publishNeeds(s.Role, permit{sid: "PublishParameters", actions: []string{"ssm:GetParameter", "ssm:LabelParameterVersion", "ssm:PutParameter"},
-		on: []string{"arn:aws:ssm:REGION:*:parameter/" + strings.TrimPrefix(s.Name, "/")}})
+	return permits{{sid: "PublishParameters", actions: []string{"ssm:GetParameter", "ssm:LabelParameterVersion", "ssm:PutParameter"},
+		on: []string{"arn:aws:ssm:REGION:*:parameter/" + strings.TrimPrefix(settings[PublishParameter](n).Name, "/")}}}
 }
 
 func publishTemplateNeeds(n dag.Node) permits {
@@ -262,22 +261,34 @@ func publishTemplateNeeds(n dag.Node) permits {
 	if strings.HasPrefix(s.Template, "lt-") {
 		on = []string{"arn:aws:ec2:REGION:*:launch-template/" + s.Template}
 	}
-	return publishNeeds(s.Role, permit{sid: "PublishTemplates", actions: []string{"ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"}, on: on})
+	return permits{{sid: "PublishTemplates", actions: []string{"ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"}, on: on}}
 }
 
-// publishNeeds are those of the build itself: in another account it takes a role there, whose own
-// policies allow the rest.
-func publishNeeds(role string, here permit) permits {
-	if role != "" {
-		return permits{{sid: "TakeRoles", actions: []string{"sts:AssumeRole"}, on: []string{role}}}
+// roleOf is the role of another account that a step takes to do its work.
+func roleOf(n dag.Node) string {
+	if _, ours := needs[n.Kind]; !ours {
+		return ""
 	}
-	return permits{here}
+	return settings[struct {
+		Role string `json:"role"`
+	}](n).Role
+}
+
+// Roles are those of other accounts that steps of a graph take.
+func Roles(nodes []dag.Node) (arns []string) {
+	for _, n := range nodes {
+		if r := roleOf(n); r != "" {
+			arns = union(arns, []string{r})
+		}
+	}
+	return arns
 }
 
 // PolicyFor is the least that whoever makes a graph's steps must be allowed: to make them, to resume
-// after a crash, and to remove what was made. Notes say what of it nobody can know from the graph.
-func PolicyFor(nodes []dag.Node) (p Policy, notes []string) {
-	b := builder{by: map[dag.Key]dag.Node{}, look: map[string]bool{}, make: map[string]map[string]bool{}, own: map[string]map[string]bool{}, more: map[string]*Statement{}, roles: map[string]bool{}}
+// after a crash, and to remove what was made. With a role it is the least that this one must be, which some of
+// the steps take. Notes say what of it nobody can know from the graph.
+func PolicyFor(nodes []dag.Node, role string) (p Policy, notes []string) {
+	b := builder{role: role, by: map[dag.Key]dag.Node{}, look: map[string]bool{}, make: map[string]map[string]bool{}, own: map[string]map[string]bool{}, more: map[string]*Statement{}, roles: map[string]bool{}}
 	for _, n := range nodes {
 		b.by[n.Key] = n
 	}
@@ -289,6 +300,7 @@ func PolicyFor(nodes []dag.Node) (p Policy, notes []string) {
 
 // builder gathers what steps need.
 type builder struct {
+	role      string // whose policy it is; "" that of the build's own credentials
 	by        map[dag.Key]dag.Node
 	look      map[string]bool
 	make, own map[string]map[string]bool // actions by region
@@ -315,7 +327,11 @@ func (b *builder) regionsOf(n dag.Node) []string {
 
 func (b *builder) add(n dag.Node) {
 	of, ours := needs[n.Kind]
-	if !ours {
+	switch taken := roleOf(n); {
+	case !ours || taken != b.role && b.role != "":
+		return
+	case taken != b.role:
+		b.permit(permit{sid: "TakeRoles", actions: []string{"sts:AssumeRole"}, on: []string{taken}}, "")
 		return
 	}
 	for _, region := range b.regionsOf(n) {

@@ -117,7 +117,7 @@ func TestPolicyIsEnough(t *testing.T) {
 	for name, build := range boundBuilds {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if trouble := under(t, build, func(nodes []dag.Node) Policy { p, _ := PolicyFor(nodes); return p }); len(trouble) > 0 {
+			if trouble := under(t, build, func(nodes []dag.Node) Policy { p, _ := PolicyFor(nodes, ""); return p }); len(trouble) > 0 {
 				t.Error(strings.Join(trouble, "\n"))
 			}
 		})
@@ -128,12 +128,12 @@ func TestPolicyIsEnough(t *testing.T) {
 func TestPolicyHasNothingTooMuch(t *testing.T) {
 	for name, build := range boundBuilds {
 		w := newWorld(t, ec2local.Faults{})
-		whole, _ := PolicyFor(build(w).Nodes)
+		whole, _ := PolicyFor(build(w).Nodes, "")
 		for i, s := range whole.Statement {
 			t.Run(name+"/"+s.Sid, func(t *testing.T) {
 				t.Parallel()
 				trouble := strings.Join(under(t, build, func(nodes []dag.Node) Policy {
-					p, _ := PolicyFor(nodes)
+					p, _ := PolicyFor(nodes, "")
 					p.Statement = slices.Delete(p.Statement, i, i+1)
 					return p
 				}), "\n")
