@@ -84,8 +84,18 @@ func (s *Server) Kill() {
 	s.in.Close()
 }
 
-// Start starts a server again that was killed, and waits until it answers.
-func (s *Server) Start() error {
+// Start starts a server again that was killed, and waits until it answers. On a busy machine it may give up because
+// a part of it did not come up in the time that it has: then it is started once more.
+func (s *Server) Start() (err error) {
+	for range 3 {
+		if err = s.begin(); err == nil || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Server) begin() error {
 	cmd := exec.Command(s.program, s.dir)
 	cmd.Env = []string{"HOME=" + s.dir} // nothing of it is ours to say
 	in, err := cmd.StdinPipe()

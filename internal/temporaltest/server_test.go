@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,30 @@ func TestItIsKilledAndStartsAgainAtItsAddress(t *testing.T) {
 	}
 	if s.Address != address || !answers(address) {
 		t.Errorf("it was at %s, and is at %s", address, s.Address)
+	}
+}
+
+// TestItMayBeTooSlow: a server that gives up for want of time is started again, and one that cannot be started is not.
+func TestItMayBeTooSlow(t *testing.T) {
+	for reason, want := range map[string]string{"context deadline exceeded": "xx", "no such flag": "x"} {
+		dir := t.TempDir()
+		program := filepath.Join(dir, "server")
+		script := `#!/bin/sh
+echo "$(cat "$1/starts" 2>/dev/null)x" > "$1/starts"
+if [ "$(cat "$1/starts")" = x ]; then echo "failed to start a part: ` + reason + `" >&2; exit 1; fi
+echo 127.0.0.1:7; cat
+`
+		if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Run(program, dir)
+		if err == nil {
+			s.Kill()
+		}
+		starts, _ := os.ReadFile(filepath.Join(dir, "starts"))
+		if strings.TrimSpace(string(starts)) != want || (err == nil) != (want == "xx") {
+			t.Errorf("%s: started %q, %v", reason, starts, err)
+		}
 	}
 }
 
