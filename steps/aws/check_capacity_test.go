@@ -52,6 +52,8 @@ func TestCheckCapacity(t *testing.T) {
 		{"fewer than none", func(b *EBS) { b.CPU.Cores, b.CPU.Threads = -1, 1 }, "cpu_options.core_count!"},
 		{"encrypted memory", func(b *EBS) { b.CPU.SevSnp = "enabled" }, ""},
 		{"neither on nor off", func(b *EBS) { b.CPU.Nested = "maybe" }, "cpu_options.nested_virtualization!"},
+		{"enclaves of a type that begins with t", func(b *EBS) { b.InstanceType, b.NitroEnclave = "trn1.32xlarge", true }, ""},
+		{"enclaves of t4g", func(b *EBS) { b.InstanceType, b.NitroEnclave = "t4g.large", true }, "enable_nitro_enclave!"},
 		{"credits of t2", func(b *EBS) { spot(b); b.UnlimitedCredits = true }, "enable_unlimited_credits!"},
 		{"credits of some", func(b *EBS) {
 			b.InstanceType, b.InstanceTypes, b.T2Unlimited = "", []string{"m5.large", "t3.micro"}, true

@@ -312,3 +312,15 @@ func (w *world) launch(source SourceImage) Launch {
 	return Launch{Place: here, Build: "b", MachineOptions: MachineOptions{InstanceType: "t2.micro"},
 		Source: dag.Lit(source), Network: dag.Lit(Network{})}
 }
+
+// A metadata service that is turned off is told EC2, with the rest of its block.
+func TestDisabledMetadataIsSent(t *testing.T) {
+	s := Launch{MachineOptions: MachineOptions{Metadata: Metadata{HTTPEndpoint: "disabled", Tags: "enabled"}}}
+	in, err := s.described(NewCloud(CloudOptions{}), task("t"), SourceImage{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := in.MetadataOptions; m == nil || m.HttpEndpoint != "disabled" || m.InstanceMetadataTags != "enabled" {
+		t.Errorf("%+v", m)
+	}
+}

@@ -1,6 +1,9 @@
 package aws
 
 import (
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -56,6 +59,49 @@ func TestNetworks(t *testing.T) {
 	}
 	if g, err := w.network(NetworkOptions{GroupFilter: Filter{Filters: map[string]string{"group-name": "default"}}}); err != nil || len(g.Groups) != 1 {
 		t.Errorf("security_group_filter: %+v, %v", g, err)
+	}
+}
+
+// hasVPCs has EC2 tell of other VPCs than there are.
+func (w *world) hasVPCs(items string) {
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, _ url.Values) bool {
+		if action != "DescribeVpcs" {
+			return false
+		}
+		io.WriteString(rw, `<DescribeVpcsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><vpcSet>`+items+`</vpcSet></DescribeVpcsResponse>`)
+		return true
+	})
+}
+
+// A VPC that is not the default one needs a subnet to be named, whatever becomes of the image.
+func TestOtherVPCNeedsSubnet(t *testing.T) {
+	for name, set := range map[string]func(*EBS){
+		"force_deregister":       func(b *EBS) { b.ForceDeregister = true },
+		"skip_save_build_region": func(b *EBS) { b.SkipSaveBuildRegion, b.AMIRegions = true, []string{"eu-west-1"} },
+		"skip_create_ami":        func(b *EBS) { b.SkipCreateAMI = true },
+	} {
+		w := newWorld(t, ec2local.Faults{})
+		w.hasVPCs(`<item><vpcId>vpc-0123456789abcdef0</vpcId><isDefault>false</isDefault></item>`)
+		b := whole()
+		b.VPC = "vpc-0123456789abcdef0"
+		set(b)
+		r, err := w.engine(&dag.MemStore{}, &events{}).Solve(t.Context(), w.graph(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Failed) != 1 || !strings.Contains(r.Failed[0].Err.Error(), "it is not the default VPC, so subnet_id or subnet_filter must say") || w.front.count("RunInstances") != 0 {
+			t.Errorf("%s: failed %v, calls %v", name, r.Failed, w.front.calls)
+		}
+	}
+}
+
+// Where no subnet can be told, associate_public_ip_address is no option that may be dropped.
+func TestPublicAddressNeedsASubnet(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	yes := true
+	w.hasVPCs("")
+	if _, err := w.network(NetworkOptions{PublicIP: &yes}); err == nil || !strings.Contains(err.Error(), "so set subnet_id") {
+		t.Error(err)
 	}
 }
 
