@@ -75,7 +75,7 @@ func TestBuildsThroughConnectEndpoints(t *testing.T) {
 			}
 			g, bd := dag.NewGraph(nil), dag.Build{Name: "web", Type: "amazon-ebs"}
 			b.Wire(g, bd, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return dag.Add(g, bd, "work", work{m.Take()}) })
-			enough, _ := PolicyFor(g.Nodes)
+			enough, _ := PolicyFor(g.Nodes, "")
 			writePolicy(t, policy, enough)
 			done := make(chan error, 1)
 			go func() {
