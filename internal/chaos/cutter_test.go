@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -160,16 +162,30 @@ func (e *endpoint) address(ctx context.Context, name string, port int) (string, 
 
 // bell lets a script on a machine wait for the test: guests share the network
 // with their host.
-type bell struct{ addr string }
+type bell struct {
+	socket *os.File
+	addr   string
+}
 
+// newBell takes a port, which is closed until it rings, and nobody else's meanwhile.
 func newBell(t *testing.T) *bell {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // the port is known now, and closed until it rings
-	return &bell{l.Addr().String()}
+	syscall.CloseOnExec(fd)
+	b := &bell{socket: os.NewFile(uintptr(fd), "bell")}
+	t.Cleanup(func() { b.socket.Close() })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.addr = fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
+	return b
 }
 
 // wait are the words of a script that waits for the bell.
@@ -181,18 +197,7 @@ func (b *bell) wait() map[string]any {
 // ring lets the script go on.
 func (b *bell) ring(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", b.addr)
-	if err != nil {
+	if err := syscall.Listen(int(b.socket.Fd()), 128); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conn.Close()
-		}
-	}()
 }

@@ -14,7 +14,7 @@ func (s *stage) lose(p *proc, text string) {
 	s.t.Helper()
 	s.hears(p, text)
 	for begun := time.Now(); !s.killWorker(p); time.Sleep(10 * time.Millisecond) {
-		if time.Since(begun) > 30*time.Second {
+		if time.Since(begun) > patience {
 			s.t.Fatalf("there is no process of steps; imgflow printed:\n%s", indent(p.output()))
 		}
 	}
@@ -99,7 +99,7 @@ func TestEngineKilledEndsItsWorker(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.workers = true
-	s.template(nil, inline("echo begun", "sleep 60"))
+	s.template(nil, inline("echo begun", "sleep 600"))
 	p := s.begin(nil, "run", "t.json")
 	s.hears(p, ": begun")
 	id := s.worker(p)
@@ -108,7 +108,7 @@ func TestEngineKilledEndsItsWorker(t *testing.T) {
 	}
 	s.kill(p)
 	for begun := time.Now(); syscall.Kill(id, 0) == nil; time.Sleep(10 * time.Millisecond) {
-		if time.Since(begun) > 10*time.Second {
+		if time.Since(begun) > patience {
 			t.Fatal("it goes on")
 		}
 	}
