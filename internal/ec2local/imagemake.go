@@ -1,6 +1,11 @@
 package ec2local
 
-import "slices"
+import (
+	"encoding/base64"
+	"slices"
+
+	"github.com/imgflow/imgflow/internal/ec2local/guest"
+)
 
 type ebsRequest struct {
 	DeleteOnTermination *bool
@@ -159,6 +164,9 @@ func createImage(c *call, q *createImageRequest) (*imageIDResponse, error) {
 	if i.State != running && i.State != stopping && i.State != stopped {
 		return nil, fail("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be imaged: it is %s. Instance is not in state 'running', 'stopping' or 'stopped'.", i.ID, i.State)
 	}
+	if !slices.ContainsFunc(i.Devices, func(d device) bool { return d.Name == i.RootDevice }) {
+		return nil, fail("IncorrectInstanceState", "Instance does not have a volume attached at root (%s)", i.RootDevice)
+	}
 	if err := c.newImageName(q.Name, q.Description); err != nil {
 		return nil, err
 	}
@@ -215,6 +223,9 @@ func createImage(c *call, q *createImageRequest) (*imageIDResponse, error) {
 		}
 		d.Snapshot = s.ID
 	}
+	if i.Rootless {
+		m.User, m.Release, m.Disk = "", guest.Release{}, "raw"
+	}
 	put(c.txn, m)
 	if err := c.setTags(c.region, m.ID, imageTags); err != nil {
 		return nil, err
@@ -257,6 +268,20 @@ func registerImage(c *call, q *registerImageRequest) (*imageIDResponse, error) {
 	if m.Virt == "paravirtual" && (m.ENA || m.Sriov != "" || m.Arch == "arm64") {
 		return nil, fail("InvalidParameterCombination", "Enhanced networking and arm64 need the virtualization type hvm.")
 	}
+	if m.Virt != "hvm" && m.Virt != "paravirtual" {
+		return nil, invalid("Value (%s) for parameter virtualizationType is invalid.", m.Virt)
+	}
+	if m.Sriov != "" && m.Sriov != "simple" {
+		return nil, invalid("Value (%s) for parameter sriovNetSupport is invalid. The only value is simple.", m.Sriov)
+	}
+	if _, err := base64.StdEncoding.DecodeString(m.UEFI); err != nil || m.UEFI != "" && m.BootMode == "legacy-bios" {
+		return nil, invalid("The UEFI data is not valid: it is base64, and for images that can boot by UEFI.")
+	}
+	for _, a := range q.BlockDeviceMappings {
+		if a.Ebs != nil && a.Ebs.SnapshotId != "" && (a.Ebs.Encrypted != nil || a.Ebs.KmsKeyId != "") {
+			return nil, fail("InvalidBlockDeviceMapping", "the encrypted flag cannot be specified since device %s has a snapshot specified.", a.DeviceName)
+		}
+	}
 	if m.TPM != "" && m.BootMode != "uefi" {
 		return nil, fail("InvalidParameterCombination", "TpmSupport needs the boot mode uefi.")
 	}
@@ -268,12 +293,15 @@ func registerImage(c *call, q *registerImageRequest) (*imageIDResponse, error) {
 		return nil, fail("InvalidBlockDeviceMapping", "No snapshotId specified for the root device.")
 	}
 	for _, d := range m.Mappings {
-		if s := get[snapshot](c.txn, c.region, d.Snapshot); s != nil && s.State != "completed" {
+		if s := c.content(d.Snapshot); s != nil && s.State != "completed" {
 			return nil, fail("IncorrectState", "Snapshot %s is not completed: it is %s.", s.ID, s.State)
 		}
 	}
-	s := get[snapshot](c.txn, c.region, root.Snapshot)
+	s := c.content(root.Snapshot)
 	m.User, m.Release, m.Disk = s.User, s.Release, s.Disk
+	if s.User == "" && m.Disk == "" { // of a volume that no guest has started from
+		m.Disk = "raw"
+	}
 	put(c.txn, m)
 	if err := c.setTags(c.region, m.ID, tags); err != nil {
 		return nil, err

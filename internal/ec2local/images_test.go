@@ -281,7 +281,26 @@ func TestRegister(t *testing.T) {
 	in.Name, in.RootDeviceName = aws.String("other"), aws.String("/dev/xvda")
 	_, err := b.RegisterImage(ctx, in)
 	wantCode(t, err, "InvalidBlockDeviceMapping")
-	in.RootDeviceName, in.VirtualizationType = aws.String("/dev/sda1"), nil
+	in.RootDeviceName = aws.String("/dev/sda1")
+	for name, change := range map[string]func(in *ec2.RegisterImageInput){
+		"sriov":  func(in *ec2.RegisterImageInput) { in.SriovNetSupport = aws.String("yes") },
+		"kind":   func(in *ec2.RegisterImageInput) { in.VirtualizationType = aws.String("xen") },
+		"base64": func(in *ec2.RegisterImageInput) { in.UefiData = aws.String("?") },
+		"UEFI":   func(in *ec2.RegisterImageInput) { in.BootMode, in.UefiData = "legacy-bios", aws.String("AAAA") },
+		"TPM":    func(in *ec2.RegisterImageInput) { in.TpmSupport = "v2.0" },
+		"encryption": func(in *ec2.RegisterImageInput) {
+			e := *in.BlockDeviceMappings[0].Ebs
+			e.Encrypted = aws.Bool(true)
+			in.BlockDeviceMappings = []types.BlockDeviceMapping{{DeviceName: aws.String("/dev/sda1"), Ebs: &e}}
+		},
+	} {
+		wrong := *in
+		change(&wrong)
+		if _, err := b.RegisterImage(ctx, &wrong); err == nil {
+			t.Errorf("%s: it was registered", name)
+		}
+	}
+	in.VirtualizationType = nil
 	_, err = b.RegisterImage(ctx, in)
 	wantCode(t, err, "InvalidParameterCombination")
 }

@@ -71,7 +71,7 @@ func TestImports(t *testing.T) {
 		BlockDeviceMappings: []types.BlockDeviceMapping{{DeviceName: aws.String("/dev/sda1"), Ebs: &types.EbsBlockDevice{SnapshotId: m.BlockDeviceMappings[0].Ebs.SnapshotId}}}}))
 	for _, id := range []*string{i.ImageId, copied.ImageId, registered.ImageId} {
 		_, err = b.RunInstances(ctx, &ec2.RunInstancesInput{ImageId: id, InstanceType: "t2.micro", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
-		if code(err) != "UnsupportedOperation" || !strings.Contains(err.Error(), "was imported from a disk of the format raw, and no guest of this endpoint can boot a disk") {
+		if code(err) != "UnsupportedOperation" || !strings.Contains(err.Error(), "is a disk of the format raw, and no guest of this endpoint can boot a disk") {
 			t.Error(err)
 		}
 	}

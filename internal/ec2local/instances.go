@@ -83,6 +83,7 @@ type instance struct {
 	AuthorizedKey string        `json:"authorized_key,omitempty"`
 	Release       guest.Release `json:"release"`
 	Layers        []string      `json:"layers,omitempty"`
+	Rootless      bool          `json:"rootless,omitempty"` // the root volume that the guest stands for was taken away
 }
 
 type device struct {

@@ -499,7 +499,7 @@ func (x *life) end(ctx context.Context, saw *instance) error {
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(saw.Devices, func(d device) bool { return d.Name == saw.RootDevice && !d.DeleteOnTermination }) {
+		if slices.ContainsFunc(saw.Devices, func(d device) bool { return d.Name == saw.RootDevice && !d.DeleteOnTermination && !saw.Rootless }) {
 			if layers, err = m.Freeze(ctx); err != nil {
 				return err
 			}
@@ -523,7 +523,7 @@ func (x *life) end(ctx context.Context, saw *instance) error {
 			case d.DeleteOnTermination:
 				drop(t, v)
 			default:
-				if v.Attach != nil && v.Attach.Root {
+				if v.Attach != nil && v.Attach.Root && !i.Rootless {
 					v.Layers, v.User, v.Release = layers, i.User, i.Release
 				}
 				v.State, v.Attach = "available", nil

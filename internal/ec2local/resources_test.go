@@ -296,6 +296,47 @@ func TestVolumes(t *testing.T) {
 	must1[*ec2.DeleteVolumeOutput](t)(b.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: v.VolumeId}))
 }
 
+// TestRootIsSwapped takes the root from a stopped instance and puts another volume in its place, of which its image is.
+func TestRootIsSwapped(t *testing.T) {
+	b := newBench(t)
+	id := b.run()
+	i := b.until(id, "running")
+	root := *i.BlockDeviceMappings[0].Ebs.VolumeId
+	v := must1[*ec2.CreateVolumeOutput](t)(b.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: i.Placement.AvailabilityZone, Size: aws.Int32(9)}))
+	eventually(t, "available", func() bool {
+		return must1[*ec2.DescribeVolumesOutput](t)(b.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{VolumeIds: []string{*v.VolumeId}})).Volumes[0].State == "available"
+	})
+	attach := func(volume, device string) error {
+		_, err := b.AttachVolume(ctx, &ec2.AttachVolumeInput{Device: &device, InstanceId: &id, VolumeId: &volume})
+		return err
+	}
+	must1[*ec2.StopInstancesOutput](t)(b.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{id}}))
+	b.until(id, "stopped")
+	must1[*ec2.DetachVolumeOutput](t)(b.DetachVolume(ctx, &ec2.DetachVolumeInput{VolumeId: &root}))
+	_, err := b.StartInstances(ctx, &ec2.StartInstancesInput{InstanceIds: []string{id}})
+	wantCode(t, err, "IncorrectInstanceState")
+	_, err = b.CreateImage(ctx, &ec2.CreateImageInput{InstanceId: &id, Name: aws.String("rootless")})
+	wantCode(t, err, "IncorrectInstanceState")
+	_, err = b.CreateSnapshot(ctx, &ec2.CreateSnapshotInput{VolumeId: &root})
+	wantCode(t, err, "UnsupportedOperation")
+	wantCode(t, attach(root, "/dev/sdf"), "UnsupportedOperation")
+	if err := attach(*v.VolumeId, "/dev/sda1"); err != nil {
+		t.Fatal(err)
+	}
+	made := must1[*ec2.CreateImageOutput](t)(b.CreateImage(ctx, &ec2.CreateImageInput{InstanceId: &id, Name: aws.String("swapped")}))
+	m := b.imageUntil(*made.ImageId, "available")
+	if d := m.BlockDeviceMappings; len(d) != 3 || *d[0].DeviceName != "/dev/sda1" || *d[0].Ebs.VolumeSize != 9 {
+		t.Errorf("%+v", d)
+	}
+	_, err = b.RunInstances(ctx, &ec2.RunInstancesInput{ImageId: made.ImageId, InstanceType: "t2.micro", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
+	wantCode(t, err, "UnsupportedOperation")
+	must1[*ec2.TerminateInstancesOutput](t)(b.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}}))
+	b.until(id, "terminated")
+	for _, id := range []string{root, *v.VolumeId} { // neither goes with the instance
+		must1[*ec2.DeleteVolumeOutput](t)(b.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &id}))
+	}
+}
+
 func TestSnapshots(t *testing.T) {
 	b := newBench(t)
 	v := must1[*ec2.CreateVolumeOutput](t)(b.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(1)}))

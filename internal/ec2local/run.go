@@ -159,7 +159,7 @@ func (c *call) launch(q *runRequest) ([]*instance, error) {
 		return nil, fail("InvalidAMIID.Unavailable", "The image ID '%s' is not available: it is %s.", m.ID, m.State)
 	}
 	if m.Disk != "" && c.s.boots() {
-		return nil, fail("UnsupportedOperation", "The image %s was imported from a disk of the format %s, and no guest of this endpoint can boot a disk: launch it at AWS.", m.ID, m.Disk)
+		return nil, fail("UnsupportedOperation", "The root of the image %s is a disk of the format %s, and no guest of this endpoint can boot a disk: launch it at AWS.", m.ID, m.Disk)
 	}
 	proto, tags, err := c.prototype(q, m)
 	if err != nil {

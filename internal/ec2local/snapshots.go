@@ -59,7 +59,7 @@ func (c *call) newSnapshot(v *volume, description string) *snapshot {
 		base: c.newBase(newID("snap")), Volume: v.ID, Size: v.Size, Description: description, State: "pending",
 		Due: c.now.Add(c.s.takes.snapshot), Encrypted: v.Encrypted, KMS: v.KMS, Layers: v.Layers, User: v.User, Release: v.Release, Frozen: true,
 	}
-	if v.Attach != nil && v.Attach.Root {
+	if v.Attach != nil && v.Attach.Root && !get[instance](c.txn, c.region, v.Attach.Instance).Rootless {
 		i := get[instance](c.txn, c.region, v.Attach.Instance)
 		s.User, s.Release = i.User, i.Release
 		if c.s.hasGuest() {
@@ -182,6 +182,9 @@ func createSnapshot(c *call, q *createSnapshotRequest) (*snapshotItem, error) {
 	}
 	if v.State != "available" && v.State != "in-use" {
 		return nil, fail("IncorrectState", "The volume '%s' is %s.", v.ID, v.State)
+	}
+	if v.Taken != "" {
+		return nil, fail("UnsupportedOperation", "This endpoint makes no snapshot of '%s': the guest of '%s', whose root it was, has its content.", v.ID, v.Taken)
 	}
 	if err := describe(q.Description); err != nil {
 		return nil, err

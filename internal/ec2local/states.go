@@ -2,6 +2,7 @@ package ec2local
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -55,6 +56,10 @@ func startInstances(c *call, q *startRequest) (*stateChanges, error) {
 		switch {
 		case i.Spot:
 			return nil, fail("UnsupportedOperation", "You can't start the Spot Instance '%s' because it is associated with a one-time Spot Instance request.", i.ID)
+		case was == stopped && !slices.ContainsFunc(i.Devices, func(d device) bool { return d.Name == i.RootDevice }):
+			return nil, fail("IncorrectInstanceState", "Invalid value '%s' for instanceId. Instance does not have a volume attached at root (%s)", i.ID, i.RootDevice)
+		case was == stopped && i.Rootless && c.s.boots():
+			return nil, fail("UnsupportedOperation", "The instance %s has another root volume than the one it was launched with, and no guest of this endpoint can boot a disk: do it at AWS.", i.ID)
 		case was == stopped:
 			i.State, i.Due, i.Launched, i.Impaired = pending, c.now.Add(c.s.takes.start), c.now.UTC(), false
 			i.because(c, "", "", "")

@@ -26,6 +26,7 @@ type volume struct {
 	Layers     []string      `json:"layers,omitempty"`
 	User       string        `json:"user,omitempty"`
 	Release    guest.Release `json:"release"`
+	Taken      string        `json:"taken,omitempty"` // the instance whose root it was: what its guest has written is with that
 }
 
 type attachment struct {
@@ -248,6 +249,10 @@ func attachVolume(c *call, q *attachVolumeRequest) (*attachmentItem, error) {
 		return nil, fail("VolumeInUse", "%s is already attached to an instance", v.ID)
 	case v.State != "available":
 		return nil, fail("IncorrectState", "Volume '%s' is not available: it is %s.", v.ID, v.State)
+	case v.Taken != "" && (v.Taken != i.ID || q.Device != i.RootDevice):
+		return nil, fail("UnsupportedOperation", "This endpoint can put the root volume '%s' back into the instance '%s' alone, whose guest has its content.", v.ID, v.Taken)
+	case q.Device == i.RootDevice && i.State != stopped:
+		return nil, fail("IncorrectState", "Instance '%s' is not 'stopped'.", i.ID)
 	case i.State != running && i.State != stopped:
 		return nil, fail("IncorrectState", "Instance '%s' is not 'running'.", i.ID)
 	case v.Zone != i.Zone:
@@ -256,7 +261,11 @@ func attachVolume(c *call, q *attachVolumeRequest) (*attachmentItem, error) {
 		return nil, invalid("Invalid value '%s' for unixDevice. Attachment point %s is already in use", q.Device, q.Device)
 	}
 	v.State = "in-use"
-	v.Attach = &attachment{Instance: i.ID, Device: q.Device, State: "attached", At: c.now.UTC()}
+	root := q.Device == i.RootDevice
+	v.Attach = &attachment{Instance: i.ID, Device: q.Device, State: "attached", At: c.now.UTC(), Root: root}
+	if root {
+		i.Rootless, v.Taken = v.Taken == "", ""
+	}
 	i.Devices = append(i.Devices, device{Name: q.Device, Volume: v.ID, At: c.now.UTC()})
 	put(c.txn, v)
 	put(c.txn, i)
@@ -282,7 +291,12 @@ func detachVolume(c *call, q *detachVolumeRequest) (*attachmentItem, error) {
 		if i.State != stopped {
 			return nil, fail("OperationNotPermitted", "Unable to detach root volume '%s' from instance '%s'", v.ID, i.ID)
 		}
-		return nil, fail("UnsupportedOperation", "This endpoint does not take the root volume from an instance.")
+		if !i.Rootless {
+			i.Rootless = true
+			if c.s.hasGuest() {
+				v.Taken = i.ID
+			}
+		}
 	}
 	i.Devices = slices.DeleteFunc(i.Devices, func(d device) bool { return d.Volume == v.ID })
 	a := v.attachmentItem()
