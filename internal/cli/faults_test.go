@@ -108,6 +108,10 @@ func (k known) asTemplate(value string) string {
 			if k.path[0] == "source" {
 				delete(builder, "content")
 			}
+		case "amazon-ebssurrogate":
+			builder["type"], builder["ami_virtualization_type"] = `"amazon-ebssurrogate"`, `"hvm"`
+			builder["launch_block_device_mappings"] = `[{"device_name": "/dev/xvdf", "volume_size": 1}]`
+			builder["ami_root_device"] = `{"source_device_name": "/dev/xvdf", "device_name": "/dev/xvda"}`
 		case "amazon-ebsvolume":
 			builder["type"] = `"amazon-ebsvolume"`
 			delete(builder, "ami_name")

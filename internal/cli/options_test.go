@@ -70,6 +70,9 @@ func row(option, set string, want ...string) optionRow { return optionRow{option
 var usualOptions = map[string]string{
 	"amazon-ebs": `"region": "us-east-1", "communicator": "none", "instance_type": "t3.micro", "ami_name": "probe",
 		"source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}`,
+	"amazon-ebssurrogate": `"region": "us-east-1", "communicator": "none", "instance_type": "t3.micro", "ami_name": "probe", "ami_virtualization_type": "hvm", "ena_support": true,
+		"source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true},
+		"launch_block_device_mappings": [{"device_name": "/dev/xvdf", "volume_size": 1}], "ami_root_device": {"source_device_name": "/dev/xvdf", "device_name": "/dev/xvda"}`,
 	"amazon-ebsvolume": `"region": "us-east-1", "communicator": "none", "instance_type": "t3.micro",
 		"source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-jammy-22.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}`,
 	"post amazon-import": `"s3_bucket_name": "disks", "format": "raw"`,

@@ -354,9 +354,29 @@ var optionTable = []optionGroup{
 	}},
 
 	// Other components.
-	refusedAll("amazon-ebssurrogate", "not supported yet", "ami_root_device.source_device_name", "ami_root_device.device_name", "ami_root_device.delete_on_termination",
-		"ami_root_device.iops", "ami_root_device.volume_type", "ami_root_device.volume_size", "ami_virtualization_type", "ami_architecture", "boot_mode", "uefi_data", "tpm_support",
-		"snapshot_description", "use_create_image", "launch_block_device_mappings.omit_from_artifact", "skip_ami_run_tags", "run_volume_tags", "run_volume_tag", "ami_block_device_mappings"),
+	{name: "image of volumes", component: "amazon-ebssurrogate", base: `"run_tags": {"team": "a"}`, rows: []optionRow{
+		row("ami_root_device.source_device_name", "", "RunInstances BlockDeviceMapping.1.DeviceName=/dev/xvdf", "CreateSnapshot TagSpecification.1.ResourceType=snapshot"),
+		row("ami_root_device.device_name", "", "RegisterImage RootDeviceName=/dev/xvda; BlockDeviceMapping.1.DeviceName=/dev/xvda"),
+		row("ami_root_device.delete_on_termination", `"ami_root_device": {"delete_on_termination": false, "volume_type": "gp3", "iops": 4000, "volume_size": 8}`, "RegisterImage BlockDeviceMapping.1.Ebs.DeleteOnTermination=false"),
+		row("ami_root_device.iops", "", "RegisterImage BlockDeviceMapping.1.Ebs.Iops=4000"),
+		row("ami_root_device.volume_type", "", "RegisterImage BlockDeviceMapping.1.Ebs.VolumeType=gp3"),
+		row("ami_root_device.volume_size", "", "RegisterImage BlockDeviceMapping.1.Ebs.VolumeSize=8"),
+		row("ami_virtualization_type", "", "RegisterImage VirtualizationType=hvm"),
+		row("ami_architecture", `"ami_architecture": "arm64"`, "RegisterImage Architecture=arm64"),
+		row("boot_mode", `"boot_mode": "uefi"`, "RegisterImage BootMode=uefi"),
+		row("uefi_data", `"uefi_data": "AAAA"`, "RegisterImage UefiData=AAAA"),
+		row("tpm_support", `"tpm_support": "v2.0"`, "RegisterImage TpmSupport=v2.0"),
+		row("snapshot_description", `"snapshot_description": "of {{ .SourceAMIOwner }}"`, "CreateSnapshot Description=of 099720109477"),
+		row("launch_block_device_mappings.omit_from_artifact", `"launch_block_device_mappings": [{"device_name": "/dev/xvdf", "volume_size": 1}, {"device_name": "/dev/xvdg", "volume_size": 1, "omit_from_artifact": true}]`,
+			"RunInstances BlockDeviceMapping.2.DeviceName=/dev/xvdg", "never: RegisterImage BlockDeviceMapping.*.DeviceName=/dev/xvdg"),
+		row("skip_ami_run_tags", `"skip_ami_run_tags": true`, "never: RegisterImage TagSpecification.*.Tag.*.Key=team"),
+		row("run_volume_tags", `"run_volume_tags": {"kind": "volume"}`, "RunInstances TagSpecification.*.Tag.*.Value=volume"),
+		row("run_volume_tag", `"run_volume_tag": [{"name": "block", "value": "as a block"}]`, "RunInstances TagSpecification.*.Tag.*.Key=block"),
+		row("ami_block_device_mappings", `"ami_block_device_mappings": [{"device_name": "/dev/xvdi", "volume_size": 3}]`, "RegisterImage BlockDeviceMapping.*.DeviceName=/dev/xvdi; BlockDeviceMapping.*.Ebs.VolumeSize=3"),
+	}},
+	{name: "image of swapped volumes", component: "amazon-ebssurrogate", base: `"ami_root_device": {"device_name": "/dev/sda1"}`, rows: []optionRow{
+		row("use_create_image", `"use_create_image": true`, "AttachVolume Device=/dev/sda1", "CreateImage BlockDeviceMapping.1.DeviceName=/dev/sda1", "never: RegisterImage"),
+	}},
 	{name: "volumes", component: "amazon-ebsvolume", rows: []optionRow{
 		row("ebs_volumes", `"ebs_volumes": [{"device_name": "/dev/sdf", "volume_size": 1}, {"device_name": "/dev/sdg", "volume_size": 2}]`,
 			"RunInstances BlockDeviceMapping.*.DeviceName=/dev/sdf; BlockDeviceMapping.*.Ebs.VolumeSize=1; BlockDeviceMapping.*.Ebs.DeleteOnTermination=false"),

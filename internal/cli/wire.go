@@ -122,9 +122,10 @@ func (w *world) Catalog(force bool) compile.Catalog {
 	posts := post.PostProcessors(force)
 	maps.Copy(posts, aws.PostProcessors(w.cloud))
 	laterPosts := later("docker-import", "docker-push", "docker-save", "docker-tag", "vagrant", "vagrant-cloud")
-	laterBuilders := later("amazon-ebssurrogate")
-	laterBuilders["amazon-chroot"] = "it needs imgflow to run as root on an instance, whose device names it would share; use amazon-ebssurrogate, which fills a volume in the same way on a machine of its own"
-	laterBuilders["amazon-instance"] = "it makes images on instance stores, by tools and certificates that few types of instances still take; use amazon-ebs, whose images are on volumes"
+	laterBuilders := map[string]string{
+		"amazon-chroot":   "it needs imgflow to run as root on an instance, whose device names it would share; use amazon-ebssurrogate, which fills a volume in the same way on a machine of its own",
+		"amazon-instance": "it makes images on instance stores, by tools and certificates that few types of instances still take; use amazon-ebs, whose images are on volumes",
+	}
 	return compile.Catalog{
 		Builders:       builders,
 		Provisioners:   provision.Provisioners(w.machines),

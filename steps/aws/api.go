@@ -19,6 +19,9 @@ type API struct {
 	CopyImage                            call[ec2.CopyImageInput, ec2.CopyImageOutput]
 	CreateImage                          call[ec2.CreateImageInput, ec2.CreateImageOutput]
 	CreateSecurityGroup                  call[ec2.CreateSecurityGroupInput, ec2.CreateSecurityGroupOutput]
+	RegisterImage                        call[ec2.RegisterImageInput, ec2.RegisterImageOutput]
+	AttachVolume                         call[ec2.AttachVolumeInput, ec2.AttachVolumeOutput]
+	DetachVolume                         call[ec2.DetachVolumeInput, ec2.DetachVolumeOutput]
 	CreateSnapshot                       call[ec2.CreateSnapshotInput, ec2.CreateSnapshotOutput]
 	CreateTags                           call[ec2.CreateTagsInput, ec2.CreateTagsOutput]
 	CreateLaunchTemplateVersion          call[ec2.CreateLaunchTemplateVersionInput, ec2.CreateLaunchTemplateVersionOutput]
@@ -69,6 +72,9 @@ func newAPI(c *ec2.Client) API {
 		CopyImage:                            c.CopyImage,
 		CreateImage:                          c.CreateImage,
 		CreateSecurityGroup:                  c.CreateSecurityGroup,
+		RegisterImage:                        c.RegisterImage,
+		AttachVolume:                         c.AttachVolume,
+		DetachVolume:                         c.DetachVolume,
 		CreateSnapshot:                       c.CreateSnapshot,
 		CreateTags:                           c.CreateTags,
 		CreateLaunchTemplateVersion:          c.CreateLaunchTemplateVersion,

@@ -32,6 +32,8 @@ var callings = map[string]calling{
 	Enhance{}.Kind():             {do: []string{"ModifyInstanceAttribute"}},
 	Deregister{}.Kind():          {do: []string{"DescribeImages"}},
 	CreateImage{}.Kind():         {[]string{"CreateImage"}, []string{"DeregisterImage"}},
+	SwapRoot{}.Kind():            {do: []string{"DescribeInstances", "DetachVolume", "DetachVolume", "AttachVolume"}},
+	RegisterImage{}.Kind():       {[]string{"RegisterImage"}, []string{"DeregisterImage"}},
 	CreateSnapshot{}.Kind():      {[]string{"CreateSnapshot"}, []string{"DeleteSnapshot"}},
 	SnapshotReady{}.Kind():       {do: []string{"DescribeSnapshots"}},
 	Product{}.Kind():             {},

@@ -36,7 +36,7 @@ func Cost(records []dag.Record, now time.Time) cost.Bill {
 		switch r.Kind {
 		case Launch{}.Kind():
 			bill.Items = append(bill.Items, b.launched(r, now)...)
-		case CreateImage{}.Kind(), CopyImage{}.Kind():
+		case CreateImage{}.Kind(), RegisterImage{}.Kind(), CopyImage{}.Kind():
 			if r.Alive() && r.Kept {
 				bill.Monthly = append(bill.Monthly, b.image(r))
 			}
@@ -93,22 +93,9 @@ func (b biller) launched(r dag.Record, now time.Time) (items []cost.Item) {
 // used of a volume, which nobody here knows.
 func (b biller) image(r dag.Record) cost.Item {
 	x := cost.Item{Builds: r.Builds, What: r.Label}
-	from := launchOf(r.Node, b.node)
 	var made Image
-	if from == nil || json.Unmarshal(r.Out, &made) != nil {
-		x.Unknown = "how large " + r.Label + " is"
-		return x
-	}
-	m := b.machine(*from)
-	gib := 0
-	for _, v := range m.volumes {
-		if v.GiB == 0 {
-			x.Unknown = "how large " + r.Label + " is"
-			return x
-		}
-		gib += v.GiB
-	}
-	if gib == 0 {
+	gib := b.stored(r.Node)
+	if gib == 0 || json.Unmarshal(r.Out, &made) != nil {
 		x.Unknown = "how large " + r.Label + " is"
 		return x
 	}
@@ -118,6 +105,34 @@ func (b biller) image(r dag.Record) cost.Item {
 		x.Unknown = "no price of snapshots in " + made.Region
 	}
 	return x
+}
+
+// stored is how many GiB the volumes have that an image is made of, 0 if that is not known.
+func (b biller) stored(n dag.Node) (gib int) {
+	from := &n
+	if n.Kind != (RegisterImage{}).Kind() {
+		from = nearest(n, b.node, RegisterImage{}.Kind(), Launch{}.Kind())
+	}
+	var sizes []int
+	var s RegisterImage
+	switch {
+	case from == nil:
+	case from.Kind == (Launch{}).Kind():
+		for _, v := range b.machine(*from).volumes {
+			sizes = append(sizes, v.GiB)
+		}
+	case json.Unmarshal(from.Spec, &s) == nil:
+		for _, p := range s.Parts {
+			sizes = append(sizes, p.VolumeSize)
+		}
+	}
+	for _, n := range sizes {
+		if n == 0 {
+			return 0
+		}
+		gib += n
+	}
+	return gib
 }
 
 // volumes is what a month of the volumes costs that outlive their instance.
@@ -151,6 +166,11 @@ func (b biller) node(k dag.Key) *dag.Node {
 // launchOf is the launch of the instance that a step comes from: the nearest of those that
 // it needs.
 func launchOf(n dag.Node, of func(dag.Key) *dag.Node) *dag.Node {
+	return nearest(n, of, Launch{}.Kind())
+}
+
+// nearest is the nearest step of some kinds of those that a step needs.
+func nearest(n dag.Node, of func(dag.Key) *dag.Node, kinds ...string) *dag.Node {
 	seen := map[dag.Key]bool{}
 	for next := n.Needs; len(next) > 0; {
 		var after []dag.Key
@@ -159,7 +179,7 @@ func launchOf(n dag.Node, of func(dag.Key) *dag.Node) *dag.Node {
 			if n == nil || seen[k] {
 				continue
 			}
-			if n.Kind == (Launch{}).Kind() {
+			if slices.Contains(kinds, n.Kind) {
 				return n
 			}
 			seen[k] = true

@@ -214,6 +214,19 @@ var scenes = []scene{
 		b.InstanceType, b.SpotTypes, b.Price, b.AllocationStrategy = "", []string{"m5.large", "t2.micro"}, "auto", "lowest-price"
 		w.finished(b, home)
 	}},
+	{"an image of volumes", func(*world) {}, func(w *world) {
+		e := w.build(&dag.MemStore{}, w.wired(surrogate(), "amazon-ebssurrogate"))
+		if v := w.inventory(); len(v.images) != 1 || len(v.snapshots) != 2 || len(v.instances)+len(v.volumes)+len(v.keys)+len(v.groups) != 0 {
+			w.t.Errorf("left %+v", v)
+		}
+		w.destroyed(e)
+		w.only(0)
+	}},
+	{"an image of a volume that became the root", func(*world) {}, func(w *world) {
+		e := w.build(&dag.MemStore{}, w.wired(swapping(), "amazon-ebssurrogate"))
+		w.destroyed(e)
+		w.only(0)
+	}},
 	{"volumes and a snapshot", func(*world) {}, func(w *world) {
 		e := w.build(&dag.MemStore{}, w.wired(twoVolumes(), "amazon-ebsvolume"))
 		w.volumesLeft(2, 1)
@@ -320,7 +333,7 @@ func (s scene) perform(t *testing.T, cut func(action string, n int) cut) (calls 
 var harmless = []string{"after the reply", "without what it is about", "a number that is none"}
 
 // makers are the calls from whose reply an id is taken.
-var makers = []string{"RunInstances", "CreateImage", "CreateSnapshot", "CopyImage", "ImportKeyPair", "CreateSecurityGroup", "CreateMultipartUpload", "ImportImage"}
+var makers = []string{"RunInstances", "CreateImage", "CreateSnapshot", "RegisterImage", "CopyImage", "ImportKeyPair", "CreateSecurityGroup", "CreateMultipartUpload", "ImportImage"}
 
 var every = flag.Bool("every", false, "cut every call in every way, and die at every write, not at some")
 

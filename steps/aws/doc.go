@@ -23,7 +23,8 @@
 // for each of them, side by side; image-ready and all that follows it come after every
 // test.pass. The key pair and the group are those of the build, so regroup is left out.
 //
-// [EBSVolume] wires the same up to stop, then keep-volumes, and snapshot-DEVICE, -ready and share-snapshot-DEVICE.
+// Up to stop all sources are wired so. Then [EBSSurrogate] has snapshot-DEVICE and -ready of each volume, and an image
+// that registers them, or volumes-to-swap and swap-root; [EBSVolume] keep-volumes, and snapshot-DEVICE, -ready and share-snapshot-DEVICE.
 //
 // Things are removed early: the key pair right after the launch; the security group while the image is made, since
 // regroup moves the instance into the default group of its VPC; the instance when the image is ready. What is done to a
@@ -53,7 +54,7 @@
 // the token of the task and the end of a lease. Where EC2 takes a client token
 // (RunInstances, CopyImage) it is the task's token. Where it takes none, the token is
 // the name (key pair, group), or a thing of the user's name is adopted if it carries
-// the token (image). So a lost reply costs nothing, in this process or the next.
+// the token (image, registered or created). So a lost reply costs nothing, in this process or the next.
 //
 // EC2 takes 50 tags of one thing. While something is made, three places are ours;
 // tags of the user's without a place are put on the image when it is ready, where

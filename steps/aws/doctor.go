@@ -61,6 +61,14 @@ var dryRuns = map[string]func(context.Context, API) error{
 		_, err := a.CreateImage(ctx, &ec2.CreateImageInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeImage, types.ResourceTypeSnapshot), Name: ptr("imgflow-doctor"), InstanceId: ptr(noInstance)})
 		return err
 	},
+	"AttachVolume": func(ctx context.Context, a API) error {
+		_, err := a.AttachVolume(ctx, &ec2.AttachVolumeInput{DryRun: ptr(true), VolumeId: ptr(noVolume), InstanceId: ptr(noInstance), Device: ptr("/dev/xvda")})
+		return err
+	},
+	"DetachVolume": func(ctx context.Context, a API) error {
+		_, err := a.DetachVolume(ctx, &ec2.DetachVolumeInput{DryRun: ptr(true), VolumeId: ptr(noVolume)})
+		return err
+	},
 	"CreateSecurityGroup": func(ctx context.Context, a API) error {
 		_, err := a.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeSecurityGroup), GroupName: ptr("imgflow-doctor"), Description: ptr("imgflow-doctor")})
 		return err
@@ -129,6 +137,11 @@ var dryRuns = map[string]func(context.Context, API) error{
 	"ModifySnapshotAttribute": func(ctx context.Context, a API) error {
 		_, err := a.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{DryRun: ptr(true), SnapshotId: ptr(noSnapshot),
 			Attribute: types.SnapshotAttributeNameCreateVolumePermission, OperationType: types.OperationTypeAdd, UserIds: []string{"123456789012"}})
+		return err
+	},
+	"RegisterImage": func(ctx context.Context, a API) error {
+		_, err := a.RegisterImage(ctx, &ec2.RegisterImageInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeImage), Name: ptr("imgflow-doctor"), RootDeviceName: ptr("/dev/xvda"),
+			Architecture: types.ArchitectureValuesX8664, VirtualizationType: ptr("hvm"), BlockDeviceMappings: []types.BlockDeviceMapping{{DeviceName: ptr("/dev/xvda"), Ebs: &types.EbsBlockDevice{SnapshotId: ptr(noSnapshot)}}}})
 		return err
 	},
 	"StopInstances": func(ctx context.Context, a API) error {

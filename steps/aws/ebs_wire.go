@@ -26,6 +26,8 @@ type wiring struct {
 	tunnel    dag.Out[ConnectEndpoint]
 	fast      map[string]dag.Out[FoundTemplate] // of fast launch, by region
 	temporary bool                              // a group is to be left
+	surrogate *EBSSurrogate                     // that makes the image of volumes
+	swapped   dag.Out[Volumes]                  // that change places for the image
 }
 
 // Wire adds the steps of the build: those that make a machine, those of its
@@ -90,6 +92,9 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 	for _, r := range slices.Sorted(maps.Keys(w.fast)) {
 		g.Sequence(w.instance.Key(), w.fast[r].Key())
 	}
+	if w.surrogate != nil && w.surrogate.UseCreateImage && !w.SkipCreateAMI {
+		w.swapped = dag.Add(g, bd, "volumes-to-swap", FindVolumes{Instance: w.instance, Running: endpoint, Swap: w.surrogate.RootDevice.SourceDevice})
+	}
 	if len(outliving(w.LaunchMappings)) > 0 {
 		w.volumes = dag.Add(g, bd, "volumes", FindVolumes{Instance: w.instance, Running: endpoint})
 	}
@@ -140,7 +145,8 @@ func (w *wiring) clear(m dag.Out[comm.Machine]) dag.Out[comm.Machine] {
 
 // stop puts the machine at rest.
 func (w *wiring) stop(m dag.Out[comm.Machine]) dag.Out[Stopped] {
-	return dag.Add(w.g, w.build, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop, Early: w.CreateDuringShutdown && w.late() == ""})
+	return dag.Add(w.g, w.build, "stop", Stop{Instance: w.instance, After: m.Take(), Itself: w.DisableStop, Early: w.CreateDuringShutdown && w.late() == "",
+		Apart: w.SkipCreateAMI || w.surrogate != nil && !w.surrogate.UseCreateImage})
 }
 
 // session waits for Session Manager.
@@ -163,32 +169,47 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 		w.keep(KeepVolumes{Volumes: w.volumes}, stopped.Key())
 		return made
 	}
-	image := CreateImage{Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
-		SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Mappings: w.AMIMappings, Values: w.values}
-	if w.BuilderVolume.given() {
-		image.Builder, image.Launched = w.BuilderVolume, w.LaunchMappings
-	}
+	var regrouped dag.Out[Regrouped]
 	if w.temporary && len(w.tests) == 0 { // else machines of the image will be in the group
-		image.Regrouped = dag.Add(g, bd, "regroup", Regroup{Instance: w.instance, After: m, Access: w.access})
+		regrouped = dag.Add(g, bd, "regroup", Regroup{Instance: w.instance, After: m, Access: w.access})
+	}
+	free := func(after ...dag.Key) (free dag.Out[Deregistered]) {
+		if w.force() && !w.onlyCopies() {
+			free = dag.Add(g, bd, "deregister", Deregister{Place: w.place, Name: w.AMIName, After: stopped, Tags: w.imageTags(),
+				SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag)})
+			g.Sequence(free.Key(), after...)
+		}
+		return free
 	}
 	if w.needsRest() {
 		stopped = dag.Add(g, bd, "enhance", Enhance{From: stopped, ENA: w.ENASupport, SRIOV: w.SriovSupport})
 	}
-	if w.force() && !w.onlyCopies() {
-		image.Free = dag.Add(g, bd, "deregister", Deregister{Place: w.place, Name: w.AMIName, After: stopped, Tags: image.Tags, SnapshotTags: image.SnapshotTags})
+	var of registered // none of the instance's own
+	created, older := dag.Out[Image]{}, dag.Out[Deregistered]{}
+	switch {
+	case w.swapped.Set():
+		older = free()
+		created = w.image(w.swap(stopped), regrouped, older)
+	case w.surrogate != nil:
+		of = w.register(stopped, regrouped, free)
+		created, older = of.image, of.free
+	default:
+		older = free()
+		created = w.image(stopped, regrouped, older)
 	}
-	image.From = stopped
-	if w.onlyCopies() {
-		image.Name = ""
-	}
-	created := dag.Add(g, bd, "image", image)
-	tested := w.test(created)
+	tested := w.test(created, of)
 	wait := w.ready(created)
+	if of.image.Set() {
+		wait.Image, wait.Registered = dag.Out[Image]{}, created
+	}
 	wait.Temporary = w.onlyCopies()
 	ready := dag.Add(g, bd, "image-ready", wait)
 	g.Sequence(ready.Key(), tested...)
 	w.keep(KeepVolumes{Volumes: w.volumes, Image: ready})
 	product := Product{Of: created}
+	if w.surrogate != nil {
+		product.Builder = "mitchellh.amazon.ebssurrogate"
+	}
 	finish := func(region string, image dag.Out[ReadyImage], older dag.Out[Deregistered]) {
 		product.Images = append(product.Images, image)
 		done := w.addImageSteps(region, image, older)
@@ -200,11 +221,14 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	}
 	if !w.onlyCopies() {
 		dag.Keep(g, created, ready)
-		finish(w.place.Region, ready, image.Free)
+		for _, sn := range of.snapshots {
+			dag.Keep(g, sn, ready)
+		}
+		finish(w.place.Region, ready, older)
 	}
 	for n, r := range w.copyRegions() {
 		step := CopyImage{Place: Place{w.place.Account, r}, Of: ready, Source: w.source, Description: w.AMIDescription,
-			Tags: image.Tags, SnapshotTags: image.SnapshotTags, Minutes: w.SnapshotCopyMinutes}
+			Tags: w.imageTags(), SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Minutes: w.SnapshotCopyMinutes}
 		if w.onlyCopies() {
 			step.Name = w.AMIName
 		}
@@ -212,7 +236,7 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 			step.Encrypt = Encrypt{All: true, Key: w.keyOf(r, w.place.Region)}
 		}
 		if w.force() {
-			step.Free = dag.Add(g, bd, "deregister-"+r, Deregister{Place: step.Place, Name: w.AMIName, Ready: ready, Tags: image.Tags, SnapshotTags: image.SnapshotTags, Encrypt: step.Encrypt})
+			step.Free = dag.Add(g, bd, "deregister-"+r, Deregister{Place: step.Place, Name: w.AMIName, Ready: ready, Tags: step.Tags, SnapshotTags: step.SnapshotTags, Encrypt: step.Encrypt})
 			g.Sequence(step.Free.Key(), tested...)
 		}
 		copied := dag.Add(g, bd, "copy-"+r, step)
@@ -231,11 +255,34 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 	made.Product = func() dag.Out[steps.Product] { return dag.Add(g, bd, "product", product) }
 	if w.onlyCopies() { // it stays for a resume until all copies are there
 		if len(tested) == 0 {
+			for _, sn := range of.snapshots {
+				dag.Stay(g, sn, ready)
+			}
 			dag.Stay(g, created, ready)
 		}
-		dag.Serve(g, created, dag.Add(g, bd, "copied", Copied{Of: ready, Copies: product.Images}))
+		copied := dag.Add(g, bd, "copied", Copied{Of: ready, Copies: product.Images})
+		dag.Serve(g, created, copied)
+		for _, sn := range of.snapshots {
+			dag.Serve(g, sn, copied)
+		}
 	}
 	return made
+}
+
+// image adds the step that makes an image of the instance at rest.
+func (w *wiring) image(stopped dag.Out[Stopped], regrouped dag.Out[Regrouped], free dag.Out[Deregistered]) dag.Out[Image] {
+	s := CreateImage{From: stopped, Source: w.source, Name: w.AMIName, Description: w.AMIDescription, Tags: w.imageTags(),
+		SnapshotTags: withBlocks(w.SnapshotTags, w.SnapshotTag), Mappings: w.AMIMappings, Values: w.values, Regrouped: regrouped, Free: free}
+	switch {
+	case w.swapped.Set(): // the root that the builder has is not in the image
+		s.Mappings, s.Swapped = w.surrogate.imaged(), w.swapped
+	case w.BuilderVolume.given():
+		s.Builder, s.Launched = w.BuilderVolume, w.LaunchMappings
+	}
+	if w.onlyCopies() {
+		s.Name = ""
+	}
+	return dag.Add(w.g, w.build, "image", s)
 }
 
 // ready waits for an image, and has the user's tags where some of them must wait.

@@ -164,7 +164,7 @@ func (b *EBSVolume) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[c
 			continue
 		}
 		step := CreateSnapshot{From: stopped, Device: v.DeviceName, Description: boundText(w.source, v.SnapshotDescription), Tags: boundTags(w.source, withBlocks(v.SnapshotTags, v.SnapshotTag))}
-		ready := w.snapshot(step, false)
+		_, ready := w.snapshot(step, false)
 		product.Snapshots = append(product.Snapshots, ready)
 		made.Artifacts = append(made.Artifacts, dag.As[steps.Artifact](ready))
 		made.Finishing = append(made.Finishing, ready.Key())
@@ -184,18 +184,18 @@ func (b *EBSVolume) Wire(g *dag.Graph, build dag.Build, provision func(dag.Out[c
 }
 
 // snapshot adds the steps of a snapshot that is kept, as a result or as part of an image.
-func (w *wiring) snapshot(s CreateSnapshot, part bool) dag.Out[ReadySnapshot] {
+func (w *wiring) snapshot(s CreateSnapshot, part bool) (created dag.Out[Snapshot], ready dag.Out[ReadySnapshot]) {
 	name := "snapshot-" + shortDevice(s.Device)
-	created := dag.Add(w.g, w.build, name, s)
+	created = dag.Add(w.g, w.build, name, s)
 	wait := SnapshotReady{Snapshot: created, Part: part}
 	if exceedsTagLimit(s.Tags) && !part {
 		wait.Tags = s.Tags
 	}
-	ready := dag.Add(w.g, w.build, name+"-ready", wait)
+	ready = dag.Add(w.g, w.build, name+"-ready", wait)
 	if !part {
 		dag.Keep(w.g, created, ready)
 	}
-	return ready
+	return created, ready
 }
 
 // shortDevice is a device's name as part of a step's.

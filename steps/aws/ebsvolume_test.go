@@ -30,17 +30,24 @@ func twoVolumes() *EBSVolume {
 // wired is a graph of one source, without provisioners.
 func (w *world) wired(s steps.Source, kind string) *dag.Graph {
 	w.t.Helper()
+	return w.into(dag.NewGraph(nil), s, kind)
+}
+
+// into adds a source, without provisioners, to a graph.
+func (w *world) into(g *dag.Graph, s steps.Source, kind string) *dag.Graph {
+	w.t.Helper()
 	if wrong := s.Check(); len(wrong) > 0 {
 		w.t.Fatal(wrong)
 	}
 	switch b := s.(type) {
 	case *EBSVolume:
 		b.cloud = w.cloud
+	case *EBSSurrogate:
+		b.cloud = w.cloud
 	}
 	if err := s.Prepare(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	g := dag.NewGraph(nil)
 	made := s.Wire(g, dag.Build{Name: kind, Type: kind}, unprovisioned)
 	dag.Goal(g, made.Product())
 	if err := g.Err(); err != nil {

@@ -65,6 +65,7 @@ var rules = []rule{
 	{"DependencyViolation", "DeleteSecurityGroup", 0, transient, "an instance or a network interface still uses the group"},
 	{"InvalidGroup.InUse", "DeleteSecurityGroup", 0, transient, "an instance or a network interface still uses the group"},
 	{"InvalidSnapshot.InUse", "DeleteSnapshot", 0, transient, "an image still uses the snapshot"},
+	{"VolumeInUse", "AttachVolume", 0, transient, "an instance still uses the volume"},
 	{"VolumeInUse", "DeleteVolume", 0, transient, "an instance still uses the volume"},
 
 	{"NoSuchUpload", "", 0, notFound, ""},

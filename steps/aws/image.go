@@ -27,6 +27,8 @@ type CreateImage struct {
 	Launched     []BlockDevice         `json:"launched,omitempty"` // volumes as the template has them
 	Builder      BuilderVolume         `json:"builder,omitzero"`   // what the root volume is in their place
 
+	Swapped dag.Out[Volumes] `json:"swapped,omitzero" key:"-" dag:"attach"` // which EC2 would leave when the instance goes
+
 	// What only has to come first.
 	Regrouped dag.Out[Regrouped]     `json:"settled" key:"-"`
 	Free      dag.Out[Deregistered]  `json:"free" key:"-"`
@@ -42,10 +44,22 @@ type Image struct {
 	Made  time.Time `json:"made"`
 
 	Machine comm.Machine `json:"machine,omitzero"` // that it was made of; of a copy only where that is all that stays
+	Others  []string     `json:"others,omitempty"` // snapshots in it that stay when it goes: they were there before
 }
 
-// machineOf is the name under which an image's machine is kept until it is made.
-const machineOf = "machine"
+// What is kept of an image, under these names, until it is made: what is found by its token knows
+// neither its machine nor which of its snapshots were there before.
+const (
+	machineOf = "machine"
+	othersOf  = "others"
+)
+
+func (i Image) save(t *dag.Task) error {
+	if err := t.Save(machineOf, i.Machine); err != nil || len(i.Others) == 0 {
+		return err
+	}
+	return t.Save(othersOf, i.Others)
+}
 
 func (CreateImage) Kind() string    { return "aws.image" }
 func (CreateImage) Common()         {}
@@ -77,14 +91,16 @@ func (s CreateImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, erro
 	for _, d := range s.mappings() {
 		in.BlockDeviceMappings = append(in.BlockDeviceMappings, d.mapping())
 	}
-	if err := t.Save(machineOf, from.Machine); err != nil { // what is found by its token knows no machine
+	image := Image{Place: from.Place, Name: name, Token: t.Token, Machine: from.Machine, Others: given(s.Mappings)}
+	if err := image.save(t); err != nil {
 		return Image{}, dag.NotMade(err)
 	}
 	t.Say("creating the image %s from %s", name, from.ID)
 	out, err := at.api.CreateImage(ctx, in)
 	if err == nil {
 		t.Say("image %s", text(out.ImageId))
-		return Image{from.Place, text(out.ImageId), name, t.Token, now(), from.Machine}, nil
+		image.ID, image.Made = text(out.ImageId), now()
+		return image, nil
 	}
 	doing := fmt.Sprintf("create the image %q", name)
 	if classify("CreateImage", 0, err).class == alreadyExists {
@@ -166,7 +182,10 @@ func (s *site) image(ctx context.Context, t *dag.Task) (Image, error) {
 		return Image{}, lookFault("look for the image", "DescribeImages", err)
 	}
 	image := Image{Place: s.Place, ID: text(i.ImageId), Name: text(i.Name), Token: t.Token, Made: now()}
-	_, err = t.Load(machineOf, &image.Machine)
+	if _, err := t.Load(machineOf, &image.Machine); err != nil {
+		return image, err
+	}
+	_, err = t.Load(othersOf, &image.Others)
 	return image, err
 }
 
@@ -199,7 +218,7 @@ func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
 	})
 }
 
-// Undo deregisters the image and deletes its snapshots. Those of an image that is
+// Undo deregisters the image and deletes its own snapshots. Those of an image that is
 // not finished may not be listed in it yet: they carry its token.
 func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	i, err := withID(ctx, c, t, i, i.ID)
@@ -210,11 +229,12 @@ func (i Image) Undo(ctx context.Context, c *Cloud, t *dag.Task) error {
 	if err != nil {
 		return err
 	}
-	return at.removeImage(ctx, i.ID, i.Token, i.Made)
+	return at.removeImage(ctx, i)
 }
 
-// removeImage removes an image that was made at a time, and its snapshots.
-func (s *site) removeImage(ctx context.Context, id, token string, made time.Time) error {
+// removeImage removes an image, and its snapshots but for those that were there before.
+func (s *site) removeImage(ctx context.Context, i Image) error {
+	id, made := i.ID, i.Made
 	image, err := untilVisible(ctx, s.window-since(made), func() (types.Image, error) {
 		found, err := s.listImages(ctx, []string{id})
 		if err != nil {
@@ -239,7 +259,7 @@ func (s *site) removeImage(ctx context.Context, id, token string, made time.Time
 		return err
 	}
 	look := func() ([]string, error) {
-		more, err := s.snapshotsOf(ctx, token)
+		more, err := s.snapshotsOf(ctx, i.Token)
 		if err == nil && len(more) == 0 {
 			err = dag.ErrNotFound
 		}
@@ -257,6 +277,7 @@ func (s *site) removeImage(ctx context.Context, id, token string, made time.Time
 			ids = append(ids, id)
 		}
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return slices.Contains(i.Others, id) })
 	return s.deleteSnapshots(ctx, ids, made)
 }
 

@@ -217,7 +217,7 @@ func (s *site) removeImport(ctx context.Context, i ImportTask) error {
 	case err != nil:
 		return err
 	case image != "":
-		return s.removeImage(ctx, image, i.Token, i.Made)
+		return s.removeImage(ctx, Image{ID: image, Token: i.Token, Made: i.Made})
 	case !active:
 		return nil
 	}
@@ -229,7 +229,7 @@ func (s *site) removeImport(ctx context.Context, i ImportTask) error {
 	case errors.Is(err, dag.ErrNotFound):
 		return nil
 	case image != "": // it has come to its end before
-		return s.removeImage(ctx, image, i.Token, i.Made)
+		return s.removeImage(ctx, Image{ID: image, Token: i.Token, Made: i.Made})
 	case active:
 		return dag.Retry(fmt.Errorf("cannot remove %s yet: it is being cancelled", i.ID), 5*time.Second)
 	}

@@ -14,7 +14,8 @@ func Sources(c *Cloud, force bool) map[string]func() steps.Source {
 			b.Force = force
 			return b
 		},
-		"amazon-ebsvolume": func() steps.Source { return &EBSVolume{cloud: c} },
+		"amazon-ebssurrogate": func() steps.Source { return &EBSSurrogate{Force: force, cloud: c} },
+		"amazon-ebsvolume":    func() steps.Source { return &EBSVolume{cloud: c} },
 	}
 }
 
@@ -59,6 +60,8 @@ func Kinds(c *Cloud) []dag.Kind {
 		dag.Bind[Deregister](c),
 		dag.Bind[DropSnapshots](c),
 		dag.Bind[CreateImage](c),
+		dag.Bind[SwapRoot](c),
+		dag.Bind[RegisterImage](c),
 		dag.Bind[CreateSnapshot](c),
 		dag.Bind[SnapshotReady](c),
 		dag.Bind[Product](c),

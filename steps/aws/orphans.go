@@ -198,6 +198,26 @@ func (c *Cloud) Remove(ctx context.Context, o Orphan) error {
 	}
 }
 
+// others are the snapshots of an image that its run has not made, as their tags say.
+func (s *site) others(ctx context.Context, o Orphan) ([]string, error) {
+	found, err := s.listImages(ctx, []string{o.ID})
+	if err != nil {
+		return nil, wrapAPI("look for "+o.ID, "DescribeImages", old, err)
+	}
+	ids := snapshots(found[o.ID])
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	out, err := s.api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{filter("snapshot-id", ids...), filter("tag:"+TagRun, o.Run)}})
+	if err != nil {
+		return nil, wrapAPI("look for the snapshots of "+o.ID, "DescribeSnapshots", old, err)
+	}
+	for _, own := range out.Snapshots {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id == text(own.SnapshotId) })
+	}
+	return ids, nil
+}
+
 func (c *Cloud) removeOrphan(ctx context.Context, s *site, o Orphan) error {
 	switch types.ResourceType(o.Type) {
 	case types.ResourceTypeImportImageTask:
@@ -212,7 +232,11 @@ func (c *Cloud) removeOrphan(ctx context.Context, s *site, o Orphan) error {
 		_, err := s.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &o.ID})
 		return gone("delete "+o.ID, "DeleteVolume", err)
 	case types.ResourceTypeImage:
-		return s.removeImage(ctx, o.ID, o.Token, time.Time{})
+		others, err := s.others(ctx, o)
+		if err != nil {
+			return err
+		}
+		return s.removeImage(ctx, Image{ID: o.ID, Token: o.Token, Others: others})
 	case types.ResourceTypeSnapshot:
 		return s.deleteSnapshots(ctx, []string{o.ID}, time.Time{})
 	case types.ResourceTypeKeyPair:

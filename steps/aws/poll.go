@@ -56,6 +56,7 @@ var (
 	untilRunning    = expected{what: "running", span: usual.Span{Lo: 6500 * time.Millisecond, Hi: 18 * time.Second}}
 	untilStopped    = expected{what: "stopped", span: usual.Span{Lo: 15 * time.Second, Hi: 60 * time.Second}}
 	untilAvailable  = expected{what: "image", span: usual.Span{Lo: 56 * time.Second, Hi: 170 * time.Second}}
+	untilRegistered = expected{what: "registered image", span: usual.Span{Lo: time.Second, Hi: 10 * time.Second}}
 	untilSnapshot   = expected{what: "snapshot", span: usual.Span{Lo: 56 * time.Second, Hi: 170 * time.Second}}
 	untilImported   = expected{what: "import", span: usual.Span{Lo: 5 * time.Minute, Hi: 40 * time.Minute}}
 	untilTerminated = expected{what: "terminated", span: usual.Span{Lo: 20 * time.Second, Hi: 60 * time.Second}}

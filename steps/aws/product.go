@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -11,8 +12,9 @@ import (
 
 // Product tells post-processors which images a build has made.
 type Product struct {
-	Of     dag.Out[Image]        `json:"of"` // the first, which knows its machine
-	Images []dag.Out[ReadyImage] `json:"images"`
+	Of      dag.Out[Image]        `json:"of"` // the first, which knows its machine
+	Images  []dag.Out[ReadyImage] `json:"images"`
+	Builder string                `json:"builder,omitempty"` // that of amazon-ebs if it is not given
 }
 
 func (Product) Kind() string  { return "aws.product" }
@@ -25,5 +27,5 @@ func (s Product) Do(_ context.Context, _ *Cloud, _ *dag.Task) (steps.Product, er
 		ids = append(ids, i.Value().Region+":"+i.Value().ID)
 	}
 	slices.Sort(ids)
-	return steps.Product{Builder: "mitchellh.amazonebs", ID: strings.Join(ids, ","), Machine: s.Of.Value().Machine}, nil
+	return steps.Product{Builder: cmp.Or(s.Builder, "mitchellh.amazonebs"), ID: strings.Join(ids, ","), Machine: s.Of.Value().Machine}, nil
 }

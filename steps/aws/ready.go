@@ -18,6 +18,8 @@ import (
 // was made of is not needed, and the image is a result.
 type ImageReady struct {
 	Image dag.Out[Image] `json:"image" dag:"detach"`
+	// In its place: one that lets go of nothing, since it stands on its snapshots for as long as it is there.
+	Registered dag.Out[Image] `json:"registered,omitzero"`
 
 	// The user's tags of the image and beside them of its snapshots, where they are
 	// so many that some have to wait for the place of ours.
@@ -55,8 +57,8 @@ func (ImageReady) Title() string { return "wait until the image is ready" }
 
 // Do has no deadline: as long as AWS says that the image is pending, it is.
 func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, error) {
-	in := s.Image.Value()
-	at, i, err := c.available(ctx, t, in)
+	in, until := s.image()
+	at, i, err := c.available(ctx, t, in, until)
 	var failed *failedImage
 	switch {
 	case errors.As(err, &failed) && s.Key != "":
@@ -77,19 +79,27 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, 
 	return a, nil
 }
 
+// image is what is waited for, and how long that usually takes.
+func (s ImageReady) image() (Image, expected) {
+	if s.Registered.Set() {
+		return s.Registered.Value(), untilRegistered
+	}
+	return s.Image.Value(), untilAvailable
+}
+
 // failedImage is why EC2 has not made an image.
 type failedImage struct{ error }
 
 // available waits until an image can be used. One that EC2 has given up is of no use and
 // still has its name: it is removed, so that a resume makes it anew.
-func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image) (*site, types.Image, error) {
+func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image, until expected) (*site, types.Image, error) {
 	at, err := c.at(ctx, in.Place)
 	if err != nil {
 		return nil, types.Image{}, err
 	}
 	t.Say("waiting until %s is ready", in.ID)
 	defer at.progress.watch(ctx, asker{t, at.listProgress}, in.Token)()
-	i, err := at.images.wait(ctx, t, in.ID, untilAvailable.since(in.Made), func(i types.Image) (bool, error) {
+	i, err := at.images.wait(ctx, t, in.ID, until.since(in.Made), func(i types.Image) (bool, error) {
 		switch i.State {
 		case types.ImageStateAvailable:
 			return true, nil
@@ -104,7 +114,7 @@ func (c *Cloud) available(ctx context.Context, t *dag.Task, in Image) (*site, ty
 	})
 	switch {
 	case errors.As(err, new(*failedImage)):
-		return nil, i, errors.Join(err, at.removeImage(ctx, in.ID, in.Token, in.Made))
+		return nil, i, errors.Join(err, at.removeImage(ctx, in))
 	case errors.Is(err, dag.ErrNotFound):
 		return nil, i, fmt.Errorf("cannot wait for %s: the image does not exist any more", in.ID)
 	case isCall(err):

@@ -187,6 +187,8 @@ func missingID(reply any) string {
 		return without("instance", len(r.Instances) == 0 || slices.ContainsFunc(r.Instances, incomplete))
 	case *ec2.CreateImageOutput:
 		return without("image", text(r.ImageId) == "")
+	case *ec2.RegisterImageOutput:
+		return without("image", text(r.ImageId) == "")
 	case *ec2.CreateSnapshotOutput:
 		return without("snapshot", text(r.SnapshotId) == "")
 	case *ec2.CopyImageOutput:

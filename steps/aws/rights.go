@@ -100,6 +100,8 @@ var needs = map[string]needing{
 		return permits{{sid: "ReplaceSnapshots", actions: []string{"ec2:DeleteSnapshot"}, on: ofEC2("snapshot")}}
 	}},
 	CreateImage{}.Kind():     {look: looksAtImages, make: []string{"CreateImage"}, own: append([]string{"CreateImage"}, removesImages...)},
+	SwapRoot{}.Kind():        {look: []string{"DescribeInstances"}, own: []string{"AttachVolume", "DetachVolume"}},
+	RegisterImage{}.Kind():   {look: looksAtImages, make: []string{"RegisterImage"}, own: append([]string{"RegisterImage"}, removesImages...), more: registerNeeds},
 	CreateSnapshot{}.Kind():  {look: []string{"DescribeInstances", "DescribeSnapshots"}, make: []string{"CreateSnapshot"}, own: []string{"CreateSnapshot", "DeleteSnapshot"}},
 	SnapshotReady{}.Kind():   {look: []string{"DescribeSnapshots"}, own: []string{"DeleteTags"}},
 	VolumeProduct{}.Kind():   {},
@@ -176,6 +178,14 @@ func launchNeeds(n dag.Node) permits {
 			condition: map[string]map[string][]string{"StringEquals": {"iam:PassedToService": {"ec2.amazonaws.com"}}}})
 	}
 	return append(gs, keyNeeds(s.Encrypt.Key)...)
+}
+
+// registerNeeds are the snapshots of an image that no run has made.
+func registerNeeds(n dag.Node) (gs permits) {
+	for _, id := range given(settings[RegisterImage](n).Mappings) {
+		gs = append(gs, permit{sid: "RegisterWith", actions: []string{"ec2:RegisterImage"}, on: []string{"arn:aws:ec2:REGION::snapshot/" + id}})
+	}
+	return gs
 }
 
 func copyNeeds(n dag.Node) permits { return keyNeeds(settings[CopyImage](n).Encrypt.Key) }

@@ -19,8 +19,9 @@ import (
 type Stop struct {
 	Instance dag.Out[Instance]      `json:"instance"`
 	After    dag.Take[comm.Machine] `json:"after"`
-	Itself   bool                   `json:"itself,omitempty"` // the machine has been told to stop by itself
-	Early    bool                   `json:"early,omitempty"`  // it is enough that the machine is off, if it shows that
+	Itself   bool                   `json:"itself,omitempty"`        // the machine has been told to stop by itself
+	Early    bool                   `json:"early,omitempty"`         // it is enough that the machine is off, if it shows that
+	Apart    bool                   `json:"apart,omitempty" key:"-"` // no image is made of the instance itself
 }
 
 // Stopped is an instance at rest.
@@ -134,7 +135,11 @@ func (s *site) untilOff(ctx context.Context, id string) (waiting context.Context
 // is shut down for a moment while its image is made.
 func (s Stop) unstopped(ctx context.Context, at *site, t *dag.Task) (Stopped, error) {
 	in := s.Instance.Value()
-	t.Say("%s is a spot instance, which cannot be stopped: it is rebooted for its image", in.ID)
+	if s.Apart {
+		t.Say("%s is a spot instance, which cannot be stopped: its volumes are as they are now", in.ID)
+	} else {
+		t.Say("%s is a spot instance, which cannot be stopped: it is rebooted for its image", in.ID)
+	}
 	_, err := at.instances.wait(ctx, t, in.ID, expected{}, func(i types.Instance) (bool, error) {
 		if ended(*i.State) {
 			return false, takenIf(reclaimed(i), fmt.Errorf("cannot image %s: it is %s%s", in.ID, i.State.Name, reason(i)))

@@ -64,12 +64,19 @@ func (o *Test) machine(m MachineOptions) MachineOptions {
 // test adds the steps of all tests of the image, and returns those after which it has
 // passed them. The tests are independent of each other. An image that was not published
 // stays when one of them fails: the next attempt tests the same image.
-func (w *wiring) test(created dag.Out[Image]) (passed []dag.Key) {
+func (w *wiring) test(created dag.Out[Image], of registered) (passed []dag.Key) {
 	if len(w.tests) == 0 {
 		return nil
 	}
-	image := dag.Add(w.g, w.build, "candidate", Candidate{Image: created})
+	step := Candidate{Image: created}
+	if of.image.Set() {
+		step = Candidate{Registered: created}
+	}
+	image := dag.Add(w.g, w.build, "candidate", step)
 	dag.Stay(w.g, created, image)
+	for _, sn := range of.snapshots {
+		dag.Stay(w.g, sn, image)
+	}
 	for _, t := range w.tests {
 		launch := w.launch
 		launch.Checked, launch.Keys, launch.Values = nil, nil, dag.Out[CheckedValues]{}

@@ -31,6 +31,8 @@ type CheckValues struct {
 	CopiesPlain    bool          `json:"copies_plain,omitempty"` // there are copies, which get no key
 	DeprecateAt    string        `json:"deprecate_at,omitempty"`
 	LaunchMappings []BlockDevice `json:"launch_mappings,omitempty"`
+	Apart          bool          `json:"apart,omitempty"` // the image has none of the source image's volumes that were looked at
+	Root           string        `json:"root,omitempty"`  // the root device that the source image has to have
 	AMIMappings    []BlockDevice `json:"ami_mappings,omitempty"`
 }
 
@@ -108,6 +110,12 @@ func (s CheckValues) devices(f *optionErrors, source SourceImage) {
 		have[d.Name] = v
 	}
 	f.laidOver(launchMappings, s.LaunchMappings, have, source)
+	if s.Root != "" && s.Root != source.RootDevice {
+		f.Add("ami_root_device.device_name", "it has to be %s with use_create_image: that is the root device of %s", source.RootDevice, source.ID)
+	}
+	if s.Apart {
+		return
+	}
 	overlay(have, s.LaunchMappings)
 	f.laidOver(amiMappings, s.AMIMappings, have, source)
 	for _, name := range slices.Sorted(maps.Keys(have)) {
@@ -185,6 +193,9 @@ func (w *wiring) checkValues() dag.Out[CheckedValues] {
 		s.Description, s.Tags, s.SnapshotTags = w.AMIDescription, withBlocks(w.Tags, w.Tag), withBlocks(w.SnapshotTags, w.SnapshotTag)
 		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = w.SkipRunTags, w.Sharing, w.DeprecateAt, w.AMIMappings
 		s.FastLaunch = w.FastLaunch.on()
+		if s.Apart = w.surrogate != nil; s.Apart && w.surrogate.UseCreateImage {
+			s.Root = w.surrogate.RootDevice.DeviceName
+		}
 		s.EncryptBoot, s.CopiesPlain = w.EncryptBoot, len(w.copyRegions()) > 0 && !w.encrypts() && w.Sharing.shared()
 	}
 	if !s.needed() {

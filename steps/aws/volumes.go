@@ -18,6 +18,7 @@ import (
 type FindVolumes struct {
 	Instance dag.Out[Instance]      `json:"instance"`
 	Running  dag.Out[comm.Endpoint] `json:"running" key:"-"` // what only has to come first
+	Swap     string                 `json:"swap,omitempty"`  // those that change places in its stead: the root and the volume that is this device
 }
 
 // Volumes are those of an instance that outlive it.
@@ -25,12 +26,18 @@ type Volumes struct {
 	Place
 	IDs     []string          `json:"ids,omitempty"`
 	Devices map[string]string `json:"devices,omitempty"` // ids by device
+	Root    string            `json:"root,omitempty"`    // the device of the root, of volumes that change places
 	Made    time.Time         `json:"made"`
 }
 
-func (FindVolumes) Kind() string  { return "aws.volumes" }
-func (FindVolumes) Common()       {}
-func (FindVolumes) Title() string { return "find the volumes to be kept" }
+func (FindVolumes) Kind() string { return "aws.volumes" }
+func (FindVolumes) Common()      {}
+func (s FindVolumes) Title() string {
+	if s.Swap != "" {
+		return "find the volumes that change places"
+	}
+	return "find the volumes to be kept"
+}
 
 // Do claims volumes that the launch has made.
 func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, error) {
@@ -44,6 +51,9 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 		return Volumes{}, at.taken(ctx, in.ID, in.Spot, err)
 	}
 	v := Volumes{Place: in.Place, Devices: map[string]string{}, Made: in.Made}
+	if s.Swap != "" {
+		return v.swapped(i, s.Swap), nil
+	}
 	for _, d := range i.BlockDeviceMappings {
 		if d.Ebs != nil && d.Ebs.DeleteOnTermination != nil && !*d.Ebs.DeleteOnTermination && text(d.Ebs.VolumeId) != "" {
 			v.IDs = append(v.IDs, *d.Ebs.VolumeId)
@@ -59,6 +69,23 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 // claim gives volumes the token of the step that found them, in the place of the launch's.
 func (s *site) claim(ctx context.Context, t *dag.Task, ids []string) error {
 	return wrapAPI("claim "+list(ids), "CreateTags", old, s.setTags(ctx, map[string]string{TagToken: t.Token}, ids...))
+}
+
+// swapped are the root of an instance and the volume that is a device: what EC2 has let go of once, it does not
+// remove with the instance. What the template has outlive it is not among them.
+func (v Volumes) swapped(i types.Instance, device string) Volumes {
+	v.Root = text(i.RootDeviceName)
+	for _, d := range i.BlockDeviceMappings {
+		name := text(d.DeviceName)
+		if d.Ebs == nil || name != v.Root && name != device {
+			continue
+		}
+		v.Devices[name] = text(d.Ebs.VolumeId)
+		if d.Ebs.DeleteOnTermination == nil || *d.Ebs.DeleteOnTermination {
+			v.IDs = append(v.IDs, text(d.Ebs.VolumeId))
+		}
+	}
+	return v
 }
 
 // Find looks for the volumes by their ids, or for those that the step has claimed.

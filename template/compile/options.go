@@ -24,9 +24,11 @@ type option struct {
 	fields  []string // that late may use; nil: any
 }
 
-// options lists what a struct takes.
+// options lists what a struct takes. Of two options of one name, the one of the struct itself stands for that of a
+// struct that it embeds, as in encoding/json.
 func options(v reflect.Value) []option {
 	var list []option
+	own := map[string]bool{}
 	t := v.Type()
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -45,6 +47,7 @@ func options(v reflect.Value) []option {
 		if name == "" {
 			name = f.Name
 		}
+		own[name] = true
 		o := option{name: name, of: t, goName: f.Name, field: v.Field(i), words: words}
 		for _, w := range words {
 			if w == "results" {
@@ -64,7 +67,7 @@ func options(v reflect.Value) []option {
 		}
 		list = append(list, o)
 	}
-	return list
+	return slices.DeleteFunc(list, func(o option) bool { return own[o.name] && o.of != t })
 }
 
 func (o option) has(word string) bool { return slices.Contains(o.words, word) }
