@@ -1,21 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
@@ -236,7 +228,7 @@ func (w *world) published(ctx context.Context, r, image string) error {
 			Labels []string
 		}
 	}
-	if err := w.askParameters(ctx, r, "GetParameterHistory", map[string]string{"Name": written}, &history); err != nil {
+	if err := w.json("ssm", "AmazonSSM.GetParameterHistory", r, key.AccessKeyID, map[string]string{"Name": written}, &history); err != nil {
 		return err
 	}
 	if ps := history.Parameters; len(ps) != 1 || ps[0].Value != image || !slices.Equal(ps[0].Labels, []string{"current"}) {
@@ -262,35 +254,4 @@ func (w *world) startsFast(ctx context.Context, r, image string) error {
 		err = fmt.Errorf("fast launch of %s in %s is %v", image, r, out.FastLaunchImages)
 	}
 	return err
-}
-
-// askParameters asks Systems Manager.
-func (e *endpoint) askParameters(ctx context.Context, r, operation string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("X-Amz-Target", "AmazonSSM."+operation)
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, key, req, hex.EncodeToString(sum[:]), "ssm", r, time.Now()); err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	reply, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = errors.New(string(reply))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot ask for the parameters: %w", err)
-	}
-	return json.Unmarshal(reply, out)
 }
