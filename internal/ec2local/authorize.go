@@ -432,6 +432,11 @@ func (c *call) iamDemands() (ds []demand) {
 	if ds == nil {
 		ds = append(ds, c.demand("*", nil))
 	}
+	if kind, ok := strings.CutPrefix(c.action, "Create"); ok && c.values["Tags"] != nil {
+		d := ds[0]
+		d.action = "iam:Tag" + kind
+		ds = append(ds, d)
+	}
 	return ds
 }
 

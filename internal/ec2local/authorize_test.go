@@ -116,6 +116,9 @@ func TestAuthorizeOthers(t *testing.T) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
+	if status, body := b.raw("iam", "2010-05-08", "Action", "CreateRole", "RoleName", "imgflow-2", "AssumeRolePolicyDocument", "{}", "Tags.member.1.Key", "a", "Tags.member.1.Value", "b"); status != http.StatusForbidden || !strings.Contains(body, "iam:TagRole") {
+		t.Errorf("a role with tags: %d %s", status, body)
+	}
 	if _, err := sts.NewFromConfig(b.config("us-east-1")).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err != nil {
 		t.Error(err)
 	}

@@ -144,6 +144,46 @@ func TestLag(t *testing.T) {
 	}
 }
 
+// TestProfilesAreKnownLate: EC2 hears of a profile after IAM shows it with its role.
+func TestProfilesAreKnownLate(t *testing.T) {
+	clock := newTestClock()
+	b := newBench(t, func(o *Options) {
+		o.Faults = Faults{Lag: 10 * time.Second, Seed: 3}
+		o.Now, o.Key, o.AnyKey = clock.now, Key{}, true // its clients have another clock
+		o.Guests = nil
+	})
+	iam := func(pairs ...string) string {
+		t.Helper()
+		status, body := b.raw("iam", "2010-05-08", pairs...)
+		if status != 200 {
+			t.Fatalf("%v: %d %s", pairs, status, body)
+		}
+		return body
+	}
+	iam("Action", "CreateRole", "RoleName", "r", "AssumeRolePolicyDocument", "{}", "Tags.member.1.Key", "a", "Tags.member.1.Value", "b")
+	iam("Action", "CreateInstanceProfile", "InstanceProfileName", "p", "Path", "/x/")
+	clock.add(10 * time.Second)
+	iam("Action", "AddRoleToInstanceProfile", "InstanceProfileName", "p", "RoleName", "r")
+	if body := iam("Action", "GetInstanceProfile", "InstanceProfileName", "p"); !strings.Contains(body, "<RoleName>r</RoleName>") {
+		t.Error(body)
+	}
+	run := func() (int, string) {
+		return b.ec2("Action", "RunInstances", "MinCount", "1", "MaxCount", "1", "InstanceType", "t2.micro", "ImageId", *b.source(xenial).ImageId, "IamInstanceProfile.Name", "p")
+	}
+	if status, body := run(); status != 400 || !strings.Contains(body, "Invalid IAM Instance Profile name") {
+		t.Errorf("EC2 knows the profile at once: %d %s", status, body)
+	}
+	clock.add(10 * time.Second)
+	if status, body := run(); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, i := range b.server.Inventory().Of("role") {
+		if i.Tags["a"] != "b" {
+			t.Errorf("the role in the inventory has the tags %v", i.Tags)
+		}
+	}
+}
+
 // TestBuckets exceeds the published rate of launches, and of nothing else.
 func TestBuckets(t *testing.T) {
 	clock := newTestClock()

@@ -60,7 +60,14 @@ func (s *Server) Inventory() Inventory {
 			if regionOf(b.Region) != b.Region {
 				i.Account = accountOf(b.Region)
 			}
-			for _, g := range t.storedTags(b.Region, b.ID) {
+			of := b.ID
+			switch kind {
+			case "role":
+				of = tagKey(&role{base: *b})
+			case "instance-profile":
+				of = tagKey(&profile{base: *b})
+			}
+			for _, g := range t.storedTags(b.Region, of) {
 				if i.Tags == nil {
 					i.Tags = map[string]string{}
 				}

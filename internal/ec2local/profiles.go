@@ -3,13 +3,15 @@ package ec2local
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 type profile struct {
 	base
-	Path   string `json:"path"`
-	Unique string `json:"unique"`
-	Role   string `json:"role,omitempty"`
+	Path   string    `json:"path"`
+	Unique string    `json:"unique"`
+	Role   string    `json:"role,omitempty"`
+	Known  time.Time `json:"known,omitzero"` // to EC2, which hears of a profile later than IAM shows it
 }
 
 func (*profile) table() string { return "profile" }
@@ -29,7 +31,7 @@ func (c *call) profile(arn, name string) (string, error) {
 		return "", fail("InvalidParameterCombination", "The parameter iamInstanceProfile.name may not be used in combination with iamInstanceProfile.arn")
 	}
 	for _, p := range all[profile](c.txn, c.home()) {
-		if (p.ID == name || p.arn() == arn) && p.seen(c.txn) {
+		if (p.ID == name || p.arn() == arn) && p.seen(c.txn) && !c.now.Before(p.Known) {
 			return p.arn(), nil
 		}
 	}
@@ -129,7 +131,7 @@ func addRoleToProfile(c *call, q *profileRoleRequest) (*nothing, error) {
 	if p.Role != "" {
 		return nil, fail("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
 	}
-	p.Role = r.ID
+	p.Role, p.Known = r.ID, c.s.injector.visible("profile", c.now)
 	put(c.txn, p)
 	return &nothing{}, nil
 }
