@@ -219,12 +219,12 @@ var optionTable = []optionGroup{
 		row("ami_block_device_mappings.snapshot_id", `"ami_block_device_mappings": [{"device_name": "/dev/sdf", "snapshot_id": "snap-0123456789abcdef0"}]`, "CreateImage BlockDeviceMapping.1.Ebs.SnapshotId=snap-0123456789abcdef0"),
 	}},
 	{name: "policy", component: "amazon-ebs", rows: []optionRow{
-		row("temporary_iam_instance_profile_policy_document", policyOption, notYet),
-		row("temporary_iam_instance_profile_policy_document.Version", policyOption, notYet),
-		row("temporary_iam_instance_profile_policy_document.Statement", policyOption, notYet),
-		row("temporary_iam_instance_profile_policy_document.Statement.Effect", policyOption, notYet),
-		row("temporary_iam_instance_profile_policy_document.Statement.Action", policyOption, notYet),
-		row("temporary_iam_instance_profile_policy_document.Statement.Resource", policyOption, notYet),
+		row("temporary_iam_instance_profile_policy_document", policyOption, "CreateRole Path=/imgflow/us-east-1/"),
+		row("temporary_iam_instance_profile_policy_document.Version", policyOption, theOptionsPolicy),
+		row("temporary_iam_instance_profile_policy_document.Statement", policyOption, theOptionsPolicy),
+		row("temporary_iam_instance_profile_policy_document.Statement.Effect", policyOption, theOptionsPolicy),
+		row("temporary_iam_instance_profile_policy_document.Statement.Action", policyOption, theOptionsPolicy),
+		row("temporary_iam_instance_profile_policy_document.Statement.Resource", policyOption, theOptionsPolicy),
 	}},
 
 	// Spot.
@@ -451,3 +451,5 @@ const fromWindowsOption = `"instance_type": "t3.large",
 
 const policyOption = `"temporary_iam_instance_profile_policy_document": {"Version": "2012-10-17",
 	"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["*"]}]}`
+
+const theOptionsPolicy = `PutRolePolicy PolicyDocument={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["*"]}]}`

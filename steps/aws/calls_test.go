@@ -33,6 +33,11 @@ func TestCallsAreThoseOfABuild(t *testing.T) {
 			b.LaunchMappings = []BlockDevice{{DeviceName: "/dev/sdb", VolumeType: "gp3", VolumeSize: 10, DeleteOnTermination: &no}}
 			return w.graph(b)
 		}, []string{"ModifySnapshotAttribute"}},
+		{"role", func(w *world) *dag.Graph {
+			b := template()
+			b.TemporaryPolicy = reading
+			return w.graph(b)
+		}, nil},
 		{"import", func(w *world) *dag.Graph {
 			w.disks()
 			return w.imports(wholeImport())

@@ -68,6 +68,7 @@ func (b *EBS) checkSource(f *optionErrors) {
 func (b *EBS) checkMachine(f *optionErrors) {
 	b.checkTypes(f)
 	f.given("iam_instance_profile", b.InstanceProfile, wrongProfile)
+	b.checkPolicy(f)
 	b.checkSpot(f)
 	b.checkCPU(f)
 	f.oneOf("shutdown_behavior", b.ShutdownBehavior, "stop", "terminate")
@@ -203,8 +204,8 @@ func (b *EBS) checkSession(f *optionErrors) {
 		}
 		return
 	}
-	if b.InstanceProfile == "" {
-		f.Add("ssh_interface", "session_manager needs iam_instance_profile: the agent of the machine connects with its role, which needs the policy AmazonSSMManagedInstanceCore")
+	if b.InstanceProfile == "" && !b.TemporaryPolicy.given() {
+		f.Add("ssh_interface", "session_manager needs iam_instance_profile: the agent of the machine connects with its role, which needs the policy AmazonSSMManagedInstanceCore, or temporary_iam_instance_profile_policy_document with what is in that")
 	}
 	given := func(field, value string) {
 		if value != "" {

@@ -81,7 +81,11 @@ func (w *world) destroyed(e *dag.Engine) {
 // A build dies at every write of its store. Resumed, it ends with exactly one
 // image of the only instance that ever was; destroyed, it leaves nothing.
 func TestDeathAtEveryWrite(t *testing.T) {
-	graph := func(w *world) *dag.Graph { return w.graph(whole()) }
+	graph := func(w *world) *dag.Graph {
+		b := whole()
+		b.TemporaryPolicy = reading
+		return w.graph(b)
+	}
 	deaths(t, 3, graph, func(w *world, g *dag.Graph, at int, store *dag.MemStore) {
 		if at%2 == 0 { // a second death, somewhere in the resume
 			second := &mortal{}
@@ -98,6 +102,7 @@ func TestDeathAtEveryWrite(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			w.t.Errorf("%d instances ever were, %v", len(all), err)
 		}
+		w.nothingOfIAM()
 		w.destroyed(e)
 		w.only(0)
 	})
@@ -105,6 +110,7 @@ func TestDeathAtEveryWrite(t *testing.T) {
 		deaths(t, 3, graph, func(w *world, _ *dag.Graph, _ int, store *dag.MemStore) {
 			w.destroyed(w.engine(store, &events{}))
 			w.only(0)
+			w.nothingOfIAM()
 		})
 	})
 }

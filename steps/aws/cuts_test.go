@@ -227,6 +227,13 @@ var scenes = []scene{
 		w.destroyed(e)
 		w.only(0)
 	}},
+	{"a build whose machine has a role", func(*world) {}, func(w *world) {
+		b := template()
+		b.TemporaryPolicy = reading
+		w.finished(b, home)
+		w.front.setCut(nil)
+		w.nothingOfIAM()
+	}},
 	{"volumes and a snapshot", func(*world) {}, func(w *world) {
 		e := w.build(&dag.MemStore{}, w.wired(twoVolumes(), "amazon-ebsvolume"))
 		w.volumesLeft(2, 1)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/self"
 )
 
 // Finding is what an examination has found.
@@ -195,6 +196,12 @@ func (c *Cloud) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key
 	}
 	wg.Wait()
 	tellTagged(all)
+	for _, n := range nodes {
+		if s := settings[MakeRole](n); n.Kind == s.Kind() {
+			all = append(all, Finding{Status: "unknown", Region: s.Region, What: "iam:CreateRole", Builds: n.Builds,
+				Why: "IAM has no dry runs: hold what the caller may against the statements MakeRoles, MakeProfiles and PassOwnRoles that " + self.Command("policy", "TEMPLATE") + " prints"})
+		}
+	}
 	for p := range places {
 		all = append(all, c.askClock(ctx, p))
 	}
@@ -334,7 +341,7 @@ func (c *Cloud) askLaunch(ctx context.Context, s Launch, found map[dag.Key]json.
 		f.Why = "its network is not known"
 		return f
 	}
-	s.Network, s.Prices, s.Groups = dag.Lit(network), dag.Out[PricedPools]{}, nil
+	s.Network, s.Prices, s.Groups, s.Profile = dag.Lit(network), dag.Out[PricedPools]{}, nil, dag.Out[TemporaryProfile]{}
 	t := dag.NewTask("doctor", "launch", "doctor", nil, c.o.Secret)
 	in, err := s.described(c, t, source)
 	if err != nil { // of what is known only in a run

@@ -86,7 +86,14 @@ func TestExamine(t *testing.T) {
 	}
 	denied = nil
 	b = whole()
-	b.InstanceProfile = "nobody"
+	b.TemporaryPolicy = reading
+	if f := w.examined(b)["us-east-1 ec2:RunInstances"]; f.Status != "ok" {
+		t.Errorf("a profile that will be made: %+v", f)
+	}
+	if f := w.examined(b)["us-east-1 iam:CreateRole"]; f.Status != "unknown" || !strings.Contains(f.Why, "MakeRoles") {
+		t.Errorf("what IAM has no dry run for: %+v", f)
+	}
+	b.TemporaryPolicy, b.InstanceProfile = PolicyRecord{}, "nobody"
 	if f := w.examined(b)["us-east-1 ec2:RunInstances"]; f.Status != "wrong" || !strings.Contains(f.Why, "iam_instance_profile") {
 		t.Errorf("a profile that there is not: %+v", f)
 	}

@@ -75,6 +75,11 @@ func (w *wiring) machine() dag.Out[comm.Machine] {
 		w.key = dag.Add(g, bd, "key", comm.GenerateKey{Type: w.keyType(), Bits: w.keyBits()})
 		launch.KeyPair = dag.Add(g, bd, "keypair", ImportKey{Place: w.place, Key: w.key, Name: w.TemporaryKeyName, Tags: tags, Access: here})
 	}
+	if w.temporaryProfile() {
+		role := dag.Add(g, bd, "role", MakeRole{Place: w.place, Tags: tags, Access: here})
+		launch.Profile = dag.Add(g, bd, "profile", MakeProfile{Place: w.place, Role: role, Tags: tags})
+		launch.Granted = dag.Add(g, bd, "grant", GrantPolicy{Role: role, Profile: launch.Profile, Policy: w.TemporaryPolicy})
+	}
 	if w.temporaryGroup() {
 		group := dag.Add(g, bd, "group", Group{Place: w.place, Network: launch.Network, Tags: tags, Access: here})
 		launch.Groups = []dag.Out[SecurityGroup]{group}

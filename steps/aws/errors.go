@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ var rules = []rule{
 	{"InvalidPermission.Duplicate", "AuthorizeSecurityGroupIngress", 0, alreadyExists, ""},
 	{"InvalidAMIName.Duplicate", "", 0, alreadyExists, "choose another ami_name, or set force_deregister"},
 	{"IdempotentParameterMismatch", "", 0, alreadyExists, ""},
+	{"EntityAlreadyExists", "", 0, alreadyExists, ""},
 
 	// Removing what is gone.
 	{"InvalidKeyPair.NotFound", "DeleteKeyPair", 0, notFound, ""},
@@ -68,6 +70,8 @@ var rules = []rule{
 	{"VolumeInUse", "AttachVolume", 0, transient, "an instance still uses the volume"},
 	{"VolumeInUse", "DeleteVolume", 0, transient, "an instance still uses the volume"},
 
+	{"DeleteConflict", "", 0, transient, "something else still uses it"},
+
 	{"NoSuchUpload", "", 0, notFound, ""},
 	{"NotFound", "HeadObject", 0, notFound, ""},
 	{"IncorrectState", "CancelImportTask", 0, alreadyExists, ""}, // it has come to an end
@@ -79,6 +83,8 @@ var rules = []rule{
 	{"InvalidAMIID.NotFound", "", young, transient, ""},
 	{"InvalidAMIID.Unavailable", "", young, transient, ""},
 	{"InvalidSnapshot.NotFound", "", young, transient, ""},
+	{"NoSuchEntity", "", young, transient, ""},
+	{"NoSuchEntity", "", 0, notFound, ""},
 	{"InvalidConversionTaskId*", "", 0, notFound, ""},
 	{"InvalidInstanceID.NotFound", "", 0, notFound, ""},
 	{"InvalidGroup.NotFound", "", 0, notFound, "the security group does not exist in this region"},
@@ -94,6 +100,9 @@ var rules = []rule{
 	{"ConcurrentSnapshotLimitExceeded", "", 0, transient, ""},
 	{"PendingSnapshotLimitExceeded", "", 0, transient, ""},
 	{"ResourceLimitExceeded", "CopyImage", 0, transient, ""},
+	{"ConcurrentModification", "", 0, transient, ""},
+	{"EntityTemporarilyUnmodifiable", "", 0, transient, ""},
+	{"LimitExceeded", "AddRoleToInstanceProfile", 0, transient, ""}, // a role that was taken out is seen for a while
 
 	// No capacity.
 	{"InsufficientInstanceCapacity", "RunInstances", 0, noCapacity, "give several instance_types, or try another availability_zone or subnet"},
@@ -141,6 +150,8 @@ var rules = []rule{
 	{"OperationNotPermitted", "TerminateInstances", 0, permanent, "termination protection is on: switch it off"},
 	{"VPCIdNotSpecified", "", 0, permanent, "there is no default VPC: set vpc_id and subnet_id"},
 	{"MissingInput", "RunInstances", 0, permanent, "there is no default subnet: set subnet_id"},
+	{"MalformedPolicyDocument", "PutRolePolicy", 0, permanent, "look at temporary_iam_instance_profile_policy_document"},
+	{"LimitExceeded", "PutRolePolicy", 0, permanent, "the policy of a role has at most 10,240 characters"},
 	{"InvalidSubnetID.NotFound", "", 0, permanent, "look at subnet_id"},
 	{"InvalidVpcID.NotFound", "", 0, permanent, "look at vpc_id"},
 }
@@ -213,7 +224,7 @@ func wrapAPI(doing, call string, age time.Duration, err error) error {
 	if strings.Contains(text.Message, "valid region") {
 		text.Advice = "look at region: the endpoint that was called belongs to another one"
 	}
-	if call == "RunInstances" && strings.Contains(strings.ToLower(text.Message), "iaminstanceprofile") {
+	if call == "RunInstances" && isProfile(text.Message) {
 		text.Advice = "look whether iam_instance_profile exists"
 	}
 	if call == "ImportImage" && strings.Contains(strings.ToLower(text.Message), "role") {
@@ -349,6 +360,9 @@ func (e *Error) denied() string {
 
 // allLike is the resource with those that a later run makes in its place.
 func allLike(arn string) string {
+	if i := strings.LastIndex(arn, "/"); strings.Contains(arn, ":iam:") && strings.Contains(arn, iamRoot) {
+		return arn[:i] + "/*"
+	}
 	if before, id, ok := strings.Cut(arn, "/"); ok && strings.Contains(before, ":ec2:") && id != "*" && !strings.HasSuffix(before, ":subnet") && !strings.HasSuffix(before, ":vpc") {
 		return before + "/*"
 	}
@@ -368,6 +382,9 @@ func (e *Error) permission() string {
 		return "secretsmanager:" + e.Call
 	case s3Permissions[e.Call] != "":
 		return "s3:" + s3Permissions[e.Call]
+	}
+	if slices.Contains(iamCalls, e.Call) {
+		return "iam:" + e.Call
 	}
 	return "ec2:" + e.Call
 }

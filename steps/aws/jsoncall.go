@@ -108,19 +108,50 @@ func (s *site) tries(ctx context.Context, service, operation string, once func()
 
 // sendJSON makes one attempt of a call, and reads what is answered.
 func (s *site) sendJSON(ctx context.Context, endpoint string, to jsonService, operation string, body []byte) ([]byte, error) {
+	header := http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {to.target + "." + operation}}
+	return s.send(ctx, outgoing{strings.TrimSuffix(endpoint, "/") + "/", to.signed, s.Region, operation, header, body}, readJSONRefusal)
+}
+
+// readJSONRefusal reads the error of a service that speaks JSON.
+func readJSONRefusal(reply []byte) (code, message string, whole bool) {
+	if bytes.HasPrefix(reply, []byte("{")) && !json.Valid(reply) {
+		return "", "", false
+	}
+	var e struct {
+		Code    string `json:"__type"`
+		Message string `json:"message"` // or Message
+	}
+	json.Unmarshal(reply, &e) // what is not JSON has no code
+	if _, after, ok := strings.Cut(e.Code, "#"); ok {
+		e.Code = after
+	}
+	return e.Code, e.Message, true
+}
+
+// outgoing is one attempt of a call of another service than EC2.
+type outgoing struct {
+	url            string
+	signed, region string // in the signature
+	operation      string
+	header         http.Header
+	body           []byte
+}
+
+// send signs and sends an attempt, and reads what is answered. Refusal reads an error of the
+// service; it has no code if it is none, and is not whole if it broke off.
+func (s *site) send(ctx context.Context, o outgoing, refusal func([]byte) (code, message string, whole bool)) ([]byte, error) {
 	keys, err := s.options.Credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get identity: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(endpoint, "/")+"/", struct{ io.Reader }{bytes.NewReader(body)})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url, struct{ io.Reader }{bytes.NewReader(o.body)})
 	if err != nil {
 		return nil, err
 	}
-	req.ContentLength = int64(len(body))
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	req.Header.Set("X-Amz-Target", to.target+"."+operation)
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(sum[:]), to.signed, s.Region, s.clock.now()); err != nil {
+	req.ContentLength = int64(len(o.body))
+	req.Header = o.header
+	sum := sha256.Sum256(o.body)
+	if err := v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(sum[:]), o.signed, o.region, s.clock.now()); err != nil {
 		return nil, err
 	}
 	r, err := s.options.HTTPClient.Do(req)
@@ -143,26 +174,20 @@ func (s *site) sendJSON(ctx context.Context, endpoint string, to jsonService, op
 	case ctx.Err() != nil:
 		return nil, &smithy.CanceledError{Err: ctx.Err()}
 	case len(reply) > limit && good:
-		return nil, &replyError{fmt.Sprintf("the reply to %s is longer than %d MiB", operation, limit>>20), false}
+		return nil, &replyError{fmt.Sprintf("the reply to %s is longer than %d MiB", o.operation, limit>>20), false}
 	case err != nil:
-		return nil, &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", operation, len(reply)), true}
+		return nil, &replyError{fmt.Sprintf("the reply to %s broke off after %d bytes", o.operation, len(reply)), true}
 	case good:
 		return reply, nil
-	case len(reply) <= limit && bytes.HasPrefix(reply, []byte("{")) && !json.Valid(reply):
-		return nil, &replyError{fmt.Sprintf("the refusal of %s broke off after %d bytes", operation, len(reply)), true}
 	}
-	var e struct {
-		Code    string `json:"__type"`
-		Message string `json:"message"` // or Message
-	}
-	if json.Unmarshal(reply, &e) != nil || e.Code == "" {
+	code, message, whole := refusal(reply)
+	switch {
+	case !whole && len(reply) <= limit:
+		return nil, &replyError{fmt.Sprintf("the refusal of %s broke off after %d bytes", o.operation, len(reply)), true}
+	case code == "":
 		return nil, unexpectedReply(r, "AWS's", reply)
 	}
-	_, code, ok := strings.Cut(e.Code, "#")
-	if !ok {
-		code = e.Code
-	}
-	return nil, &refusedCall{smithy.GenericAPIError{Code: clip(code, 100), Message: e.Message}, r.StatusCode}
+	return nil, &refusedCall{smithy.GenericAPIError{Code: clip(code, 100), Message: message}, r.StatusCode}
 }
 
 // decodeReply decodes what an operation answered. What is not JSON may be whole the

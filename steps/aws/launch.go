@@ -21,17 +21,19 @@ type Launch struct {
 	Place
 	Build string `json:"build"` // two builds never share an instance
 	MachineOptions
-	Spot     SpotOptions              `json:"spot,omitzero"`
-	Prices   dag.Out[PricedPools]     `json:"prices"` // of spot instances, where the cheapest comes first
-	PublicIP *bool                    `json:"public_ip,omitempty"`
-	Source   dag.Out[SourceImage]     `json:"source"`
-	Network  dag.Out[Network]         `json:"network"`
-	KeyName  string                   `json:"key_name,omitempty"` // an existing key pair
-	KeyPair  dag.Out[KeyPair]         `json:"key_pair"`
-	GroupIDs []string                 `json:"group_ids,omitempty"` // existing security groups
-	Groups   []dag.Out[SecurityGroup] `json:"groups,omitempty" dag:"attach"`
-	HostKey  dag.Out[comm.Key]        `json:"host_key"` // the machine is to show, where it takes one
-	Encrypt  Encrypt                  `json:"encrypt,omitzero"`
+	Spot     SpotOptions               `json:"spot,omitzero"`
+	Prices   dag.Out[PricedPools]      `json:"prices"` // of spot instances, where the cheapest comes first
+	PublicIP *bool                     `json:"public_ip,omitempty"`
+	Source   dag.Out[SourceImage]      `json:"source"`
+	Network  dag.Out[Network]          `json:"network"`
+	KeyName  string                    `json:"key_name,omitempty"` // an existing key pair
+	KeyPair  dag.Out[KeyPair]          `json:"key_pair"`
+	GroupIDs []string                  `json:"group_ids,omitempty"` // existing security groups
+	Groups   []dag.Out[SecurityGroup]  `json:"groups,omitempty" dag:"attach"`
+	HostKey  dag.Out[comm.Key]         `json:"host_key"` // the machine is to show, where it takes one
+	Profile  dag.Out[TemporaryProfile] `json:"profile,omitzero" dag:"attach"`
+	Granted  dag.Out[GrantedPolicy]    `json:"granted,omitzero"` // to the role of that profile
+	Encrypt  Encrypt                   `json:"encrypt,omitzero"`
 
 	// What only has to come first.
 	Checked  []dag.Out[Namesakes]   `json:"checked,omitempty" key:"-"`
@@ -94,6 +96,9 @@ func (s Launch) Do(ctx context.Context, c *Cloud, t *dag.Task) (Instance, error)
 			return at.launched(t, made), nil
 		}
 		failure = asNotMade("launch "+p.name(), "RunInstances", s.age(err), err)
+		if s.unseenProfile(err) {
+			return Instance{}, dag.Retry(failure, 2*time.Second)
+		}
 		switch classify("RunInstances", s.age(err), err).class {
 		case alreadyExists:
 			// The token was used, with other words: what it made is ours all the same.
@@ -176,6 +181,35 @@ func (s Launch) age(err error) time.Duration {
 	return min(key, groups)
 }
 
+// IAM tells EC2 of profiles and roles a while after they were made: usually seconds, in reports
+// minutes. Whether a role may be passed on is judged sooner.
+const (
+	profileSeen = 5 * time.Minute
+	roleSeen    = 30 * time.Second
+)
+
+// unseenProfile reports whether a launch was refused since EC2 does not know the temporary
+// profile yet, or not what its role may.
+func (s Launch) unseenProfile(err error) bool {
+	if !s.Profile.Set() {
+		return false
+	}
+	age := since(s.Granted.Value().At)
+	code, message := apiError(err)
+	switch {
+	case isProfile(message):
+		return age < profileSeen
+	case lacksPermission(code):
+		return age < roleSeen && strings.Contains(message, "iam:PassRole")
+	}
+	return false
+}
+
+// isProfile reports whether a refusal is about an instance profile.
+func isProfile(message string) bool {
+	return strings.Contains(strings.ReplaceAll(strings.ToLower(message), " ", ""), "iaminstanceprofile")
+}
+
 func (s Launch) groups(n Network) (ids []string) {
 	ids = append(ids, s.GroupIDs...)
 	ids = append(ids, n.Groups...)
@@ -207,6 +241,9 @@ func (s Launch) request(c *Cloud, t *dag.Task, source SourceImage) (*ec2.RunInst
 	}
 	if s.KeyPair.Set() {
 		in.KeyName = ptr(s.KeyPair.Value().Name)
+	}
+	if s.Profile.Set() {
+		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: ptr(s.Profile.Value().Name)}
 	}
 	data, err := s.userData(c, t, source)
 	if err != nil {

@@ -247,8 +247,9 @@ type SpotOptions struct {
 type ProfileOptions struct {
 	// Accepted and without effect: the launch itself tells whether the instance profile is there. Default: `false`.
 	SkipProfileValidation bool `json:"skip_profile_validation,omitempty"`
-	// The policy of a role that is made for the instance and removed after it. Default: none.
-	TemporaryPolicy PolicyRecord `json:"temporary_iam_instance_profile_policy_document,omitzero" option:"unsupported"`
+	// What the instance may call of AWS: a role with this policy, and an instance profile with it, are made for the build and
+	// removed after it. It has no effect with `iam_instance_profile`. Default: none.
+	TemporaryPolicy PolicyRecord `json:"temporary_iam_instance_profile_policy_document,omitzero"`
 }
 
 // PolicyRecord is an IAM policy.

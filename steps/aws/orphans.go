@@ -19,7 +19,7 @@ import (
 // Orphan is something that a run has made and that nobody seems to need.
 type Orphan struct {
 	Place
-	Type    string    `json:"type"` // instance, volume, import-image-task, image, snapshot, key-pair, security-group
+	Type    string    `json:"type"` // instance, volume, import-image-task, image, snapshot, key-pair, security-group, instance-profile, role
 	ID      string    `json:"id"`
 	Run     string    `json:"run"`
 	Build   string    `json:"build,omitempty"`
@@ -44,7 +44,13 @@ type OrphanFilter struct {
 
 // removal is the order in which orphans can go.
 var removal = []types.ResourceType{types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeImportImageTask, types.ResourceTypeImage,
-	types.ResourceTypeSnapshot, types.ResourceTypeKeyPair, types.ResourceTypeSecurityGroup}
+	types.ResourceTypeSnapshot, types.ResourceTypeKeyPair, types.ResourceTypeSecurityGroup, typeProfile, typeRole}
+
+// What is of IAM, whose tags EC2 does not list.
+const (
+	typeProfile types.ResourceType = "instance-profile"
+	typeRole    types.ResourceType = "role"
+)
 
 // Orphans lists what nobody needs, by tags alone, in the order in which it can
 // be removed. A lease is that of the whole run: while one of its things is
@@ -75,6 +81,7 @@ func (c *Cloud) Orphans(ctx context.Context, h OrphanFilter) (found []Orphan, er
 func (c *Cloud) search(ctx context.Context, s *site, h OrphanFilter) (found []Orphan, err error) {
 	keys := filter("key", TagRun, TagBuild, TagToken, TagExpires, TagArtifact)
 	all := map[string]*labels{}
+	var iamErr error
 	driven := map[string]bool{} // at either look: a run that ends in between has left nothing
 	for look := range 2 {
 		if look > 0 {
@@ -87,6 +94,10 @@ func (c *Cloud) search(ctx context.Context, s *site, h OrphanFilter) (found []Or
 			return nil, err
 		}
 		maps.Copy(all, more)
+		if iamErr == nil { // which may be out of reach where EC2 is not
+			more, iamErr = c.iamLabels(ctx, s.Place)
+			maps.Copy(all, more)
+		}
 		for _, l := range all {
 			if run := l.tags[TagRun]; h.Driven != nil && !driven[run] && h.Driven(run) {
 				driven[run] = true
@@ -114,7 +125,8 @@ func (c *Cloud) search(ctx context.Context, s *site, h OrphanFilter) (found []Or
 			found = append(found, o)
 		}
 	}
-	return s.present(ctx, found)
+	found, err = s.present(ctx, found)
+	return found, errors.Join(err, iamErr)
 }
 
 // orphaned decides by the lease of the run, at a time of the cloud.
@@ -245,6 +257,10 @@ func (c *Cloud) removeOrphan(ctx context.Context, s *site, o Orphan) error {
 	case types.ResourceTypeSecurityGroup:
 		_, err := s.api.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &o.ID})
 		return gone("delete "+o.ID, "DeleteSecurityGroup", err)
+	case typeProfile:
+		return c.removeProfile(ctx, TemporaryProfile{Place: o.Place, Name: o.ID})
+	case typeRole:
+		return c.removeRole(ctx, TemporaryRole{Place: o.Place, Name: o.ID})
 	}
 	return fmt.Errorf("cannot remove %s: imgflow makes nothing of the type %s", o.ID, o.Type)
 }

@@ -40,6 +40,12 @@ func (w *world) stray(run string) {
 	must(err)
 	_, err = do(w, tk("image"), CreateImage{From: dag.Lit(w.rest(i)), Name: "image of " + run})
 	must(err)
+	role, err := do(w, tk("role"), MakeRole{Place: here})
+	must(err)
+	profile, err := do(w, tk("profile"), MakeProfile{Place: here, Role: dag.Lit(role)})
+	must(err)
+	_, err = do(w, tk("grant"), GrantPolicy{Role: dag.Lit(role), Profile: dag.Lit(profile), Policy: reading})
+	must(err)
 }
 
 // do runs one step as the engine would, with the retries that it asks for.
@@ -79,7 +85,7 @@ func TestOrphansAreFoundByTagsAlone(t *testing.T) {
 			t.Errorf("not an orphan: %+v", o)
 		}
 	}
-	for _, k := range []string{"instance", "key-pair", "security-group", "image", "snapshot"} {
+	for _, k := range []string{"instance", "key-pair", "security-group", "image", "snapshot", "instance-profile", "role"} {
 		if kinds[k] != 1 {
 			t.Errorf("%d orphans of type %s, want 1: %v", kinds[k], k, found)
 		}
@@ -93,6 +99,9 @@ func TestOrphansAreFoundByTagsAlone(t *testing.T) {
 		if err := other.Remove(ctx, o); err != nil {
 			t.Errorf("remove %s again: %v", o.ID, err)
 		}
+	}
+	if left, err := other.iamLabels(ctx, here); err != nil || len(left) != 2 {
+		t.Errorf("what should have stayed in IAM: %v, %v", left, err)
 	}
 	v := w.inventory()
 	if len(v.instances) != 1 || len(v.images) != 2 || len(v.keys) != 1 || len(v.groups) != 1 {

@@ -81,6 +81,9 @@ var needs = map[string]needing{
 		return permits{{sid: "PutGroupsIntoNetworks", actions: []string{"ec2:CreateSecurityGroup"}, on: ofEC2("vpc")}}
 	}},
 	Admit{}.Kind():       {own: []string{"AuthorizeSecurityGroupIngress"}},
+	MakeRole{}.Kind():    {more: roleNeeds},
+	MakeProfile{}.Kind(): {more: profileNeeds},
+	GrantPolicy{}.Kind(): {},
 	SpotPrices{}.Kind():  {look: []string{"DescribeSpotPriceHistory"}},
 	Launch{}.Kind():      {look: []string{"DescribeInstances"}, make: []string{"RunInstances"}, own: []string{"RunInstances", "TerminateInstances"}, more: launchNeeds},
 	Wait{}.Kind():        {look: []string{"DescribeInstances"}, own: []string{"GetConsoleOutput"}},
@@ -186,6 +189,30 @@ func registerNeeds(n dag.Node) (gs permits) {
 		gs = append(gs, permit{sid: "RegisterWith", actions: []string{"ec2:RegisterImage"}, on: []string{"arn:aws:ec2:REGION::snapshot/" + id}})
 	}
 	return gs
+}
+
+// roleNeeds are those of all that is done to a temporary role, its policy among it. It is passed on to the profile, and to EC2.
+func roleNeeds(n dag.Node) permits {
+	region := settings[MakeRole](n).Region
+	on := ofIAM("role", region)
+	return permits{
+		{sid: "MakeRoles", actions: []string{"iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:GetRole", "iam:PutRolePolicy", "iam:TagRole"}, on: on},
+		{sid: "PassOwnRoles", actions: []string{"iam:PassRole"}, on: on[:1],
+			condition: map[string]map[string][]string{"StringEqualsIfExists": {"iam:PassedToService": {iamOf(region).ec2}}}},
+	}
+}
+
+// ofIAM are ARNs of what is made for builds in a region. What there is not has no path: it is looked
+// for by its name, which is a token.
+func ofIAM(kind, region string) []string {
+	return []string{"arn:aws:iam::*:" + kind + iamPath(region) + "*", "arn:aws:iam::*:" + kind + "/imgflow-*"}
+}
+
+// profileNeeds are those of all that is done to a temporary profile.
+func profileNeeds(n dag.Node) permits {
+	return permits{{sid: "MakeProfiles", on: ofIAM("instance-profile", settings[MakeProfile](n).Region),
+		actions: []string{"iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:DeleteInstanceProfile", "iam:GetInstanceProfile",
+			"iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile"}}}
 }
 
 func copyNeeds(n dag.Node) permits { return keyNeeds(settings[CopyImage](n).Encrypt.Key) }

@@ -55,6 +55,11 @@ var boundBuilds = map[string]func(w *world) *dag.Graph{
 		b.Communicator, b.SSH.Username, b.Price = "ssh", "ubuntu", "auto"
 		return w.graph(b)
 	},
+	"role": func(w *world) *dag.Graph {
+		b := template()
+		b.TemporaryPolicy = reading
+		return w.graph(b)
+	},
 	"import": func(w *world) *dag.Graph {
 		w.disks()
 		return w.imports(wholeImport())

@@ -2,8 +2,6 @@ package aws
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/ec2local"
@@ -57,19 +52,9 @@ func (m windowsMachine) Boot(b guest.WindowsBoot) error { return m.Machine.Boot(
 // profile makes an instance profile.
 func (w *world) profile(name string) {
 	w.t.Helper()
-	s := w.site()
-	body := url.Values{"Action": {"CreateInstanceProfile"}, "Version": {"2010-05-08"}, "InstanceProfileName": {name}}.Encode()
-	r, _ := http.NewRequest(http.MethodPost, *s.options.BaseEndpoint+"/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	sum := sha256.Sum256([]byte(body))
-	if err := v4.NewSigner().SignHTTP(w.t.Context(), awssdk.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-secret"}, r, hex.EncodeToString(sum[:]), "iam", home, time.Now()); err != nil {
+	if err := w.cloud.callIAM(w.t.Context(), here, "CreateInstanceProfile", url.Values{"InstanceProfileName": {name}}, &struct{}{}); err != nil {
 		w.t.Fatal(err)
 	}
-	reply, err := http.DefaultClient.Do(r)
-	if err != nil || reply.StatusCode != 200 {
-		w.t.Fatal(reply, err)
-	}
-	reply.Body.Close()
 }
 
 // secret gives what steps have put into the vault.
@@ -350,5 +335,10 @@ func TestCheckOfSessions(t *testing.T) {
 		if len(fs) != 1 || fs[0].Field != c.field || !strings.Contains(fs[0].Text, c.words) {
 			t.Errorf("%s: %v", c.field, fs)
 		}
+	}
+	b := managedTemplate("ssh")
+	b.InstanceProfile, b.TemporaryPolicy = "", reading
+	if fs := b.Check(); len(fs) > 0 {
+		t.Errorf("with a policy of its own: %v", fs)
 	}
 }

@@ -374,7 +374,11 @@ func (s reached) Do(context.Context, *comm.Env, *dag.Task) (comm.Machine, error)
 // fail has the endpoint refuse every call of an action.
 func (w *world) fail(action string) {
 	w.front.setPlay(func(rw http.ResponseWriter, a string, _ int, _ url.Values) bool {
-		if a == action {
+		switch {
+		case a == action && slices.Contains(iamCalls, a):
+			rw.WriteHeader(400)
+			io.WriteString(rw, "<ErrorResponse><Error><Code>OutOfOrder</Code><Message>The test says no.</Message></Error></ErrorResponse>")
+		case a == action:
 			refuse(rw, 400, "OutOfOrder", "The test says no.")
 		}
 		return a == action
