@@ -55,6 +55,9 @@ func (o *outcome) String() string {
 		extra += " +encrypted"
 	}
 	extra += o.tail.String()
+	if o.Role {
+		extra += " +role"
+	}
 	what := o.Guest
 	if o.Seed != 0 {
 		if o.Windows != nil {

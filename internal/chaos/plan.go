@@ -22,6 +22,7 @@ type plan struct {
 	Naps      []time.Duration // how long each script takes
 	Tags      bool
 	Encrypted bool // the image and its copies are
+	Role      bool // the machine has one for the time of the build
 	tail
 	Production string    // where the production template is; "": it is one of chaos
 	First      blow      // what befalls the first imgflow
@@ -115,6 +116,8 @@ func newPlan(seed uint64, guest, template string) plan {
 		p.Faults = fmt.Sprintf("spot=%dms,reclaims=%d,%s", 500+r.IntN(5000), 1+r.IntN(2), p.Faults)
 	}
 	p.drawTail(rand.New(rand.NewPCG(seed, 0x7461696c)))
+	r = rand.New(rand.NewPCG(seed, 0x726f_6c65))
+	p.Role = r.IntN(4) == 0
 	return p
 }
 
@@ -152,6 +155,10 @@ func (p plan) template() string {
 	}
 	if p.Encrypted {
 		builder["encrypt_boot"] = true
+	}
+	if p.Role {
+		builder["temporary_iam_instance_profile_policy_document"] = map[string]any{"Version": "2012-10-17",
+			"Statement": []any{map[string]any{"Effect": "Allow", "Action": []string{"s3:GetObject"}, "Resource": []string{"*"}}}}
 	}
 	if p.Mischief == "reclaim" {
 		builder["spot_price"] = "auto"

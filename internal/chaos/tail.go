@@ -58,13 +58,15 @@ const (
 
 // given tells whether a thing was there before any build, or stays of what builds publish.
 func (t thing) given() bool {
-	return t.Kind == "kms-key" || t.Kind == "instance-profile" || t.Kind == "launch-template" && t.Name == launcher || t.Kind == "parameter" && t.Name == written
+	return t.Kind == "kms-key" || t.Kind == "instance-profile" && t.Name == profile || t.Kind == "launch-template" && t.Name == launcher || t.Kind == "parameter" && t.Name == written
 }
 
 // options has a builder do so.
 func (t tail) options(builder map[string]any, p plan) {
 	if t.Session {
-		builder["ssh_interface"], builder["iam_instance_profile"] = "session_manager", profile
+		if builder["ssh_interface"] = "session_manager"; !p.Role {
+			builder["iam_instance_profile"] = profile
+		}
 	}
 	if t.Volumes {
 		t.volumes(builder, p)
