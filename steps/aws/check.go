@@ -42,6 +42,7 @@ func (b *EBS) Check() []steps.OptionError {
 	b.checkInstance(&f)
 	b.checkImage(&f)
 	b.checkMappings(&f)
+	b.checkSkipped(&f)
 	return f.OptionErrors
 }
 
@@ -52,6 +53,7 @@ func (b *EBS) checkInstance(f *optionErrors) {
 	b.checkMachine(f)
 	b.checkNetwork(f)
 	b.checkReach(f)
+	b.checkIdle(f)
 }
 
 func (b *EBS) checkSource(f *optionErrors) {

@@ -130,8 +130,10 @@ func TestKeySizes(t *testing.T) {
 		{"idle", 0, func(b *EBS) { b.TemporaryKeyBits = 3072 }},
 		{"idle", 0, func(b *EBS) { b.TemporaryKeyType, b.TemporaryKeyBits = "ed25519", 521 }},
 		{"idle", 0, func(b *EBS) { b.SSH.Password, b.TemporaryKeyBits = "x", 3072 }},
-		{"-", 2048, func(b *EBS) { b.Communicator, b.WinRM.Username = "winrm", "u" }},
-		{"2048 or 4096", 3072, func(b *EBS) { b.Communicator, b.WinRM.Username, b.TemporaryKeyBits = "winrm", "u", 3072 }},
+		{"-", 2048, func(b *EBS) { b.Communicator, b.SSH.Username, b.WinRM.Username = "winrm", "", "u" }},
+		{"2048 or 4096", 3072, func(b *EBS) {
+			b.Communicator, b.SSH.Username, b.WinRM.Username, b.TemporaryKeyBits = "winrm", "", "u", 3072
+		}},
 	} {
 		b := template()
 		b.Communicator, b.SSH.Username = "ssh", "u"

@@ -78,7 +78,7 @@ func (b *EBSVolume) Check() []steps.OptionError {
 	var f optionErrors
 	e.checkInstance(&f)
 	e.checkTags(&f)
-	if b.ENASupport != nil {
+	if b.ENASupport != nil && *b.ENASupport {
 		f.Idle("ena_support", "nothing of the instance stays")
 	}
 	if b.SriovSupport {
