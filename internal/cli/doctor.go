@@ -14,8 +14,8 @@ func doctorCommand() *cli.Command {
 		Name: "doctor", Usage: "ask AWS whether a template could be built, and make nothing", ArgsUsage: "TEMPLATE", Category: lookGroup,
 		Description: `   What a run would look up is looked up: source images, networks, names, data sources. The
    calls that would make or change something are asked for as dry runs, the launch with all that the
-   template says of it. All that is missing is told, with the permission that the credentials lack.
-   Quotas are not asked for. The exit status is 1 if something is wrong.
+   template says of it. All that is missing is told, with the permission that the credentials lack,
+   and the quotas of vCPUs that are too small. The exit status is 1 if something is wrong.
 
    imgflow doctor template.json
    imgflow doctor --json template.json`,

@@ -90,6 +90,7 @@ func TestCLISecrets(t *testing.T) {
 	want("hunter2", "ssm", "get-parameter", "--name", "/app/password", "--with-decryption", "--query", "Parameter.Value")
 	want("/app/password", "ssm", "get-parameters-by-path", "--path", "/app", "--query", "Parameters[].Name")
 	want("True", "ssm", "get-parameter", "--name", "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", "--query", "starts_with(Parameter.Value, 'ami-')")
+	want("5", "service-quotas", "get-aws-default-service-quota", "--service-code", "ec2", "--quota-code", "L-1216C47A", "--query", "Quota.Value")
 	aws("secretsmanager", "create-secret", "--name", "app/db", "--secret-string", `{"user":"u"}`)
 	want(`{"user":"u"}`, "secretsmanager", "get-secret-value", "--secret-id", "app/db", "--query", "SecretString")
 	aws("secretsmanager", "put-secret-value", "--secret-id", "app/db", "--secret-binary", "AAH/")
@@ -97,6 +98,7 @@ func TestCLISecrets(t *testing.T) {
 	want("app/db", "secretsmanager", "list-secrets", "--query", "SecretList[].Name")
 	for _, x := range []struct{ code, args string }{
 		{"(ParameterNotFound)", "ssm get-parameter --name /none"},
+		{"(NoSuchResourceException)", "service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A"},
 		{"(ResourceNotFoundException)", "secretsmanager get-secret-value --secret-id none"},
 	} {
 		cmd := exec.Command(path, append([]string{"--endpoint-url", b.http.URL}, strings.Fields(x.args)...)...)

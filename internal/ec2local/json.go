@@ -29,6 +29,9 @@ var jsonServices = map[string]jsonService{
 	"kms": {"TrentService", kmsOperations, map[string]string{
 		"InternalError": "KMSInternalException", "Unavailable": "DependencyTimeoutException",
 	}},
+	"servicequotas": {"ServiceQuotasV20190624", quotaOperations, map[string]string{
+		"InternalError": "ServiceException", "Unavailable": "ServiceException", "RequestLimitExceeded": "TooManyRequestsException",
+	}},
 	"secretsmanager": {"secretsmanager", secretsOperations, map[string]string{
 		"InternalError": "InternalServiceError", "InvalidPaginationToken": "InvalidNextTokenException",
 	}},

@@ -23,6 +23,7 @@ type seed struct {
 	Keys       []string                   `json:"kms_keys"`
 	Profiles   []string                   `json:"instance_profiles"`
 	Endpoints  bool                       `json:"instance_connect_endpoints"` // one in each default VPC
+	Quotas     map[string]float64         `json:"quotas"`                     // of vCPUs, by their codes
 }
 
 // seedParameter is a text or a list of some.
@@ -68,7 +69,7 @@ func readSeed(path string, info os.FileInfo) (seed, error) {
 		case errors.As(err, &kind):
 			return s, fmt.Errorf("%s has a value of the wrong type", kind.Field)
 		case unknown:
-			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets, kms_keys, instance_profiles and instance_connect_endpoints", name)
+			return s, fmt.Errorf("it has %s; there may be regions, parameters, secure_parameters, secrets, binary_secrets, buckets, kms_keys, instance_profiles, instance_connect_endpoints and quotas", name)
 		}
 		return s, fmt.Errorf("it is not as it has to be: %w", err)
 	}
@@ -113,6 +114,11 @@ func (t *txn) sow(s seed) error {
 		for _, name := range s.Keys {
 			if err := c.sowKey(name); err != nil {
 				return fmt.Errorf("kms_keys: %s", asAPI(err).Message)
+			}
+		}
+		for code, value := range s.Quotas {
+			if err := c.sowQuota(code, value); err != nil {
+				return err
 			}
 		}
 		for name, p := range s.Parameters {

@@ -47,7 +47,7 @@ type txn struct {
 
 // tables are all there are; they are made when the store is opened.
 var tables = []string{
-	"bucket", "eice", "fleet", "gateway", "gone", "group", "image", "import", "instance", "interface", "key", "kms", "layer", "meta", "object", "parameter", "profile",
+	"bucket", "eice", "fleet", "gateway", "gone", "group", "image", "import", "instance", "interface", "key", "kms", "layer", "meta", "object", "parameter", "profile", "quota",
 	"role", "route", "secret", "session", "snapshot", "subnet", "tags", "template", "token", "upload", "volume", "vpc",
 }
 

@@ -74,6 +74,10 @@ var dryRuns = map[string]func(context.Context, API) error{
 		_, err := a.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: ptr(true), TagSpecifications: ofDoctor(types.ResourceTypeSecurityGroup), GroupName: ptr("imgflow-doctor"), Description: ptr("imgflow-doctor")})
 		return err
 	},
+	"CreateSnapshot": func(ctx context.Context, a API) error {
+		_, err := a.CreateSnapshot(ctx, &ec2.CreateSnapshotInput{DryRun: ptr(true), VolumeId: ptr(noVolume), TagSpecifications: ofDoctor(types.ResourceTypeSnapshot)})
+		return err
+	},
 	"CreateTags": func(ctx context.Context, a API) error {
 		_, err := a.CreateTags(ctx, &ec2.CreateTagsInput{DryRun: ptr(true), Resources: []string{noInstance}, Tags: []types.Tag{{Key: ptr(TagRun), Value: ptr("doctor")}}})
 		return err
@@ -86,6 +90,10 @@ var dryRuns = map[string]func(context.Context, API) error{
 		_, err := a.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{DryRun: ptr(true), GroupId: ptr(noGroup)})
 		return err
 	},
+	"DeleteSnapshot": func(ctx context.Context, a API) error {
+		_, err := a.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{DryRun: ptr(true), SnapshotId: ptr(noSnapshot)})
+		return err
+	},
 	"DeleteVolume": func(ctx context.Context, a API) error {
 		_, err := a.DeleteVolume(ctx, &ec2.DeleteVolumeInput{DryRun: ptr(true), VolumeId: ptr(noVolume)})
 		return err
@@ -94,12 +102,28 @@ var dryRuns = map[string]func(context.Context, API) error{
 		_, err := a.DeregisterImage(ctx, &ec2.DeregisterImageInput{DryRun: ptr(true), ImageId: ptr(noImage)})
 		return err
 	},
+	"DescribeFastLaunchImages": func(ctx context.Context, a API) error {
+		_, err := a.DescribeFastLaunchImages(ctx, &ec2.DescribeFastLaunchImagesInput{DryRun: ptr(true)})
+		return err
+	},
+	"DescribeImportImageTasks": func(ctx context.Context, a API) error {
+		_, err := a.DescribeImportImageTasks(ctx, &ec2.DescribeImportImageTasksInput{DryRun: ptr(true)})
+		return err
+	},
 	"DescribeInstances": func(ctx context.Context, a API) error {
 		_, err := a.DescribeInstances(ctx, &ec2.DescribeInstancesInput{DryRun: ptr(true)})
 		return err
 	},
 	"DescribeImages": func(ctx context.Context, a API) error {
 		_, err := a.DescribeImages(ctx, &ec2.DescribeImagesInput{DryRun: ptr(true), Owners: []string{"self"}})
+		return err
+	},
+	"DescribeSnapshots": func(ctx context.Context, a API) error {
+		_, err := a.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{DryRun: ptr(true), OwnerIds: []string{"self"}})
+		return err
+	},
+	"DescribeSpotPriceHistory": func(ctx context.Context, a API) error {
+		_, err := a.DescribeSpotPriceHistory(ctx, &ec2.DescribeSpotPriceHistoryInput{DryRun: ptr(true)})
 		return err
 	},
 	"EnableFastLaunch": func(ctx context.Context, a API) error {
@@ -194,6 +218,7 @@ func (c *Cloud) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key
 			do(builds, func() Finding { return c.askLaunch(ctx, launches[q.launch], found) })
 		}
 	}
+	c.askQuotas(ctx, nodes, do)
 	wg.Wait()
 	tellTagged(all)
 	for _, n := range nodes {

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -49,7 +50,7 @@ func TestExamine(t *testing.T) {
 	w.front.setPlay(func(rw http.ResponseWriter, action string, n int, form url.Values) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		if !strings.HasPrefix(action, "Describe") && action != "GetCallerIdentity" && form.Get("DryRun") != "true" {
+		if !strings.HasPrefix(action, "Describe") && action != "GetCallerIdentity" && !strings.HasSuffix(action, "ServiceQuota") && form.Get("DryRun") != "true" {
 			real = append(real, action)
 		}
 		if slices.Contains(denied, action) {
@@ -182,5 +183,74 @@ func TestExamineTellsTheClock(t *testing.T) {
 		if f := w.cloud.askClock(t.Context(), here); f.Status != c.want || (f.Why == "") != (c.off == 0) {
 			t.Errorf("%s: %+v", c.off, f)
 		}
+	}
+}
+
+// Quotas are those of the families of the types that a template names; on demand and spot have each their own.
+func TestQuotaOf(t *testing.T) {
+	for _, x := range []struct{ name, onDemand, spot string }{
+		{"m5.large", "L-1216C47A", "L-34B43A08"},
+		{"im4gn.large", "L-1216C47A", "L-34B43A08"},
+		{"g4dn.xlarge", "L-DB2E81BA", "L-3819A6DF"},
+		{"gr6.4xlarge", "L-DB2E81BA", "L-3819A6DF"},
+		{"p5.48xlarge", "L-417A185B", "L-7212CCBC"},
+		{"trn1.2xlarge", "L-2C3B7624", "L-6B0D517C"},
+		{"u-6tb1.56xlarge", "L-43DA4232", ""},
+		{"u7i-12tb.224xlarge", "L-43DA4232", ""},
+		{"mac2.metal", "", ""},
+		{"", "", ""},
+	} {
+		onDemand, _ := quotaOf(x.name, false)
+		spot, _ := quotaOf(x.name, true)
+		if onDemand != x.onDemand || spot != x.spot {
+			t.Errorf("%s: %s and %s", x.name, onDemand, spot)
+		}
+	}
+}
+
+// A quota that is too small is told with the build that needs more; one that nobody may ask for is no fault.
+func TestExamineQuotas(t *testing.T) {
+	w := seeded(t, `{"quotas": {"L-1216C47A": 8}}`)
+	quotas := func(change func(*EBS)) map[string]Finding {
+		b := template()
+		change(b)
+		all := w.examined(b)
+		maps.DeleteFunc(all, func(what string, _ Finding) bool { return !strings.Contains(what, "quota") })
+		return all
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*EBS)
+		quota  string
+		status string
+		why    string
+	}{
+		{"enough", func(b *EBS) { b.InstanceType = "m5.2xlarge" }, "L-1216C47A", "ok", "8 of 8 vCPUs of instances of the families Standard"},
+		{"too small", func(b *EBS) { b.InstanceType = "m5.4xlarge" }, "L-1216C47A", "wrong", "amazon-ebs needs 16 vCPUs of instances of the families Standard, and the account may have 8: have the quota raised"},
+		{"the largest of several", func(b *EBS) { b.InstanceType, b.InstanceTypes = "", []string{"m5.large", "m5.4xlarge"} }, "L-1216C47A", "wrong", "needs 16"},
+		{"AWS's value", func(b *EBS) { b.InstanceType = "g4dn.xlarge" }, "L-DB2E81BA", "wrong", "needs 4 vCPUs of instances of the families G and VT, and the account may have 0"},
+		{"spot", func(b *EBS) { b.Price = "auto" }, "L-34B43A08", "ok", "of 5 vCPUs of spot instances"},
+		{"not known", func(b *EBS) { b.InstanceType = "m5.metal" }, "L-1216C47A", "unknown", "how many m5.metal has is not known"},
+	} {
+		all := quotas(c.change)
+		f := all["us-east-1 quota "+c.quota]
+		if len(all) != 1 || f.Status != c.status || !strings.Contains(f.Why, c.why) || !slices.Equal(f.Builds, []string{"amazon-ebs"}) {
+			t.Errorf("%s: %+v", c.name, all)
+		}
+	}
+	if all := quotas(func(b *EBS) { b.Price, b.OnDemand = "auto", true }); len(all) != 2 {
+		t.Errorf("spot, and on demand after it: %+v", all)
+	}
+	w.deny("GetServiceQuota", "no")
+	if f := quotas(func(b *EBS) {})["us-east-1 quota L-1216C47A"]; f.Status != "unknown" || !strings.HasPrefix(f.Why, "not asked: the credentials lack servicequotas:GetServiceQuota") {
+		t.Errorf("refused: %+v", f)
+	}
+}
+
+// Builds together may need more than each.
+func TestQuotasOfManyBuilds(t *testing.T) {
+	d := &demand{of: "x", builds: map[string]int{"a": 2, "b": 8, "c": 4}}
+	if all, most, heavy := d.all(); all != 14 || most != 8 || heavy != "b" {
+		t.Error(all, most, heavy)
 	}
 }

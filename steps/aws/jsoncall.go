@@ -22,7 +22,7 @@ import (
 )
 
 // jsonService is a service that speaks the AWS JSON protocol 1.1. Of Systems Manager,
-// Secrets Manager and KMS one call each is made, for which their SDK packages
+// Secrets Manager, KMS and Service Quotas few calls are made, for which their SDK packages
 // are too large: the smallest in the program, sso, has 90 KB.
 type jsonService struct {
 	signed   string // in signatures and host names
@@ -35,6 +35,7 @@ var (
 	parameterStore = jsonService{"ssm", "AmazonSSM", "SSM", "SSM"}
 	keyService     = jsonService{"kms", "TrentService", "KMS", "KMS"}
 	secretsManager = jsonService{"secretsmanager", "secretsmanager", "SECRETS_MANAGER", "Secrets Manager"}
+	serviceQuotas  = jsonService{"servicequotas", "ServiceQuotasV20190624", "SERVICE_QUOTAS", "Service Quotas"}
 )
 
 // callJSON calls an operation with the credentials, the pace and the patience of a

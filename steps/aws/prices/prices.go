@@ -136,6 +136,26 @@ func Hour(region, instanceType, system string) (usd float64, known bool) {
 	return usd + t.windows["vcpu"]*2*times, true // large has two vCPUs
 }
 
+// VCPUs is how many virtual processors an instance has, by the name of its size.
+func VCPUs(instanceType string) (n int, known bool) {
+	family, size, _ := strings.Cut(instanceType, ".")
+	times, sized := larges(size)
+	switch {
+	case !sized || strings.HasPrefix(family, "hpc") || strings.HasPrefix(family, "u"): // whose sizes say something else
+		return 0, false
+	case size == "8xlarge" && (family == "c4" || family == "d2"):
+		return 36, true
+	case times < 1 && family != "t3" && family != "t3a" && family != "t4g":
+		if family == "t2" && size == "medium" {
+			return 2, true
+		}
+		return 1, true
+	case times < 1:
+		return 2, true
+	}
+	return int(2 * times), true // large has two
+}
+
 // larges is how many times the size large a size is.
 func larges(size string) (times float64, known bool) {
 	switch size {

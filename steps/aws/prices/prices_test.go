@@ -151,3 +151,14 @@ func TestABadTableIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestVCPUs(t *testing.T) {
+	for name, want := range map[string]int{
+		"t2.micro": 1, "t2.medium": 2, "t3.nano": 2, "t4g.small": 2, "m7g.medium": 1, "m5.large": 2, "g4dn.xlarge": 4, "c5.9xlarge": 36, "c4.8xlarge": 36, "m5.24xlarge": 96, "trn1.32xlarge": 128,
+		"m5.metal": 0, "hpc6a.48xlarge": 0, "u-6tb1.56xlarge": 0, "m5": 0, "": 0,
+	} {
+		if n, known := VCPUs(name); n != want || known != (want > 0) {
+			t.Errorf("%s: %d, %v; want %d", name, n, known, want)
+		}
+	}
+}
