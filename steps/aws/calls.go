@@ -29,7 +29,7 @@ var callings = map[string]calling{
 	OpenSession{}.Kind():         {[]string{"StartSession"}, []string{"DescribeSessions"}},
 	Password{}.Kind():            {do: []string{"GetPasswordData"}},
 	FindVolumes{}.Kind():         {[]string{"DescribeInstances", "CreateTags"}, []string{"DeleteVolume"}},
-	KeepVolumes{}.Kind():         {do: []string{"CreateTags"}},
+	KeepVolumes{}.Kind():         {do: []string{"CreateTags", "DescribeVolumes"}},
 	Stop{}.Kind():                {do: []string{"StopInstances"}},
 	Regroup{}.Kind():             {do: []string{"ModifyInstanceAttribute"}},
 	Enhance{}.Kind():             {do: []string{"ModifyInstanceAttribute"}},

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -113,6 +114,19 @@ func TestVolumesOfADeath(t *testing.T) {
 		w.destroyed(e)
 		w.only(0)
 	})
+}
+
+// A machine is taken back before anybody knows of its volumes. They go, and those of the next one stay.
+func TestVolumesOfATakenMachine(t *testing.T) {
+	for reclaims := 1; reclaims <= 2; reclaims++ {
+		w := newWorld(t, ec2local.Faults{Spot: time.Nanosecond, Reclaims: reclaims})
+		b := twoVolumes()
+		b.Price = "auto"
+		e := w.build(&dag.MemStore{}, w.wired(b, "amazon-ebsvolume"))
+		w.volumesLeft(2, 1)
+		w.destroyed(e)
+		w.volumesLeft(0, 0)
+	}
 }
 
 func TestCheckEBSVolume(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -46,7 +47,35 @@ func (s KeepVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (KeptVolumes
 		return KeptVolumes{}, wrapAPI("keep "+list(v.IDs), "CreateTags", since(v.Made), err)
 	}
 	t.Say("%s: keeping %s, since delete_on_termination is false", v.Region, list(v.IDs))
-	return kept, s.tag(ctx, t, at)
+	if err := s.tag(ctx, t, at); err != nil {
+		return KeptVolumes{}, err
+	}
+	return kept, s.dropOthers(ctx, t, at)
+}
+
+// dropOthers deletes the volumes of machines that the build had before, and that ended by themselves: EC2 took them
+// back, or somebody ended them, before it was known what they had.
+func (s KeepVolumes) dropOthers(ctx context.Context, t *dag.Task, at *site) error {
+	v := s.Volumes.Value()
+	out, err := at.api.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: []types.Filter{
+		filter("tag:"+TagRun, t.Run), filter("tag:"+TagBuild, clipTag(strings.Join(t.Builds, ","))), filter("status", "available")}})
+	if err != nil {
+		return wrapAPI("look for volumes of earlier machines", "DescribeVolumes", old, err)
+	}
+	for _, other := range out.Volumes {
+		id := text(other.VolumeId)
+		if slices.Contains(v.IDs, id) || tag(other.Tags, TagArtifact) != "" {
+			continue
+		}
+		err := at.removeThing(ctx, "delete "+id, "DeleteVolume", v.Made, func() error {
+			_, err := at.api.DeleteVolume(ctx, &ec2.DeleteVolumeInput{VolumeId: &id})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tag gives volumes the tags of finished ones; doing it twice is no error.

@@ -90,7 +90,7 @@ var needs = map[string]needing{
 	OpenSession{}.Kind(): {look: []string{"DescribeInstances"}, more: sessionNeeds},
 	Password{}.Kind():    {own: []string{"GetPasswordData"}},
 	FindVolumes{}.Kind(): {look: []string{"DescribeInstances", "DescribeVolumes"}, own: []string{"CreateTags", "DeleteVolume", "ModifyInstanceAttribute"}}, // the last for the end of the instance
-	KeepVolumes{}.Kind(): {own: []string{"DeleteTags"}},
+	KeepVolumes{}.Kind(): {look: []string{"DescribeVolumes"}, own: []string{"DeleteTags", "DeleteVolume"}},
 	Stop{}.Kind():        {look: []string{"DescribeInstances"}, own: []string{"StopInstances"}},
 	Regroup{}.Kind(): {look: []string{"DescribeSecurityGroups"}, own: []string{"ModifyInstanceAttribute"}, more: func(dag.Node) permits {
 		return permits{{sid: "MoveIntoGroups", actions: []string{"ec2:ModifyInstanceAttribute"}, on: ofEC2("security-group")}}
