@@ -1,7 +1,6 @@
 package aws
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -58,33 +57,7 @@ func TestBuildsThroughConnectEndpoints(t *testing.T) {
 			b := template()
 			b.Communicator, b.SSH.Username = "ssh", "ubuntu"
 			b.Interface, b.Subnet = "instance_connect_endpoint", subnet
-			log := &events{}
-			env := comm.NewEnv(w.vault)
-			env.Tunnel, env.Status, env.Console = w.cloud.Tunnel, w.cloud.Status, w.cloud.Console
-			defer env.Close()
-			e, err := dag.New(dag.Options{Run: "r1", Store: &dag.MemStore{}, Sink: log, Secret: w.secret, Kinds: append(append(Kinds(w.cloud), comm.Kinds(env)...), dag.Bind[work](env))})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if fs := b.Check(); len(fs) > 0 {
-				t.Fatal(fs)
-			}
-			b.cloud = w.cloud
-			if err := b.Prepare(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			g, bd := dag.NewGraph(nil), dag.Build{Name: "web", Type: "amazon-ebs"}
-			b.Wire(g, bd, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return dag.Add(g, bd, "work", work{m.Take()}) })
-			enough, _ := PolicyFor(g.Nodes, "")
-			writePolicy(t, policy, enough)
-			done := make(chan error, 1)
-			go func() {
-				r, err := e.Solve(t.Context(), g)
-				for _, f := range r.Failed {
-					err = errors.Join(err, fmt.Errorf("%s: %w", f.Name, f.Err))
-				}
-				done <- err
-			}()
+			log, done := w.working(b, policy)
 			for n, line := range []string{"line 10", "line 25"} {
 				log.await(t, line, done)
 				if w.endpoint().CutTunnels() == 0 {
@@ -95,11 +68,7 @@ func TestBuildsThroughConnectEndpoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			writePolicy(t, policy, everything)
-			for n := 1; n <= workLines; n++ {
-				if got := log.lines(fmt.Sprintf("line %d", n)); got != 1 {
-					t.Errorf("line %d was printed %d times", n, got)
-				}
-			}
+			log.eachOnce(t)
 			w.only(1)
 		})
 	}

@@ -107,6 +107,51 @@ func managedTemplate(protocol string) *EBS {
 	return b
 }
 
+// working begins a build whose machine prints lines, with no more rights than its policy has. What comes of
+// it is sent when it has ended.
+func (w *world) working(b *EBS, policy string) (log *events, done chan error) {
+	t := w.t
+	t.Helper()
+	log = &events{}
+	env := comm.NewEnv(w.vault)
+	env.Tunnel, env.Status, env.Console = w.cloud.Tunnel, w.cloud.Status, w.cloud.Console
+	t.Cleanup(func() { env.Close(); w.cloud.Close() })
+	e, err := dag.New(dag.Options{Run: "r1", Store: &dag.MemStore{}, Sink: log, Secret: w.secret, Kinds: append(append(Kinds(w.cloud), comm.Kinds(env)...), dag.Bind[work](env))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fs := b.Check(); len(fs) > 0 {
+		t.Fatal(fs)
+	}
+	b.cloud = w.cloud
+	if err := b.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g, bd := dag.NewGraph(nil), dag.Build{Name: "web", Type: "amazon-ebs"}
+	b.Wire(g, bd, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return dag.Add(g, bd, "work", work{m.Take()}) })
+	enough, _ := PolicyFor(g.Nodes, "")
+	writePolicy(t, policy, enough)
+	done = make(chan error, 1)
+	go func() {
+		r, err := e.Solve(t.Context(), g)
+		for _, f := range r.Failed {
+			err = errors.Join(err, fmt.Errorf("%s: %w", f.Name, f.Err))
+		}
+		done <- err
+	}()
+	return log, done
+}
+
+// eachOnce insists on every line of the machine, once.
+func (l *events) eachOnce(t *testing.T) {
+	t.Helper()
+	for n := 1; n <= workLines; n++ {
+		if got := l.lines(fmt.Sprintf("line %d", n)); got != 1 {
+			t.Errorf("line %d was printed %d times", n, got)
+		}
+	}
+}
+
 // A build goes through sessions of Session Manager: no port is opened, no line is lost when
 // the link is cut or the session ended in the middle, no session is left, and the policy of the build is
 // enough for all of it.
@@ -119,34 +164,7 @@ func TestBuildsThroughSessions(t *testing.T) {
 			w.profile("managed")
 			b := managedTemplate(protocol)
 			b.SSMPort = freePort(t)
-			log := &events{}
-			env := comm.NewEnv(w.vault)
-			env.Tunnel, env.Status, env.Console = w.cloud.Tunnel, w.cloud.Status, w.cloud.Console
-			defer w.cloud.Close()
-			defer env.Close()
-			e, err := dag.New(dag.Options{Run: "r1", Store: &dag.MemStore{}, Sink: log, Secret: w.secret, Kinds: append(append(Kinds(w.cloud), comm.Kinds(env)...), dag.Bind[work](env))})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if fs := b.Check(); len(fs) > 0 {
-				t.Fatal(fs)
-			}
-			b.cloud = w.cloud
-			if err := b.Prepare(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			g, bd := dag.NewGraph(nil), dag.Build{Name: "web", Type: "amazon-ebs"}
-			b.Wire(g, bd, func(m dag.Out[comm.Machine]) dag.Out[comm.Machine] { return dag.Add(g, bd, "work", work{m.Take()}) })
-			enough, _ := PolicyFor(g.Nodes, "")
-			writePolicy(t, policy, enough)
-			done := make(chan error, 1)
-			go func() {
-				r, err := e.Solve(t.Context(), g)
-				for _, f := range r.Failed {
-					err = errors.Join(err, fmt.Errorf("%s: %w", f.Name, f.Err))
-				}
-				done <- err
-			}()
+			log, done := w.working(b, policy)
 			log.await(t, "line 10", done)
 			if c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", b.SSMPort), time.Second); err != nil {
 				t.Errorf("session_manager_port: %v", err)
@@ -163,11 +181,7 @@ func TestBuildsThroughSessions(t *testing.T) {
 			if n := w.front.count("DescribeSessions"); n != 1 {
 				t.Errorf("sessions were looked for %d times", n)
 			}
-			for n := 1; n <= workLines; n++ {
-				if got := log.lines(fmt.Sprintf("line %d", n)); got != 1 {
-					t.Errorf("line %d was printed %d times", n, got)
-				}
-			}
+			log.eachOnce(t)
 			if n := w.front.count("AuthorizeSecurityGroupIngress"); n != 0 {
 				t.Errorf("%d ports were opened", n)
 			}
