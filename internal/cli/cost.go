@@ -61,11 +61,7 @@ func forecast(s *app.Session, steps []explain.Step) cost.Forecast {
 	for _, x := range steps {
 		making[x.Key] = x.Change != explain.Reuse
 	}
-	took := pastOf(req)
-	f := costAhead(s.Graph().Nodes, func(k dag.Key) bool { return making[k] }, func(kind, step string) (time.Duration, bool) {
-		u := took.Of(kind, step)
-		return (u.Lo + u.Hi) / 2, u.Known
-	})
+	f := costAhead(s.Graph().Nodes, func(k dag.Key) bool { return making[k] }, pastOf(req))
 	switch {
 	case len(f.Machines) == 0:
 	case req.Local:
@@ -74,6 +70,12 @@ func forecast(s *app.Session, steps []explain.Step) cost.Forecast {
 		f.Unknown = elsewhere(req.Endpoint)
 	}
 	return f
+}
+
+// expected is how long a session's plan will take, and whether some of its steps are not known yet.
+func expected(s *app.Session, steps []explain.Step) (e explain.Expectation, more bool) {
+	g := s.Graph()
+	return explain.Expect(steps, pastOf(s.Request())), !g.Foreseen && len(g.Awaited)+len(g.Behind) > 0
 }
 
 // callsOf is roughly how often a plan will call AWS, by action; nil for a local run.
@@ -91,10 +93,14 @@ func callsOf(s *app.Session, p *dag.Plan, steps []explain.Step) map[string]int {
 }
 
 // pastOf is how long the steps of a template took in the runs of this user, if there are any.
-func pastOf(req app.Request) *app.Durations {
+func pastOf(req app.Request) func(kind, step string) (time.Duration, bool) {
 	home, err := findHome()
 	if err != nil {
-		return nil
+		return func(string, string) (time.Duration, bool) { return 0, false }
 	}
-	return app.DurationsOf(home, state.Summary{Template: req.Template, Local: req.Local})
+	past := app.DurationsOf(home, state.Summary{Template: req.Template, Local: req.Local})
+	return func(kind, step string) (time.Duration, bool) {
+		u := past.Of(kind, step)
+		return (u.Lo + u.Hi) / 2, u.Known
+	}
 }

@@ -109,3 +109,43 @@ func TestCostOfARun(t *testing.T) {
 		}
 	}
 }
+
+// A plan tells how long it will take by the runs that the template has had.
+func TestPlanTellsTheTime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	do := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command(os.Args[0])
+		cmd.Args = append([]string{"imgflow"}, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "IMGFLOW_HOME="+filepath.Join(dir, "home"))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	write := func(inline string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "t.json"), []byte(`{"builders": [{"type": "null", "communicator": "none"}], "provisioners": [`+inline+`]}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := `{"type": "shell-local", "inline": ["true"]}`
+	write(script)
+	if out := do("plan", "t.json"); !strings.Contains(out, "\nTime: unknown: the template has had no run here.\n") {
+		t.Error(out)
+	}
+	do("run", "t.json")
+	if out := do("plan", "t.json"); !strings.Contains(out, "\nTime: about ") || !strings.Contains(out, " seconds, as in past runs.\n") {
+		t.Error(out)
+	}
+	write(script + ", " + script)
+	if out := do("plan", "t.json"); !strings.Contains(out, "\nTime: more than ") || !strings.Contains(out, ": of 1 of its ") {
+		t.Error(out)
+	}
+	var j render.PlanJSON
+	if err := json.Unmarshal([]byte(do("plan", "--json", "t.json")), &j); err != nil || j.Time == nil || j.Time.Unknown != 1 || j.Time.Text == "" {
+		t.Errorf("%v, %+v", err, j.Time)
+	}
+}

@@ -92,6 +92,7 @@ func plan(c *cli.Context) error {
 		return draw(c, s.Graph(), steps)
 	case c.Bool("json"):
 		j := render.NewPlanJSON(s.Graph(), p, steps, joins)
+		j.Time = render.NewExpected(expected(s, steps))
 		j.Cost, j.Calls, j.Resolved = render.NewForecast(forecast(s, steps)), callsOf(s, p, steps), resolved(found)
 		return cmp.Or(render.Indented(w, j), unresolved(found))
 	default:
@@ -99,7 +100,7 @@ func plan(c *cli.Context) error {
 		if o.Color {
 			w = raw(w) // the table is clean
 		}
-		render.Plan(w, s.Graph(), p, steps, forecast(s, steps).Text(), callsOf(s, p, steps), o.Color)
+		render.Plan(w, s.Graph(), p, steps, render.Expected(expected(s, steps)), forecast(s, steps).Text(), callsOf(s, p, steps), o.Color)
 		render.Joining(w, steps, joins)
 		render.Resolved(w, resolved(found))
 		return unresolved(found)

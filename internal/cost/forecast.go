@@ -78,14 +78,14 @@ func (f Forecast) Text() string {
 		b.WriteString(" " + f.If)
 	}
 	if known {
-		fmt.Fprintf(&b, ", for %s as in past runs", roughly(longest))
+		fmt.Fprintf(&b, ", for %s as in past runs", Roughly(longest))
 	}
 	b.WriteString(", by prices known on " + f.Prices)
 	return b.String()
 }
 
-// roughly is a duration in whole minutes, or seconds where it is short.
-func roughly(d time.Duration) string {
+// Roughly is a duration in whole minutes, or seconds where it is short.
+func Roughly(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%d seconds", int(d.Round(time.Second).Seconds()))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/cost"
 	"github.com/imgflow/imgflow/internal/explain"
 )
 
@@ -21,9 +22,9 @@ var (
 
 // Plan writes what solving a graph would do: a line for each step, with a sign for what
 // becomes of it, and a reason where something was done before. With color its lines are
-// coloured, so w must let that through. Costs is what it will cost, and
+// coloured, so w must let that through. Lasts is how long it will take, costs what it will cost, and
 // calls how often AWS will be called, by action.
-func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, costs string, calls map[string]int, color bool) {
+func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, lasts, costs string, calls map[string]int, color bool) {
 	for _, rb := range p.Rebuilds {
 		line(w, "%s will be made again: %s", named(rb.Record.Name, rb.Record.Label), rb.Why)
 	}
@@ -65,6 +66,9 @@ func Plan(w io.Writer, g *dag.Graph, p *dag.Plan, steps []explain.Step, costs st
 		fmt.Fprintln(w, hued(color && i > 0, hues[strings.TrimSpace(rows[i][0])], l))
 	}
 	fmt.Fprintf(w, "\nPlan: %s.\n", counted(steps, len(p.Releases)))
+	if lasts != "" {
+		line(w, "Time: %s.", lasts)
+	}
 	if costs != "" {
 		line(w, "Cost: %s.", costs)
 	}
@@ -107,6 +111,30 @@ func counted(steps []explain.Step, releases int) string {
 		text += fmt.Sprintf("; %s to remove on the way", Count(releases, "temporary thing"))
 	}
 	return text
+}
+
+// Expected is how long a plan will take; "" for one that does nothing. More tells that some of its
+// steps are not known yet.
+func Expected(e explain.Expectation, more bool) string {
+	switch {
+	case e.Steps == 0:
+		return ""
+	case e.Unknown == e.Steps:
+		return "unknown: the template has had no run here"
+	case e.Unknown > 0:
+		return fmt.Sprintf("more than %s: of %d of its %d steps nothing is known", cost.Roughly(e.For), e.Unknown, e.Steps)
+	case more:
+		return fmt.Sprintf("more than %s: some steps are not known yet", cost.Roughly(e.For))
+	}
+	return fmt.Sprintf("about %s, as in past runs", cost.Roughly(e.For))
+}
+
+// NewExpected is how long a plan will take, as programs read it; nil for one that does nothing.
+func NewExpected(e explain.Expectation, more bool) *ExpectedJSON {
+	if e.Steps == 0 {
+		return nil
+	}
+	return &ExpectedJSON{Expected(e, more), int64(e.For.Seconds()), e.Unknown}
 }
 
 // callsText is how often AWS will be called, by action.
@@ -161,8 +189,16 @@ type PlanJSON struct {
 
 	Resolved []ResolvedJSON `json:"resolved,omitempty"` // with --resolve: what was looked up
 
+	Time  *ExpectedJSON  `json:"time,omitempty"`  // how long it will take, of a plan that does something
 	Cost  *ForecastJSON  `json:"cost,omitempty"`  // of a plan that launches instances, roughly
 	Calls map[string]int `json:"calls,omitempty"` // how often AWS will be called, by action, roughly: waits call more often
+}
+
+// ExpectedJSON is how long a plan will take, as its steps did in past runs of the template.
+type ExpectedJSON struct {
+	Text    string `json:"text"`              // as people are told
+	Seconds int64  `json:"seconds"`           // from the first step to the end of the last, of those that past runs have done
+	Unknown int    `json:"unknown,omitempty"` // how many steps no past run has done
 }
 
 // ResolvedJSON is what a step of a plan has looked up.
