@@ -181,7 +181,7 @@ func TestInventoryIsExact(t *testing.T) {
 	image, copied := thing{Kind: "image", Region: region, State: "available"}, thing{Kind: "image", Region: "eu-west-1", State: "available"}
 	snapshot, its := thing{Kind: "snapshot", Region: region, State: "completed"}, thing{Kind: "snapshot", Region: "eu-west-1", State: "completed"}
 	volume := thing{Kind: "volume", Region: region, State: "available"}
-	gone, key := thing{Kind: "instance", Region: region, State: "terminated"}, thing{Kind: "kms-key", Region: region}
+	gone, key := thing{Kind: "instance", Region: region, State: "terminated"}, thing{Kind: "kms-key", Region: region, ID: keyID}
 	for name, c := range map[string]struct {
 		there inventory
 		want  results
@@ -197,6 +197,9 @@ func TestInventoryIsExact(t *testing.T) {
 		"a volume in use":           {inventory{{Kind: "volume", Region: region, State: "in-use"}}, results{}, false},
 		"an instance":               {inventory{{Kind: "instance", State: "running"}}, results{}, false},
 		"a session":                 {inventory{{Kind: "session"}}, results{}, false},
+		"the profile of all":        {inventory{{Kind: "instance-profile", Name: profile}}, results{}, true},
+		"a build's profile":         {inventory{{Kind: "instance-profile", Name: "imgflow-x"}}, results{}, false},
+		"another key":               {inventory{{Kind: "kms-key", ID: "x"}}, results{}, false},
 		"a parameter of another":    {inventory{{Kind: "parameter", Name: "/other"}}, results{}, false},
 		"a volume, no snapshot":     {inventory{volume}, results{volumes: 1, snapshots: 1}, false},
 		"the snapshot is of abroad": {inventory{volume, its}, results{volumes: 1, snapshots: 1}, false},

@@ -58,7 +58,7 @@ const (
 
 // given tells whether a thing was there before any build, or stays of what builds publish.
 func (t thing) given() bool {
-	return t.Kind == "kms-key" || t.Kind == "instance-profile" && t.Name == profile || t.Kind == "launch-template" && t.Name == launcher || t.Kind == "parameter" && t.Name == written
+	return t.Kind == "kms-key" && t.ID == keyID || t.Kind == "instance-profile" && t.Name == profile || t.Kind == "launch-template" && t.Name == launcher || t.Kind == "parameter" && t.Name == written
 }
 
 // options has a builder do so.
