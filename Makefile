@@ -65,12 +65,13 @@ bench: ## what things cost; then builds beside Packer and transfers beside OpenS
 	cd bench && go test -run '^$$' -bench . -benchmem .
 	cd bench && go run . transfer && go run . build
 
-chaos: ## 200 builds, each killed at a random moment; then one at every checkpoint, and every call cut in every way
+chaos: ## 200 builds, each killed at a random moment; then one at every checkpoint, every call cut in every way, and every example without each statement of its policy
 	go run ./internal/chaos -n 200 -workers 16
 	go run ./internal/chaos -n 60 -runner process -workers 16
 	go run ./internal/chaos -n 60 -state postgres -workers 16
 	go run ./internal/chaos -boundary -workers 8
 	go test -run 'TestEveryCallCut|TestDeathAtEveryWrite' ./steps/aws -every
+	go test -run TestPolicyOfEachExample ./internal/cli -statements
 
 temporal: ## the Temporal server that tests start; some ten minutes of a processor, once
 	go run ./internal/temporaltest/try -build
