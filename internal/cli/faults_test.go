@@ -261,3 +261,57 @@ func TestOffIsSupported(t *testing.T) {
 		t.Errorf("%d options are not supported, and the table has %d", len(seen), len(offs))
 	}
 }
+
+// toldOf are the faults and warnings of a template.
+func toldOf(t *testing.T, src string) (told []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "t.json")
+	if err := os.WriteFile(file, []byte(src), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s := sessionOf(nil, file)
+	defer s.Close()
+	var errs template.Errors
+	if err := s.Load(t.Context(), false); err != nil && !errors.As(err, &errs) {
+		t.Fatal(err)
+	}
+	for _, e := range slices.Concat(errs, s.Warnings()) {
+		told = append(told, e.Text)
+	}
+	return told
+}
+
+// A value that means "off" is taken for every option, as the option left out is: it is neither refused nor warned of.
+func TestOffIsTaken(t *testing.T) {
+	count := 0
+	for _, k := range knownOptions(t) {
+		var offs []string
+		switch typ := k.typ; {
+		case typ == reflect.TypeFor[steps.File](), typ.Kind() == reflect.String:
+			offs = []string{`""`}
+		case typ == reflect.TypeFor[time.Duration]():
+			offs = []string{`"0s"`}
+		case typ.Kind() == reflect.Bool, typ.Kind() == reflect.Pointer && typ.Elem().Kind() == reflect.Bool:
+			offs = []string{`false`, `"false"`}
+		case typ.Kind() == reflect.Int, typ.Kind() == reflect.Int64, typ.Kind() == reflect.Float64:
+			offs = []string{`0`}
+		case typ.Kind() == reflect.Slice:
+			offs = []string{`[]`}
+		case typ.Kind() == reflect.Map, typ.Kind() == reflect.Struct:
+			offs = []string{`{}`}
+		}
+		if offs != nil {
+			count++
+		}
+		without := toldOf(t, k.asTemplate("null"))
+		for _, off := range offs {
+			told := slices.DeleteFunc(toldOf(t, k.asTemplate(off)), func(text string) bool {
+				return slices.Contains(without, text) || strings.HasSuffix(text, ": it is empty") // which has to be given
+			})
+			if len(told) > 0 {
+				t.Errorf("%s for %s: %q", off, k, told)
+			}
+		}
+	}
+	t.Logf("%d options can be off", count)
+}
