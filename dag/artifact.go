@@ -6,6 +6,7 @@ type Artifact struct {
 	ID     string `json:"id"`               // what it is called where it is
 	Region string `json:"region,omitempty"` // where it is
 	Name   string `json:"name,omitempty"`   // what the user calls it
+	Owner  string `json:"owner,omitempty"`  // whose it is, if that is not who has made the others
 	Maker  string `json:"maker,omitempty"`  // what has made it, in Packer's words, if that is not the builder
 	Run    string `json:"run,omitempty"`    // the run that has made it, if that is another one
 }

@@ -163,7 +163,7 @@ func (h *Home) removed(a Artifact) bool {
 	}
 	lender, err := h.backend.Summary(a.Run)
 	return err == nil && lender.Status != Running && !slices.ContainsFunc(lender.Builds, func(b BuildSummary) bool {
-		return slices.ContainsFunc(b.Artifacts, func(o Artifact) bool { return o.ID == a.ID && o.Region == a.Region })
+		return slices.ContainsFunc(b.Artifacts, func(o Artifact) bool { return o.ID == a.ID && o.Region == a.Region && o.Owner == a.Owner })
 	})
 }
 

@@ -69,6 +69,7 @@ type BuildSummary struct {
 
 // Artifact is one image, or file, that a build made.
 type Artifact struct {
+	Owner  string `json:"owner,omitempty"` // the account that has it, if that is not the build's
 	Region string `json:"region"`
 	ID     string `json:"id"`
 	Name   string `json:"name,omitempty"`
@@ -84,6 +85,9 @@ func (a Artifact) Text() string {
 	text := a.ID // a file
 	if a.Region != "" {
 		text = a.Region + ": " + a.ID
+	}
+	if a.Owner != "" {
+		text = a.Owner + ": " + text
 	}
 	if a.Volume {
 		text += " (a volume that is kept)"

@@ -52,6 +52,7 @@ type World interface {
 // Finding is what an examination has found.
 type Finding struct {
 	Status string   // OK, Wrong, or Unknown
+	Owner  string   // the account that it is about, if that is another one than the build's
 	Region string   // "" for what is everywhere
 	What   string   // it is about: credentials, ec2:CreateImage
 	Why    string   // in words; of what is OK it may be ""

@@ -100,6 +100,7 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	out := job.Bounded(file, has)
 	type image struct {
 		Build  string `json:"build"`
+		Owner  string `json:"owner,omitempty"`
 		Region string `json:"region"`
 		ID     string `json:"id"`
 	}
@@ -107,7 +108,7 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	for _, b := range res.Summary.Builds {
 		for _, a := range b.Artifacts {
 			if a.Region != "" && !a.Volume {
-				images = append(images, image{b.Name, a.Region, a.ID})
+				images = append(images, image{b.Name, a.Owner, a.Region, a.ID})
 			}
 		}
 	}
@@ -117,7 +118,11 @@ func resultsInCI(job *ci.Job, s *app.Session, v *viewer, res *app.Result, took t
 	}
 	outputs := [][2]string{{"run", res.Summary.ID}, {"status", res.Summary.Status}, {"images", string(list)}}
 	for _, i := range images {
-		outputs = append(outputs, [2]string{"image-" + ci.OutputName(i.Build+"-"+i.Region), i.ID})
+		name := i.Build + "-" + i.Region
+		if i.Owner != "" {
+			name = i.Build + "-" + i.Owner + "-" + i.Region
+		}
+		outputs = append(outputs, [2]string{"image-" + ci.OutputName(name), i.ID})
 	}
 	mark := "imgflow-" + rand.Text()
 	for _, o := range outputs {

@@ -93,7 +93,9 @@ func resultsForMachines(m *render.Machine, sum state.Summary, failed map[string]
 				files = append(files, a)
 				continue
 			}
-			ids = append(ids, a.Region+":"+a.ID)
+			if a.Owner == "" { // whoever reads ids calls with the credentials of the build
+				ids = append(ids, a.Region+":"+a.ID)
+			}
 			text += a.Text() + "\n"
 		}
 		n := 0

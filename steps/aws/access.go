@@ -2,9 +2,11 @@ package aws
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/imgflow/imgflow/dag"
 )
@@ -31,10 +33,22 @@ func (s CheckAccess) Do(ctx context.Context, c *Cloud, t *dag.Task) (CheckedAcce
 		return CheckedAccess{}, err
 	}
 	first, err := at.firstLook(ctx)
-	if code, _ := apiError(err); code != "" && (lacksPermission(code) || classify("DescribeSecurityGroups", old, err).class != unauthorized) {
+	if code, _ := apiError(err); code != "" && !refusedRole(err) && (lacksPermission(code) || classify("DescribeSecurityGroups", old, err).class != unauthorized) {
 		err = nil
 	}
 	return CheckedAccess{first.groups}, wrapAPI("use EC2 in "+s.Region, "DescribeSecurityGroups", old, err)
+}
+
+// refusedRole reports whether a call was never sent since a role could not be taken for it.
+func refusedRole(err error) bool {
+	var call *smithy.OperationError
+	for errors.As(err, &call) {
+		if call.OperationName == "AssumeRole" {
+			return true
+		}
+		err = call.Err
+	}
+	return false
 }
 
 // defaultGroups are the default security groups of a region.

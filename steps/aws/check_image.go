@@ -68,6 +68,7 @@ func (b *EBS) checkImage(f *optionErrors) {
 	b.checkEncryption(f)
 	b.checkFastLaunch(f)
 	b.checkPublish(f)
+	b.checkAccounts(f)
 	f.deprecation(b.DeprecateAt, b.Sharing.public())
 	b.checkTags(f)
 }

@@ -23,6 +23,14 @@ func (b *EBS) Claims() (cs []steps.Claim) {
 	}
 	for _, region := range regions {
 		cs = append(cs, imageClaim(b.cloud, b.Access, region, b.AMIName))
+		for _, a := range b.Accounts {
+			if owner := ownerOf(a.RoleARN); owner != "" && a.in(region) {
+				there := imageClaim(b.cloud, Access{AccessKey: owner}, region, b.AMIName)
+				there.What += " of the account " + owner
+				there.Key += "\x00" + owner
+				cs = append(cs, there)
+			}
+		}
 	}
 	return cs
 }

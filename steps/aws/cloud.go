@@ -137,7 +137,21 @@ func (c *Cloud) Learn(nodes []dag.Node) {
 		var p Place
 		if !strings.HasPrefix(n.Kind, "aws.data-") && json.Unmarshal(n.Spec, &p) == nil && p.Region != "" {
 			c.learn(p)
+			c.adopt(p.Account, n)
 		}
+	}
+}
+
+// adopt makes the account of a copy known by the role that made it, where no template has said more.
+func (c *Cloud) adopt(account string, n dag.Node) {
+	var s struct{ Through AssumeRole }
+	if n.Kind != (CopyImage{}).Kind() || json.Unmarshal(n.Spec, &s) != nil || s.Through.RoleARN == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.accounts[account]; !known {
+		c.accounts[account] = Access{Then: s.Through}
 	}
 }
 
@@ -179,10 +193,11 @@ func (c *Cloud) learn(p Place) {
 	}
 }
 
-// places are all that are known, or the default one.
+// places are all that are known, or the default one. Those of accounts that a role leads to are
+// not among them: what was made there says where it is, and one that refuses is no matter of the others.
 func (c *Cloud) places(ctx context.Context) ([]Place, error) {
 	c.mu.Lock()
-	known := slices.Clone(c.known)
+	known := slices.DeleteFunc(slices.Clone(c.known), func(p Place) bool { return c.accounts[p.Account].Then.RoleARN != "" })
 	c.mu.Unlock()
 	if len(known) > 0 {
 		return known, nil

@@ -3,6 +3,8 @@ package aws
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -23,12 +25,21 @@ type CopyImage struct {
 	Minutes      int                   `json:"minutes,omitempty"` // to be done in that time; 0 leaves it to AWS
 	Encrypt      Encrypt               `json:"encrypt,omitzero"`
 
-	Free dag.Out[Deregistered] `json:"free" key:"-"` // what only has to come first
+	Free    dag.Out[Deregistered] `json:"free" key:"-"`             // what only has to come first
+	Through AssumeRole            `json:"through,omitzero" key:"-"` // the role of the place's account, if it is another one
 }
 
 func (CopyImage) Kind() string    { return "aws.copy" }
 func (CopyImage) Common()         {}
-func (s CopyImage) Title() string { return "copy the image to " + s.Region }
+func (s CopyImage) Title() string { return "copy the image to " + s.where() }
+
+// where is where the copy will be, in words.
+func (s CopyImage) where() string {
+	if owner := ownerOf(s.Through.RoleARN); owner != "" {
+		return s.Region + " of the account " + owner
+	}
+	return s.Region
+}
 
 // Patience covers the limit on copies at once.
 func (CopyImage) Patience() time.Duration { return 30 * time.Minute }
@@ -61,7 +72,12 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 			return Image{}, dag.NotMade(err)
 		}
 	}
-	t.Say("copying %s to %s", of.ID, s.Region)
+	if s.Through.RoleARN != "" { // nobody looks for it in all of the accounts
+		if err := t.Save(placeOfImage, s.Place); err != nil {
+			return Image{}, dag.NotMade(err)
+		}
+	}
+	t.Say("copying %s to %s", of.ID, s.where())
 	out, err := at.api.CopyImage(ctx, in)
 	if err == nil {
 		return Image{Place: s.Place, ID: text(out.ImageId), Name: name, Token: t.Token, Made: now(), Machine: of.Machine}, nil
@@ -72,5 +88,9 @@ func (s CopyImage) Do(ctx context.Context, c *Cloud, t *dag.Task) (Image, error)
 			return image, nil
 		}
 	}
-	return Image{}, missed(s.Free, asNotMade("copy "+of.ID+" to "+s.Region, "CopyImage", 0, err))
+	doing := "copy " + of.ID + " to " + s.where()
+	if _, message := apiError(err); s.Through.RoleARN != "" && strings.Contains(message, "permission to access the storage") {
+		return Image{}, dag.Retry(fmt.Errorf("cannot %s: EC2 does not show yet that its snapshots are shared: %w", doing, err), 0)
+	}
+	return Image{}, missed(s.Free, asNotMade(doing, "CopyImage", 0, err))
 }

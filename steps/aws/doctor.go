@@ -19,6 +19,7 @@ import (
 // Finding is what an examination has found.
 type Finding struct {
 	Status string   // ok, wrong, or unknown: it could not be found out
+	Owner  string   // the account that it is about, if that is another one than the build's
 	Region string   // "" for what is everywhere
 	What   string   // it is about: credentials, ec2:CreateImage
 	Why    string   // in words; of what is ok it may be ""
@@ -191,7 +192,7 @@ type dryRun struct {
 // that there are not, as long as EC2 tells whether they may be made. What is asked is asked side by side.
 func (c *Cloud) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key]json.RawMessage) []Finding {
 	need, launches := c.asks(nodes)
-	places := map[Place]bool{}
+	places := map[Place]func() Finding{}
 	var all []Finding
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -204,16 +205,23 @@ func (c *Cloud) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key
 			f.Builds = builds
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, f)
+			if f.Status != "" {
+				all = append(all, f)
+			}
 		})
 	}
 	for q, builds := range need {
-		if !places[q.Place] {
-			places[q.Place] = true
-			do(nil, func() Finding { return c.askOwner(ctx, q.Place) })
+		if places[q.Place] == nil {
+			places[q.Place] = sync.OnceValue(func() Finding { return c.askOwner(ctx, q.Place) })
+			do(nil, places[q.Place])
 		}
-		if q.launch == (dag.Key{}) {
-			do(builds, func() Finding { return c.askDry(ctx, q.Place, q.action) })
+		if first := places[q.Place]; q.launch == (dag.Key{}) {
+			do(builds, func() Finding {
+				if c.ownerAt(q.Place) != "" && first().Status == "wrong" { // nothing more is to be asked by a role that cannot be taken
+					return Finding{}
+				}
+				return c.askDry(ctx, q.Place, q.action)
+			})
 		} else {
 			do(builds, func() Finding { return c.askLaunch(ctx, launches[q.launch], found) })
 		}
@@ -228,10 +236,12 @@ func (c *Cloud) Examine(ctx context.Context, nodes []dag.Node, found map[dag.Key
 		}
 	}
 	for p := range places {
-		all = append(all, c.askClock(ctx, p))
+		if c.ownerAt(p) == "" {
+			all = append(all, c.askClock(ctx, p))
+		}
 	}
 	slices.SortFunc(all, func(a, b Finding) int {
-		return strings.Compare(a.Region+"\x00"+a.What+"\x00"+strings.Join(a.Builds, ","), b.Region+"\x00"+b.What+"\x00"+strings.Join(b.Builds, ","))
+		return strings.Compare(a.Owner+"\x00"+a.Region+"\x00"+a.What+"\x00"+strings.Join(a.Builds, ","), b.Owner+"\x00"+b.Region+"\x00"+b.What+"\x00"+strings.Join(b.Builds, ","))
 	})
 	return all
 }
@@ -285,12 +295,22 @@ func (c *Cloud) asks(nodes []dag.Node) (need map[dryRun][]string, launches map[d
 	return need, launches
 }
 
+// ownerAt is the account of a place that a role leads to, or "".
+func (c *Cloud) ownerAt(p Place) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ownerOf(c.accounts[p.Account].Then.RoleARN)
+}
+
 // askOwner finds out whether a region is reached, and whose the credentials are there.
 func (c *Cloud) askOwner(ctx context.Context, p Place) Finding {
-	f := Finding{Status: "ok", Region: p.Region, What: "credentials"}
+	f := Finding{Status: "ok", Owner: c.ownerAt(p), Region: p.Region, What: "credentials"}
 	c.mu.Lock()
 	a := c.accounts[p.Account]
 	c.mu.Unlock()
+	if f.Owner != "" {
+		f.What = "the role " + a.Then.RoleARN
+	}
 	owner, err := c.owner(ctx, p, a)
 	switch {
 	case err != nil:
@@ -326,6 +346,7 @@ func (c *Cloud) askDry(ctx context.Context, p Place, action string) Finding {
 		err = dryRuns[action](ctx, at.api)
 	}
 	f := dryFinding(p, action, err)
+	f.Owner = c.ownerAt(p)
 	if f.Status == "unknown" {
 		if code, _ := apiError(err); code != "" && !isThrottled(err) && classify(action, old, err).class != unauthorized {
 			f.Status, f.Why = "ok", "" // it is looked for what there is not
@@ -342,11 +363,12 @@ func tellTagged(all []Finding) {
 		action, is := strings.CutPrefix(f.What, "ec2:")
 		return is && action != "RunInstances" && dryRuns[action] != nil && !strings.HasPrefix(action, "Describe") && !slices.Contains(makes, action)
 	}
-	if slices.ContainsFunc(all, func(f Finding) bool { return own(f) && f.Status == "ok" }) {
-		return
+	allowed := map[string]bool{} // by account
+	for _, f := range all {
+		allowed[f.Owner] = allowed[f.Owner] || own(f) && f.Status == "ok"
 	}
 	for i, f := range all {
-		if own(f) && f.Status == "wrong" {
+		if own(f) && f.Status == "wrong" && !allowed[f.Owner] {
 			all[i].Status = "unknown"
 			all[i].Why = "it is refused for what has no tag, as all calls about the run's own things are: a policy that allows them only where the tag " + TagRun + " is says the same"
 		}

@@ -36,7 +36,7 @@ func (w *world) examined(b *EBS) map[string]Finding {
 	}
 	all := map[string]Finding{}
 	for _, f := range w.cloud.Examine(w.t.Context(), g.Nodes, found) {
-		all[f.Region+" "+f.What] = f
+		all[strings.TrimSpace(f.Owner+" "+f.Region)+" "+f.What] = f
 	}
 	return all
 }
@@ -252,5 +252,30 @@ func TestQuotasOfManyBuilds(t *testing.T) {
 	d := &demand{of: "x", builds: map[string]int{"a": 2, "b": 8, "c": 4}}
 	if all, most, heavy := d.all(); all != 14 || most != 8 || heavy != "b" {
 		t.Error(all, most, heavy)
+	}
+}
+
+// Each role is tried, in each region. Of one that cannot be taken nothing more is asked.
+func TestExamineAccounts(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{})
+	w.refuseRole(third)
+	b := template().inAccounts(second, third)
+	b.AMIRegions = []string{west}
+	g := w.graph(b)
+	byStatus := map[string][]string{}
+	for _, f := range w.cloud.Examine(t.Context(), g.Nodes, nil) {
+		if f.Owner != "" {
+			byStatus[f.Owner+" "+f.Status] = append(byStatus[f.Owner+" "+f.Status], f.Region+" "+f.What)
+		}
+	}
+	if got := byStatus[third+" wrong"]; !slices.Equal(got, []string{home + " the role " + b.Accounts[1].RoleARN, west + " the role " + b.Accounts[1].RoleARN}) || len(byStatus) != 2 {
+		t.Errorf("%v", byStatus)
+	}
+	for _, region := range []string{home, west} {
+		for _, what := range []string{"the role " + b.Accounts[0].RoleARN, "ec2:CopyImage", "ec2:CreateTags", "ec2:DeregisterImage", "ec2:DescribeImages"} {
+			if !slices.Contains(byStatus[second+" ok"], region+" "+what) {
+				t.Errorf("nothing of %s in %s: %v", what, region, byStatus)
+			}
+		}
 	}
 }

@@ -26,6 +26,7 @@ type EBS struct {
 	tests []test
 
 	publishers []string // the accounts of the blocks publish, since Prepare
+	owners     []string // and of the blocks accounts
 }
 
 // NewEBS returns options that are all unset, of a build in that cloud.
@@ -199,5 +200,5 @@ func (b *EBS) Prepare(ctx context.Context) error {
 	if b.onlyCopies() && len(b.copyRegions()) == 0 {
 		return fmt.Errorf("no image would be left of a build in %s with skip_save_build_region: name another region in ami_regions", b.place.Region)
 	}
-	return nil
+	return b.locateAccounts()
 }

@@ -223,6 +223,9 @@ func (w *wiring) capture(m dag.Out[comm.Machine]) (made steps.Made) {
 			made.Finishing = append(made.Finishing, step)
 		}
 		made.Artifacts = append(made.Artifacts, dag.As[steps.Artifact](image))
+		for _, theirs := range w.copyToAccounts(region, image, tested) {
+			made.Artifacts = append(made.Artifacts, dag.As[steps.Artifact](theirs))
+		}
 	}
 	if !w.onlyCopies() {
 		dag.Keep(g, created, ready)
@@ -291,9 +294,11 @@ func (w *wiring) image(stopped dag.Out[Stopped], regrouped dag.Out[Regrouped], f
 }
 
 // ready waits for an image, and has the user's tags where some of them must wait.
-func (w *wiring) ready(made dag.Out[Image]) ImageReady {
-	s := ImageReady{Image: made}
-	tags, of := w.imageTags(), withBlocks(w.SnapshotTags, w.SnapshotTag)
+func (w *wiring) ready(made dag.Out[Image]) ImageReady { return w.readyWith(made, w.imageTags()) }
+
+// readyWith is that for an image with such tags.
+func (w *wiring) readyWith(made dag.Out[Image], tags map[dag.Text]dag.Text) ImageReady {
+	s, of := ImageReady{Image: made}, withBlocks(w.SnapshotTags, w.SnapshotTag)
 	if exceedsTagLimit(tags) || exceedsTagLimit(mergeTags(tags, of)) {
 		s.Tags, s.SnapshotTags, s.Source = tags, of, w.source
 	}
@@ -345,11 +350,21 @@ func (w *wiring) addImageSteps(region string, of dag.Out[ReadyImage], older dag.
 	if _, on := w.FastLaunch.in(region, w.place.Region); on {
 		add("fast-launch", EnableFastLaunch{Of: of, Template: w.fast[region], Parallel: w.FastLaunch.MaxParallelLaunches, Target: w.FastLaunch.TargetResourceCount})
 	}
+	return append(goals, w.addAttributes(func(step string) string { return named(step, region, w.place.Region) }, of, w.DeprecateAt)...)
+}
+
+// addAttributes adds what is said of an image to whoever may use it.
+func (w *wiring) addAttributes(called func(step string) string, of dag.Out[ReadyImage], deprecateAt string) (goals []dag.Key) {
+	add := func(step string, s dag.Step[*Cloud, Attributed]) {
+		goal := dag.Add(w.g, w.build, called(step), s)
+		dag.Goal(w.g, goal)
+		goals = append(goals, goal.Key())
+	}
 	if w.IMDSSupport != "" {
 		add("imds", RequireIMDSv2{Of: of})
 	}
-	if w.DeprecateAt != "" {
-		add("deprecate", Deprecate{Of: of, At: w.DeprecateAt})
+	if deprecateAt != "" {
+		add("deprecate", Deprecate{Of: of, At: deprecateAt})
 	}
 	if w.Protection.Enabled || w.Protection.WithCooldown {
 		add("protect", Protect{Of: of, Cooldown: w.Protection.WithCooldown})

@@ -110,12 +110,12 @@ func (b *EBS) checkEncryptedShared(f *optionErrors, home string) {
 	case slices.Contains(b.SnapshotGroups, "all"):
 		f.Add("snapshot_groups", "encrypted snapshots cannot be public, and encrypt_boot encrypts them")
 		return
-	case !b.Sharing.shared():
+	case !b.Sharing.shared() && len(b.Accounts) == 0:
 		return
 	}
 	own := func(region string) bool {
 		key := b.keyOf(region, home)
-		return key == "" || !unknown(key) && isAWSKey(key)
+		return b.sharedIn(region) && (key == "" || !unknown(key) && isAWSKey(key))
 	}
 	switch {
 	case b.SkipSaveBuildRegion || !own(home):
@@ -140,7 +140,7 @@ func (b *EBS) checkEncryptedShared(f *optionErrors, home string) {
 // checkMappingKeys refuses AWS's own key for a volume of what is shared.
 func (b *EBS) checkMappingKeys(f *optionErrors) (found bool) {
 	for i, d := range b.LaunchMappings {
-		if b.Sharing.shared() && !unknown(d.KMSKeyID) && isAWSKey(d.KMSKeyID) {
+		if b.sharedAnywhere() && !unknown(d.KMSKeyID) && isAWSKey(d.KMSKeyID) {
 			f.Add(fmt.Sprintf("%s[%d].kms_key_id", launchMappings, i), "what is encrypted with AWS's own key cannot be shared: name a key of yours")
 			return true
 		}
@@ -163,7 +163,7 @@ func (b *EBS) checkMappingsShared(f *optionErrors) {
 		case slices.Contains(b.SnapshotGroups, "all"):
 			f.Add("snapshot_groups", "encrypted snapshots cannot be public, and %s is encrypted", at)
 			return
-		case b.Sharing.shared() && len(b.AMIRegions) > 0:
+		case b.sharedAnywhere() && len(b.AMIRegions) > 0:
 			f.Add("ami_regions", "copies of %s are encrypted with the account's own key of their region, and cannot be shared: set encrypt_boot and region_kms_key_ids", at)
 			return
 		}

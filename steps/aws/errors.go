@@ -372,6 +372,8 @@ func allLike(arn string) string {
 // permission is what a call takes.
 func (e *Error) permission() string {
 	switch {
+	case refusedRole(e.Err):
+		return "sts:AssumeRole"
 	case strings.Contains(e.Message, "kms:Decrypt"):
 		return "kms:Decrypt"
 	case e.Call == "DescribeKey":

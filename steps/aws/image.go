@@ -61,6 +61,10 @@ func (i Image) save(t *dag.Task) error {
 	return t.Save(othersOf, i.Others)
 }
 
+// placeOfImage is the name under which the place of an image is kept that is in no place of the build's
+// own account.
+const placeOfImage = "place"
+
 func (CreateImage) Kind() string    { return "aws.image" }
 func (CreateImage) Common()         {}
 func (s CreateImage) Title() string { return "create the image " + cmp.Or(s.Name, "to copy") }
@@ -206,6 +210,11 @@ func (s *site) listCreations(ctx context.Context, tokens []string) (map[string]t
 
 // Find looks for the image by its id, or by the token of its making.
 func (i Image) Find(ctx context.Context, c *Cloud, t *dag.Task) (Image, error) {
+	if i.Place.Region == "" {
+		if _, err := t.Load(placeOfImage, &i.Place); err != nil {
+			return i, err
+		}
+	}
 	return findAnywhere(ctx, c, i.Place, func(s *site) (Image, error) {
 		if i.ID == "" {
 			return s.image(ctx, t)

@@ -76,7 +76,7 @@ func (w *wiring) checkKeys(access func(string) dag.Out[CheckedAccess]) (checked 
 		regions = append(regions, w.copyRegions()...)
 	}
 	for _, r := range regions {
-		s := CheckKeys{Place: Place{w.place.Account, r}, Shared: w.Sharing.shared(), Access: access(r)}
+		s := CheckKeys{Place: Place{w.place.Account, r}, Shared: w.sharedIn(r), Access: access(r)}
 		if key := w.keyOf(r, w.place.Region); w.encrypts() && key != "" {
 			s.Keys = append(s.Keys, key)
 		}

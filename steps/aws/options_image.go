@@ -64,6 +64,8 @@ type ImageOptions struct {
 	FastLaunch FastLaunch `json:"fast_launch,omitzero"`
 	// Where the id of the finished image is written for others to read, as a block that may be repeated.
 	Publish []Publish `json:"publish,omitempty"`
+	// Other accounts that get copies of the image which are their own, as a block that may be repeated.
+	Accounts []AccountCopies `json:"accounts,omitempty"`
 }
 
 // Sharing says who else may use the image and its snapshots.

@@ -28,6 +28,10 @@ func (c *Cloud) Owners(ctx context.Context) (map[string]string, error) {
 		c.mu.Lock()
 		a := c.accounts[p.Account]
 		c.mu.Unlock()
+		if owner := ownerOf(a.Then.RoleARN); owner != "" { // it need not be asked, and what it refuses is no matter of the others
+			owners[p.Account] = owner
+			continue
+		}
 		if _, asked := owners[p.Account]; asked || a.SkipCredentialValidation || a.CustomEndpointEC2 != "" {
 			continue
 		}

@@ -45,20 +45,9 @@ func (w *wiring) publish(region string, of dag.Out[ReadyImage], after []dag.Key)
 		if len(p.Regions) > 0 && !slices.Contains(p.Regions, region) {
 			continue
 		}
-		step := "publish"
-		if i > 0 {
-			step = fmt.Sprintf("publish-%d", i+1)
-		}
-		step = named(step, region, w.place.Region)
-		var goal dag.Out[Published]
-		if p.Parameter != "" {
-			goal = dag.Add(w.g, w.build, step, PublishParameter{Of: of, Account: w.publishers[i], Role: p.AssumeRole.RoleARN, Name: p.Parameter, DataType: p.DataType, Labels: p.Labels})
-		} else {
-			goal = dag.Add(w.g, w.build, step, PublishTemplate{Of: of, Account: w.publishers[i], Role: p.AssumeRole.RoleARN, Template: p.Template, Default: p.SetDefault})
-		}
-		dag.Goal(w.g, goal)
-		w.g.Sequence(goal.Key(), after...)
-		goals = append(goals, goal.Key())
+		goal := w.publishBlock(named(publishName(i), region, w.place.Region), p, w.publishers[i], p.AssumeRole.RoleARN, of)
+		w.g.Sequence(goal, after...)
+		goals = append(goals, goal)
 	}
 	return goals
 }
@@ -69,6 +58,26 @@ func ofRole(arn string) string {
 		return " of the account " + parts[4]
 	}
 	return ""
+}
+
+// publishName is that of the step of a block.
+func publishName(i int) string {
+	if i == 0 {
+		return "publish"
+	}
+	return fmt.Sprintf("publish-%d", i+1)
+}
+
+// publishBlock adds the step of a block, as an account that is called by that role, if there is one.
+func (w *wiring) publishBlock(step string, p Publish, account, role string, of dag.Out[ReadyImage]) dag.Key {
+	var goal dag.Out[Published]
+	if p.Parameter != "" {
+		goal = dag.Add(w.g, w.build, step, PublishParameter{Of: of, Account: account, Role: role, Name: p.Parameter, DataType: p.DataType, Labels: p.Labels})
+	} else {
+		goal = dag.Add(w.g, w.build, step, PublishTemplate{Of: of, Account: account, Role: role, Template: p.Template, Default: p.SetDefault})
+	}
+	dag.Goal(w.g, goal)
+	return goal.Key()
 }
 
 // locatePublishers makes the accounts known in which is published.
@@ -105,44 +114,7 @@ func (b *EBS) checkPublish(f *optionErrors) {
 	home, seen := b.home(), map[string]bool{}
 	for i, p := range b.Publish {
 		at := fmt.Sprintf("publish[%d].", i)
-		f.exclusive(at+"launch_template", p.Template != "", "ssm_parameter", p.Parameter != "")
-		if p.Parameter+p.Template == "" {
-			f.Add(at+"ssm_parameter", "is missing: name a parameter, or a launch_template")
-		}
-		f.given(at+"ssm_parameter", p.Parameter, func(name string) string {
-			first, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "/")), "/")
-			switch {
-			case !parameterName.MatchString(name) || len(name) > 1011:
-				return "is not a name such as /images/web: letters, digits, dots, dashes and underscores, at most 15 levels"
-			case strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm"):
-				return "begins with aws or ssm, which AWS keeps for itself"
-			}
-			return ""
-		})
-		f.given(at+"ssm_data_type", p.DataType, func(kind string) string {
-			if kind != "text" && kind != "aws:ec2:image" {
-				return "must be aws:ec2:image or text"
-			}
-			return ""
-		})
-		if len(p.Labels) > 10 {
-			f.Add(at+"ssm_labels", "are more than 10")
-		}
-		for n, label := range p.Labels {
-			f.given(fmt.Sprintf("%sssm_labels[%d]", at, n), label, func(label string) string {
-				lower := strings.ToLower(label)
-				if !parameterLabel.MatchString(label) || strings.HasPrefix(lower, "aws") || strings.HasPrefix(lower, "ssm") {
-					return "is no label: letters, digits, dots, dashes and underscores, not beginning with a digit, aws or ssm"
-				}
-				return ""
-			})
-		}
-		f.given(at+"launch_template", p.Template, func(name string) string {
-			if !templateName.MatchString(name) {
-				return "is neither an id such as lt-0123456789abcdef0 nor a name of 3 to 128 letters, digits and ()./_-"
-			}
-			return ""
-		})
+		b.checkPublishBlock(f, at, p)
 		f.given(at+"assume_role.role_arn", p.AssumeRole.RoleARN, wrongARN)
 		if arn := strings.Split(p.AssumeRole.RoleARN, ":"); len(arn) > 4 && !unknown(p.AssumeRole.RoleARN) && !b.mayBeUsedIn(arn[4]) {
 			f.Doubt(at+"assume_role.role_arn", "the account %s cannot use the image: ami_users does not name it", arn[4])
@@ -150,28 +122,76 @@ func (b *EBS) checkPublish(f *optionErrors) {
 		if n := p.AssumeRole.DurationSeconds; n != 0 && (n < 900 || n > 3600) {
 			f.Add(at+"assume_role.duration_seconds", "must be from 900 to 3600: AWS gives no longer session to who has a role already")
 		}
-		if p.Parameter == "" && (p.DataType != "" || len(p.Labels) > 0) {
-			f.Idle(at+"ssm_parameter", "ssm_data_type and ssm_labels are of a parameter, and none is named")
-		}
-		if p.Template == "" && p.SetDefault {
-			f.Idle(at+"launch_template_default", "no launch_template is named")
-		}
 		for n, r := range p.Regions {
 			if !unknown(r) && home != "" && r != home && !slices.Contains(b.AMIRegions, r) && !slices.ContainsFunc(b.AMIRegions, unknown) {
 				f.Add(fmt.Sprintf("%sregions[%d]", at, n), "%s is not in ami_regions, so there is no image", r)
 			}
 		}
-		regions := p.Regions
-		if len(regions) == 0 {
-			regions = append([]string{home}, b.AMIRegions...)
+		b.checkPublishRegions(f, at, p, p.AssumeRole.RoleARN, append([]string{home}, b.AMIRegions...), seen)
+	}
+}
+
+// checkPublishBlock looks at what a block publishes, wherever it does.
+func (b *EBS) checkPublishBlock(f *optionErrors, at string, p Publish) {
+	f.exclusive(at+"launch_template", p.Template != "", "ssm_parameter", p.Parameter != "")
+	if p.Parameter+p.Template == "" {
+		f.Add(at+"ssm_parameter", "is missing: name a parameter, or a launch_template")
+	}
+	f.given(at+"ssm_parameter", p.Parameter, func(name string) string {
+		first, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "/")), "/")
+		switch {
+		case !parameterName.MatchString(name) || len(name) > 1011:
+			return "is not a name such as /images/web: letters, digits, dots, dashes and underscores, at most 15 levels"
+		case strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm"):
+			return "begins with aws or ssm, which AWS keeps for itself"
 		}
-		for _, r := range slices.Compact(slices.Sorted(slices.Values(regions))) {
-			where := r + " " + p.Parameter + " " + p.Template + " " + p.AssumeRole.RoleARN
-			if seen[where] {
-				f.Add(strings.TrimSuffix(at, "."), "publishes in %s what another block does", r)
-				break
+		return ""
+	})
+	f.given(at+"ssm_data_type", p.DataType, func(kind string) string {
+		if kind != "text" && kind != "aws:ec2:image" {
+			return "must be aws:ec2:image or text"
+		}
+		return ""
+	})
+	if len(p.Labels) > 10 {
+		f.Add(at+"ssm_labels", "are more than 10")
+	}
+	for n, label := range p.Labels {
+		f.given(fmt.Sprintf("%sssm_labels[%d]", at, n), label, func(label string) string {
+			lower := strings.ToLower(label)
+			if !parameterLabel.MatchString(label) || strings.HasPrefix(lower, "aws") || strings.HasPrefix(lower, "ssm") {
+				return "is no label: letters, digits, dots, dashes and underscores, not beginning with a digit, aws or ssm"
 			}
-			seen[where] = true
+			return ""
+		})
+	}
+	f.given(at+"launch_template", p.Template, func(name string) string {
+		if !templateName.MatchString(name) {
+			return "is neither an id such as lt-0123456789abcdef0 nor a name of 3 to 128 letters, digits and ()./_-"
 		}
+		return ""
+	})
+	if p.Parameter == "" && (p.DataType != "" || len(p.Labels) > 0) {
+		f.Idle(at+"ssm_parameter", "ssm_data_type and ssm_labels are of a parameter, and none is named")
+	}
+	if p.Template == "" && p.SetDefault {
+		f.Idle(at+"launch_template_default", "no launch_template is named")
+	}
+}
+
+// checkPublishRegions refuses what a block publishes as another does, of those that were seen. Images are where
+// there are some if it names no regions.
+func (b *EBS) checkPublishRegions(f *optionErrors, at string, p Publish, role string, images []string, seen map[string]bool) {
+	regions := p.Regions
+	if len(regions) == 0 {
+		regions = images
+	}
+	for _, r := range slices.Compact(slices.Sorted(slices.Values(regions))) {
+		where := r + " " + p.Parameter + " " + p.Template + " " + role
+		if seen[where] {
+			f.Add(strings.TrimSuffix(at, "."), "publishes in %s what another block does", r)
+			break
+		}
+		seen[where] = true
 	}
 }

@@ -28,6 +28,7 @@ type ImageReady struct {
 	Source       dag.Out[SourceImage]  `json:"source"` // nobody reads it: the keys of runs that an earlier imgflow has begun have it
 
 	Key       string `json:"key,omitempty"`       // that a copy is encrypted with, which EC2 looks at only by now
+	Owner     string `json:"owner,omitempty"`     // the account that has it, if that is another one than the build's
 	Temporary bool   `json:"temporary,omitempty"` // it is there to be copied, and no result
 }
 
@@ -62,11 +63,15 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, 
 	var failed *failedImage
 	switch {
 	case errors.As(err, &failed) && s.Key != "":
-		return ReadyImage{}, fmt.Errorf("%w; it was to be encrypted with %s: look whether that key is there in %s, is enabled, and lets you use it, then resume", err, s.Key, in.Region)
+		who := "you use it"
+		if s.Owner != "" {
+			who = "the role of the account " + s.Owner + " use it, and whether the key of the image does"
+		}
+		return ReadyImage{}, fmt.Errorf("%w; it was to be encrypted with %s: look whether that key is there in %s, is enabled, and lets %s, then resume", err, s.Key, in.Region, who)
 	case err != nil:
 		return ReadyImage{}, err
 	}
-	a := ReadyImage{Artifact: steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name}, Account: in.Account, Snapshots: snapshots(i)}
+	a := ReadyImage{Artifact: steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name, Owner: s.Owner}, Account: in.Account, Snapshots: snapshots(i)}
 	if s.Temporary {
 		a.Temporary, a.Machine = true, in.Machine
 		t.Say("%s: %s can be copied", a.Region, a.ID)
@@ -155,4 +160,9 @@ func (s ImageReady) mark(ctx context.Context, t *dag.Task, at *site, a ReadyImag
 }
 
 // Label is what a user looks for at the end.
-func (i ReadyImage) Label() string { return i.Region + ": " + i.ID }
+func (i ReadyImage) Label() string {
+	if i.Owner != "" {
+		return i.Owner + ": " + i.Region + ": " + i.ID
+	}
+	return i.Region + ": " + i.ID
+}

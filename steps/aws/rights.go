@@ -301,20 +301,11 @@ func publishTemplateNeeds(n dag.Node) permits {
 	return permits{{sid: "PublishTemplates", actions: []string{"ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"}, on: on}}
 }
 
-// roleOf is the role of another account that a step takes to do its work.
-func roleOf(n dag.Node) string {
-	if _, ours := needs[n.Kind]; !ours {
-		return ""
-	}
-	return settings[struct {
-		Role string `json:"role"`
-	}](n).Role
-}
-
 // Roles are those of other accounts that steps of a graph take.
 func Roles(nodes []dag.Node) (arns []string) {
+	t := takersOf(nodes)
 	for _, n := range nodes {
-		if r := roleOf(n); r != "" {
+		if r := t.roleOf(n); r != "" {
 			arns = union(arns, []string{r})
 		}
 	}
@@ -329,6 +320,7 @@ func PolicyFor(nodes []dag.Node, role string) (p Policy, notes []string) {
 	for _, n := range nodes {
 		b.by[n.Key] = n
 	}
+	b.takers = takersOf(nodes)
 	for _, n := range nodes {
 		b.add(n)
 	}
@@ -339,6 +331,7 @@ func PolicyFor(nodes []dag.Node, role string) (p Policy, notes []string) {
 type builder struct {
 	role      string // whose policy it is; "" that of the build's own credentials
 	by        map[dag.Key]dag.Node
+	takers    *takers
 	look      map[string]bool
 	make, own map[string]map[string]bool // actions by region
 	more      map[string]*Statement
@@ -364,7 +357,7 @@ func (b *builder) regionsOf(n dag.Node) []string {
 
 func (b *builder) add(n dag.Node) {
 	of, ours := needs[n.Kind]
-	switch taken := roleOf(n); {
+	switch taken := b.takers.roleOf(n); {
 	case !ours || taken != b.role && b.role != "":
 		return
 	case taken != b.role:
@@ -387,6 +380,15 @@ func (b *builder) add(n dag.Node) {
 		if n.Kind == (CopyImage{}).Kind() { // the original is asked about as well
 			for _, k := range n.Needs {
 				for _, from := range b.regionsOf(b.by[k]) {
+					if b.role != "" { // tags of what another account owns are not seen
+						b.permit(permit{sid: "CopySharedImages", actions: []string{"ec2:CopyImage"}, on: ofEC2("image", "snapshot")}, from)
+						for _, key := range b.keysOf(k) {
+							for _, g := range keyNeeds(key) {
+								b.permit(g, from)
+							}
+						}
+						continue
+					}
 					into(b.own, from, []string{"CopyImage"})
 				}
 			}
@@ -400,6 +402,26 @@ func (b *builder) add(n dag.Node) {
 	}
 	if s := settings[Launch](n); n.Kind == (Launch{}).Kind() && s.InstanceProfile != "" {
 		b.roles[s.InstanceProfile] = true
+	}
+}
+
+// keysOf are the keys that an image is encrypted with which a step makes, or waits for.
+func (b *builder) keysOf(k dag.Key) (keys []string) {
+	switch n := b.by[k]; n.Kind {
+	case (CopyImage{}).Kind():
+		return []string{settings[CopyImage](n).Encrypt.Key}
+	case (Launch{}).Kind():
+		s := settings[Launch](n)
+		keys = append(keys, s.Encrypt.Key)
+		for _, m := range s.LaunchMappings {
+			keys = append(keys, m.KMSKeyID)
+		}
+		return keys
+	default:
+		for _, k := range n.Needs {
+			keys = union(keys, b.keysOf(k))
+		}
+		return keys
 	}
 }
 

@@ -50,6 +50,12 @@ var boundBuilds = map[string]func(w *world) *dag.Graph{
 			{Parameter: "/images/web", AssumeRole: AssumeRole{RoleARN: "arn:aws:iam::210987654321:role/publisher"}}}
 		return w.graph(b)
 	},
+	"accounts": func(w *world) *dag.Graph {
+		b := template().inAccounts("210987654321", "333333333333")
+		b.AMIRegions, b.DeprecateAt = []string{west}, "2032-01-01T00:00:00Z"
+		b.Accounts[0].Publish = []Publish{{Parameter: "/images/web"}}
+		return w.graph(b)
+	},
 	"spot": func(w *world) *dag.Graph {
 		b := template()
 		b.Communicator, b.SSH.Username, b.Price = "ssh", "ubuntu", "auto"

@@ -191,12 +191,12 @@ func (w *wiring) checkValues() dag.Out[CheckedValues] {
 		LaunchMappings: w.LaunchMappings, SpotTags: withBlocks(w.SpotTags, w.SpotTag)}
 	if !w.SkipCreateAMI {
 		s.Description, s.Tags, s.SnapshotTags = w.AMIDescription, withBlocks(w.Tags, w.Tag), withBlocks(w.SnapshotTags, w.SnapshotTag)
-		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = w.SkipRunTags, w.Sharing, w.DeprecateAt, w.AMIMappings
+		s.OwnTagsOnly, s.Sharing, s.DeprecateAt, s.AMIMappings = w.SkipRunTags, w.withAccounts(), w.DeprecateAt, w.AMIMappings
 		s.FastLaunch = w.FastLaunch.on()
 		if s.Apart = w.surrogate != nil; s.Apart && w.surrogate.UseCreateImage {
 			s.Root = w.surrogate.RootDevice.DeviceName
 		}
-		s.EncryptBoot, s.CopiesPlain = w.EncryptBoot, len(w.copyRegions()) > 0 && !w.encrypts() && w.Sharing.shared()
+		s.EncryptBoot, s.CopiesPlain = w.EncryptBoot, len(w.copyRegions()) > 0 && !w.encrypts() && w.sharedAnywhere()
 	}
 	if !s.needed() {
 		return dag.Out[CheckedValues]{}

@@ -63,6 +63,12 @@ func (b EBS) boundTo(source dag.Out[SourceImage]) *EBS {
 			(*tags)[i] = KeyValue{text(t.Key), text(t.Value)}
 		}
 	}
+	b.Accounts = slices.Clone(b.Accounts)
+	for i := range b.Accounts {
+		if tags := &b.Accounts[i].Tags; len(*tags) > 0 {
+			*tags = boundTags(source, *tags)
+		}
+	}
 	b.RunVolumeTag = slices.Clone(b.RunVolumeTag)
 	for i, t := range b.RunVolumeTag {
 		b.RunVolumeTag[i] = VolumeTag{text(t.Name), text(t.Key), text(t.Value)}

@@ -15,7 +15,7 @@ import (
 var blocks = []string{
 	"assume_role", "vault_aws_engine", "aws_polling", "deregistration_protection", "temporary_iam_instance_profile_policy_document",
 	"security_group_filter", "source_ami_filter", "subnet_filter", "vpc_filter", "placement", "metadata_options", "fast_launch",
-	"publish", "tag", "run_tag", "spot_tag", "fleet_tag", "snapshot_tag", "run_volume_tag", "license_specifications", "ami_block_device_mappings",
+	"publish", "accounts", "tag", "run_tag", "spot_tag", "fleet_tag", "snapshot_tag", "run_volume_tag", "license_specifications", "ami_block_device_mappings",
 	"launch_block_device_mappings", "region_launch_templates", "Statement", "ami_root_device", "module_dirs",
 }
 

@@ -280,7 +280,7 @@ func leftNames(left []dag.Failure) (names []string) {
 // summaries are artifacts as a run's summary has them.
 func summaries(made []dag.Artifact) (list []state.Artifact) {
 	for _, a := range made {
-		list = append(list, state.Artifact{Region: a.Region, ID: a.ID, Name: a.Name, Volume: a.Kind == "volume", Maker: a.Maker, Run: a.Run})
+		list = append(list, state.Artifact{Owner: a.Owner, Region: a.Region, ID: a.ID, Name: a.Name, Volume: a.Kind == "volume", Maker: a.Maker, Run: a.Run})
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package render
 import (
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/imgflow/imgflow/internal/app"
 )
@@ -15,7 +16,8 @@ type ExaminedJSON struct {
 
 // FindingJSON is what was found out about one thing.
 type FindingJSON struct {
-	Status string   `json:"status"` // ok, wrong or unknown
+	Status string   `json:"status"`          // ok, wrong or unknown
+	Owner  string   `json:"owner,omitempty"` // the account that it is about, if that is another one than the build's
 	Region string   `json:"region,omitempty"`
 	What   string   `json:"what"` // a step, credentials, clock, or a permission such as ec2:CreateImage
 	Why    string   `json:"why,omitempty"`
@@ -47,7 +49,7 @@ func Examined(w io.Writer, all []app.Finding) {
 	})
 	rows := [][]string{{"", "REGION", "BUILD", "WHAT", "WHY"}}
 	for _, f := range all {
-		rows = append(rows, []string{f.Status, f.Region, buildNames(f.Builds), f.What, oneLine(f.Why, 400)})
+		rows = append(rows, []string{f.Status, strings.TrimSpace(f.Owner + " " + f.Region), buildNames(f.Builds), f.What, oneLine(f.Why, 400)})
 	}
 	table(w, "", rows)
 }

@@ -77,7 +77,7 @@ func New(s state.Summary, v *runview.View, now time.Time) Run {
 		b.Name, b.Type, b.Err, b.Artifacts = clean(b.Name), clean(b.Type), clean(b.Err), slices.Clone(b.Artifacts)
 		for k := range b.Artifacts {
 			a := &b.Artifacts[k]
-			a.ID, a.Region, a.Name = clean(a.ID), clean(a.Region), clean(a.Name)
+			a.ID, a.Owner, a.Region, a.Name = clean(a.ID), clean(a.Owner), clean(a.Region), clean(a.Name)
 		}
 	}
 	return Run{Summary: s, View: v, Now: now}
