@@ -1,7 +1,6 @@
 // Command chaos breaks builds in every way there is, and looks at what remains.
 //
 //	go run ./internal/chaos -n 200 -workers 16
-//	go run ./internal/chaos -n 40 -guest sandbox
 //	go run ./internal/chaos -n 40 -template windows
 //	go run ./internal/chaos -n 60 -runner process
 //	go run ./internal/chaos -n 60 -state postgres
@@ -64,8 +63,6 @@
 // fifth time the server is, at the moments that the seed has for a process of steps; others take
 // their places. A run whose submitter was killed goes on, or is taken from the workers by
 // `imgflow destroy`.
-//
-// # Secrets
 //
 // Each template has a secret, which its scripts print. It is neither in imgflow's home, nor in
 // the database, in a history of the server, or in what a worker prints.

@@ -216,8 +216,6 @@ var offs = map[string][]string{
 	"ssh_local_tunnels":       nil,
 	"use_linux_pathing":       {`false`, `0`},
 	"formulas":                nil,
-
-	"temporary_iam_instance_profile_policy_document": {`{"Version": ""}`, `{"Statement": []}`},
 }
 
 // What asks for nothing is never refused as something that is not supported, however it is written.
@@ -246,8 +244,6 @@ func TestOffIsSupported(t *testing.T) {
 		}
 		on := map[reflect.Kind]string{reflect.Pointer: `"true"`, reflect.Bool: `1`, reflect.Int: `7`, reflect.Int64: `"1m"`, reflect.Slice: `["x"]`, reflect.Map: `{"a": "0"}`}[k.typ.Kind()]
 		switch {
-		case k.path[0] == "temporary_iam_instance_profile_policy_document":
-			on = `{"Version": "2012-10-17"}`
 		case strings.HasSuffix(k.path[0], "_tag"):
 			on = `[{"key": "a", "value": "b"}]`
 		case on == "":

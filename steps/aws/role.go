@@ -43,7 +43,7 @@ func (s MakeRole) Do(ctx context.Context, c *Cloud, t *dag.Task) (TemporaryRole,
 	if err != nil {
 		return TemporaryRole{}, err
 	}
-	in := url.Values{"RoleName": {t.Token}, "Path": {iamPath(s.Region)}, "AssumeRolePolicyDocument": {string(trust)}, "Description": {"temporary role of an imgflow build"}}
+	in := url.Values{"RoleName": {t.Token}, "Path": {iamPath(s.Region)}, "AssumeRolePolicyDocument": {string(trust)}, "Description": {"temporary role of a build by imgflow"}}
 	iamTags(in, c.tags(t, tags))
 	const doing = "create an IAM role"
 	err = c.callIAM(ctx, s.Place, "CreateRole", in, &struct{}{})
