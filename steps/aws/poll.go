@@ -37,6 +37,7 @@ type waits[T any] struct {
 	watches map[*watch[T]]bool
 	wake    chan struct{}      // a watch was added; nil when nobody polls
 	stop    context.CancelFunc // ends the polling when nobody waits
+	next    time.Time          // when there may be the next call, also for who begins to wait when nobody did
 }
 
 // expected is what is known of a wait before it begins. The zero value is for what
@@ -197,7 +198,7 @@ func (b breath) of(waits int) time.Duration {
 }
 
 func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
-	for ctx.Err() == nil {
+	for sleep.For(ctx, p.pause()) == nil {
 		ws, all, next := p.due(time.Now())
 		if len(ws) == 0 {
 			timer := time.NewTimer(next)
@@ -225,16 +226,23 @@ func (p *waits[T]) poll(ctx context.Context, wake <-chan struct{}) {
 			}
 			maps.Copy(seen, found)
 		}
+		p.mu.Lock()
+		p.next = time.Now().Add(calls * p.breath.of(all))
+		p.mu.Unlock()
 		if ctx.Err() != nil {
 			return // a new poller may be at work already
 		}
 		for _, w := range ws {
 			p.tell(w, seen, err)
 		}
-		if sleep.For(ctx, calls*p.breath.of(all)) != nil {
-			return
-		}
 	}
+}
+
+// pause is how long it is until the next call may be made.
+func (p *waits[T]) pause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.next)
 }
 
 // due are the watches whose turn it is, with those whose turn is next as far as the calls for

@@ -168,3 +168,31 @@ func TestPollerTrouble(t *testing.T) {
 		}
 	})
 }
+
+// Who begins to wait when nobody does any more shares a look with those that come soon after, as if there had been
+// somebody all the time: in a fleet each is often served by its first look, before the next one comes.
+func TestPollerRestsBetweenWaits(t *testing.T) {
+	for fleet, most := range map[bool]int{true: 6, false: 21} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &watched{call: 20 * time.Millisecond}
+			p := &poller[bool]{8 * time.Second, w.list, nil, "", alike, newWaits[bool](breathOf(8*time.Second, fleet))}
+			var all sync.WaitGroup
+			for i := range 20 {
+				all.Go(func() {
+					time.Sleep(time.Duration(i) * 200 * time.Millisecond)
+					begun := time.Now()
+					if _, err := p.wait(t.Context(), nil, fmt.Sprint(i), untilShown(8*time.Second), isDone); err != nil {
+						t.Error(err)
+					}
+					if took := time.Since(begun); took > p.breath.shortest+100*time.Millisecond {
+						t.Errorf("fleet: %v: one that was there is seen after %s", fleet, took)
+					}
+				})
+			}
+			all.Wait()
+			if w.calls > most {
+				t.Errorf("fleet: %v: %d calls for 20 waits that come one by one", fleet, w.calls)
+			}
+		})
+	}
+}
