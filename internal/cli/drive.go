@@ -185,7 +185,7 @@ func sumUp(c *cli.Context, v *viewer, s *app.Session, res *app.Result, took time
 
 // outcome is the exit status of a run, with an error that people have been told.
 func outcome(res *app.Result, interrupted bool, redact func(string) string) error {
-	some := slices.ContainsFunc(res.Summary.Builds, func(b state.BuildSummary) bool { return b.Status == state.Done || len(b.Artifacts) > 0 })
+	some := slices.ContainsFunc(res.Summary.Builds, func(b state.BuildSummary) bool { return b.Status == state.Done })
 	exit := &exitError{code: exitFailed, said: true}
 	switch {
 	case interrupted && res.Summary.Status != state.Done:

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/app"
 	"github.com/imgflow/imgflow/state"
 )
 
@@ -127,6 +129,20 @@ const sharedTemplate = `{
     "source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-xenial-16.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}}]
 }`
 
+// The exit status tells a run in which every build has failed, whatever images it has, from one of which some are done.
+func TestStatusOfSomeBuilds(t *testing.T) {
+	good := state.BuildSummary{Name: "web", Status: state.Done, Artifacts: []state.Artifact{{ID: "ami-1"}}}
+	late, bad := good, state.BuildSummary{Name: "db", Status: state.Failed}
+	late.Status = state.Partial
+	for want, builds := range map[int][]state.BuildSummary{exitFailed: {late}, exitPartial: {good, bad}} {
+		err := outcome(&app.Result{Report: &dag.Report{}, Summary: state.Summary{ID: "r", Status: state.Partial, Builds: builds}}, false, strings.Clone)
+		var exit *exitError
+		if !errors.As(err, &exit) || exit.code != want {
+			t.Errorf("%v: %v, want status %d", builds, err, want)
+		}
+	}
+}
+
 // TestResumeOfAPartialRunDoesWhatIsMissing has the calls refused that come after
 // the image is finished.
 func TestResumeOfAPartialRunDoesWhatIsMissing(t *testing.T) {
@@ -139,7 +155,7 @@ func TestResumeOfAPartialRunDoesWhatIsMissing(t *testing.T) {
 
 	g.refuse("CopyImage", "ModifyImageAttribute")
 	out, code := d.do("run", "shared.json")
-	if code != exitPartial {
+	if code != exitFailed {
 		t.Fatalf("exit status %d\n%s", code, out)
 	}
 	s := d.run()
@@ -156,7 +172,7 @@ func TestResumeOfAPartialRunDoesWhatIsMissing(t *testing.T) {
 
 	// Sharing is allowed again: the copy is what is missing then.
 	g.refuse("CopyImage")
-	if out, code := d.do("resume"); code != exitPartial {
+	if out, code := d.do("resume"); code != exitFailed {
 		t.Fatalf("first resume: %d\n%s", code, out)
 	}
 	if made := g.changes(); !maps.Equal(made, map[string]int{"ModifyImageAttribute": 1}) {
