@@ -212,8 +212,6 @@ func TestOneSlipIsOneFault(t *testing.T) {
 // offs are values that ask an option for nothing; those of all options, "", null, {} and [], are not repeated.
 var offs = map[string][]string{
 	"ssh_bastion_interactive": {`false`, `0`},
-	"ssh_remote_tunnels":      nil,
-	"ssh_local_tunnels":       nil,
 	"use_linux_pathing":       {`false`, `0`},
 	"formulas":                nil,
 }

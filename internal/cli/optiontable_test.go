@@ -314,8 +314,8 @@ var optionTable = []optionGroup{
 	}},
 	{name: "reach to come", component: "amazon-ebs", base: sshOptions, rows: []optionRow{
 		row("ssh_bastion_interactive", `"ssh_bastion_interactive": true`, notYet),
-		row("ssh_remote_tunnels", `"ssh_remote_tunnels": ["8080:localhost:8080"]`, notYet),
-		row("ssh_local_tunnels", `"ssh_local_tunnels": ["8080:localhost:8080"]`, notYet),
+		row("ssh_remote_tunnels", `"ssh_remote_tunnels": ["8080:localhost:8080"]`, `step comm.connect: "ssh_remote_tunnels":["8080:localhost:8080"]`),
+		row("ssh_local_tunnels", `"ssh_local_tunnels": ["8081:localhost:8081"]`, `step comm.connect: "ssh_local_tunnels":["8081:localhost:8081"]`),
 		row("ssh_wait_timeout", `"ssh_wait_timeout": "5m"`, "refused: ssh_timeout"),
 		row("ssh_public_key", `"ssh_public_key": "x"`, `refused: has no such option`),
 		row("ssh_private_key", `"ssh_private_key": "x"`, `refused: has no such option`),

@@ -89,6 +89,8 @@ func (s SSH) Check(r Report) {
 		}
 	}
 	s.unusedParts(r)
+	checkForwards(r, "ssh_remote_tunnels", s.RemoteTunnels)
+	checkForwards(r, "ssh_local_tunnels", s.LocalTunnels)
 	if s.ProxyHost != "" && s.ProxyUsername == "" && s.ProxyPassword != "" {
 		r.Add("ssh_proxy_username", "must be set when ssh_proxy_password is")
 	}

@@ -121,7 +121,10 @@ func (e *Env) dialUntil(ctx context.Context, t *dag.Task, m Machine, p patience)
 	for {
 		l, err, cut := e.dialWithin(ctx, t, m, begun, p.total)
 		if err == nil {
-			return l, nil
+			if err = l.forward(ctx, t, m.SSH, p.first); err == nil {
+				return l, nil
+			}
+			l.close()
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

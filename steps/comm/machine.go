@@ -108,10 +108,10 @@ type SSH struct {
 	// The password for the proxy. Default: none.
 	ProxyPassword dag.Secret `json:"ssh_proxy_password,omitempty"`
 
-	// Ports of the machine that lead to hosts here, each as port:host:port. Default: none.
-	RemoteTunnels []string `json:"ssh_remote_tunnels,omitempty" option:"unsupported"`
-	// Local ports that lead to hosts behind the machine, each as port:host:port. Default: none.
-	LocalTunnels []string `json:"ssh_local_tunnels,omitempty" option:"unsupported"`
+	// Ports of the machine, on its loopback, that lead to hosts here, each as port:host:port. Default: none.
+	RemoteTunnels []string `json:"ssh_remote_tunnels,omitempty"`
+	// Ports here, on loopback, that lead to hosts as the machine reaches them, each as port:host:port. Default: none.
+	LocalTunnels []string `json:"ssh_local_tunnels,omitempty"`
 }
 
 // Vault keeps a run's secrets sealed. Get returns fs.ErrNotExist for a name

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,11 @@ func TestSSH(t *testing.T) {
 	}
 	defer l.Close()
 	go func() {
-		if conn, err := l.Accept(); err == nil {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
 			fmt.Fprintln(conn, "through")
 			conn.Close()
 		}
@@ -69,6 +74,17 @@ func TestSSH(t *testing.T) {
 	if out, err := c.cmd(g, "ssh", "-W", "10.1.2.3:80", c.at(g)).CombinedOutput(); err == nil {
 		t.Errorf("forwarded off loopback: %s", out)
 	}
+	back, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(back.Addr().(*net.TCPAddr).Port)
+	taken := c.cmd(g, "ssh", "-o", "ExitOnForwardFailure=yes", "-R", port+":127.0.0.1:1", c.at(g), "true")
+	if out, err := taken.CombinedOutput(); err == nil || !strings.Contains(string(out), "remote port forwarding failed") {
+		t.Errorf("a port that is taken: %s, %v", out, err)
+	}
+	back.Close()
+	c.want(c.cmd(g, "ssh", "-o", "ExitOnForwardFailure=yes", "-R", port+":"+l.Addr().String(), c.at(g), "exec bash -c 'cat </dev/tcp/127.0.0.1/"+port+"'"), "0 through")
 	g.sh("root", "ps -e -o stat= | grep -c Z", "1 0")
 }
 

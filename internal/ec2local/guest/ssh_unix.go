@@ -213,9 +213,10 @@ func (s *sshServer) serve(c net.Conn) {
 	}
 	c.SetDeadline(time.Time{})
 	defer conn.Close()
-	go ssh.DiscardRequests(reqs) // keepalives are answered, remote forwarding is refused
 	opts := conn.Permissions.CriticalOptions
 	_, restrict := opts["restrict"]
+	_, alone := opts["no-port-forwarding"]
+	go serveRequests(conn, reqs, !alone && !restrict)
 	for nc := range chans {
 		switch nc.ChannelType() {
 		case "session":
@@ -230,7 +231,7 @@ func (s *sshServer) serve(c net.Conn) {
 			ses.noPty = ses.noPty || restrict
 			go ses.serve(reqs)
 		case "direct-tcpip":
-			if _, no := opts["no-port-forwarding"]; no || restrict {
+			if alone || restrict {
 				nc.Reject(ssh.Prohibited, "the key allows no forwarding")
 				continue
 			}
@@ -269,6 +270,11 @@ func forward(nc ssh.NewChannel) {
 		return
 	}
 	go ssh.DiscardRequests(reqs)
+	join(ch, c)
+}
+
+// join passes on what a channel and a connection say, until both have said all.
+func join(ch ssh.Channel, c net.Conn) {
 	var both sync.WaitGroup
 	both.Go(func() { io.Copy(c, ch); c.(*net.TCPConn).CloseWrite() })
 	both.Go(func() { io.Copy(ch, c); ch.CloseWrite() })
@@ -276,3 +282,63 @@ func forward(nc ssh.NewChannel) {
 	c.Close()
 	ch.Close()
 }
+
+// serveRequests listens at loopback ports for a client that asks for it, until that hangs up.
+// All else is answered as a server does that knows nothing of it, keepalives too.
+func serveRequests(conn *ssh.ServerConn, reqs <-chan *ssh.Request, forwards bool) {
+	type address struct {
+		Host string
+		Port uint32
+	}
+	open := map[address]net.Listener{}
+	defer func() {
+		for _, l := range open {
+			l.Close()
+		}
+	}()
+	for r := range reqs {
+		var at address
+		ok := forwards && ssh.Unmarshal(r.Payload, &at) == nil
+		switch {
+		case r.Type == "tcpip-forward" && ok && at.Port != 0 && len(open) < maxListening:
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(at.Port))))
+			if err != nil {
+				r.Reply(false, nil)
+				continue
+			}
+			open[at] = l
+			r.Reply(true, nil)
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						from := c.RemoteAddr().(*net.TCPAddr)
+						ch, reqs, err := conn.OpenChannel("forwarded-tcpip", ssh.Marshal(struct {
+							Host string
+							Port uint32
+							From string
+							At   uint32
+						}{at.Host, at.Port, from.IP.String(), uint32(from.Port)}))
+						if err != nil {
+							c.Close()
+							return
+						}
+						go ssh.DiscardRequests(reqs)
+						join(ch, c)
+					}()
+				}
+			}()
+		case r.Type == "cancel-tcpip-forward" && ok && open[at] != nil:
+			open[at].Close()
+			delete(open, at)
+			r.Reply(true, nil)
+		case r.WantReply:
+			r.Reply(false, nil)
+		}
+	}
+}
+
+const maxListening = 20 // ports for one connection
