@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
 	"github.com/imgflow/imgflow/dag"
 	"github.com/imgflow/imgflow/internal/app/drive"
@@ -9,6 +11,7 @@ import (
 	"github.com/imgflow/imgflow/internal/explain"
 	"github.com/imgflow/imgflow/internal/telemetry"
 	"github.com/imgflow/imgflow/state"
+	"github.com/imgflow/imgflow/steps/comm"
 )
 
 // RunOptions say how a run is driven and watched. All may be left out.
@@ -19,7 +22,9 @@ type RunOptions struct {
 	BeforeStep func(context.Context, dag.Node)
 	// OnFailure decides what a failed step means; nil cleans up.
 	OnFailure func(ctx context.Context, n dag.Node, err error) dag.Decision
-	Parallel  int // builds at work at once; 0: as the request says
+	// Prompt puts a question of a bastion to the person at the terminal; nil is nobody there.
+	Prompt   func(ctx context.Context, question string, echo bool) (answer string, err error)
+	Parallel int // builds at work at once; 0: as the request says
 }
 
 // Result is how a run has ended: what failed, what is left, and its summary.
@@ -43,6 +48,7 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	if err := s.Verify(ctx); err != nil {
 		return nil, err
 	}
+	s.world.Machines().Prompt = o.Prompt
 	took := s.Durations()
 	defer took.save()
 	ctx, t := s.trace(ctx, "RUN")
@@ -60,6 +66,14 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	res, err := drive.Solve(ctx, s.graph, d)
 	s.traced(t, err)
 	return res, err
+}
+
+// AsksPerson reports whether the machines are reached by answers to a bastion's questions.
+func (s *Session) AsksPerson() bool {
+	return slices.ContainsFunc(s.graph.Nodes, func(n dag.Node) bool {
+		var of comm.Connect
+		return n.Kind == of.Kind() && json.Unmarshal(n.Spec, &of) == nil && of.SSH.BastionInteractive
+	})
 }
 
 // Events calls fn with the events of the run from a position in its file on, 0 is

@@ -98,6 +98,19 @@ func (t *terminal) breakpoint() func(context.Context, dag.Node) {
 	}
 }
 
+// prompt puts a question of a server's, and returns the answer, which is not shown while it is typed unless
+// echo is true.
+func (t *terminal) prompt(ctx context.Context, question string, echo bool) (string, error) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	defer t.aside()()
+	t.ls.Warn("%s", question)
+	if !echo {
+		defer hideTyping()()
+	}
+	return stdin.line(ctx)
+}
+
 // confirm asks for a yes.
 func confirm(question string) (bool, error) {
 	fmt.Fprintf(stdout, "%s Type yes to do so: ", question)

@@ -30,6 +30,9 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 	}
 	var sent *away
 	var err error
+	if s.AsksPerson() && (where.Engine != "" || !asks(c)) {
+		return usagef("cannot go through the bastion: with ssh_bastion_interactive somebody has to answer it at the terminal of this program; give ssh_bastion_agent_auth, ssh_bastion_private_key_file or ssh_bastion_password")
+	}
 	if where.Engine != "" {
 		sent, err = sendTo(c, s, where)
 	} else {
@@ -77,6 +80,9 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 	defer job.Close()
 	o := app.RunOptions{Show: job.Watch(len(s.Builds()), v.show)}
 	tty := &terminal{ls: ls, aside: v.aside}
+	if asks(c) {
+		o.Prompt = tty.prompt
+	}
 	switch pol.onError {
 	case "suspend":
 		o.OnFailure = func(context.Context, dag.Node, error) dag.Decision { return dag.Suspend }

@@ -211,9 +211,8 @@ func TestOneSlipIsOneFault(t *testing.T) {
 
 // offs are values that ask an option for nothing; those of all options, "", null, {} and [], are not repeated.
 var offs = map[string][]string{
-	"ssh_bastion_interactive": {`false`, `0`},
-	"use_linux_pathing":       {`false`, `0`},
-	"formulas":                nil,
+	"use_linux_pathing": {`false`, `0`},
+	"formulas":          nil,
 }
 
 // What asks for nothing is never refused as something that is not supported, however it is written.

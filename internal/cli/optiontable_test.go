@@ -312,8 +312,8 @@ var optionTable = []optionGroup{
 		row("session_manager_port", `"session_manager_port": 8022`, `step aws.session: "listen":8022`),
 		row("pause_before_ssm", `"pause_before_ssm": "10s"`, `step aws.session: "pause":10000000000`),
 	}},
-	{name: "reach to come", component: "amazon-ebs", base: sshOptions, rows: []optionRow{
-		row("ssh_bastion_interactive", `"ssh_bastion_interactive": true`, notYet),
+	{name: "other ways", component: "amazon-ebs", base: sshOptions, rows: []optionRow{
+		row("ssh_bastion_interactive", `"ssh_bastion_host": "bastion", "ssh_bastion_username": "jump", "ssh_bastion_interactive": true`, `step comm.connect: "ssh_bastion_interactive":true`),
 		row("ssh_remote_tunnels", `"ssh_remote_tunnels": ["8080:localhost:8080"]`, `step comm.connect: "ssh_remote_tunnels":["8080:localhost:8080"]`),
 		row("ssh_local_tunnels", `"ssh_local_tunnels": ["8081:localhost:8081"]`, `step comm.connect: "ssh_local_tunnels":["8081:localhost:8081"]`),
 		row("ssh_wait_timeout", `"ssh_wait_timeout": "5m"`, "refused: ssh_timeout"),

@@ -117,7 +117,7 @@ func TestSchemaRefuses(t *testing.T) {
 	s := templateSchema(t)
 	const whole = `{"_why": "a comment", "variables": {"size": "8"}, "builders": [{"type": "amazon-ebs", "ami_name": "a", "source_ami": "ami-1", "instance_type": "t3.micro", "ssh_username": "u", "ssh_timeout": "5m",
 "ena_support": "{{user ` + "`yes`" + `}}", "tags": {"Name": 1}, "launch_block_device_mappings": [{"device_name": "/dev/xvda", "volume_size": "{{user ` + "`size`" + `}}"}], "source_ami_filter": {"owners": "self", "most_recent": "true"}, "ssh_bastion_interactive": "false"}],
-"provisioners": [{"type": "shell", "inline": "true", "valid_exit_codes": [0, "1"], "max_retries": 2, "override": {"amazon-ebs": {"inline": ["false"]}}}, {"type": "file", "source": "a", "destination": "/tmp/a"}],
+"provisioners": [{"type": "shell", "inline": "true", "valid_exit_codes": [0, "1"], "max_retries": 2, "override": {"amazon-ebs": {"inline": ["false"]}}}, {"type": "file", "source": "a", "destination": "/tmp/a"}, {"type": "shell-local", "inline": "true", "use_linux_pathing": "false"}],
 "post-processors": ["manifest", ["checksum"]]}`
 	if err := bySchema(t, s, whole); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestSchemaRefuses(t *testing.T) {
 	for _, change := range [][2]string{
 		{`"_why"`, `"why"`}, {`"amazon-ebs", "ami_name"`, `"amazon-esb", "ami_name"`}, {`"ami_name"`, `"ami_nam"`}, {`"volume_size"`, `"volume_sise"`}, {`"most_recent"`, `"recent"`}, {`"inline": ["false"]`, `"inlin": ["false"]`},
 		{`"type": "shell"`, `"type": "shel"`}, {`"manifest"`, `"manifesto"`}, {`"5m"`, `300`}, {`"5m"`, `"5 minutes"`}, {`"t3.micro"`, `["t3.micro"]`}, {`"max_retries": 2`, `"max_retries": "twice"`},
-		{`"tags": {"Name": 1}`, `"tags": "Name"`}, {`"true"}`, `"maybe"}`}, {`"destination": "/tmp/a"`, `"direction": "upload"`}, {`"ssh_bastion_interactive": "false"`, `"ssh_bastion_interactive": "true"`}, {`[0, "1"]`, `[0, "one"]`}, {`"ssh_timeout"`, `"ssh_wait_timeout"`},
+		{`"tags": {"Name": 1}`, `"tags": "Name"`}, {`"true"}`, `"maybe"}`}, {`"destination": "/tmp/a"`, `"direction": "upload"`}, {`"ssh_bastion_interactive": "false"`, `"ssh_bastion_interactive": "maybe"`}, {`"use_linux_pathing": "false"`, `"use_linux_pathing": "true"`}, {`[0, "1"]`, `[0, "one"]`}, {`"ssh_timeout"`, `"ssh_wait_timeout"`},
 	} {
 		broken := strings.Replace(whole, change[0], change[1], 1)
 		if broken == whole {

@@ -31,6 +31,22 @@ func eachKey() (restore func()) {
 	return func() { unix.IoctlSetTermios(in, setTermios, before) }
 }
 
+// hideTyping has the terminal show nothing of what is typed.
+func hideTyping() (restore func()) {
+	in := int(os.Stdin.Fd())
+	before, err := unix.IoctlGetTermios(in, getTermios)
+	if err != nil {
+		return func() {}
+	}
+	after := *before
+	after.Lflag &^= unix.ECHO
+	after.Lflag |= unix.ICANON | unix.ECHONL
+	if unix.IoctlSetTermios(in, setTermios, &after) != nil {
+		return func() {}
+	}
+	return func() { unix.IoctlSetTermios(in, setTermios, before) }
+}
+
 // inForeground tells whether the terminal is this job's: another must not draw on it.
 func inForeground() bool {
 	group, err := unix.IoctlGetInt(int(os.Stdout.Fd()), unix.TIOCGPGRP)

@@ -1,9 +1,11 @@
 package comm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,6 +27,7 @@ type login struct {
 	keyFile  string
 	certFile string
 	agent    bool
+	asks     string // the host whose questions the person at the terminal answers
 	options  string // how the names of its options begin
 }
 
@@ -32,11 +35,14 @@ type login struct {
 var agentTimeout = handshakeTimeout
 
 func (s SSH) login() login {
-	return login{s.Username, s.Password, s.KeyName, s.PrivateKeyFile, s.CertificateFile, s.AgentAuth, "ssh_"}
+	return login{s.Username, s.Password, s.KeyName, s.PrivateKeyFile, s.CertificateFile, s.AgentAuth, "", "ssh_"}
 }
 
 func (s SSH) bastionLogin() login {
-	l := login{s.BastionUsername, s.BastionPassword, "", s.BastionPrivateKeyFile, s.BastionCertificateFile, s.BastionAgentAuth, "ssh_bastion_"}
+	l := login{s.BastionUsername, s.BastionPassword, "", s.BastionPrivateKeyFile, s.BastionCertificateFile, s.BastionAgentAuth, "", "ssh_bastion_"}
+	if s.BastionInteractive {
+		l.asks = s.BastionHost
+	}
 	if l.keyFile == "" {
 		l.keyFile = s.PrivateKeyFile
 	}
@@ -70,7 +76,7 @@ func (o *shownKeys) rest(keys []ssh.Signer) (rest []ssh.Signer) {
 
 // methods returns the ways to authenticate, keys before passwords, and what to
 // close when the handshake is over. Its errors do not pass by waiting.
-func (e *Env) methods(t *dag.Task, l login, o *shownKeys) (ms []ssh.AuthMethod, done func(), err error) {
+func (e *Env) methods(ctx context.Context, t *dag.Task, l login, o *shownKeys) (ms []ssh.AuthMethod, done func(), err error) {
 	done = func() {}
 	var signers []ssh.Signer
 	if l.keyName != "" {
@@ -114,7 +120,17 @@ func (e *Env) methods(t *dag.Task, l login, o *shownKeys) (ms []ssh.AuthMethod, 
 			done()
 			return nil, func() {}, err
 		}
-		ms = append(ms, ssh.Password(pw), ssh.KeyboardInteractive(answers(pw)))
+		ms = append(ms, ssh.Password(pw))
+		if l.asks == "" {
+			ms = append(ms, ssh.KeyboardInteractive(answers(pw)))
+		}
+	}
+	if l.asks != "" {
+		if e.Prompt == nil {
+			done()
+			return nil, func() {}, fmt.Errorf("%sinteractive is set, but nobody is at a terminal to answer %s", l.options, l.asks)
+		}
+		ms = append(ms, ssh.KeyboardInteractive(e.asking(ctx, l.asks)))
 	}
 	if len(ms) == 0 {
 		done()
@@ -134,6 +150,46 @@ func answers(password string) ssh.KeyboardInteractiveChallenge {
 		}
 		return as, nil
 	}
+}
+
+// answerOf is a question of a host.
+type answerOf struct{ host, question string }
+
+// maxQuestion bounds what a host may ask, in bytes.
+const maxQuestion = 1000
+
+// asking has the person at the terminal answer what a host asks. An answer is kept for the next connection, in
+// memory alone, until the host refuses it.
+func (e *Env) asking(ctx context.Context, host string) ssh.KeyboardInteractiveChallenge {
+	return func(_, instruction string, questions []string, echos []bool) (as []string, err error) {
+		for i, q := range questions {
+			if len(q)+len(instruction) > maxQuestion {
+				return nil, fmt.Errorf("%s asks a question of more than %d bytes", host, maxQuestion)
+			}
+			of := answerOf{host, q}
+			e.mu.Lock()
+			a, known := e.answers[of]
+			e.mu.Unlock()
+			if !known {
+				text := strings.TrimSpace(strings.TrimSpace(instruction) + " " + q)
+				if a, err = e.Prompt(ctx, host+" asks: "+text, echos[i]); err != nil {
+					return nil, permanent{fmt.Errorf("there is no answer to %q, which %s asks: %w", q, host, err)}
+				}
+			}
+			e.mu.Lock()
+			e.answers[of] = a
+			e.mu.Unlock()
+			as = append(as, a)
+		}
+		return as, nil
+	}
+}
+
+// forget drops the answers to a host's questions.
+func (e *Env) forget(host string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.answers, func(of answerOf, _ string) bool { return of.host == host })
 }
 
 func (e *Env) vaultSigner(name string) (ssh.Signer, error) {

@@ -78,8 +78,8 @@ func (s SSH) Check(r Report) {
 		if s.BastionUsername == "" {
 			r.Add("ssh_bastion_username", "must be set when ssh_bastion_host is")
 		}
-		if l := s.bastionLogin(); l.password == "" && l.keyFile == "" && !l.agent {
-			r.Add("ssh_bastion_host", "needs ssh_bastion_password, ssh_bastion_private_key_file or ssh_bastion_agent_auth")
+		if l := s.bastionLogin(); l.password == "" && l.keyFile == "" && !l.agent && l.asks == "" {
+			r.Add("ssh_bastion_host", "needs ssh_bastion_password, ssh_bastion_private_key_file, ssh_bastion_agent_auth or ssh_bastion_interactive")
 		}
 		if s.BastionPrivateKeyFile != "" {
 			keyPair("ssh_bastion_", s.BastionPrivateKeyFile, s.BastionCertificateFile)

@@ -33,6 +33,9 @@ type Env struct {
 	Status func(context.Context, Endpoint) Status
 	// Tunnel connects to the port of an endpoint that has a tunnel.
 	Tunnel func(context.Context, Endpoint) (net.Conn, error)
+	// Prompt puts a question of a bastion to the person at the terminal, and returns the answer, which
+	// is not shown while it is typed unless echo is true; nil is nobody there.
+	Prompt func(ctx context.Context, question string, echo bool) (string, error)
 	// Times are how long machines took to let us in before; nil knows none.
 	Times *usual.Times
 
@@ -49,13 +52,14 @@ type Env struct {
 	slots      map[string]*connSlot
 	winrmSlots map[string]*winrmSlot
 	runs       map[string]int // followers by token
+	answers    map[answerOf]string
 	closed     bool
 }
 
 // NewEnv returns an environment without connections. The vault may be nil if
 // no step uses a generated key.
 func NewEnv(v Vault) *Env {
-	return &Env{vault: v, slots: map[string]*connSlot{}, winrmSlots: map[string]*winrmSlot{}, runs: map[string]int{}}
+	return &Env{vault: v, slots: map[string]*connSlot{}, winrmSlots: map[string]*winrmSlot{}, runs: map[string]int{}, answers: map[answerOf]string{}}
 }
 
 // Getenv is the value of a variable of the environment, "" if there is none.

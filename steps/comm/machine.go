@@ -91,8 +91,8 @@ type SSH struct {
 	BastionPassword dag.Secret `json:"ssh_bastion_password,omitempty"`
 	// Logs in to the jump host with the keys of the local SSH agent. Default: `false`.
 	BastionAgentAuth bool `json:"ssh_bastion_agent_auth,omitempty"`
-	// Asks the user for what the jump host wants to know. Default: `false`.
-	BastionInteractive bool `json:"ssh_bastion_interactive,omitempty" option:"unsupported"`
+	// Asks the person at the terminal what the jump host wants to know. Default: `false`.
+	BastionInteractive bool `json:"ssh_bastion_interactive,omitempty"`
 	// The file of a private key for the jump host. Default: that of `ssh_private_key_file`.
 	BastionPrivateKeyFile string `json:"ssh_bastion_private_key_file,omitempty" option:"file"`
 	// The file of a user certificate for that key. Default: none.

@@ -22,6 +22,7 @@ import (
 const (
 	dialTimeout       = 5 * time.Second // for one TCP connection: a booting machine drops what comes too early
 	handshakeTimeout  = time.Minute
+	answerTimeout     = 2 * time.Minute // where a person answers; OpenSSH hangs up then
 	keepAliveInterval = 5 * time.Second
 	maxSessions       = 8 // OpenSSH allows 10 on a connection unless told otherwise
 )
@@ -234,6 +235,9 @@ func (e *Env) bastion(ctx context.Context, t *dag.Task, m Machine) (*sshConn, er
 	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	l, err := e.handshake(ctx, t, d.DialContext, b.address(), s.bastionLogin(), keys, s)
 	if err != nil {
+		if refused(err) {
+			e.forget(s.BastionHost)
+		}
 		return nil, &bastionError{s.BastionHost, s.bastionLogin(), err}
 	}
 	if len(keys) == 0 {
@@ -303,7 +307,7 @@ func (e *Env) dialOnce(ctx context.Context, t *dag.Task, connect func(context.Co
 		return nil, err
 	}
 	// Keys and agent are only asked for when somebody answers.
-	auth, authDone, err := e.methods(t, who, o)
+	auth, authDone, err := e.methods(ctx, t, who, o)
 	if err != nil {
 		tc.Close()
 		return nil, permanent{err}
@@ -319,7 +323,11 @@ func (e *Env) dialOnce(ctx context.Context, t *dag.Task, connect func(context.Co
 		HostKeyAlgorithms: algos,
 		ClientVersion:     "SSH-2.0-imgflow",
 	}
-	tc.SetDeadline(time.Now().Add(handshakeTimeout))
+	within := handshakeTimeout
+	if who.asks != "" {
+		within = answerTimeout
+	}
+	tc.SetDeadline(time.Now().Add(within))
 	stop := context.AfterFunc(ctx, func() { tc.Close() })
 	c, chans, reqs, err := ssh.NewClientConn(bufferedConn{l.conn, bufio.NewReaderSize(l.conn, 4*block)}, addr, conf)
 	if !stop() && err == nil {
