@@ -233,6 +233,18 @@ var scenes = []scene{
 		w.finished(b, home)
 		w.front.setCut(nil)
 		w.nothingOfIAM()
+		maps.DeleteFunc(w.front.calls, func(action string, _ int) bool { return strings.HasPrefix(action, "List") }) // of that look
+	}},
+	{"the endpoint of a network", func(w *world) {
+		subnets, err := w.raw().DescribeSubnets(w.t.Context(), &ec2.DescribeSubnetsInput{})
+		if err != nil || len(subnets.Subnets) == 0 {
+			w.t.Fatal(err, "no subnets")
+		}
+		w.connectEndpoint(*subnets.Subnets[0].SubnetId, false)
+	}, func(w *world) {
+		if _, err := (FindConnectEndpoint{Place: here, Network: dag.Lit(Network{})}).Do(w.t.Context(), w.cloud, task("e")); err != nil {
+			w.t.Error(err)
+		}
 	}},
 	{"volumes and a snapshot", func(*world) {}, func(w *world) {
 		e := w.build(&dag.MemStore{}, w.wired(twoVolumes(), "amazon-ebsvolume"))

@@ -282,8 +282,8 @@ func TestGraphOfWindows(t *testing.T) {
 	}{
 		{"its own password", "connect key keypair password", func(*EBS) {}},
 		{"its own password, for the user's key", "connect password", func(b *EBS) { b.KeyPairName, b.SSH.PrivateKeyFile = "mine", file }},
-		{"a known password", "connect", func(b *EBS) { b.WinRM.Password = "x" }},
-		{"a known password and a key pair", "connect", func(b *EBS) { b.WinRM.Password, b.KeyPairName = "x", "mine" }},
+		{"a known password", "connect", func(b *EBS) { b.WinRM.Password, b.PasswordTimeout = "x", 0 }},
+		{"a known password and a key pair", "connect", func(b *EBS) { b.WinRM.Password, b.KeyPairName, b.PasswordTimeout = "x", "mine", 0 }},
 	} {
 		b := windows()
 		b.place = here
