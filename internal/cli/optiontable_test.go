@@ -11,9 +11,6 @@ const sshOptions = `"communicator": "ssh", "ssh_username": "u"`
 const winrmOptions = `"communicator": "winrm", "winrm_username": "Administrator", "instance_type": "t3.large",
 	"source_ami_filter": {"filters": {"name": "Windows_Server-2022-English-Full-Base-*"}, "owners": ["amazon"], "most_recent": true}`
 
-// notYet is what is said of options and components that cannot be used so far.
-const notYet = "refused: not supported yet"
-
 // refusedAll are options of a component that is refused as a whole.
 func refusedAll(component, why string, options ...string) optionGroup {
 	g := optionGroup{name: component, component: component}
