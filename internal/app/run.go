@@ -22,9 +22,7 @@ type RunOptions struct {
 	BeforeStep func(context.Context, dag.Node)
 	// OnFailure decides what a failed step means; nil cleans up.
 	OnFailure func(ctx context.Context, n dag.Node, err error) dag.Decision
-	// Prompt puts a question of a bastion to the person at the terminal; nil is nobody there.
-	Prompt   func(ctx context.Context, question string, echo bool) (answer string, err error)
-	Parallel int // builds at work at once; 0: as the request says
+	Parallel  int // builds at work at once; 0: as the request says
 }
 
 // Result is how a run has ended: what failed, what is left, and its summary.
@@ -48,7 +46,6 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	if err := s.Verify(ctx); err != nil {
 		return nil, err
 	}
-	s.world.Machines().Prompt = o.Prompt
 	took := s.Durations()
 	defer took.save()
 	ctx, t := s.trace(ctx, "RUN")
@@ -68,11 +65,17 @@ func (s *Session) Run(ctx context.Context, o RunOptions) (*Result, error) {
 	return res, err
 }
 
+// Ask has a function put the questions of bastions to the person at the terminal; without one nobody is
+// there. The answer is not to be shown while it is typed unless echo is true.
+func (s *Session) Ask(prompt func(ctx context.Context, question string, echo bool) (answer string, err error)) {
+	s.world.Machines().Prompt = prompt
+}
+
 // AsksPerson reports whether the machines are reached by answers to a bastion's questions.
 func (s *Session) AsksPerson() bool {
 	return slices.ContainsFunc(s.graph.Nodes, func(n dag.Node) bool {
 		var of comm.Connect
-		return n.Kind == of.Kind() && json.Unmarshal(n.Spec, &of) == nil && of.SSH.BastionInteractive
+		return n.Kind == of.Kind() && json.Unmarshal(n.Spec, &of) == nil && of.SSH.BastionHost != "" && of.SSH.BastionInteractive
 	})
 }
 

@@ -18,8 +18,6 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
-
-	"github.com/imgflow/imgflow/internal/sshtest"
 )
 
 // TestAsk answers the questions of -on-error=ask at a real terminal: a shell to
@@ -140,48 +138,59 @@ func bastion(t *testing.T, code string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// A bastion's question is answered at a real terminal, which does not show the answer; with nobody there nothing begins.
+// A bastion's question is answered at a real terminal, which does not show the answer, by a build and by a shell; with nobody
+// there nothing begins, unless there is no bastion.
 func TestInteractiveBastionAtATerminal(t *testing.T) {
 	d := newDesk(t)
-	srv, err := sshtest.Start(t.TempDir())
-	if errors.Is(err, sshtest.ErrMissing) {
-		t.Skipf("NOT TESTED: a bastion that asks: %v", err)
+	template := func(file, host, script string) {
+		src := fmt.Sprintf(`{"builders": [{"type": "amazon-ebs", "region": "us-east-1", "instance_type": "t3.micro", "ssh_username": "ubuntu", "ami_name": "far", "skip_create_ami": true,
+    "source_ami_filter": {"filters": {"name": "ubuntu/images/*ubuntu-xenial-16.04-amd64-server-*"}, "owners": ["099720109477"], "most_recent": true}, "ssh_bastion_interactive": true%s}],
+  "provisioners": [{"type": "shell", "inline": [%q]}]}`, host, script)
+		if err := os.WriteFile(filepath.Join(d.dir, file), []byte(src), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
+	template("far.json", fmt.Sprintf(`, "ssh_bastion_host": "127.0.0.1", "ssh_bastion_port": %d, "ssh_bastion_username": "jump"`, bastion(t, "314159")), "exit 3")
+	template("near.json", "", "true")
+	if out, code := d.do("run", "--local", "near.json"); code != exitOK {
+		t.Errorf("without a bastion: %d\n%s", code, out)
 	}
-	defer srv.Close()
-	src := fmt.Sprintf(`{"builders": [{"type": "null", "ssh_host": "127.0.0.1", "ssh_port": %d, "ssh_username": %q, "ssh_private_key_file": %q,
-  "ssh_bastion_host": "127.0.0.1", "ssh_bastion_port": %d, "ssh_bastion_username": "jump", "ssh_bastion_interactive": true}],
-  "provisioners": [{"type": "shell", "inline": ["echo through to it"]}]}`, srv.Port, srv.User, srv.KeyFile, bastion(t, "314159"))
-	if err := os.WriteFile(filepath.Join(d.dir, "far.json"), []byte(src), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, code := d.do("run", "far.json"); code != exitUsage || !strings.Contains(out, "somebody has to answer it at the terminal") {
+	if out, code := d.do("run", "--local", "far.json"); code != exitUsage || !strings.Contains(out, "somebody has to answer it at the terminal") {
 		t.Errorf("with nobody at a terminal: %d\n%s", code, out)
 	}
-	cmd := d.command("run", "far.json")
-	cmd.Env = append(cmd.Env, "TERM=xterm")
-	tty, err := pty.Start(cmd)
-	if err != nil {
-		t.Skipf("NOT TESTED: questions at a terminal: there are no terminals here: %v", err)
-	}
-	defer tty.Close()
-	defer time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() }).Stop() // rather than to hang
-	var seen strings.Builder
-	for typed := false; ; {
-		b := make([]byte, 4096)
-		n, err := tty.Read(b)
-		seen.Write(b[:n])
-		if !typed && strings.Contains(seen.String(), "127.0.0.1 asks: Code of today:") {
-			typed = true
-			time.AfterFunc(100*time.Millisecond, func() { tty.WriteString("314159\n") }) // as soon as a person could
-		}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"run", "--local", "-on-error=suspend", "far.json"}, exitFailed, "script exited with status 3"},
+		{[]string{"shell", "--", "echo", "through", "to", "it"}, exitOK, "through to it"},
+	} {
+		cmd := d.command(c.args...)
+		cmd.Env = append(cmd.Env, "TERM=xterm")
+		tty, err := pty.Start(cmd)
 		if err != nil {
-			break
+			t.Skipf("NOT TESTED: questions at a terminal: there are no terminals here: %v", err)
 		}
-	}
-	if err := cmd.Wait(); err != nil || !strings.Contains(seen.String(), "Finished after") || strings.Contains(seen.String(), "314159") {
-		t.Errorf("%v\n%s", err, seen.String())
+		timer := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() }) // rather than to hang
+		var seen strings.Builder
+		for typed := false; ; {
+			b := make([]byte, 4096)
+			n, err := tty.Read(b)
+			seen.Write(b[:n])
+			if !typed && strings.Contains(seen.String(), "127.0.0.1 asks: Code of today:") {
+				typed = true
+				time.AfterFunc(100*time.Millisecond, func() { tty.WriteString("314159\n") }) // as soon as a person could
+			}
+			if err != nil {
+				break
+			}
+		}
+		cmd.Wait()
+		timer.Stop()
+		tty.Close()
+		if cmd.ProcessState.ExitCode() != c.code || !strings.Contains(seen.String(), c.want) || strings.Contains(seen.String(), "314159") {
+			t.Errorf("%v: %v\n%s", c.args, cmd.ProcessState, seen.String())
+		}
 	}
 }

@@ -22,6 +22,14 @@ import (
 // warn shows what was found in the session's template that is not wrong.
 func warn(ls *render.Lines, s *app.Session) { ls.Warnings(s.Warnings()) }
 
+// somebodyAnswers refuses what needs answers from a person where there is none, before the run begins or goes on.
+func somebodyAnswers(c *cli.Context, s *app.Session, where app.Elsewhere) error {
+	if s.AsksPerson() && (where.Engine != "" || !asks(c)) {
+		return usagef("cannot go through the bastion: with ssh_bastion_interactive somebody has to answer it at the terminal of this program; give ssh_bastion_agent_auth, ssh_bastion_private_key_file or ssh_bastion_password")
+	}
+	return nil
+}
+
 // drive drives the session's run, here or elsewhere, in sight of the user, and says how
 // it ended.
 func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) error {
@@ -30,9 +38,6 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 	}
 	var sent *away
 	var err error
-	if s.AsksPerson() && (where.Engine != "" || !asks(c)) {
-		return usagef("cannot go through the bastion: with ssh_bastion_interactive somebody has to answer it at the terminal of this program; give ssh_bastion_agent_auth, ssh_bastion_private_key_file or ssh_bastion_password")
-	}
 	if where.Engine != "" {
 		sent, err = sendTo(c, s, where)
 	} else {
@@ -81,7 +86,7 @@ func drive(c *cli.Context, s *app.Session, pol policy, where app.Elsewhere) erro
 	o := app.RunOptions{Show: job.Watch(len(s.Builds()), v.show)}
 	tty := &terminal{ls: ls, aside: v.aside}
 	if asks(c) {
-		o.Prompt = tty.prompt
+		s.Ask(tty.prompt)
 	}
 	switch pol.onError {
 	case "suspend":

@@ -112,6 +112,9 @@ func runPlan(c *cli.Context, pol policy, where app.Elsewhere, file string) error
 	if err != nil {
 		return err
 	}
+	if err := somebodyAnswers(c, s, where); err != nil {
+		return err
+	}
 	if p.Run == "" {
 		err = s.Begin(context.Background(), wish)
 	} else {

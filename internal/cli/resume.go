@@ -103,6 +103,9 @@ func resume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := somebodyAnswers(c, s, where); err != nil {
+		return err
+	}
 	if err := s.Reach(context.Background(), local.Settings{}); err != nil {
 		return err
 	}

@@ -189,6 +189,9 @@ func runTemplate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := somebodyAnswers(c, s, where); err != nil {
+		return err
+	}
 	if err := s.Begin(context.Background(), wish); err != nil {
 		return err
 	}

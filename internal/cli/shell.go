@@ -62,6 +62,9 @@ func openShell(c *cli.Context) error {
 	if err := giveVariables(c, s); err != nil {
 		return err
 	}
+	if canAsk() {
+		s.Ask((&terminal{ls: lines(c, c.App.ErrWriter), aside: func() func() { return func() {} }}).prompt)
+	}
 	ctx := context.Background()
 	if err := s.ReachMachines(ctx); err != nil {
 		return err
