@@ -410,14 +410,8 @@ func (o *outcome) verdict(ctx context.Context, w *world, then string) error {
 	if want == (results{}) || then == "orphans" {
 		return nil
 	}
-	runs, err := w.runs()
-	if err != nil {
+	if err := w.destroyAll(); err != nil {
 		return err
-	}
-	for _, r := range runs {
-		if out, err := w.ok("destroy", r.ID, "--artifacts", "--yes"); err != nil {
-			return fmt.Errorf("%w\n%s", err, indent(out))
-		}
 	}
 	if err := w.holds(0); err != nil {
 		return fmt.Errorf("after destroy --artifacts: %w", err)

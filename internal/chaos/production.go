@@ -87,16 +87,10 @@ func (w *world) productionVerdict(ctx context.Context, inv inventory, o *outcome
 		return fmt.Errorf("after %s: %w", then, err)
 	}
 	o.tell("%d images", len(inv.of("image")))
-	runs, err := w.runs()
-	if err != nil {
+	if err := w.destroyAll(); err != nil {
 		return err
 	}
-	for _, r := range runs {
-		if out, err := w.ok("destroy", r.ID, "--artifacts", "--yes"); err != nil {
-			return fmt.Errorf("%w\n%s", err, indent(out))
-		}
-	}
-	inv, err = w.atRest()
+	inv, err := w.atRest()
 	if err == nil {
 		err = inv.whole()
 	}

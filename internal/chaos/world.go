@@ -173,6 +173,20 @@ type run struct {
 	}
 }
 
+// destroyAll destroys all that the runs of the home have made, images too.
+func (w *world) destroyAll() error {
+	rs, err := w.runs()
+	if err != nil {
+		return err
+	}
+	for _, r := range rs {
+		if out, err := w.ok("destroy", r.ID, "--artifacts", "--yes"); err != nil {
+			return fmt.Errorf("%w\n%s", err, indent(out))
+		}
+	}
+	return nil
+}
+
 // runs are all runs of the home, the newest first.
 func (w *world) runs() (rs []run, err error) {
 	out, err := w.ok("list", "--json")

@@ -18,6 +18,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/imgflow/imgflow/internal/nettest"
 )
 
 // TestAsk answers the questions of -on-error=ask at a real terminal: a shell to
@@ -90,11 +92,6 @@ func bastion(t *testing.T, code string) int {
 		return nil, nil
 	}}
 	conf.AddHostKey(host)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	lead := func(nc ssh.NewChannel) {
 		var to struct {
 			Host string
@@ -118,24 +115,14 @@ func bastion(t *testing.T, code string) int {
 		io.Copy(ch, c)
 		ch.Close()
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
+	return nettest.Serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
+		if _, chans, reqs, err := ssh.NewServerConn(c, conf); err == nil {
+			go ssh.DiscardRequests(reqs)
+			for nc := range chans {
+				go lead(nc)
 			}
-			go func() {
-				defer c.Close()
-				if _, chans, reqs, err := ssh.NewServerConn(c, conf); err == nil {
-					go ssh.DiscardRequests(reqs)
-					for nc := range chans {
-						go lead(nc)
-					}
-				}
-			}()
 		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
+	}).(*net.TCPAddr).Port
 }
 
 // A bastion's question is answered at a real terminal, which does not show the answer, by a build and by a shell; with nobody

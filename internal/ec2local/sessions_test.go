@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/imgflow/imgflow/internal/ec2local/guest"
+	"github.com/imgflow/imgflow/internal/nettest"
 	"github.com/imgflow/imgflow/internal/sessionmanager"
 )
 
@@ -34,23 +35,7 @@ func managed(t *testing.T, b *bench) string {
 // echoAt has a server at the port that guests of tests have for SSH.
 func echoAt(t *testing.T, addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(addr, "2222"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(c, c)
-			}()
-		}
-	}()
+	nettest.Serve(t, "tcp", net.JoinHostPort(addr, "2222"), func(c net.Conn) { io.Copy(c, c) })
 }
 
 func (b *bench) begin(target, port string) object {

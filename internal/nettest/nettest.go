@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Silent is the address of a server that takes connections, reads what comes and
-// never says a word. It listens at addr of the network until the test ends.
-func Silent(t testing.TB, network, addr string) net.Addr {
+// Serve hands each connection to an address of the network to handle, and closes it when that is done. It
+// listens until the test ends.
+func Serve(t testing.TB, network, addr string, handle func(net.Conn)) net.Addr {
 	t.Helper()
 	l, err := net.Listen(network, addr)
 	if err != nil {
@@ -21,10 +21,20 @@ func Silent(t testing.TB, network, addr string) net.Addr {
 			if err != nil {
 				return
 			}
-			go func() { io.Copy(io.Discard, c); c.Close() }()
+			go func() {
+				defer c.Close()
+				handle(c)
+			}()
 		}
 	}()
 	return l.Addr()
+}
+
+// Silent is the address of a server that takes connections, reads what comes and
+// never says a word. It listens at addr of the network until the test ends.
+func Silent(t testing.TB, network, addr string) net.Addr {
+	t.Helper()
+	return Serve(t, network, addr, func(c net.Conn) { io.Copy(io.Discard, c) })
 }
 
 // Closed is an address on loopback at which nobody listens: no process is given so low a

@@ -15,24 +15,7 @@ import (
 // echoes is the port of a server that says back what it hears until its client has said all.
 func echoes(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				io.Copy(c, c)
-				c.Close()
-			}()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
+	return nettest.Serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { io.Copy(c, c) }).(*net.TCPAddr).Port
 }
 
 // echoed says something to a port, and all that is to be said, and returns the answer.

@@ -97,24 +97,12 @@ func TestOptions(t *testing.T) {
 
 // answering is a listener that answers the first byte of every connection.
 func answering(t *testing.T, answer string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			bufio.NewReader(c).ReadByte()
-			io.WriteString(c, answer)
-			c.(*net.TCPConn).CloseWrite()
-			go io.Copy(io.Discard, c)
-		}
-	}()
-	return l.Addr().String()
+	return nettest.Serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
+		bufio.NewReader(c).ReadByte()
+		io.WriteString(c, answer)
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+	}).String()
 }
 
 func TestNobodyThere(t *testing.T) {
