@@ -382,7 +382,7 @@ func (b *builder) add(n dag.Node) {
 				for _, from := range b.regionsOf(b.by[k]) {
 					if b.role != "" { // tags of what another account owns are not seen
 						b.permit(permit{sid: "CopySharedImages", actions: []string{"ec2:CopyImage"}, on: ofEC2("image", "snapshot")}, from)
-						for _, key := range b.keysOf(k) {
+						for _, key := range b.keysOf(k, map[dag.Key]bool{}) {
 							for _, g := range keyNeeds(key) {
 								b.permit(g, from)
 							}
@@ -405,8 +405,13 @@ func (b *builder) add(n dag.Node) {
 	}
 }
 
-// keysOf are the keys that an image is encrypted with which a step makes, or waits for.
-func (b *builder) keysOf(k dag.Key) (keys []string) {
+// keysOf are the keys that an image is encrypted with which a step makes, or waits for. Steps that were seen
+// are not looked at again: there may be many ways from an image to its launch.
+func (b *builder) keysOf(k dag.Key, seen map[dag.Key]bool) (keys []string) {
+	if seen[k] {
+		return nil
+	}
+	seen[k] = true
 	switch n := b.by[k]; n.Kind {
 	case (CopyImage{}).Kind():
 		return []string{settings[CopyImage](n).Encrypt.Key}
@@ -419,7 +424,7 @@ func (b *builder) keysOf(k dag.Key) (keys []string) {
 		return keys
 	default:
 		for _, k := range n.Needs {
-			keys = union(keys, b.keysOf(k))
+			keys = union(keys, b.keysOf(k, seen))
 		}
 		return keys
 	}
