@@ -375,7 +375,7 @@ func (b *bench) begin(template string) (*exec.Cmd, *lockedBuffer) {
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	late := time.AfterFunc(2*time.Minute, func() { cmd.Process.Signal(syscall.SIGQUIT) }) // one that hangs says where
+	late := time.AfterFunc(commandTime, func() { cmd.Process.Signal(syscall.SIGQUIT) }) // one that hangs says where
 	b.t.Cleanup(func() {
 		late.Stop()
 		secrettest.Check(b.t, "what is printed", []byte(out.String()))

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/imgflow/imgflow/internal/secrettest"
 )
@@ -202,7 +201,7 @@ func (s *stage) fails(code int, args ...string) string {
 // hears waits until the process says the text.
 func (s *stage) hears(p *proc, text string) {
 	s.t.Helper()
-	if !p.saying(text, time.Minute) {
+	if !p.saying(text, patience) {
 		s.t.Fatalf("`imgflow %s` did not say %q; it printed:\n%s", strings.Join(p.args, " "), text, indent(p.output()))
 	}
 }

@@ -148,7 +148,7 @@ func TestFleetMakesWhatIsNotMade(t *testing.T) {
 			if n := strings.Count(both, "tick <b000.1>"); n != 1 {
 				t.Errorf("%d of the two have made it:\n%s", n, indent(both))
 			}
-			if err := maker.wait(time.Minute); err != nil {
+			if err := maker.wait(patience); err != nil {
 				t.Error(err)
 			}
 			if code := map[string]int{"failed": 1, "suspended": 130, "terminated": 1}[how]; maker.code() != code {
@@ -180,7 +180,7 @@ func TestFleetJoinsOnlyEqualSecrets(t *testing.T) {
 	other := f.submit("-var", "word="+another, "t.json")
 	f.hears(other, "tick <b000.1>")
 	other.signal(syscall.SIGINT) // it would find the name taken
-	if err := other.wait(time.Minute); err != nil {
+	if err := other.wait(patience); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(other.output(), waiting) || f.launched() != 2 {
@@ -200,7 +200,7 @@ func TestFleetStopsWaiting(t *testing.T) {
 	maker, waiter, ids := f.pair()
 	begun := time.Now()
 	waiter.signal(syscall.SIGINT)
-	if err := waiter.wait(time.Minute); err != nil {
+	if err := waiter.wait(patience); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("it was suspended in %s", time.Since(begun).Round(100*time.Millisecond))

@@ -491,7 +491,7 @@ func TestKillInUpload(t *testing.T) {
 	p := s.begin(nil, "run", "t.json")
 	select {
 	case <-reached:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("the upload did not begin:\n%s", indent(p.output()))
 	}
 	s.kill(p)

@@ -150,7 +150,7 @@ func TestWindowsKillInUpload(t *testing.T) {
 	p := s.begin(nil, "run", "t.json")
 	select {
 	case <-reached:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("the upload did not begin:\n%s", indent(p.output()))
 	}
 	s.kill(p)
