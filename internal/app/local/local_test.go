@@ -63,12 +63,12 @@ func serve(dir string) int {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		mu.Lock()
+		held++ // before the answer: who has it may give the lease back at once
+		mu.Unlock()
 		w.Header().Set(proofHeader, key.proof(r))
 		w.WriteHeader(http.StatusOK)
 		http.NewResponseController(w).Flush()
-		mu.Lock()
-		held++
-		mu.Unlock()
 		<-r.Context().Done()
 		mu.Lock()
 		defer mu.Unlock()
