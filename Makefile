@@ -43,7 +43,7 @@ inRace = grep $(1) -E "^$$(go list -m)/($$(echo $(RACE) | tr ' ' '|'))"
 test: ## every test, with the race detector where memory is shared
 	$(TEST) --packages "$$(go list ./... | $(call inRace) | tr '\n' ' ')" -- -race -vet=off -p 3 -timeout 30m
 	$(TEST) --packages "$$(go list ./... | $(call inRace,-v) | tr '\n' ' ')" -- -vet=off -p 3 -timeout 30m
-	$(TEST) --packages "./dag ./internal/app/drive" -- -vet=off -run Linear
+	$(TEST) --packages "./dag ./internal/app/drive ./internal/app/files ./steps/comm" -- -vet=off -run 'Linear|TestCost'
 	cd bench && go test .
 	cd internal/pluginpeer && go test .
 

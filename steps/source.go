@@ -55,3 +55,9 @@ type Claim struct {
 	Key   string // the same for whatever cannot be there twice
 	What  string // for a message: an image of that name in us-east-1
 }
+
+// Untried is a source whose builds may have what the machines of an embedded cloud lack.
+type Untried interface {
+	// Untried is a doubt for each option of which a local run cannot try everything.
+	Untried() []OptionError
+}

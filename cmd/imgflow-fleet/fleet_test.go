@@ -311,7 +311,7 @@ func TestARunElsewhereIsLikeOneHere(t *testing.T) {
 func TestSuspendResumeDestroyElsewhere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.slow("cat /home/ubuntu/welcome.txt; echo step began; sleep 5; echo step ended")
+	template := b.slow("cat /home/ubuntu/welcome.txt; echo step began; sleep 20; echo step ended")
 	b.worker("one")
 	for _, how := range []string{"resume", "destroy"} {
 		cmd, out := b.begin(template)
@@ -422,7 +422,7 @@ func TestAKilledWorkerIsReplaced(t *testing.T) {
 func TestATerminatedRunIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.slow("echo step began; sleep 5; echo step ended")
+	template := b.slow("echo step began; sleep 20; echo step ended")
 	b.worker("one")
 	for how, wants := range map[string][]string{
 		"resume":  {"step ended", "These images were made"},

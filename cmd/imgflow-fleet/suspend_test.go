@@ -12,7 +12,7 @@ import (
 func TestSuspendFromElsewhere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.slow("echo step began; sleep 4; echo step ended")
+	template := b.slow("echo step began; sleep 20; echo step ended")
 	b.worker("one")
 	if out := b.output(2, b.machine("other", "suspend")); !strings.Contains(out, "workers build 0 runs") {
 		t.Errorf("without a run it says %s", out)
@@ -54,7 +54,7 @@ func TestARunWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	worker, _ := b.saying("one", "--deployment", "builds")
-	cmd, out := b.begin(b.slow("echo step began; sleep 4; echo step ended"))
+	cmd, out := b.begin(b.slow("echo step began; sleep 20; echo step ended"))
 	b.await(out, "step began")
 	run := b.newest()
 	cmd.Process.Signal(syscall.SIGKILL)
@@ -76,7 +76,7 @@ func TestARunIsNotTakenFromAnother(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	worker, _ := b.saying("one")
-	cmd, out := b.begin(b.slow("echo step began; sleep 4; echo step ended"))
+	cmd, out := b.begin(b.slow("echo step began; sleep 20; echo step ended"))
 	b.await(out, "step began")
 	run := b.newest()
 	worker.Process.Signal(syscall.SIGKILL)

@@ -14,7 +14,7 @@ import (
 func TestInterruptedAtATerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	template := b.slow("echo step began; sleep 6; echo step ended")
+	template := b.slow("echo step began; sleep 20; echo step ended")
 	b.worker("one")
 	for answer, x := range map[string]struct {
 		says   string

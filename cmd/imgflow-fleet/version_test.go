@@ -26,7 +26,7 @@ func TestTwoVersionsBesideEachOther(t *testing.T) {
 		}
 		return &own
 	}
-	template := b.slow("echo step began; sleep 8; echo step ended")
+	template := b.slow("echo step began; sleep 20; echo step ended")
 	old, fresh := of("v1.0.0"), of("v2.0.0")
 	_, said := old.saying("one", "--deployment", "builds")
 	b.await(said, "as version v1.0.0 of the deployment builds")

@@ -274,7 +274,7 @@ func (s *Session) load(ctx context.Context, t template.Parsed, errs template.Err
 	s.notes = nil
 	warnings := ev.Warnings
 	g, cerrs := compile.Compile(ctx, ev, catalog, compile.Options{
-		Cwd: s.req.Cwd, Dir: s.req.dir(), Files: s.req.located(), ForRun: forRun, Scan: s.req.ScanImage, Began: s.req.Pins.Clock(),
+		Cwd: s.req.Cwd, Dir: s.req.dir(), Files: s.req.located(), ForRun: forRun, Local: s.req.Local, Scan: s.req.ScanImage, Began: s.req.Pins.Clock(),
 		Later:  func(l template.Error) { s.notes = append(s.notes, l) },
 		Warn:   func(w template.Error) { warnings = append(warnings, w) },
 		Stored: s.graph,

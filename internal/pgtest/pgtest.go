@@ -48,13 +48,24 @@ var script string
 // disk (fsync=off) unless they say so: a process that is killed loses nothing by it.
 func Run(settings ...string) (*Server, error) { return run("", "", settings) }
 
-// run is Run with a certificate and its key, in PEM, which are used where the settings say ssl=on.
-func run(cert, key string, settings []string) (*Server, error) {
+// run is Run with a certificate and its key, in PEM, which are used where the settings say ssl=on. The port that is
+// chosen may be taken before the server listens: then it is another one.
+func run(cert, key string, settings []string) (s *Server, err error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
+	for range 5 {
+		if s, err = runAt(bin, cert, key, settings); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+			break
+		}
+	}
+	return s, err
+}
+
+func runAt(bin, cert, key string, settings []string) (*Server, error) {
 	s := &Server{bin: bin, password: rand.Text()}
+	var err error
 	if s.port, err = freePort(); err != nil {
 		return nil, err
 	}

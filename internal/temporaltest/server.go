@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,10 +69,23 @@ func Program(t testing.TB) string {
 	return program
 }
 
-// Run starts the server that a program is, with what it has stored in dir.
+// Run starts the server that a program is, with what it has stored in dir. The ports that it chooses when it is new
+// there may be taken before it listens: then it chooses others.
 func Run(program, dir string) (*Server, error) {
 	s := &Server{program: program, dir: dir}
-	return s, s.Start()
+	had, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	for range 5 {
+		if err = s.Start(); err == nil || len(had) > 0 || !strings.Contains(err.Error(), "address already in use") {
+			return s, err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return s, err
+		}
+	}
+	return s, err
 }
 
 // URL is where its namespace is.

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/imgflow/imgflow/steps"
 )
 
 const (
@@ -61,6 +63,22 @@ func (b *EBS) checkBuilderVolume(f *optionErrors) {
 // or about nothing.
 func (d BlockDevice) volume() bool {
 	return !d.NoDevice && !strings.HasPrefix(d.VirtualName, "ephemeral")
+}
+
+// untried doubts devices that guests of the embedded EC2 would have to have: of a guest, the root alone has content.
+func untried(f *optionErrors, field, device string, volume bool) {
+	if volume && !f.unknown(device) && !rootName(device) {
+		f.Doubt(field, "a local run cannot try what is done with %s: its machines have no such device", shown(device))
+	}
+}
+
+// Untried are the devices beside the root.
+func (s *InstanceOptions) Untried() []steps.OptionError {
+	var f optionErrors
+	for i, d := range s.LaunchMappings {
+		untried(&f, fmt.Sprintf("%s[%d].device_name", launchMappings, i), d.DeviceName, d.volume())
+	}
+	return f.OptionErrors
 }
 
 // rootName tells the names that root devices have.

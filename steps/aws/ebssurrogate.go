@@ -177,6 +177,13 @@ func (b *EBSSurrogate) Check() []steps.OptionError {
 	return f.OptionErrors
 }
 
+// Untried are the volumes that are filled, and the image that nothing can be launched of.
+func (b *EBSSurrogate) Untried() []steps.OptionError {
+	f := optionErrors{OptionErrors: b.instance().Untried()}
+	f.Doubt("ami_root_device", "a local run cannot try the image: its machines start from no volume that a script has filled")
+	return f.OptionErrors
+}
+
 // checkSwap looks at what an image of the instance cannot have.
 func (b *EBSSurrogate) checkSwap(f *optionErrors) {
 	const inherited = "use_create_image has the image take it from the instance"

@@ -56,6 +56,15 @@ func (v NewVolume) kept() bool {
 // newVolumes is the option that names the volumes.
 const newVolumes = "ebs_volumes"
 
+// Untried are the volumes that are filled.
+func (b *EBSVolume) Untried() []steps.OptionError {
+	f := optionErrors{OptionErrors: b.InstanceOptions.Untried()}
+	for i, v := range b.Volumes {
+		untried(&f, fmt.Sprintf("%s[%d].device_name", newVolumes, i), v.DeviceName, v.volume())
+	}
+	return f.OptionErrors
+}
+
 // instance is a build with the machine of this one that makes no image: its wiring is used.
 func (b *EBSVolume) instance() *EBS {
 	e := &EBS{InstanceOptions: b.InstanceOptions, cloud: b.cloud, place: b.place}

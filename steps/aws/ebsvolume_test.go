@@ -162,3 +162,33 @@ func TestCheckEBSVolume(t *testing.T) {
 		}
 	}
 }
+
+// A local run is told of each device that its machines lack, and of nothing else.
+func TestUntried(t *testing.T) {
+	devices := []BlockDevice{{DeviceName: "/dev/sda1", VolumeSize: 20}, {DeviceName: "/dev/xvdf", VolumeSize: 1}, {DeviceName: "/dev/sdc", VirtualName: "ephemeral0"}, {DeviceName: "/dev/sdd", NoDevice: true}}
+	plain := template()
+	plain.LaunchMappings = devices
+	volumes := twoVolumes()
+	volumes.LaunchMappings = devices[:2]
+	surrogate := &EBSSurrogate{InstanceOptions: template().InstanceOptions, LaunchMappings: []SurrogateVolume{{BlockDevice: devices[1]}}}
+	for _, c := range []struct {
+		of   steps.Untried
+		want []string
+	}{
+		{template(), nil},
+		{plain, []string{launchMappings + "[1].device_name"}},
+		{volumes, []string{launchMappings + "[1].device_name", newVolumes + "[0].device_name", newVolumes + "[1].device_name", newVolumes + "[2].device_name"}},
+		{surrogate, []string{launchMappings + "[0].device_name", "ami_root_device"}},
+	} {
+		var got []string
+		for _, f := range c.of.Untried() {
+			got = append(got, f.Field)
+			if !f.Doubtful || !strings.Contains(f.Text, "local run") {
+				t.Errorf("%T: %+v", c.of, f)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%T: %q, want %q", c.of, got, c.want)
+		}
+	}
+}

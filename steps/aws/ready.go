@@ -74,13 +74,13 @@ func (s ImageReady) Do(ctx context.Context, c *Cloud, t *dag.Task) (ReadyImage, 
 	a := ReadyImage{Artifact: steps.Artifact{Kind: "image", ID: in.ID, Region: in.Region, Name: in.Name, Owner: s.Owner}, Account: in.Account, Snapshots: snapshots(i)}
 	if s.Temporary {
 		a.Temporary, a.Machine = true, in.Machine
-		t.Say("%s: %s can be copied", a.Region, a.ID)
+		t.Say("%s can be copied", a.Label())
 		return a, nil
 	}
 	if err := s.mark(ctx, t, at, a, since(in.Made)); err != nil {
 		return ReadyImage{}, err
 	}
-	t.Say("%s: %s is ready", a.Region, a.ID)
+	t.Say("%s is ready", a.Label())
 	return a, nil
 }
 

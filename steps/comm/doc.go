@@ -76,7 +76,7 @@
 // is complete, directories are unpacked in place. Modes and times do not go along.
 //
 // What WinRM costs, in HTTP requests over Basic and in the shell that is there
-// (TestWindowsCost): a command of Exec or PowerShell 4, a run 8 with the shell of
+// (TestCostOfWindows): a command of Exec or PowerShell 4, a run 8 with the shell of
 // its own, and one more whenever it has printed something; an upload 7 and 4 for
 // each MiB of the archive, which is 1.8 MiB then: base64 twice. Each also starts
 // powershell.exe once, except Exec. NTLM adds 2 for each new connection.

@@ -9,11 +9,14 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+
+	"github.com/imgflow/imgflow/internal/cputime"
 )
 
 // What the manual says about the number of requests.
-func TestWindowsCost(t *testing.T) {
+func TestCostOfWindows(t *testing.T) {
 	t.Parallel()
+	cputime.Measures(t)
 	g := newGuest(t)
 	to, err := url.Parse("http://" + g.m.address())
 	if err != nil {

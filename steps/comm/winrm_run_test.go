@@ -290,7 +290,7 @@ func TestWindowsCallerKilled(t *testing.T) {
 		c := callerConf{Log: filepath.Join(t.TempDir(), "log"), Machine: g.m}
 		c.Job = (&win{lab: &lab{task: dagTask(newToken(), nil)}}).ps(winSteady)
 		out, kills := callUntilDone(t, c, func(n int) <-chan time.Time {
-			return time.After(time.Duration(rand.IntN(400)+n*40) * time.Millisecond) // so that a slow machine gets on
+			return time.After(time.Duration(rand.IntN(400)+n*150) * time.Millisecond) // so that a slow machine gets on
 		})
 		if out != "exit status 7" {
 			t.Errorf("the caller ended with %q", out)

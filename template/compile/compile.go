@@ -34,6 +34,9 @@ type Options struct {
 	// titles it says what is known only later.
 	Foresee bool
 
+	// Local is for a run in an embedded cloud, whose machines cannot try everything.
+	Local bool
+
 	// Scan has the secrets of the run looked for on every machine before it is imaged; the run began at Began.
 	Scan  bool
 	Began time.Time
@@ -477,6 +480,9 @@ func (c *compiler) check(d *decoder, x checker, v template.Value) {
 	if len(wrong) == 0 {
 		back := c.files.locateIn(x)
 		wrong, code = x.Check(), ""
+		if u, ok := x.(steps.Untried); ok && c.opts.Local {
+			wrong = append(wrong, u.Untried()...)
+		}
 		back()
 	}
 	what, at := d.What, d.Pos

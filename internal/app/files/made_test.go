@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/imgflow/imgflow/dag"
+	"github.com/imgflow/imgflow/internal/cputime"
 	"github.com/imgflow/imgflow/internal/localfile"
 )
 
@@ -499,7 +500,8 @@ func (s *forgetful) PutBlob(r io.Reader) (string, error) {
 func (*forgetful) Blob(string) ([]byte, error) { return nil, fs.ErrNotExist }
 
 // A file of a GiB is kept piece by piece, in memory that does not depend on it.
-func TestALargeFileTakesLittleMemory(t *testing.T) {
+func TestCostOfALargeFile(t *testing.T) {
+	cputime.Measures(t)
 	if testing.Short() {
 		t.Skip("NOT TESTED: a file of a GiB: it takes seconds")
 	}
@@ -527,6 +529,7 @@ func TestALargeFileTakesLittleMemory(t *testing.T) {
 // Files cost what each costs, to keep, to lay out and to bring, and nothing for each other: ten times as many would take
 // a hundred times as long otherwise.
 func TestCostOfManyFiles(t *testing.T) {
+	cputime.Measures(t)
 	if testing.Short() {
 		t.Skip("NOT TESTED: many files: it takes seconds")
 	}
