@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +129,27 @@ func TestVolumesOfATakenMachine(t *testing.T) {
 		w.destroyed(e)
 		w.volumesLeft(0, 0)
 	}
+}
+
+// EC2 shows the volumes of an instance before each part of it knows them: they are claimed when it does.
+func TestVolumesAreKnownLate(t *testing.T) {
+	w := newWorld(t, ec2local.Faults{Lag: 300 * time.Millisecond})
+	strange := 3
+	w.front.setPlay(func(rw http.ResponseWriter, action string, _ int, in url.Values) bool {
+		if action != "CreateTags" || !strings.HasPrefix(in.Get("ResourceId.1"), "vol-") || strange == 0 {
+			return false
+		}
+		strange--
+		refuse(rw, 400, "InvalidVolume.NotFound", "The volume does not exist")
+		return true
+	})
+	e := w.build(&dag.MemStore{}, w.wired(twoVolumes(), "amazon-ebsvolume"))
+	if strange > 0 {
+		t.Errorf("%d calls are left", strange)
+	}
+	w.volumesLeft(2, 1)
+	w.destroyed(e)
+	w.only(0)
 }
 
 func TestCheckEBSVolume(t *testing.T) {

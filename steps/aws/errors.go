@@ -83,6 +83,7 @@ var rules = []rule{
 	{"InvalidAMIID.NotFound", "", young, transient, ""},
 	{"InvalidAMIID.Unavailable", "", young, transient, ""},
 	{"InvalidSnapshot.NotFound", "", young, transient, ""},
+	{"InvalidVolume.NotFound", "", young, transient, ""},
 	{"NoSuchEntity", "", young, transient, ""},
 	{"NoSuchEntity", "", 0, notFound, ""},
 	{"InvalidConversionTaskId*", "", 0, notFound, ""},
@@ -91,6 +92,7 @@ var rules = []rule{
 	{"InvalidKeyPair.NotFound", "", 0, notFound, "the key pair does not exist in this region"},
 	{"InvalidAMIID.NotFound", "", 0, notFound, "look whether the image exists in this region and whether you may use it"},
 	{"InvalidSnapshot.NotFound", "", 0, notFound, ""},
+	{"InvalidVolume.NotFound", "", 0, notFound, ""},
 
 	// States that change by themselves.
 	{"IncorrectInstanceState", "", 0, transient, ""},

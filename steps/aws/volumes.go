@@ -66,9 +66,13 @@ func (s FindVolumes) Do(ctx context.Context, c *Cloud, t *dag.Task) (Volumes, er
 	return v, err
 }
 
-// claim gives volumes the token of the step that found them, in the place of the launch's.
+// claim gives volumes the token of the step that found them, in the place of the launch's. They have just been
+// shown, which not every part of EC2 need know yet.
 func (s *site) claim(ctx context.Context, t *dag.Task, ids []string) error {
-	return wrapAPI("claim "+list(ids), "CreateTags", old, s.setTags(ctx, map[string]string{TagToken: t.Token}, ids...))
+	_, err := untilVisible(ctx, s.window, func() (none struct{}, err error) {
+		return none, wrapAPI("claim "+list(ids), "CreateTags", old, s.setTags(ctx, map[string]string{TagToken: t.Token}, ids...))
+	})
+	return err
 }
 
 // swapped are the root of an instance and the volume that is a device: what EC2 has let go of once, it does not
