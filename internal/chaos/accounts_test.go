@@ -11,7 +11,7 @@ import (
 // is nothing else; what removes them all leaves nothing.
 func TestManyAccounts(t *testing.T) {
 	t.Parallel()
-	s := stageOf(t, imgflow(t), "--guest", "none", "--latency", "aws/10", "--fault", "error=0.03,seed=20")
+	s := stageOf(t, imgflow(t), "--guest", "none", "--latency", "aws/100", "--fault", "error=0.03,seed=20")
 	regions := scaled([]string{region, "eu-west-1"}, []string{region, "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2"})
 	others := scaled(3, 19) // and our own
 	var accounts []map[string]any

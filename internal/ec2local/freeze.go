@@ -110,10 +110,12 @@ func (s *Server) advance() (next time.Time, err error) {
 	if err != nil || !busy {
 		return next, err
 	}
-	if err := s.update(func(t *txn) error { t.advance(); return nil }); err != nil {
+	var done time.Time // until when all is done: what is due since then is next
+	if err := s.update(func(t *txn) error { t.advance(); done = t.now; return nil }); err != nil {
 		return next, err
 	}
 	err = s.view(func(t *txn) error {
+		t.now = done
 		_, next = t.overdue()
 		return nil
 	})

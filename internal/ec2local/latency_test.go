@@ -2,6 +2,7 @@ package ec2local
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,6 +108,42 @@ func TestNamedTimes(t *testing.T) {
 		b.until(id, types.InstanceStateNameRunning)
 		if got := b.host.get(id).spec.Pace; got != want {
 			t.Errorf("the guest of %s answers after %s, want %s", id, got, want)
+		}
+	}
+}
+
+// TestNothingDueIsForgotten: what becomes due while something else is brought to its state is not left there.
+func TestNothingDueIsForgotten(t *testing.T) {
+	begin := time.Now()
+	var mu sync.Mutex
+	var looks []time.Time // what the clock shows next; the last stays
+	b := newBench(t, func(o *Options) {
+		o.Key, o.AnyKey = Key{}, true // its clients have another clock
+		o.Now = func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(looks) == 0 {
+				return begin
+			}
+			now := looks[0]
+			looks = looks[min(1, len(looks)-1):]
+			return now
+		}
+	})
+	first, second := 200*time.Millisecond, 201*time.Millisecond
+	var ids []string
+	for _, takes := range []time.Duration{first, second} {
+		b.server.takes.volume = takes
+		v := must1[*ec2.CreateVolumeOutput](t)(b.CreateVolume(ctx, &ec2.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(1)}))
+		ids = append(ids, aws.ToString(v.VolumeId))
+	}
+	mu.Lock() // one look finds the first due, one ends it, and then the second is due
+	looks = []time.Time{begin.Add(first), begin.Add(first), begin.Add(second)}
+	mu.Unlock()
+	time.Sleep(time.Second)
+	for _, v := range must1[*ec2.DescribeVolumesOutput](t)(b.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{VolumeIds: ids})).Volumes {
+		if v.State != types.VolumeStateAvailable {
+			t.Errorf("%s is %s", aws.ToString(v.VolumeId), v.State)
 		}
 	}
 }
