@@ -37,7 +37,7 @@ vuln: ## what is known to be wrong with what the program calls
 # would take some three times as long; what measures how cost grows does without, too.
 # Thousands of tests meet real processes, servers and clocks: up to three that fail are
 # run once more, and named at the end. A data race is never run again.
-RACE = dag engine state steps internal/app internal/ec2local$$ internal/cli/internal/web
+RACE = dag engine state steps/aws steps/comm internal/app internal/ec2local$$ internal/cli/internal/web
 TEST = go run $(GOTESTSUM) --format pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race
 inRace = grep $(1) -E "^$$(go list -m)/($$(echo $(RACE) | tr ' ' '|'))"
 test: ## every test, with the race detector where memory is shared

@@ -168,10 +168,13 @@ func (w *wiring) copyToAccounts(region string, of dag.Out[ReadyImage], tested []
 	return copies
 }
 
-var roles = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$`)
+var roles = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`)
+
+// longestRole is how long the ARN of a role may be that STS gives credentials of.
+const longestRole = 2048
 
 func wrongRole(arn string) string {
-	if roles.MatchString(arn) {
+	if len(arn) <= longestRole && roles.MatchString(arn) {
 		return ""
 	}
 	return shown(arn) + " is no role such as arn:aws:iam::123456789012:role/images"

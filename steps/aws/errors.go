@@ -343,13 +343,16 @@ func (e *Error) Error() string {
 }
 
 // refusedAction is how AWS names in words what it has refused.
-var refusedAction = regexp.MustCompile(`is not authorized to perform: ([a-zA-Z0-9-]{1,40}:[a-zA-Z]{1,80}) on resource: "?(arn:[!-~]{1,600}|\*)`)
+var refusedAction = regexp.MustCompile(`is not authorized to perform: ([a-zA-Z0-9-]{1,40}:[a-zA-Z]{1,80}) on resource: "?(arn:[!-~]+|\*)`)
+
+// longestResource is how long the ARN is at most that an error names.
+const longestResource = 600
 
 // denied says what was refused, and the statement that allows it. AWS tells it in words; where
 // it does not, the call does.
 func (e *Error) denied() string {
 	m := refusedAction.FindStringSubmatch(e.Message)
-	if m == nil {
+	if m == nil || len(m[2]) > longestResource {
 		return e.permission()
 	}
 	action, on := m[1], strings.TrimRight(m[2], `".,`)
