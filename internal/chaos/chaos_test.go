@@ -78,7 +78,7 @@ func TestKillAtEveryCheckpoint(t *testing.T) {
 	exe := imgflow(t)
 	sandboxes(t, exe)
 	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: worlds(t)}
-	check(t)(play(t.Context(), *workers, c.boundary(scaled(9, 1)), logged{t}))
+	check(t)(play(t.Context(), *workers, c.boundary(scaled(20, 1)), logged{t}))
 }
 
 func check(t *testing.T) func(good, played int) {

@@ -93,7 +93,7 @@ func TestCampaignOfADatabase(t *testing.T) {
 	}
 	sandboxes(t, exe)
 	c := &campaign{imgflow: exe, guest: "sandbox", kind: "linux", dir: worlds(t), database: database}
-	check(t)(play(t.Context(), *workers, both(c.few(101), c.boundary(scaled(25, 1))), logged{t}))
+	check(t)(play(t.Context(), *workers, both(c.few(101), c.boundary(scaled(60, 1))), logged{t}))
 }
 
 // TestPausedProcessIsFenced: an imgflow without a fleet is stopped for longer than its lease

@@ -354,7 +354,7 @@ func TestKilledDestroy(t *testing.T) {
 	s.template(nil, inline("exit 7"))
 	s.fails(1, "run", "-on-error=suspend", "t.json")
 	id := s.only()
-	for n := 1; n < 20; n += scaled(3, 1) {
+	for n := 1; n < 20; n += scaled(6, 1) {
 		p := s.begin([]string{fmt.Sprintf("IMGFLOW_CRASH_AT=%d:%s", n, []string{"before", "after"}[n%2])}, "destroy", id, "--yes")
 		if err := p.wait(patience); err != nil {
 			t.Fatal(err)

@@ -66,7 +66,7 @@ func TestWindowsKillAtEveryCheckpoint(t *testing.T) {
 	t.Parallel()
 	exe := imgflow(t)
 	c := &campaign{imgflow: exe, guest: "process", kind: "windows", dir: worlds(t)}
-	check(t)(play(t.Context(), *workers, c.boundary(scaled(13, 1)), logged{t}))
+	check(t)(play(t.Context(), *workers, c.boundary(scaled(30, 1)), logged{t}))
 }
 
 // newWindowsStage makes a world in which Windows instances are real; they need
