@@ -94,8 +94,8 @@ func (s *Server) URL() string { return "temporal://" + s.Address + "/" + Namespa
 // Kill ends the server as kill -9 does.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
+	s.in.Close() // first, so that what the program has started ends, too, and lets go of its output
 	_ = s.cmd.Wait()
-	s.in.Close()
 }
 
 // Start starts a server again that was killed, and waits until it answers. On a busy machine it may give up because
